@@ -1,0 +1,51 @@
+"""A guide for supervised fine-tuning: watch, record and stop runs.
+
+The names below load on first use, so that importing this package loads neither
+torch nor transformers nor axolotl.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .callbacks import EarlyTerminationCallback as EarlyTerminationCallback
+    from .callbacks import GradientMonitorCallback as GradientMonitorCallback
+    from .plugin import SFTGuidePlugin as SFTGuidePlugin
+    from .run_history import RunHistory as RunHistory
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "EarlyTerminationCallback": "callbacks",
+    "GradientMonitorCallback": "callbacks",
+    "RunHistory": "run_history",
+    "SFTGuidePlugin": "plugin",
+}
+
+__all__ = [
+    "EarlyTerminationCallback",
+    "GradientMonitorCallback",
+    "RunHistory",
+    "SFTGuidePlugin",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ImportError as error:
+        # Axolotl catches ImportError and trains on without the plugin.
+        raise RuntimeError(
+            f"sftguide: {name} cannot load because {error}; training would go on "
+            "unwatched. Install its host: pip install 'axolotl-sftguide[axolotl]' "
+            "(or [trl] for the callbacks alone)."
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""`python -m axolotl_sftguide` is `sftguide`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,40 @@
+"""How numbers are written for people."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A figure with `digits` significant digits; `-` for none, `NaN` and `inf` kept."""
+    if value is None:
+        return "-"
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return f"{value:.{digits}g}"
+
+
+def count(value: int | None) -> str:
+    """A whole number with thousands separators; `-` for none."""
+    return "-" if value is None else f"{value:,}"
+
+
+def duration(seconds: float | None) -> str:
+    """A span such as `42s`, `3m 10s`, `2h 05m` or `4d 3h`; `-` for none."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"
+
+
+def share(part: float, whole: float) -> str:
+    """A percentage such as `38%`; `-` where the whole is zero."""
+    return f"{100 * part / whole:.0f}%" if whole else "-"
