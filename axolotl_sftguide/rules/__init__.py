@@ -1,0 +1,34 @@
+"""Rules that judge a run: frozen values folded over observations.
+
+    state = rule.init()
+    for observation in run:
+        state, verdict = rule.step(state, observation)
+
+A rule knows no trainer and keeps nothing between calls, so that a callback, a
+replay of a trace and a resumed run all fold the same code.
+
+    NonFinite       the loss or the norm stays NaN or infinite
+    Divergence      the loss leaves the run's own level and does not come back
+    NotLearning     no gradient, no trained tokens, or a loss that stays flat
+    WorseThan       higher norm and lower loss than a finished reference run
+"""
+
+from __future__ import annotations
+
+from ._base import Rule as Rule
+from ._base import Verdict as Verdict
+from ._base import fold as fold
+from ._divergence import Divergence as Divergence
+from ._non_finite import NonFinite as NonFinite
+from ._not_learning import NotLearning as NotLearning
+from ._worse_than import WorseThan as WorseThan
+
+__all__ = [
+    "Divergence",
+    "NonFinite",
+    "NotLearning",
+    "Rule",
+    "Verdict",
+    "WorseThan",
+    "fold",
+]
