@@ -1,0 +1,172 @@
+"""Writes one run to its trace and to the run history, and never harms it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .errors import SFTGuideError
+from .run_history import Decision, RunHistory, Score, Status
+from .signals import Observation
+from .traces import TraceWriter, read_trace, trace_path
+
+_HEARTBEAT_EVERY_S = 5.0
+
+
+def new_run_id() -> str:
+    """An id such as `20261120-221334-9f3a`: UTC start and four random digits."""
+    # `secrets`, not `random`: the host's global generator must not be drawn from.
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class RunRecorder:
+    """The trace and the history entry of one run.
+
+    A fault of either is told once through `warn`; the run goes on with the other.
+    What the history missed is entered from the trace when the run ends.
+
+    Args:
+        run: What the first line of the trace says: identity, key, config.
+        storage: URL or path of the run history, or None for the default.
+        trace: Whether to write a trace.
+        warn: Called with one line where the recording is hurt.
+        resumed_at: The optimizer step a resumed run goes on from, if it is one.
+    """
+
+    def __init__(
+        self,
+        run: dict[str, Any],
+        *,
+        storage: str | None,
+        trace: bool,
+        warn: Callable[[str], None],
+        resumed_at: int | None = None,
+    ) -> None:
+        self.run_id: str = run["id"]
+        self.trace_path = trace_path(run["output_dir"], self.run_id)
+        self._warn = warn
+        self._storage = storage
+        self._history_missed = False
+        self._heartbeat_at = 0.0
+        self._last: Observation | None = None
+        self._comparable = True
+        self._trace: TraceWriter | None = None
+        self._history: RunHistory | None = None
+        if trace:
+            self._guard_trace(lambda: self._open_trace(run, resumed_at))
+        row = {**run, "trace_path": str(self.trace_path.resolve()) if trace else None}
+        self._guard_history(lambda: self._open_history(row))
+
+    @property
+    def history(self) -> RunHistory | None:
+        """The run history, while it can be reached."""
+        return self._history
+
+    def steps(self, observations: Sequence[Observation]) -> None:
+        """Append optimizer steps; the history hears of them every few seconds."""
+        if not observations:
+            return
+        self._last = observations[-1]
+        self._comparable = self._comparable and all(o.measured for o in observations)
+        self._to_trace(lambda trace: trace.steps(observations))
+        if time.monotonic() - self._heartbeat_at > _HEARTBEAT_EVERY_S:
+            self._note_progress()
+
+    def decision(self, decision: Decision) -> None:
+        """Record what a rule decided."""
+        self._to_trace(lambda trace: trace.event("decision", **asdict(decision)))
+        self._to_history(lambda h: h.add_decision(self.run_id, decision))
+
+    def score(self, score: Score) -> None:
+        """Record a score."""
+        self._to_trace(lambda trace: trace.event("score", **asdict(score)))
+        self._to_history(lambda h: h.add_score(self.run_id, score))
+
+    def end(self, status: Status, reason: str | None = None) -> None:
+        """Record how the run ended, and close both."""
+        at = time.time()
+        self._to_trace(lambda t: t.event("end", status=status, reason=reason, at=at))
+        self._to_trace(lambda trace: trace.close())
+        self._note_progress()
+        self._to_history(lambda h: h.end(self.run_id, status, reason))
+        if self._history_missed and self._trace is not None:
+            self._enter_what_was_missed()
+        if self._history is not None:
+            self._history.close()
+
+    def _open_trace(self, run: dict[str, Any], resumed_at: int | None) -> None:
+        known = self.trace_path.exists()
+        self._trace = TraceWriter(self.trace_path)
+        if known and resumed_at is not None:
+            self._trace.event("resume", step=resumed_at, at=time.time())
+        else:
+            self._trace.begin(run)
+
+    def _open_history(self, row: dict[str, Any]) -> None:
+        self._history = RunHistory(self._storage)
+        self._history.begin(row)
+
+    def _note_progress(self) -> None:
+        if self._last is None:
+            return
+        last = self._last
+        self._heartbeat_at = time.monotonic()
+        self._to_history(
+            lambda h: h.progress(
+                self.run_id,
+                step=last.step,
+                samples_seen=last.samples_seen,
+                loss=last.loss,
+                grad_norm=last.grad_norm,
+                comparable=self._comparable,
+            )
+        )
+
+    def _enter_what_was_missed(self) -> None:
+        try:
+            history = RunHistory(self._storage)
+            history.import_trace(read_trace(self.trace_path))
+            history.close()
+        except SFTGuideError:
+            self._warn(
+                "enter this run into the history when it can be reached again: "
+                f"sftguide runs import {self.trace_path.parent}"
+            )
+
+    def _to_trace(self, write: Callable[[TraceWriter], None]) -> None:
+        trace = self._trace
+        if trace is not None:
+            self._guard_trace(lambda: write(trace))
+
+    def _to_history(self, write: Callable[[RunHistory], None]) -> None:
+        history = self._history
+        if history is not None and not self._history_missed:
+            self._guard_history(lambda: write(history))
+
+    def _guard_trace(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._trace = None
+            self._warn(
+                f"trace {self.trace_path}: {error.strerror or error}; training goes "
+                "on, steps are no longer recorded"
+            )
+
+    def _guard_history(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except SFTGuideError as error:
+            self._history_missed = True
+            self._warn(f"{error}; training goes on, the trace holds all of it")
+
+
+def output_folder(path: str | Path | None) -> str:
+    """The output folder as an absolute path."""
+    return str(Path(path or ".").resolve())
