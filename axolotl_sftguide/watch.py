@@ -1,0 +1,255 @@
+"""One watched run: from the trainer's instance to the trace and the history."""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import terminated
+from .capture import CapturedStep, StepCapture
+from .comparability import comparability_key
+from .console import say
+from .errors import SFTGuideError
+from .identity import host_name, key_fields
+from .recorder import RunRecorder, new_run_id, output_folder
+from .run_history import Status, json_safe, this_process
+from .settings import Settings
+from .signals import Curve, Observation, window_logs
+from .traces import PATTERN, Trace, read_trace
+
+
+class Watch:
+    """Watches one training of one trainer.
+
+    Args:
+        trainer: A transformers `Trainer`, or one derived from it.
+        settings: The `sftguide:` block.
+        config: The resolved configuration to record; by default the trainer's.
+        extra_key_fields: What the host knows beside `identity.key_fields`.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        settings: Settings,
+        config: dict[str, Any] | None,
+        extra_key_fields: dict[str, Any] | None,
+    ) -> None:
+        state = trainer.state
+        self.trainer = trainer
+        self.settings = settings
+        self.output_dir = output_folder(trainer.args.output_dir)
+        self.window: tuple[Observation, ...] = ()
+        """The steps of the last log."""
+        self.past: tuple[Observation, ...] = ()
+        """The steps before a resume."""
+        self.status: Status = "finished"
+        self.reason: str | None = None
+        self._ended = False
+        self._main = state.is_world_process_zero
+        self._recorder: RunRecorder | None = None
+        self._capture = StepCapture(
+            trainer,
+            on_log=self._on_log,
+            on_error=self._on_error,
+            on_fault=lambda fault: say(
+                f"stopped watching after a fault of its own ({fault!r}); training "
+                "goes on"
+            ),
+        )
+        resumed = self._resumed_trace() if state.global_step else None
+        self._samples_seen = self._samples_before(resumed)
+        fields = {**key_fields(trainer), **(extra_key_fields or {})}
+        self.key = comparability_key(fields)
+        self.run_id = resumed.run["id"] if resumed else new_run_id()
+        if self._main:
+            run = self._run_row(json_safe(fields), config)
+            self._recorder = RunRecorder(
+                run,
+                storage=settings.storage,
+                trace=settings.monitor.trace,
+                warn=say,
+                resumed_at=state.global_step if resumed else None,
+            )
+            if not state.global_step:
+                terminated.clear(self.output_dir)
+        self._capture.attach()
+        # A process that ends without on_train_end (sys.exit in a signal handler)
+        # must not leave a run that says it runs.
+        atexit.register(self._at_exit)
+
+    @property
+    def recorder(self) -> RunRecorder | None:
+        """Writes the run; None on all ranks but the first."""
+        return self._recorder
+
+    def banner(self, rules: str) -> str:
+        """One line that says what is watched, how, and where it is written."""
+        where = "no trace"
+        history = "none"
+        if self._recorder is not None:
+            if self.settings.monitor.trace:
+                where = f"trace {_short(self._recorder.trace_path)}"
+            if self._recorder.history is not None:
+                history = self._recorder.history.url
+        return (
+            f"watching run {self.run_id} (study {self.settings.study}, key "
+            f"{self.key}); {rules}; {where}; history {history}"
+        )
+
+    def end_step(self, learning_rate: float) -> None:
+        """Close the optimizer step that the trainer has just taken."""
+        self._capture.end_step(self.trainer.state.global_step, learning_rate)
+
+    def agree(self, stop: bool) -> bool:
+        """Whether any rank wants to stop."""
+        return self._capture.agree(stop)
+
+    def reference(self, which: str) -> Curve | None:
+        """The curve of the run to compare with, where there is one on this rank."""
+        history = self._recorder.history if self._recorder else None
+        if history is None:
+            return None
+        run = history.reference(self.settings.study, self.key, which)
+        if run is None or run.id == self.run_id or run.trace_path is None:
+            return None
+        try:
+            return Curve.of(run.id, read_trace(run.trace_path).observations)
+        except SFTGuideError as error:
+            say(f"no comparison with run {run.id}: {error}")
+            return None
+
+    def end(self) -> None:
+        """Write what is left, note how the run ended, and let the trainer go."""
+        if self._ended:
+            return
+        self._ended = True
+        self._flush({})
+        self._capture.detach()
+        atexit.unregister(self._at_exit)
+        if self._main and self.status == "finished":
+            terminated.clear(self.output_dir)  # of the run that this one resumed
+        if self._recorder is not None:
+            self._recorder.end(self.status, self.reason)
+
+    def _on_log(self, logs: dict[str, Any]) -> None:
+        if "loss" in logs:
+            self._flush(logs)
+            logs.update(window_logs(self.window))
+        elif "train_runtime" in logs:
+            self._flush(logs)
+
+    def _flush(self, logs: dict[str, Any]) -> None:
+        captured = self._capture.drain()
+        self.window = tuple(self._observe(step, logs) for step in captured)
+        if self._recorder is not None:
+            self._recorder.steps(self.window)
+
+    def _observe(self, step: CapturedStep, logs: dict[str, Any]) -> Observation:
+        counted = step.samples is not None
+        if step.samples is not None:
+            self._samples_seen += step.samples
+        else:
+            self._samples_seen = self._epoch_times_size()
+        norm = step.grad_norm
+        return Observation(
+            step=step.step,
+            samples_seen=self._samples_seen,
+            loss=step.loss,
+            grad_norm=float(logs.get("grad_norm", "nan")) if norm is None else norm,
+            learning_rate=step.learning_rate,
+            trained_tokens=step.trained_tokens,
+            measured=norm is not None,
+            samples_counted=counted,
+        )
+
+    def _on_error(self, error: BaseException) -> None:
+        name = type(error).__name__
+        self.status = "failed"
+        self.reason = f"{name}: {error}".splitlines()[0] if str(error) else name
+        self.end()
+
+    def _at_exit(self) -> None:
+        self.status, self.reason = "failed", "the process ended before the training did"
+        self.end()
+
+    def _epoch_times_size(self) -> int:
+        try:
+            rows = len(self.trainer.train_dataset)
+        except TypeError:
+            return 0
+        return round((self.trainer.state.epoch or 0) * rows)
+
+    def _resumed_trace(self) -> Trace | None:
+        paths = sorted(Path(self.output_dir).glob(PATTERN), key=_modified)
+        for path in reversed(paths):
+            try:
+                return read_trace(path)
+            except SFTGuideError:
+                continue
+        return None
+
+    def _samples_before(self, resumed: Trace | None) -> int:
+        step = self.trainer.state.global_step
+        if resumed is not None:
+            self.past = tuple(o for o in resumed.observations if o.step <= step)
+        if self.past:
+            return self.past[-1].samples_seen
+        return self._epoch_times_size() if step else 0
+
+    def _run_row(
+        self, fields: dict[str, Any], config: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        args = self.trainer.args
+        return {
+            "id": self.run_id,
+            "name": self.settings.name or Path(self.output_dir).name,
+            "study": self.settings.study,
+            "key": self.key,
+            "key_fields": fields,
+            "comparable": True,
+            "host": host_name(self.trainer),
+            "config": json_safe(config if config is not None else args.to_dict()),
+            "output_dir": self.output_dir,
+            "max_steps": self.trainer.state.max_steps,
+            "started_at": time.time(),
+            **this_process(),
+        }
+
+
+def harmless(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A callback's method whose own faults are told once and never end a run."""
+
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self, "_asleep", False):
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except SFTGuideError as error:
+            self._asleep = True
+            say(f"{error}; training goes on unwatched")
+        except Exception as fault:
+            self._asleep = True
+            say(
+                f"{type(self).__name__} sleeps after a fault of its own ({fault!r}); "
+                "training goes on"
+            )
+        return None
+
+    guarded.__name__ = method.__name__
+    guarded.__doc__ = method.__doc__
+    return guarded
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
