@@ -1,0 +1,46 @@
+"""`sftguide recipes`: the shipped recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def recipes() -> None:
+    """The recipes that come with this package."""
+
+
+@recipes.command("list")
+def list_recipes() -> None:
+    """Names, and what each is for."""
+    from ..recipes import shipped_recipes
+
+    for recipe in shipped_recipes():
+        click.echo(f"{recipe.name:<20} {recipe.summary}")
+
+
+@recipes.command("show")
+@click.argument("name")
+def show_recipe(name: str) -> None:
+    """Print the YAML of recipe NAME, with the reason of each number."""
+    from ..recipes import find_recipe
+
+    click.echo(find_recipe(name).text, nl=False)
+
+
+@recipes.command("copy")
+@click.argument("name")
+@click.argument("dest", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite files that differ.")
+def copy_recipe(name: str, dest: Path, force: bool) -> None:
+    """Copy recipe NAME, with the model and data it needs, to DEST/recipes."""
+    from ..recipes import find_recipe
+
+    recipe = find_recipe(name)
+    written = recipe.copy_to(dest, overwrite=force)
+    there = dest / recipe.relative_path
+    click.echo(f"{len(written)} files written; the recipe is {there}")
+    step = "" if dest.resolve() == Path.cwd() else f"cd {dest} && "
+    click.echo(f"next: {step}axolotl train {recipe.relative_path}")
