@@ -292,10 +292,9 @@ class RunHistory:
         with self._transaction() as connection:
             rows = connection.execute(query).mappings().all()
             scores = connection.execute(sa.select(_scores)).mappings().all()
-            decisions = connection.execute(
-                sa.select(_decisions).order_by(_decisions.c.id)
-            ).mappings()
-            return [_run(row, scores, list(decisions)) for row in rows] if rows else []
+            query = sa.select(_decisions).order_by(_decisions.c.id)
+            decisions = connection.execute(query).mappings().all()
+        return [_run(row, scores, decisions) for row in rows]
 
     def get(self, run_id: str) -> Run:
         """One run, by its id, the start of its id, or its name; `latest` for the last.

@@ -1,0 +1,53 @@
+# Two commands for a fresh clone: `make quickstart` and `make test`.
+# pip's own variables (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, ...) choose the index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+AXOLOTL := axolotl==0.19.0
+
+.PHONY: quickstart sweep test test-slow lint benchmark clean
+
+quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
+	$(BIN)/axolotl train recipes/quickstart-cpu.yml
+	@echo
+	$(BIN)/sftguide runs show latest
+
+sweep: $(VENV)/host  ## five learning rates, two of them hopeless
+	$(BIN)/axolotl train recipes/quickstart-cpu.yml --sweep recipes/sweeps/quickstart-lr.yml
+	@echo
+	$(BIN)/sftguide runs list --study quickstart-lr
+
+test: $(VENV)/test  ## all tests but those of many minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/test  ## what takes minutes each: whole sweeps, the control
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/lint  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/host
+	$(BIN)/python benchmarks/cli_start.py
+
+clean:
+	rm -rf $(VENV) outputs
+
+$(VENV)/pip:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/host: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . $(AXOLOTL)
+	touch $@
+
+$(VENV)/test: $(VENV)/host
+	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/lint: $(VENV)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --group lint
+	touch $@

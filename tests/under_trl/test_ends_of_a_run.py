@@ -1,0 +1,155 @@
+"""However a run ends, the trace and the history say how."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
+from axolotl_sftguide.run_history import RunHistory
+from axolotl_sftguide.traces import find_traces, read_trace
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from hosts import make_sft_trainer
+from transformers import TrainerCallback
+from axolotl_sftguide import GradientMonitorCallback
+
+class Slow(TrainerCallback):
+    def on_step_end(self, *args, **kwargs):
+        time.sleep(0.05)
+        END
+
+if __name__ == "__main__":
+    base, data, out = map(Path, sys.argv[2:5])
+    trainer, _ = make_sft_trainer(
+        base, data, out, GradientMonitorCallback(), Slow(), max_steps=2000,
+        logging_steps=5,
+    )
+    trainer.train()
+"""
+SUPPORT = str(Path(__file__).parent.parent / "support")
+
+
+def start(script: str, base: Path, data: Path, folder: Path) -> subprocess.Popen[str]:
+    path = folder / "train.py"
+    path.write_text(script)
+    command = [sys.executable, str(path), SUPPORT, str(base), str(data), str(folder)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_kill_9_leaves_every_step_up_to_the_last_log_and_a_dead_run(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    process = start(SCRIPT.replace("END", "pass"), base, data, tmp_path)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        paths = find_traces(tmp_path) if (tmp_path / "out").exists() else []
+        if paths and len(paths[0].read_text().splitlines()) > 20:
+            break
+        time.sleep(0.1)
+    (before,) = RunHistory().runs()
+    assert before.shown_status == "running"
+    os.kill(before.process_id, signal.SIGKILL)
+    process.wait()
+
+    (path,) = find_traces(tmp_path)
+    trace = read_trace(path)
+    steps = [o.step for o in trace.observations]
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) >= 15
+    assert len(steps) % 5 == 0 or trace.torn
+    (run,) = RunHistory().runs()
+    assert (run.status, run.shown_status) == ("running", "dead")
+
+
+def test_sys_exit_in_mid_run_is_recorded_as_failed(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    end = "if args[1].global_step == 7: sys.exit(3)"
+    process = start(SCRIPT.replace("END", end), base, data, tmp_path)
+    assert process.wait(120) == 3
+    (run,) = RunHistory().runs()
+    assert run.status == "failed"
+    (path,) = find_traces(tmp_path)
+    assert len(read_trace(path).observations) == 7
+
+
+def test_an_error_in_a_training_step_is_recorded_and_goes_on_to_the_user(
+    train_trl: Callable[..., Any], tmp_path: Path
+) -> None:
+    from transformers import TrainerCallback
+
+    class Break(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+            if state.global_step == 4:
+                kw["model"].forward = fail
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError("out of memory on the card")
+
+    with pytest.raises(MemoryError, match="out of memory"):
+        train_trl(GradientMonitorCallback(), Break())
+    (run,) = RunHistory().runs()
+    assert run.status == "failed"
+    assert run.reason == "MemoryError: out of memory on the card"
+    (path,) = find_traces(tmp_path)
+    assert [o.step for o in read_trace(path).observations] == [1, 2, 3, 4]
+
+
+def test_a_resumed_run_goes_on_in_its_own_trace(train_trl: Callable[..., Any]) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 4}
+    first = train_trl(GradientMonitorCallback(), max_steps=6, **saving)
+    resumed = train_trl(
+        GradientMonitorCallback(),
+        EarlyTerminationCallback(),
+        max_steps=12,
+        train_kwargs={"resume_from_checkpoint": str(first.output_dir / "checkpoint-4")},
+        **saving,
+    )
+    trace = resumed.trace
+    assert trace.run["id"] == resumed.run.id
+    assert [o.step for o in trace.observations] == list(range(1, 13))
+    assert [o.samples_seen for o in trace.observations] == [4 * s for s in range(1, 13)]
+    assert [e["event"] for e in trace.events] == ["end", "resume", "end"]
+    assert resumed.run.status == "finished"
+    assert len(RunHistory().runs()) == 1
+
+
+def test_a_lost_history_comes_back_from_the_traces(
+    train_trl: Callable[..., Any], tmp_path: Path
+) -> None:
+    outcome = train_trl(GradientMonitorCallback(study="s", name="n"))
+    before = outcome.run
+    again = RunHistory(str(tmp_path / "new.db"))
+    after = again.import_trace(outcome.trace)
+    same = "id name study key status step samples_seen loss grad_norm config".split()
+    assert [getattr(after, k) for k in same] == [getattr(before, k) for k in same]
+
+
+def test_a_fault_of_our_own_is_told_once_and_training_goes_on(
+    train_trl: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from axolotl_sftguide import capture
+
+    def broken(inputs: Any) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(capture, "count_samples", broken)
+    outcome = train_trl(GradientMonitorCallback())
+    assert outcome.trainer.state.global_step == 12
+    assert capsys.readouterr().out.count("planted") == 1
