@@ -17,5 +17,12 @@ def comparability_key(fields: Mapping[str, Any]) -> str:
             clipping, dtype. What a sweep varies (learning rate, schedule, seed,
             number of steps) is left out by the caller.
     """
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    # The order of a set differs from process to process.
+    return (
+        sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
+    )

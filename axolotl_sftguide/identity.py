@@ -91,8 +91,7 @@ def _row_bytes(column: Any) -> list[bytes]:
     lists = column.combine_chunks()
     values, offsets = lists.values.to_numpy(False), lists.offsets.to_numpy(False)
     return [
-        values[start:end].astype("int64").tobytes()
-        for start, end in pairwise(offsets)
+        values[start:end].astype("int64").tobytes() for start, end in pairwise(offsets)
     ]
 
 

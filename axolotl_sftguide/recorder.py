@@ -55,12 +55,13 @@ class RunRecorder:
         self._history_missed = False
         self._heartbeat_at = 0.0
         self._last: Observation | None = None
-        self._comparable = True
+        self._comparable: bool = run["comparable"]
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
         if trace:
             self._guard_trace(lambda: self._open_trace(run, resumed_at))
-        row = {**run, "trace_path": str(self.trace_path.resolve()) if trace else None}
+        whole = self._trace is not None
+        row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
         self._guard_history(lambda: self._open_history(row))
 
     @property
@@ -93,18 +94,19 @@ class RunRecorder:
         at = time.time()
         self._to_trace(lambda t: t.event("end", status=status, reason=reason, at=at))
         self._to_trace(lambda trace: trace.close())
-        self._note_progress()
-        self._to_history(lambda h: h.end(self.run_id, status, reason))
         if self._history_missed and self._trace is not None:
             self._enter_what_was_missed()
-        if self._history is not None:
+        elif self._history is not None:
+            self._note_progress()
+            self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
             self._history.close()
+        self._trace = None
 
     def _open_trace(self, run: dict[str, Any], resumed_at: int | None) -> None:
-        known = self.trace_path.exists()
+        going_on = resumed_at is not None and self.trace_path.exists()
         self._trace = TraceWriter(self.trace_path)
-        if known and resumed_at is not None:
-            self._trace.event("resume", step=resumed_at, at=time.time())
+        if going_on:
+            self._trace.event("resume", step=resumed_at, at=time.time(), run=run)
         else:
             self._trace.begin(run)
 
@@ -164,7 +166,8 @@ class RunRecorder:
             write()
         except SFTGuideError as error:
             self._history_missed = True
-            self._warn(f"{error}; training goes on, the trace holds all of it")
+            kept = "the trace holds all of it" if self._trace else "without a record"
+            self._warn(f"{error}; training goes on, {kept}")
 
 
 def output_folder(path: str | Path | None) -> str:

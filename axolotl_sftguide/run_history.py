@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +18,12 @@ import platformdirs
 import psutil
 import sqlalchemy as sa
 
-from .errors import StorageError
+from .errors import StorageError, TraceError
 from .traces import Trace
 
 Status = Literal["running", "finished", "terminated", "failed"]
 Goal = Literal["max", "min"]
+_Mode = Literal["DEFERRED", "IMMEDIATE"]
 
 SCHEMA_VERSION = 1
 """The version of the tables that this package writes."""
@@ -30,6 +33,22 @@ STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
 
 SILENT_AFTER_S = 900.0
 """A run on another host counts as dead after this long without a heartbeat."""
+
+
+class _Figure(sa.types.TypeDecorator[float]):
+    """A number that may be NaN, which SQLite keeps only as text."""
+
+    impl = sa.Float
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Any) -> Any:
+        if value is not None and math.isnan(value) and dialect.name == "sqlite":
+            return "NaN"
+        return value
+
+    def process_result_value(self, value: Any, dialect: Any) -> float | None:
+        return None if value is None else float(value)
+
 
 _metadata = sa.MetaData()
 _meta = sa.Table(
@@ -59,17 +78,17 @@ _runs = sa.Table(
     sa.Column("step", sa.Integer, nullable=False),
     sa.Column("max_steps", sa.Integer, nullable=False),
     sa.Column("samples_seen", sa.BigInteger, nullable=False),
-    sa.Column("loss", sa.Float),
-    sa.Column("grad_norm", sa.Float),
+    sa.Column("loss", _Figure),
+    sa.Column("grad_norm", _Figure),
 )
 _scores = sa.Table(
     "scores",
     _metadata,
     sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
     sa.Column("metric", sa.String, primary_key=True),
-    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("value", _Figure, nullable=False),
     sa.Column("goal", sa.String, nullable=False),
-    sa.Column("base_value", sa.Float),
+    sa.Column("base_value", _Figure),
     sa.Column("recorded_at", sa.Float, nullable=False),
 )
 _decisions = sa.Table(
@@ -86,6 +105,10 @@ _decisions = sa.Table(
     sa.Column("reference", sa.String),
 )
 _RUN_COLUMNS = frozenset(column.name for column in _runs.columns)
+_NEEDED = frozenset(
+    "id name study key key_fields comparable host config output_dir hostname "
+    "process_id process_started_at started_at max_steps".split()
+)
 
 
 @dataclass(frozen=True)
@@ -157,10 +180,13 @@ class Run:
         if self.hostname != socket.gethostname():
             return time.time() - self.heartbeat_at < SILENT_AFTER_S
         try:
-            started = psutil.Process(self.process_id).create_time()
+            process = psutil.Process(self.process_id)
+            started, state = process.create_time(), process.status()
         except psutil.Error:
             return False
-        return abs(started - self.process_started_at) < 2.0
+        # A killed child that its parent has not asked after is a zombie.
+        same = abs(started - self.process_started_at) < 2.0
+        return same and state != psutil.STATUS_ZOMBIE
 
     @property
     def steps_saved(self) -> int:
@@ -213,8 +239,10 @@ class RunHistory:
 
     def __init__(self, storage: str | None = None) -> None:
         self.url = resolve_storage(storage)
+        """Where it lies; a password in it is left out."""
         try:
             url = sa.make_url(self.url)
+            self.url = url.render_as_string(hide_password=True)
             self._engine = sa.create_engine(url, connect_args=self._open_args(url))
             self._prepare(url)
         except (sa.exc.ArgumentError, ImportError) as error:
@@ -234,31 +262,36 @@ class RunHistory:
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Enter a run, or enter it again after a resume."""
-        row = {k: v for k, v in run.items() if k in _RUN_COLUMNS}
-        row.setdefault("heartbeat_at", row["started_at"])
-        defaults = {"status": "running", "step": 0, "samples_seen": 0}
-        row = {**defaults, **row}
         with self._transaction() as connection:
-            known = connection.execute(
-                sa.select(_runs.c.id).where(_runs.c.id == row["id"])
-            ).first()
-            if known is None:
-                connection.execute(sa.insert(_runs).values(row))
-            else:
-                row.pop("started_at")
-                self._update(connection, {**row, "reason": None, "ended_at": None})
+            self._begin(connection, run)
 
     def progress(self, run_id: str, **values: Any) -> None:
-        """Note a run's last step, samples seen, loss and gradient norm."""
-        with self._transaction() as connection:
-            self._update(connection, {"id": run_id, "heartbeat_at": time.time()})
-            self._update(connection, {"id": run_id, **values})
+        """Note a run's last step, samples seen, loss and gradient norm.
 
-    def end(self, run_id: str, status: Status, reason: str | None = None) -> None:
-        """Note how a run ended."""
+        Raises:
+            StorageError: Where the run is not in the history.
+        """
         with self._transaction() as connection:
-            row = {"id": run_id, "status": status, "reason": reason}
-            self._update(connection, {**row, "ended_at": time.time()})
+            self._update(connection, run_id, heartbeat_at=time.time(), **values)
+
+    def end(
+        self,
+        run_id: str,
+        status: Status,
+        reason: str | None = None,
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Note how a run ended, and when; by default now.
+
+        Raises:
+            StorageError: Where the run is not in the history.
+        """
+        ended_at = time.time() if at is None else at
+        with self._transaction() as connection:
+            self._update(
+                connection, run_id, status=status, reason=reason, ended_at=ended_at
+            )
 
     def add_score(self, run_id: str, score: Score) -> None:
         """Record a score; the same metric again replaces it.
@@ -266,21 +299,17 @@ class RunHistory:
         Raises:
             StorageError: Where the run is not in the history.
         """
-        self._require(run_id)
-        row = {"run_id": run_id, **vars(score), "recorded_at": time.time()}
         with self._transaction() as connection:
-            connection.execute(
-                sa.delete(_scores).where(
-                    _scores.c.run_id == run_id, _scores.c.metric == score.metric
-                )
-            )
-            connection.execute(sa.insert(_scores).values(row))
+            self._add_score(connection, run_id, score)
 
     def add_decision(self, run_id: str, decision: Decision) -> None:
-        """Record what a rule decided."""
-        row = {"run_id": run_id, **vars(decision)}
+        """Record what a rule decided.
+
+        Raises:
+            StorageError: Where the run is not in the history.
+        """
         with self._transaction() as connection:
-            connection.execute(sa.insert(_decisions).values(row))
+            self._add_decision(connection, run_id, decision)
 
     def runs(self, *, study: str | None = None, key: str | None = None) -> list[Run]:
         """The runs of a study and key, oldest first."""
@@ -289,9 +318,10 @@ class RunHistory:
             query = query.where(_runs.c.study == study)
         if key is not None:
             query = query.where(_runs.c.key == key)
-        with self._transaction() as connection:
+        with self._transaction("DEFERRED") as connection:
             rows = connection.execute(query).mappings().all()
-            scores = connection.execute(sa.select(_scores)).mappings().all()
+            query = sa.select(_scores).order_by(_scores.c.recorded_at)
+            scores = connection.execute(query).mappings().all()
             query = sa.select(_decisions).order_by(_decisions.c.id)
             decisions = connection.execute(query).mappings().all()
         return [_run(row, scores, decisions) for row in rows]
@@ -336,93 +366,186 @@ class RunHistory:
         ]
         if which != "best":
             return next((r for r in candidates if which in (r.id, r.name)), None)
-        metrics = [s.metric for run in candidates for s in run.scores]
+        scored = [
+            (run, score)
+            for run in candidates
+            for score in run.scores
+            if not math.isnan(score.value)
+        ]
+        metrics = [score.metric for _, score in scored]
         if not metrics:
             return None
         metric = max(sorted(set(metrics)), key=metrics.count)
-        scored = [(run, run.score(metric)) for run in candidates]
         return max(
-            ((run, score) for run, score in scored if score is not None),
+            ((run, score) for run, score in scored if score.metric == metric),
             key=lambda pair: pair[1].value * (1 if pair[1].goal == "max" else -1),
         )[0]
 
     def import_trace(self, trace: Trace) -> Run:
-        """Enter a run, its progress, decisions, scores and end from its trace."""
-        run_id = str(trace.run["id"])
-        with self._transaction() as connection:
-            for table in (_scores, _decisions):
-                connection.execute(sa.delete(table).where(table.c.run_id == run_id))
-            connection.execute(sa.delete(_runs).where(_runs.c.id == run_id))
-        self.begin({**trace.run, "trace_path": str(trace.path.resolve())})
-        if trace.observations:
-            last = trace.observations[-1]
-            self.progress(
-                run_id,
-                step=last.step,
-                samples_seen=last.samples_seen,
-                loss=last.loss,
-                grad_norm=last.grad_norm,
-                comparable=all(o.measured for o in trace.observations),
-                heartbeat_at=trace.path.stat().st_mtime,
-            )
-        for event in trace.events:
-            values = {k: v for k, v in event.items() if k not in ("event", "at")}
-            if event["event"] == "decision":
-                self.add_decision(run_id, Decision(**values))
-            elif event["event"] == "score":
-                self.add_score(run_id, Score(**values))
-        if trace.end is not None:
-            self.end(run_id, trace.end["status"], trace.end.get("reason"))
-            self.progress(run_id, ended_at=trace.end["at"])
+        """Enter a run, its progress, decisions, scores and end from its trace.
+
+        Raises:
+            TraceError: Where the trace does not say all that a run needs; nothing
+                is changed then.
+        """
+        try:
+            with self._transaction() as connection:
+                run_id = self._enter(connection, trace)
+        except (KeyError, TypeError) as error:
+            raise TraceError(
+                f"{trace.path}: does not say all of its run ({error}); nothing was "
+                "entered"
+            ) from None
         return self.get(run_id)
 
-    def _require(self, run_id: str) -> None:
-        with self._transaction() as connection:
-            query = sa.select(_runs.c.id).where(_runs.c.id == run_id)
-            if connection.execute(query).first() is None:
-                raise StorageError(f"run history {self.url}: holds no run {run_id!r}")
+    def _enter(self, connection: sa.Connection, trace: Trace) -> str:
+        run_id = str(trace.run["id"])
+        for table in (_scores, _decisions):
+            connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+        connection.execute(sa.delete(_runs).where(_runs.c.id == run_id))
+        row = {**trace.run, "trace_path": str(trace.path.resolve())}
+        missing = sorted(_NEEDED - row.keys())
+        if missing:
+            raise KeyError(", ".join(missing))
+        self._begin(connection, row)
+        written_at = trace.path.stat().st_mtime
+        self._update(connection, run_id, heartbeat_at=written_at, **_progress(trace))
+        for event in trace.events:
+            if event["event"] == "decision":
+                self._add_decision(connection, run_id, Decision(**_of(Decision, event)))
+            elif event["event"] == "score":
+                self._add_score(connection, run_id, Score(**_of(Score, event)))
+        end = trace.end
+        if end is not None:
+            self._update(
+                connection,
+                run_id,
+                status=end["status"],
+                reason=end.get("reason"),
+                ended_at=end["at"],
+            )
+        return run_id
+
+    def _begin(self, connection: sa.Connection, run: Mapping[str, Any]) -> None:
+        row = {k: v for k, v in run.items() if k in _RUN_COLUMNS}
+        again = {"status": "running", "reason": None, "ended_at": None}
+        if self._holds(connection, row["id"]):
+            row = {"heartbeat_at": time.time(), **row, **again}
+            del row["started_at"]
+            self._update(connection, row.pop("id"), **row)
+        else:
+            new = {"heartbeat_at": row["started_at"], "step": 0, "samples_seen": 0}
+            connection.execute(sa.insert(_runs).values({**new, **again, **row}))
+
+    def _add_score(self, connection: sa.Connection, run_id: str, score: Score) -> None:
+        self._require(connection, run_id)
+        row = {"run_id": run_id, **vars(score), "recorded_at": time.time()}
+        same = (_scores.c.run_id == run_id, _scores.c.metric == score.metric)
+        connection.execute(sa.delete(_scores).where(*same))
+        connection.execute(sa.insert(_scores).values(row))
+
+    def _add_decision(
+        self, connection: sa.Connection, run_id: str, decision: Decision
+    ) -> None:
+        self._require(connection, run_id)
+        row = {"run_id": run_id, **vars(decision)}
+        connection.execute(sa.insert(_decisions).values(row))
+
+    def _update(self, connection: sa.Connection, run_id: str, **values: Any) -> None:
+        self._require(connection, run_id)
+        update = sa.update(_runs).where(_runs.c.id == run_id).values(values)
+        connection.execute(update)
+
+    def _require(self, connection: sa.Connection, run_id: str) -> None:
+        if not self._holds(connection, run_id):
+            raise StorageError(f"run history {self.url}: holds no run {run_id!r}")
+
+    @staticmethod
+    def _holds(connection: sa.Connection, run_id: str) -> bool:
+        query = sa.select(_runs.c.id).where(_runs.c.id == run_id)
+        return connection.execute(query).first() is not None
 
     @staticmethod
     def _open_args(url: sa.URL) -> dict[str, Any]:
-        # Training waits at most this long for another writer.
-        return {"timeout": 2.0} if url.get_backend_name() == "sqlite" else {}
+        # Training waits at most this long for another writer. No isolation level:
+        # `_lock` begins by itself, before the first reading.
+        sqlite = url.get_backend_name() == "sqlite"
+        return {"timeout": 2.0, "isolation_level": None} if sqlite else {}
 
     def _prepare(self, url: sa.URL) -> None:
-        if url.get_backend_name() == "sqlite" and url.database:
+        if self._sqlite and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        with self._engine.begin() as connection:
-            if url.get_backend_name() == "sqlite":
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            _metadata.create_all(connection)
-            found = connection.execute(sa.select(_meta.c.schema_version)).scalar()
-            if found is None:
-                row = {"schema_version": SCHEMA_VERSION}
-                connection.execute(sa.insert(_meta).values(row))
-            elif found > SCHEMA_VERSION:
-                raise StorageError(
-                    f"run history {self.url}: is of version {found}, this "
-                    f"axolotl-sftguide knows version {SCHEMA_VERSION}; upgrade it, or "
-                    f"name another with `sftguide.storage` or {STORAGE_VARIABLE}"
-                )
-
-    @staticmethod
-    def _update(connection: sa.Connection, row: Mapping[str, Any]) -> None:
-        values = {k: v for k, v in row.items() if k != "id"}
-        if values:
-            connection.execute(
-                sa.update(_runs).where(_runs.c.id == row["id"]).values(values)
+        if not sa.inspect(self._engine).has_table(_meta.name):
+            self._create()
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(_meta.c.schema_version)).scalar_one()
+        if found > SCHEMA_VERSION:
+            raise StorageError(
+                f"run history {self.url}: is of version {found}, this "
+                f"axolotl-sftguide knows version {SCHEMA_VERSION}; upgrade it, or "
+                f"name another with `sftguide.storage` or {STORAGE_VARIABLE}"
             )
 
+    def _create(self) -> None:
+        with self._lock("IMMEDIATE") as connection:
+            _metadata.create_all(connection)
+            # Another process may have been faster.
+            if connection.execute(sa.select(_meta)).first() is None:
+                row = {"schema_version": SCHEMA_VERSION}
+                connection.execute(sa.insert(_meta).values(row))
+        if self._sqlite:
+            # Readers do not wait for a writer then; where one holds the file just
+            # now, they do.
+            with (
+                suppress(sa.exc.OperationalError),
+                self._engine.connect() as connection,
+            ):
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    @property
+    def _sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def _lock(self, mode: _Mode) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            if self._sqlite:
+                connection.exec_driver_sql(f"BEGIN {mode}")
+            yield connection
+
+    @contextmanager
+    def _transaction(self, mode: _Mode = "IMMEDIATE") -> Iterator[sa.Connection]:
         try:
-            with self._engine.begin() as connection:
+            with self._lock(mode) as connection:
                 yield connection
         except sa.exc.SQLAlchemyError as error:
             raise StorageError(
                 f"run history {self.url}: {_cause(error)}; what is missing can be "
                 "entered later with `sftguide runs import OUTPUT_DIR`"
             ) from None
+
+
+def _progress(trace: Trace) -> dict[str, Any]:
+    if not trace.observations:
+        return {}
+    last = trace.observations[-1]
+    return {
+        "step": last.step,
+        "samples_seen": last.samples_seen,
+        "loss": last.loss,
+        "grad_norm": last.grad_norm,
+        "comparable": all(o.measured for o in trace.observations),
+    }
+
+
+def _of(kind: type[Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record that an event holds; a later form may hold more."""
+    names = kind.__dataclass_fields__
+    return {k: _number(v) for k, v in event.items() if k in names}
+
+
+def _number(value: Any) -> Any:
+    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
 
 
 def _run(row: Any, scores: Any, decisions: Any) -> Run:
@@ -440,18 +563,23 @@ def _run(row: Any, scores: Any, decisions: Any) -> Run:
 
 
 def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+    text = str(getattr(error, "orig", None) or error)
+    return text.partition("\n")[0] or type(error).__name__
 
 
 def json_safe(value: Any) -> Any:
     """A copy of a configuration that fits into a JSON column, secrets left out."""
     if isinstance(value, Mapping):
         return {
-            str(k): "***" if _is_secret(str(k)) and v else json_safe(v)
+            str(k): "***" if _is_secret(str(k), v) else json_safe(v)
             for k, v in value.items()
         }
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, (list, tuple)):
         return [json_safe(v) for v in value]
+    if isinstance(value, str):
+        return _PASSWORD_IN_URL.sub(r"\1***@", value)
     try:
         json.dumps(value, allow_nan=False)
         return value
@@ -459,6 +587,19 @@ def json_safe(value: Any) -> Any:
         return str(value)
 
 
-def _is_secret(key: str) -> bool:
-    words = key.lower().split("_")
-    return "secret" in words or "password" in words or words[-1] in ("token", "key")
+_PASSWORD_IN_URL = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
+_SECRET = re.compile(
+    r"(^|_)(secret|password|passwd|credentials?|token)s?$"
+    r"|(^|_)secret_|(^|_)(api|access|private|auth|license|secret|encryption)_?key(_id)?$"
+)
+_SPECIAL_TOKEN = re.compile(
+    r"(^|_)(bos|eos|pad|unk|sep|cls|mask|bot|eot|boi|eoi|image|audio|video)_token$"
+)
+
+
+def _is_secret(key: str, value: Any) -> bool:
+    """Whether a key names a secret; a number or a flag is none, nor is `eos_token`."""
+    if not value or isinstance(value, (bool, int, float)):
+        return False
+    key = key.lower().replace("-", "_")
+    return bool(_SECRET.search(key)) and not _SPECIAL_TOKEN.search(key)

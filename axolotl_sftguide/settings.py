@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -29,8 +30,24 @@ Action = Annotated[Literal["off", "warn", "stop"], BeforeValidator(_yaml_off)]
 
 class _Block(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_settings_are_defaults(cls, data: Any) -> Any:
+        """`monitor:` with nothing below it reads as null in YAML."""
+        if not isinstance(data, Mapping):
+            return data
+        return {
+            key: value
+            for key, value in data.items()
+            if value is not None or key not in cls.model_fields
+        }
 
 
 class NonFiniteSettings(_Block):
@@ -145,12 +162,6 @@ class Settings(_Block):
     early_termination: EarlyTerminationSettings = EarlyTerminationSettings()
     score: ScoreSettings | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_sections_are_defaults(cls, data: Any) -> Any:
-        """`monitor:` with nothing below it reads as null in YAML."""
-        return _without_none(data)
-
 
 def load_settings(block: Any, *, path: str = BLOCK) -> Settings:
     """Settings from a plain mapping.
@@ -198,7 +209,7 @@ def _parse(model: type[Any], block: Any, path: str) -> Any:
             [f"{path} must be a mapping of settings, got {block!r}; see the README"]
         )
     try:
-        return model.model_validate(_without_none(block))
+        return model.model_validate(block)
     except ValidationError as error:
         raise SettingsError(
             [_problem(path, model, fault) for fault in error.errors()]
@@ -216,8 +227,36 @@ def _problem(path: str, model: type[BaseModel], fault: Any) -> str:
         )
     if fault["type"] == "missing":
         return f"{dotted} is missing: it has no default"
-    rule = str(fault["msg"]).replace("Input should", "must")
-    return f"{dotted} {rule}, got {fault['input']!r}"
+    return f"{dotted} {_rule(fault)}, got {fault['input']!r}{_way_out(fault)}"
+
+
+def _rule(fault: Any) -> str:
+    if fault["type"] in ("model_type", "dict_type"):
+        return "must be a mapping of settings"
+    return str(fault["msg"]).replace("Input should", "must").replace("Keys", "keys")
+
+
+def _way_out(fault: Any) -> str:
+    """What to write for a number that YAML reads as text, such as `1e-1`."""
+    text = fault["input"]
+    if fault["type"] not in ("float_type", "int_type") or not isinstance(text, str):
+        return ""
+    try:
+        value = float(text)
+    except ValueError:
+        return ""
+    if not isfinite(value) or (fault["type"] == "int_type" and value % 1):
+        return ""
+    written = f"{value:.0f}" if fault["type"] == "int_type" else _yaml_float(text)
+    return f"; YAML takes it for text, write {written}"
+
+
+def _yaml_float(text: str) -> str:
+    """A number as YAML 1.1 wants it: with a dot, and a sign before the exponent."""
+    mantissa, e, exponent = text.strip().lower().partition("e")
+    mantissa += "" if "." in mantissa else ".0"
+    sign = "+" if e and exponent[0].isdigit() else ""
+    return f"{mantissa}{e}{sign}{exponent}"
 
 
 def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
@@ -228,9 +267,3 @@ def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
             c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)
         )
     return sorted(model.model_fields)
-
-
-def _without_none(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {k: _without_none(v) for k, v in data.items() if v is not None}
-    return data

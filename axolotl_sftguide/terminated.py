@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 MARKER = "sftguide-terminated.json"
@@ -40,6 +41,10 @@ class Termination:
         )
 
 
+# A later version may add fields; they are no reason to pass a stopped run by.
+_FIELDS = frozenset(f.name for f in fields(Termination))
+
+
 def mark(output_dir: str | Path, termination: Termination) -> Path:
     """Write the marker."""
     path = Path(output_dir) / MARKER
@@ -52,14 +57,16 @@ def read_marker(output_dir: str | Path) -> Termination | None:
     """The marker of an output folder; None where there is none that can be read."""
     path = Path(output_dir) / MARKER
     try:
-        return Termination(**json.loads(path.read_text(encoding="utf-8")))
+        values = dict(json.loads(path.read_text(encoding="utf-8")))
+        return Termination(**{k: v for k, v in values.items() if k in _FIELDS})
     except (OSError, ValueError, TypeError):
         return None
 
 
 def clear(output_dir: str | Path) -> None:
     """Remove the marker: a new run writes into the folder."""
-    (Path(output_dir) / MARKER).unlink(missing_ok=True)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        (Path(output_dir) / MARKER).unlink()
 
 
 def checkpoint_step(path: str | Path) -> int | None:

@@ -25,6 +25,7 @@ PATTERN = "sftguide-trace-*.jsonl"
 """How trace files are named inside an output folder."""
 
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))
+_INT_FIELDS = ("step", "samples_seen")
 _FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
 
 
@@ -34,7 +35,7 @@ class Trace:
 
     path: Path
     run: dict[str, Any]
-    """What the first line says of the run."""
+    """What the first line says of the run, and the last resume anew."""
     observations: tuple[Observation, ...]
     """One for each optimizer step, in order; a resume replaces what it repeats."""
     events: tuple[dict[str, Any], ...] = ()
@@ -121,9 +122,9 @@ def read_trace(path: str | Path) -> Trace:
             observations[observation.step] = observation
             continue
         if event == "resume":
-            later = [s for s in observations if s > record["step"]]
-            for step in later:
-                del observations[step]
+            last = _resumed_at(path, record)
+            observations = {s: o for s, o in observations.items() if s <= last}
+            run = {**run, **record.get("run", {})}
         events.append(record)
     ordered = tuple(observations[step] for step in sorted(observations))
     return Trace(path, run, ordered, tuple(events), reader.torn)
@@ -155,16 +156,17 @@ class _Reader:
         if not self._lines:
             raise TraceError(f"{self.path}: is empty; not a trace")
         first = self._parse(0)
-        if first is None or first.get("event") != "run" or "run" not in first:
+        head = first if first is not None and first.get("event") == "run" else {}
+        form, run = head.get("form"), head.get("run")
+        if isinstance(form, int) and form > FORM:
+            raise TraceError(
+                f"{self.path}: is of form {form}, this version reads up to "
+                f"form {FORM}; upgrade axolotl-sftguide"
+            )
+        if not isinstance(form, int) or not isinstance(run, dict):
             raise TraceError(
                 f"{self.path}: line 1 is not the head of a trace of this package"
             )
-        if first["form"] > FORM:
-            raise TraceError(
-                f"{self.path}: is of form {first['form']}, this version reads up to "
-                f"form {FORM}; upgrade axolotl-sftguide"
-            )
-        run: dict[str, Any] = first["run"]
         return run
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -174,23 +176,38 @@ class _Reader:
                 yield record
 
     def _parse(self, index: int) -> dict[str, Any] | None:
-        try:
-            record = json.loads(self._lines[index])
-            if isinstance(record, dict):
-                return record
-        except ValueError:
-            pass
+        record = self._whole(index)
+        if record is not None:
+            return record
         # Only what a cut may leave is passed over: the last line, or the line
-        # before a resume, which starts on a line of its own.
-        if index == len(self._lines) - 1:
+        # before a resume, which starts on a line of its own and may be cut too.
+        last = len(self._lines) - 1
+        if index == last:
             self.torn = True
             return None
-        if b'"resume"' in self._lines[index + 1]:
+        following = self._whole(index + 1)
+        if following is None and index + 1 == last:
+            return None
+        if following is not None and following.get("event") == "resume":
             return None
         raise TraceError(
             f"{self.path}: line {index + 1} is not a JSON object; "
             "repair or remove that line"
         )
+
+    def _whole(self, index: int) -> dict[str, Any] | None:
+        try:
+            record = json.loads(self._lines[index])
+        except ValueError:
+            return None
+        return record if isinstance(record, dict) else None
+
+
+def _resumed_at(path: Path, record: dict[str, Any]) -> int:
+    step = record.get("step")
+    if not isinstance(step, int):
+        raise TraceError(f"{path}: a resume does not say its step: {record}")
+    return step
 
 
 def _observation(path: Path, record: dict[str, Any]) -> Observation:
@@ -198,6 +215,7 @@ def _observation(path: Path, record: dict[str, Any]) -> Observation:
     known = {k: v for k, v in record.items() if k in _STEP_FIELDS}
     try:
         known.update({k: float(known[k]) for k in _FLOAT_FIELDS})
+        known.update({k: int(known[k]) for k in _INT_FIELDS})
         return Observation(**known)
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(

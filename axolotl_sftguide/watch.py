@@ -188,8 +188,8 @@ class Watch:
         for path in reversed(paths):
             try:
                 return read_trace(path)
-            except SFTGuideError:
-                continue
+            except SFTGuideError as error:
+                say(f"{error}; the steps in it are passed over")
         return None
 
     def _samples_before(self, resumed: Trace | None) -> int:
@@ -210,7 +210,7 @@ class Watch:
             "study": self.settings.study,
             "key": self.key,
             "key_fields": fields,
-            "comparable": True,
+            "comparable": all(o.measured for o in self.past),
             "host": host_name(self.trainer),
             "config": json_safe(config if config is not None else args.to_dict()),
             "output_dir": self.output_dir,

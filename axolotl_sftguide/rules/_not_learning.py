@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from statistics import fmean, stdev
 
-from ..signals import Observation, mean_and_standard_error
+from ..signals import Observation
 from ..units import number
 from ._base import Verdict
 
@@ -75,9 +76,10 @@ class NotLearning:
         if observation.step < self.grace or len(state.recent) < width:
             return state, None
 
-        began, began_error = mean_and_standard_error(state.first)
-        now, now_error = mean_and_standard_error(state.recent)
-        noise = math.hypot(began_error, now_error)
+        began, now = fmean(state.first), fmean(state.recent)
+        # Eight losses may lie close together by chance: the wider spread holds.
+        spread = max(stdev(state.first), stdev(state.recent))
+        noise = spread * math.sqrt(1 / len(state.first) + 1 / len(state.recent))
         least = max(self.sigmas * noise, self.margin * abs(began))
         if began - now > least:
             return replace(state, learned=True, recent=()), None

@@ -1,0 +1,287 @@
+"""The rules, folded over curves as they are met."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from axolotl_sftguide.rules import (
+    Divergence,
+    NonFinite,
+    NotLearning,
+    Rule,
+    WorseThan,
+    fold,
+)
+from axolotl_sftguide.settings import Settings
+from axolotl_sftguide.signals import Curve, Observation
+
+RULES = Settings().early_termination
+NAN = math.nan
+
+
+def run(losses: Iterable[float], norms: Iterable[float] | None = None) -> list[Any]:
+    losses = list(losses)
+    norms = [1.0] * len(losses) if norms is None else list(norms)
+    return [
+        Observation(i, 8 * i, loss, norm, 1e-3, trained_tokens=100)
+        for i, (loss, norm) in enumerate(zip(losses, norms, strict=True), start=1)
+    ]
+
+
+def learning(
+    steps: int = 400, seed: int = 0, floor: float = 0.8, noise: float = 0.15
+) -> list[float]:
+    """A loss that falls from 2.8 to `floor`, with noise that is now and then heavy."""
+    draw = random.Random(seed)
+    losses = []
+    for step in range(steps):
+        sigma = noise * (4 if draw.random() < 0.02 else 1)
+        level = floor + 2 * math.exp(-step / 60)
+        losses.append(max(0.01, level * math.exp(draw.gauss(0, sigma))))
+    return losses
+
+
+def divergence() -> Divergence:
+    s = RULES.divergence
+    return Divergence(s.window, s.sigmas, s.margin, s.patience)
+
+
+def not_learning() -> NotLearning:
+    s = RULES.not_learning
+    return NotLearning(s.steps, s.grace, s.sigmas, s.margin, s.patience)
+
+
+def worse_than(reference: list[Observation]) -> WorseThan:
+    s = RULES.comparison
+    curve = Curve.of("ref", reference)
+    return WorseThan(curve, s.grace, s.window, s.sigmas, s.margin, s.patience)
+
+
+class TestNonFinite:
+    rule = NonFinite(steps=3)
+
+    def test_a_single_nan_is_an_ordinary_event(self) -> None:
+        assert fold(self.rule, run([1, NAN, 1, 1, math.inf, NAN, 1])) is None
+
+    def test_steps_that_stay_non_finite_are_found_with_where_it_began(self) -> None:
+        verdict = fold(self.rule, run([1, NAN, 1, NAN, NAN, NAN, NAN]))
+        assert verdict is not None
+        assert (verdict.step, verdict.bad_since) == (6, 4)
+
+    def test_a_norm_counts_like_a_loss(self) -> None:
+        assert fold(self.rule, run([0.0] * 5, [1, NAN, NAN, NAN, NAN])) is not None
+
+
+class TestDivergence:
+    @pytest.mark.parametrize("seed", range(200))
+    def test_an_ordinary_run_has_not_diverged(self, seed: int) -> None:
+        assert fold(divergence(), run(learning(500, seed))) is None
+
+    def test_a_spike_that_recovers_is_not_a_divergence(self) -> None:
+        losses = learning(300)
+        for i in range(12):
+            losses[150 + i] = 6 * 0.75**i
+        assert fold(divergence(), run(losses)) is None
+
+    def test_a_spike_that_recovers_slowly_is_given_time(self) -> None:
+        losses = learning(400)
+        for i in range(40):
+            losses[150 + i] = 0.9 + 8 * 0.92**i
+        assert fold(divergence(), run(losses)) is None
+
+    def test_a_loss_that_leaves_its_level_for_good_is(self) -> None:
+        losses = learning(200) + [x + 4 for x in learning(100, floor=2)]
+        verdict = fold(divergence(), run(losses))
+        assert verdict is not None
+        assert 199 <= verdict.bad_since <= 203
+        assert verdict.step < 240
+
+    def test_a_run_that_is_worse_from_its_second_step_on_is(self) -> None:
+        draw = random.Random(0)
+        losses = [11.0] + [60 + draw.random() * 90 for _ in range(60)]
+        verdict = fold(divergence(), run(losses))
+        assert verdict is not None
+        assert verdict.step <= 40
+
+    @pytest.mark.parametrize("seed", range(50))
+    def test_a_first_loss_that_is_low_by_chance_does_not_matter(
+        self, seed: int
+    ) -> None:
+        draw = random.Random(seed)
+        rest = [1.5 * math.exp(draw.gauss(0, 0.8)) for _ in range(300)]
+        losses = [1.5 * math.exp(-1.75 * 0.8), *rest]
+        assert fold(divergence(), run(losses)) is None
+
+    def test_another_kind_of_data_becomes_the_level(self) -> None:
+        losses = learning(200) + [1.5 + x for x in learning(400, seed=1)]
+        assert fold(divergence(), run(losses)) is None
+
+    def test_a_steady_climb_is(self) -> None:
+        losses = learning(200, noise=0.05)
+        losses += [losses[-1] * 1.02**i for i in range(200)]
+        assert fold(divergence(), run(losses)) is not None
+
+    def test_a_drop_at_an_epochs_end_is_not(self) -> None:
+        losses = learning(200) + [0.5 * x for x in learning(200, seed=1, floor=0.6)]
+        assert fold(divergence(), run(losses)) is None
+
+    def test_a_nan_in_the_middle_does_not_blind_it(self) -> None:
+        losses = learning(150) + [NAN] + [9.0 + 0.01 * i for i in range(60)]
+        verdict = fold(divergence(), run(losses))
+        assert verdict is not None
+        assert verdict.bad_since == 152
+
+    def test_a_spike_cannot_raise_the_level_it_is_judged_by(self) -> None:
+        losses = learning(150) + [9.0] * 200
+        verdict = fold(divergence(), run(losses))
+        assert verdict is not None
+        assert verdict.figures["level"] < 2
+
+    def test_a_constant_loss_has_a_margin(self) -> None:
+        assert fold(divergence(), run([1.0] * 100 + [1.05] * 100)) is None
+        assert fold(divergence(), run([1.0] * 100 + [1.2] * 100)) is not None
+
+
+class TestNotLearning:
+    @pytest.mark.parametrize("seed", range(50))
+    def test_a_learning_rate_of_zero_is_found_after_the_grace(self, seed: int) -> None:
+        draw = random.Random(seed)
+        losses = [2.0 + draw.gauss(0, 0.3) for _ in range(200)]
+        verdict = fold(not_learning(), run(losses))
+        assert verdict is not None
+        assert verdict.step >= RULES.not_learning.grace
+
+    @pytest.mark.parametrize("seed", range(50))
+    def test_a_run_that_learns_is_not_found(self, seed: int) -> None:
+        assert fold(not_learning(), run(learning(400, seed))) is None
+
+    def test_a_run_that_learns_slowly_is_not_found(self) -> None:
+        draw = random.Random(3)
+        losses = [2.0 - 0.002 * i + draw.gauss(0, 0.1) for i in range(400)]
+        assert fold(not_learning(), run(losses)) is None
+
+    def test_a_long_plateau_after_learning_is_ordinary(self) -> None:
+        assert fold(not_learning(), run(learning(200) + [0.8] * 2000)) is None
+
+    def test_a_rising_loss_is_left_to_divergence(self) -> None:
+        losses = [2.0 + 0.05 * i for i in range(300)]
+        assert fold(not_learning(), run(losses)) is None
+        assert fold(divergence(), run(losses)) is not None
+
+    def test_a_norm_of_zero_is_found_at_once(self) -> None:
+        verdict = fold(not_learning(), run([2.0] * 10, [0.0] * 10))
+        assert verdict is not None
+        assert (verdict.step, verdict.bad_since) == (5, 1)
+        assert "gradient norm was zero" in verdict.reason
+
+    def test_steps_without_a_trained_token_are_found_at_once(self) -> None:
+        steps = [Observation(i, i, 0.0, 1.0, 1e-3, trained_tokens=0) for i in range(9)]
+        verdict = fold(not_learning(), steps)
+        assert verdict is not None
+        assert "no token carried a label" in verdict.reason
+
+    def test_unknown_token_counts_are_not_zero(self) -> None:
+        steps = [Observation(i, i, 1.0 / i, 1.0, 1e-3) for i in range(1, 50)]
+        assert fold(not_learning(), steps) is None
+
+    def test_steps_that_are_not_finite_are_not_its_case(self) -> None:
+        assert fold(not_learning(), run([NAN] * 300)) is None
+
+
+class TestWorseThan:
+    reference = run(learning(300, floor=0.8), [1.0 + 0.1 * (i % 5) for i in range(300)])
+
+    def compare(self, loss: float, norm: float, seed: int = 5) -> Any:
+        draw = random.Random(seed)
+        losses = [loss * x for x in learning(300, seed, floor=0.8)]
+        norms = [norm * (1.0 + 0.1 * draw.randrange(5)) for _ in range(300)]
+        return fold(worse_than(self.reference), run(losses, norms))
+
+    @pytest.mark.parametrize("seed", range(100))
+    def test_the_references_twin_passes(self, seed: int) -> None:
+        assert self.compare(1.0, 1.0, seed) is None
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_higher_norm_and_lower_loss_together_are_found(self, seed: int) -> None:
+        verdict = self.compare(0.5, 2.0, seed)
+        assert verdict is not None
+        assert verdict.reference == "ref"
+        assert verdict.step >= RULES.comparison.grace
+
+    @pytest.mark.parametrize(("loss", "norm"), [(0.5, 1.0), (1.0, 2.0), (2.0, 2.0)])
+    def test_one_signal_alone_is_not(self, loss: float, norm: float) -> None:
+        assert self.compare(loss, norm) is None
+
+    def test_beyond_the_references_end_nothing_is_compared(self) -> None:
+        short = self.reference[:20]
+        bad = run([0.1] * 300, [9.0] * 300)
+        assert fold(worse_than(short), bad) is None
+
+    def test_runs_are_compared_at_the_same_samples_not_the_same_step(self) -> None:
+        ours = [
+            Observation(o.step, 2 * o.samples_seen, o.loss * 0.5, 9.0, 1e-3)
+            for o in run(learning(300))
+        ]
+        verdict = fold(worse_than(self.reference), ours)
+        assert verdict is not None
+        at = verdict.samples_seen
+        curve = Curve.of("ref", self.reference)
+        point = curve.at(at, RULES.comparison.window)
+        assert point is not None
+        assert verdict.figures["reference_loss"] == point.loss
+
+    def test_norms_that_were_not_measured_are_passed_over(self) -> None:
+        steps = [
+            Observation(i, 8 * i, 0.1, 9.0, 1e-3, measured=False) for i in range(1, 300)
+        ]
+        assert fold(worse_than(self.reference), steps) is None
+
+
+def all_rules() -> list[Rule]:
+    return [
+        NonFinite(5),
+        divergence(),
+        not_learning(),
+        worse_than(TestWorseThan.reference),
+    ]
+
+
+def troubled() -> list[Observation]:
+    losses = learning(150) + [NAN] * 3 + learning(60, 2) + [9.0] * 90
+    return run(losses, [2.0] * len(losses))
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.name)
+class TestEveryRule:
+    def test_is_a_frozen_value(self, rule: Rule) -> None:
+        with pytest.raises((FrozenInstanceError, TypeError)):
+            rule.name = "other"  # type: ignore[misc]
+        assert rule == all_rules()[[r.name for r in all_rules()].index(rule.name)]
+
+    def test_folded_twice_says_the_same(self, rule: Rule) -> None:
+        assert fold(rule, troubled()) == fold(rule, troubled())
+
+    @pytest.mark.parametrize("cut", [1, 40, 152, 215, 250])
+    def test_a_resume_says_what_one_piece_says(self, rule: Rule, cut: int) -> None:
+        def verdicts(pieces: list[list[Observation]]) -> list[Any]:
+            state, found = rule.init(), []
+            for piece in pieces:
+                for observation in piece:
+                    state, verdict = rule.step(state, observation)
+                    found.append(verdict)
+            return found
+
+        steps = troubled()
+        assert verdicts([steps]) == verdicts([steps[:cut], steps[cut:]])
+
+    def test_keeps_a_state_of_bounded_size(self, rule: Rule) -> None:
+        state = rule.init()
+        for observation in run([1.0] * 200 + [50.0] * 3000, [0.0] * 3200):
+            state, _ = rule.step(state, observation)
+        assert len(repr(state)) < 20_000

@@ -1,0 +1,146 @@
+"""The `sftguide:` block: one definition, every fault told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from axolotl_sftguide.errors import SettingsError
+from axolotl_sftguide.settings import (
+    Settings,
+    early_termination_settings,
+    load_settings,
+    misspelt_block,
+)
+
+
+def problems(block: Any) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refusal:
+        load_settings(block)
+    return refusal.value.problems
+
+
+def test_no_block_is_all_defaults() -> None:
+    assert load_settings(None) == load_settings({}) == Settings()
+
+
+def test_the_defaults_stop_on_non_finite_steps_only() -> None:
+    rules = Settings().early_termination
+    assert (rules.action, rules.non_finite.action) == ("warn", "stop")
+    assert rules.divergence.action is None
+
+
+def test_every_fault_is_told_at_once_with_its_full_path() -> None:
+    told = problems(
+        {
+            "study": 3,
+            "monitr": {},
+            "early_termination": {"divergence": {"patience": "many", "windw": 8}},
+        }
+    )
+    assert len(told) == 4
+    paths = sorted(line.split()[0] for line in told)
+    assert paths == [
+        "sftguide.early_termination.divergence.patience",
+        "sftguide.early_termination.divergence.windw",
+        "sftguide.monitr",
+        "sftguide.study",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("block", "path", "meant"),
+    [
+        ({"studdy": "x"}, "sftguide.studdy", "study"),
+        (
+            {"early_termination": {"non_finit": {}}},
+            "sftguide.early_termination.non_finit",
+            "non_finite",
+        ),
+        ({"score": {"data_pth": "x"}}, "sftguide.score.data_pth", "data_path"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_what_was_probably_meant(
+    block: dict[str, Any], path: str, meant: str
+) -> None:
+    told = next(line for line in problems(block) if line.startswith(path))
+    assert f"did you mean {meant!r}" in told
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ({"early_termination": {"action": "halt"}}, "'off', 'warn' or 'stop'"),
+        ({"early_termination": {"non_finite": {"steps": 0}}}, "greater than or equal"),
+        ({"early_termination": {"non_finite": {"steps": True}}}, "integer"),
+        ({"early_termination": {"non_finite": {"steps": "5"}}}, "integer"),
+        ({"early_termination": 3}, "must be a mapping of settings, got 3"),
+        ({"score": {}}, "sftguide.score.data_path is missing"),
+        ({"seed_adapter": "yes"}, "boolean"),
+        ([1, 2], "sftguide must be a mapping of settings, got [1, 2]"),
+        ("on", "sftguide must be a mapping of settings, got 'on'"),
+    ],
+)
+def test_a_wrong_type_or_value_is_one_line_that_shows_rule_and_value(
+    block: Any, says: str
+) -> None:
+    (told,) = problems(block)
+    assert says in told
+    assert "\n" not in told
+
+
+def test_a_number_that_yaml_reads_as_text_is_told_how_to_write_it() -> None:
+    block = yaml.safe_load("early_termination: {divergence: {margin: 1e-1}}")
+    (told,) = problems(block)
+    assert "got '1e-1'; YAML takes it for text, write 1.0e-1" in told
+
+
+def test_yaml_off_is_off() -> None:
+    block = yaml.safe_load("early_termination: {action: off}")
+    assert block == {"early_termination": {"action": False}}
+    assert load_settings(block).early_termination.action == "off"
+
+
+def test_a_section_with_nothing_below_it_is_its_defaults() -> None:
+    block = yaml.safe_load("monitor:\nearly_termination:\n  divergence:\n")
+    assert load_settings(block) == Settings()
+
+
+def test_whole_numbers_are_numbers() -> None:
+    settings = load_settings({"early_termination": {"divergence": {"sigmas": 6}}})
+    assert settings.early_termination.divergence.sigmas == 6.0
+
+
+def test_settings_survive_what_axolotl_does_to_them() -> None:
+    settings = load_settings(
+        {
+            "early_termination": {"action": "stop", "comparison": {"action": False}},
+            "score": {"data_path": "x.jsonl", "compare_with": {"chance": 0.1}},
+        }
+    )
+    dumped = settings.model_dump(exclude_none=True)
+    assert load_settings(dumped) == settings
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().study = "other"  # type: ignore[misc]
+
+
+def test_the_callbacks_arguments_are_checked_like_the_block() -> None:
+    with pytest.raises(SettingsError, match=r"EarlyTerminationCallback\.patience"):
+        early_termination_settings(patience=3)
+
+
+@pytest.mark.parametrize("key", ["sftguid", "sft_guide", "SFTGuide", "sft-guide"])
+def test_a_misspelt_block_is_noticed(key: str) -> None:
+    assert misspelt_block(["base_model", key]) == key
+
+
+@pytest.mark.parametrize(
+    "keys", [["sftguide"], ["base_model", "plugins", "guidance_scale", "strict", "gui"]]
+)
+def test_other_keys_are_not_taken_for_the_block(keys: list[str]) -> None:
+    assert misspelt_block(keys) is None

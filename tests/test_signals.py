@@ -1,0 +1,124 @@
+"""Observations, windows and curves."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from axolotl_sftguide.comparability import comparability_key
+from axolotl_sftguide.signals import (
+    Curve,
+    Observation,
+    mean_and_standard_error,
+    median,
+    robust_scale,
+    window_logs,
+)
+from axolotl_sftguide.units import count, duration, number, share
+
+NAN = math.nan
+
+
+def seen(step: int, loss: float = 1.0, norm: float = 1.0, **more: bool) -> Observation:
+    return Observation(step, 8 * step, loss, norm, 1e-3, **more)
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "finite"),
+    [(1, 1, True), (NAN, 1, False), (1, math.inf, False), (0.0, NAN, False)],
+)
+def test_a_step_is_finite_where_loss_and_norm_are(
+    loss: float, norm: float, finite: bool
+) -> None:
+    assert seen(1, loss, norm).finite is finite
+
+
+def test_a_window_tells_mean_max_last_non_finite_and_samples() -> None:
+    logs = window_logs([seen(1, norm=2.0), seen(2, norm=NAN), seen(3, norm=4.0)])
+    assert logs == {
+        "sftguide/grad_norm_last": 4.0,
+        "sftguide/grad_norm_mean": 3.0,
+        "sftguide/grad_norm_max": 4.0,
+        "sftguide/nonfinite_steps": 1,
+        "sftguide/samples_seen": 24,
+    }
+
+
+def test_a_window_without_a_finite_norm_has_no_mean() -> None:
+    logs = window_logs([seen(1, norm=NAN)])
+    assert "sftguide/grad_norm_mean" not in logs
+    assert logs["sftguide/nonfinite_steps"] == 1
+
+
+def test_an_empty_window_tells_nothing() -> None:
+    assert window_logs([]) == {}
+
+
+def test_the_robust_scale_is_the_standard_deviation_of_normal_values() -> None:
+    from statistics import NormalDist
+
+    values = [NormalDist(3, 2).inv_cdf((i + 0.5) / 2000) for i in range(2000)]
+    assert robust_scale(values) == pytest.approx(2.0, rel=0.01)
+    assert robust_scale([*values, 1e9]) == pytest.approx(2.0, rel=0.01)
+
+
+def test_medians_of_odd_and_even_counts() -> None:
+    assert median([3.0, 1.0, 2.0]) == 2.0
+    assert median([4.0, 1.0, 2.0, 3.0]) == 2.5
+
+
+def test_one_value_has_no_standard_error() -> None:
+    assert mean_and_standard_error([2.0]) == (2.0, math.inf)
+    assert mean_and_standard_error([1.0, 3.0]) == (2.0, 1.0)
+
+
+def test_a_curve_is_read_by_samples_over_the_window_before() -> None:
+    curve = Curve.of("r", [seen(i, loss=float(i), norm=10.0 * i) for i in range(1, 11)])
+    point = curve.at(samples_seen=8 * 6 + 3, window=4)
+    assert point is not None
+    assert point.loss == pytest.approx((3 + 4 + 5 + 6) / 4)
+    assert point.grad_norm == pytest.approx(45.0)
+
+
+def test_a_curve_is_silent_before_its_window_is_full_and_after_its_end() -> None:
+    curve = Curve.of("r", [seen(i) for i in range(1, 11)])
+    assert curve.at(8 * 3, window=4) is None
+    assert curve.at(8 * 10, window=4) is not None
+    assert curve.at(8 * 10 + 1, window=4) is None
+
+
+def test_a_curve_leaves_out_what_is_not_finite_or_not_measured() -> None:
+    steps = [seen(1), seen(2, NAN), seen(3, measured=False), seen(4)]
+    assert Curve.of("r", steps).samples_seen == (8, 32)
+
+
+def test_the_key_does_not_depend_on_the_order_of_its_fields() -> None:
+    assert comparability_key({"a": 1, "b": [2]}) == comparability_key(
+        {"b": [2], "a": 1}
+    )
+
+
+def test_the_key_changes_with_every_field() -> None:
+    fields = {"host": "trl", "data": {"rows": 3}, "max_grad_norm": 1.0, "adapter": None}
+    keys = {comparability_key(fields | {name: "other"}) for name in fields}
+    assert len(keys | {comparability_key(fields)}) == 5
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert [number(x) for x in (None, NAN, math.inf, -math.inf, 0.00012345)] == [
+        "-",
+        "NaN",
+        "inf",
+        "-inf",
+        "0.0001234",
+    ]
+    assert [count(None), count(1234567)] == ["-", "1,234,567"]
+    assert [duration(x) for x in (None, 42, 190, 7500, 270000)] == [
+        "-",
+        "42s",
+        "3m 10s",
+        "2h 05m",
+        "3d 3h",
+    ]
+    assert [share(1, 3), share(1, 0)] == ["33%", "-"]
