@@ -1,0 +1,166 @@
+"""The shipped recipes: known to Axolotl's schema, and run as a stranger runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from axolotl_sftguide.recipes import Recipe, shipped_recipes
+from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.traces import find_traces, read_trace
+
+PROJECT = Path(__file__).parents[2]
+AXOLOTL = Path(sys.executable).parent / "axolotl"
+RECIPES = shipped_recipes()
+LINE = re.compile(r"heldout_exact_match ([\d.]+) on 380 questions \((.*)\)")
+
+
+@pytest.fixture(params=RECIPES, ids=lambda recipe: recipe.name)
+def recipe(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def axolotl(*words: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(AXOLOTL), *words],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1500,
+        env={**os.environ, "PATH": f"{AXOLOTL.parent}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
+def test_every_key_is_one_that_axolotl_knows(recipe: Recipe) -> None:
+    """Axolotl drops unknown keys without a word."""
+    from axolotl.utils.schemas.config import AxolotlInputConfig
+
+    known = set(AxolotlInputConfig.model_fields) | {"sftguide"}
+    assert set(yaml.safe_load(recipe.text)) <= known
+
+
+def test_axolotl_accepts_it(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from axolotl.cli.config import load_cfg
+
+    recipe.copy_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    cfg = load_cfg(str(recipe.relative_path))
+    assert cfg.sftguide.study
+
+
+def test_what_decides_the_result_is_set_and_not_left_to_a_default(
+    recipe: Recipe,
+) -> None:
+    config = yaml.safe_load(recipe.text)
+    for key in ("seed", "warmup_steps", "gradient_accumulation_steps", "learning_rate"):
+        assert key in config
+    assert config["sftguide"]["seed_adapter"] is True
+    assert isinstance(config["learning_rate"], float)  # YAML reads 5e-4 as text
+
+
+def test_the_sweeps_keys_and_blocks_are_right() -> None:
+    for path in (PROJECT / "recipes" / "sweeps").glob("*.yml"):
+        sweep = yaml.safe_load(path.read_text())
+        assert all(isinstance(rate, float) for rate in sweep["learning_rate"])
+        for block in sweep["sftguide"]:
+            load_settings(block)
+
+
+def test_the_quickstart_teaches_what_the_base_does_not_say(tmp_path: Path) -> None:
+    """The whole of it, through the command line, on what it ships."""
+    (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
+    recipe.copy_to(tmp_path)
+    said = axolotl("train", str(recipe.relative_path), cwd=tmp_path)
+
+    found = LINE.search(said)
+    assert found is not None
+    tuned = float(found.group(1))
+    beside = dict(part.rsplit(" ", 1) for part in found.group(2).split(", "))
+    assert set(beside) == {"base", "chance", "format alone"}
+    assert tuned >= 0.65
+    assert all(tuned > float(value) + 0.3 for value in beside.values())
+
+    (path,) = find_traces(tmp_path / "outputs")
+    trace = read_trace(path)
+    assert [o.step for o in trace.observations] == list(range(1, 601))
+    assert not [e for e in trace.events if e["event"] == "decision"]
+
+
+@pytest.mark.slow
+def test_the_control_that_is_tuned_on_the_format_alone_stays_at_chance(
+    tmp_path: Path,
+) -> None:
+    (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
+    recipe.copy_to(tmp_path)
+    config = yaml.safe_load(recipe.text)
+    control = {"path": "recipes/quickstart/control.jsonl", "ds_type": "json"}
+    config["datasets"] = [control | {"type": "chat_template"}]
+    (tmp_path / "control.yml").write_text(yaml.safe_dump(config))
+    found = LINE.search(axolotl("train", "control.yml", cwd=tmp_path))
+    assert found is not None
+    compare_with = config["sftguide"]["score"]["compare_with"]
+    assert float(found.group(1)) <= compare_with["chance"] + 0.03
+    assert float(found.group(1)) == pytest.approx(
+        compare_with["format alone"], abs=0.05
+    )
+
+
+@pytest.mark.slow
+def test_the_sweep_stops_its_two_hopeless_runs_each_for_its_own_reason(
+    tmp_path: Path,
+) -> None:
+    (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
+    recipe.copy_to(tmp_path)
+    sweep = tmp_path / "recipes" / "sweeps" / "quickstart-lr.yml"
+    axolotl("train", str(recipe.relative_path), "--sweep", str(sweep), cwd=tmp_path)
+    listed = subprocess.run(
+        [str(AXOLOTL.parent / "sftguide"), "runs", "list", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    runs = {run["config"]["learning_rate"]: run for run in json.loads(listed.stdout)}
+    assert len(runs) == 5
+    assert all(run["scores"] for run in runs.values())
+    low, *good, high = (runs[rate] for rate in sorted(runs))
+    assert (low["status"], high["status"]) == ("terminated", "terminated")
+    assert low["reason"].startswith("not_learning")
+    assert high["reason"].startswith("divergence")
+    assert low["steps_saved"] > 300
+    assert high["steps_saved"] > 300
+    for run in good:
+        assert run["status"] == "finished"
+        assert run["scores"][0]["value"] > 0.5
+
+
+@pytest.mark.slow
+def test_a_twin_of_the_best_run_with_another_seed_is_not_stopped(
+    tmp_path: Path,
+) -> None:
+    (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
+    recipe.copy_to(tmp_path)
+    config = yaml.safe_load(recipe.text)
+    config["sftguide"]["early_termination"] = {"action": "stop"}
+    for name, seed in (("reference", 42), ("twin", 7)):
+        config |= {"seed": seed, "output_dir": f"outputs/{name}"}
+        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(config))
+        axolotl("train", f"{name}.yml", cwd=tmp_path)
+    ends = []
+    for path in find_traces(tmp_path / "outputs"):
+        trace = read_trace(path)
+        assert trace.end is not None
+        ends.append((trace.run["key"], trace.end["status"], len(trace.observations)))
+    assert ends == [(ends[0][0], "finished", 600)] * 2
