@@ -35,19 +35,21 @@ SILENT_AFTER_S = 900.0
 """A run on another host counts as dead after this long without a heartbeat."""
 
 
-class _Figure(sa.types.TypeDecorator[float]):
+class _Figure(sa.types.UserDefinedType[float]):
     """A number that may be NaN, which SQLite keeps only as text."""
 
-    impl = sa.Float
     cache_ok = True
 
-    def process_bind_param(self, value: float | None, dialect: Any) -> Any:
-        if value is not None and math.isnan(value) and dialect.name == "sqlite":
-            return "NaN"
-        return value
+    def get_col_spec(self, **_: Any) -> str:
+        return "DOUBLE PRECISION"
 
-    def process_result_value(self, value: Any, dialect: Any) -> float | None:
-        return None if value is None else float(value)
+    def bind_processor(self, dialect: sa.Dialect) -> Any:
+        if dialect.name != "sqlite":
+            return None
+        return lambda value: "NaN" if value is not None and value != value else value
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        return lambda value: None if value is None else float(value)
 
 
 _metadata = sa.MetaData()
@@ -589,7 +591,7 @@ def json_safe(value: Any) -> Any:
 
 _PASSWORD_IN_URL = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 _SECRET = re.compile(
-    r"(^|_)(secret|password|passwd|credentials?|token)s?$"
+    r"(^|_)(secrets?|passwords?|passwd|credentials?|token)$"
     r"|(^|_)secret_|(^|_)(api|access|private|auth|license|secret|encryption)_?key(_id)?$"
 )
 _SPECIAL_TOKEN = re.compile(

@@ -85,11 +85,11 @@ def import_runs(
         for trace_path in traces:
             try:
                 trace = read_trace(trace_path)
+                run = history.import_trace(trace)
             except TraceError as error:
                 problems += 1
                 click.echo(str(error), err=True)
                 continue
-            run = history.import_trace(trace)
             note = "; its last line was cut off" if trace.torn else ""
             click.echo(
                 f"{run.id} {run.name}: {run.shown_status}, "

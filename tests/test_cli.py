@@ -1,0 +1,185 @@
+"""The command line: what it prints, and one clear line for each fault."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from runs import run_row, steps, write_trace
+
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.run_history import Decision, RunHistory, Score
+
+
+def sftguide(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(w) for w in words])
+
+
+def ok(*words: str | Path) -> str:
+    result = sftguide(*words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def faulty(*words: str | Path) -> str:
+    result = sftguide(*words)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit)
+    return result.stderr.strip()
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> RunHistory:
+    history = RunHistory()
+    row: dict[str, Any] = {"output_dir": str(tmp_path), "started_at": 1e9}
+    history.begin(run_row("a1", name="good", **row))
+    history.progress("a1", step=100, samples_seen=800, loss=0.5, grad_norm=0.25)
+    history.add_score("a1", Score("exact", 0.75, "max", base_value=0.1))
+    history.end("a1", "finished")
+    history.begin(run_row("b2", name="bad [x]", study="other", **row))
+    history.progress("b2", step=38, loss=float("nan"))
+    history.add_decision("b2", Decision("divergence", "stop", "loss 9 [/x]", 38, 304))
+    history.end("b2", "terminated", "divergence: loss 9 [/x]")
+    return history
+
+
+@pytest.mark.usefixtures("history")
+class TestRuns:
+    def test_are_listed_with_status_score_and_steps_saved(self) -> None:
+        said = ok("runs", "list")
+        (good,) = [x for x in said.splitlines() if "a1" in x]
+        for part in ("good", "finished", "100/100", "0.0005", "0.5", "0.75 (base 0.1)"):
+            assert part in good
+        (bad,) = [x for x in said.splitlines() if "b2" in x]
+        for part in ("terminated", "38/100", "62 (62%)", "NaN", "divergence: loss 9"):
+            assert part in bad
+
+    def test_names_and_reasons_are_no_markup(self) -> None:
+        assert "bad [x]" in ok("runs", "list")
+        assert "loss 9 [/x]" in ok("runs", "show", "b2")
+
+    def test_the_storage_is_named(self, tmp_path: Path) -> None:
+        line = f"storage: sqlite:///{tmp_path / 'runs.db'}"
+        for words in (("runs", "list"), ("runs", "show", "a1")):
+            assert ok(*words).splitlines()[-1] == line
+
+    def test_are_filtered_by_study(self) -> None:
+        said = ok("runs", "list", "--study", "other")
+        assert "b2" in said
+        assert "a1" not in said
+
+    def test_as_json_are_strict_and_whole(self) -> None:
+        def refuse(constant: str) -> Any:
+            raise AssertionError(constant)
+
+        found = json.loads(ok("runs", "list", "--json"), parse_constant=refuse)
+        assert [r["id"] for r in found] == ["a1", "b2"]
+        assert found[0]["scores"][0]["value"] == 0.75
+        assert found[1]["steps_saved"] == 62
+        shown = json.loads(ok("runs", "show", "b2", "--json"), parse_constant=refuse)
+        assert shown == found[1]
+
+    def test_one_is_shown_with_all_that_is_known(self) -> None:
+        said = ok("runs", "show", "good", "--config")
+        for part in (
+            "finished",
+            "100 of 100",
+            "exact 0.75 (base 0.1)",
+            "effective_batch_size",
+            "learning_rate: 0.0005",
+        ):
+            assert part in said
+        assert "stop at step 38 (304 samples) by divergence" in ok("runs", "show", "b2")
+
+    def test_a_dead_run_is_shown_as_dead(self, history: RunHistory) -> None:
+        history.begin(run_row("c3", process_started_at=0.0))
+        assert re.search(r"c3\s.*\sdead\s", ok("runs", "list"))
+
+
+class TestImport:
+    def test_a_lost_history_comes_back_from_a_folder(self, tmp_path: Path) -> None:
+        write_trace(tmp_path / "outputs" / "one", "one", last=12)
+        cut = write_trace(tmp_path / "outputs" / "two", "two", last=7, end=None)
+        cut.write_bytes(cut.read_bytes()[:-30])
+        said = ok("runs", "import", tmp_path / "outputs")
+        assert "one name-one: finished, 12 steps" in said
+        assert re.search(r"two name-two: \w+, 7 steps; its last line was cut", said)
+        assert "12/100" in ok("runs", "list")
+
+    def test_a_broken_trace_does_not_keep_the_others_out(self, tmp_path: Path) -> None:
+        write_trace(tmp_path / "b", "good")
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "sftguide-trace-x.jsonl").write_text("nonsense\n")
+        without_id = write_trace(tmp_path / "a", "y")
+        without_id.write_text(without_id.read_text().replace('"id": "y", ', "", 1))
+        said = faulty("runs", "import", tmp_path)
+        assert len(said.splitlines()) == 2
+        assert "is not the head of a trace" in said
+        assert "does not say all of its run" in said
+        assert "good" in ok("runs", "list")
+
+    def test_a_folder_without_traces_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        assert "holds no trace" in faulty("runs", "import", tmp_path / "empty")
+
+
+class TestFaults:
+    def test_an_unknown_run(self) -> None:
+        said = faulty("runs", "show", "x")
+        assert "holds no run 'x'; `sftguide runs list` shows them all" in said
+
+    def test_a_storage_that_cannot_be_opened(self) -> None:
+        said = faulty("runs", "list", "--storage", "/dev/null/x.db")
+        assert len(said.splitlines()) == 1
+        assert "SFTGUIDE_STORAGE to a place you can write to" in said
+
+    def test_an_unknown_recipe(self) -> None:
+        assert "did you mean 'quickstart-cpu'" in faulty("recipes", "show", "quick-cpu")
+
+    def test_a_recipe_that_would_be_overwritten(self, tmp_path: Path) -> None:
+        ok("recipes", "copy", "quickstart-cpu", tmp_path)
+        (tmp_path / "recipes" / "quickstart-cpu.yml").write_text("mine: 1\n")
+        said = faulty("recipes", "copy", "quickstart-cpu", tmp_path)
+        assert "--force" in said
+        ok("recipes", "copy", "quickstart-cpu", tmp_path, "--force")
+
+    def test_an_empty_history_is_no_fault(self) -> None:
+        assert "no runs yet" in ok("runs", "list")
+
+
+def test_recipes_are_listed_shown_and_copied(tmp_path: Path) -> None:
+    assert ok("recipes", "list").startswith("quickstart-cpu")
+    assert "base_model: recipes/quickstart/base" in ok(
+        "recipes", "show", "quickstart-cpu"
+    )
+    said = ok("recipes", "copy", "quickstart-cpu", tmp_path / "new")
+    assert f"cd {tmp_path / 'new'} && axolotl train recipes/quickstart-cpu.yml" in said
+
+
+def test_a_pipe_that_closes_early_leaves_no_traceback(tmp_path: Path) -> None:
+    history = RunHistory()
+    for i in range(200):
+        history.begin(run_row(f"r{i}", output_dir=str(tmp_path)))
+        history.progress(f"r{i}", step=steps(1)[0].step)
+    done = subprocess.run(
+        f"{sys.executable} -m axolotl_sftguide runs list | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("\n") == 1
+
+
+def test_the_version_is_told() -> None:
+    from axolotl_sftguide import __version__
+
+    assert ok("--version").strip().endswith(__version__)

@@ -1,0 +1,104 @@
+"""Every block of the README and the docs is run or checked."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.settings import Settings, load_settings
+
+PROJECT = Path(__file__).parent.parent
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[Any]:
+    return [
+        pytest.param(found.group(2), id=f"{page.name}-{i}")
+        for page in PAGES
+        for i, found in enumerate(BLOCK.finditer(page.read_text()))
+        if found.group(1) == language
+    ]
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_blocks_run_as_they_stand(code: str, tmp_path: Path) -> None:
+    (tmp_path / "recipes").symlink_to(PROJECT / "recipes")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    if "trainer.train()" in code:
+        assert "sftguide: watching run" in done.stdout
+        assert list(tmp_path.rglob("sftguide-trace-*.jsonl"))
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_yaml_blocks_are_accepted(text: str) -> None:
+    config = yaml.safe_load(text)
+    assert config["plugins"] == ["axolotl_sftguide.SFTGuidePlugin"]
+    load_settings(config.get("sftguide"))
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    (page,) = [p for p in PAGES if p.name == "early-termination.md"]
+    text = BLOCK.search(page.read_text()).group(2)  # type: ignore[union-attr]
+    shown = load_settings(yaml.safe_load(text)["sftguide"]).early_termination
+    default = Settings().early_termination
+    for name in ("non_finite", "divergence", "not_learning"):
+        assert getattr(shown, name) == getattr(default, name)
+    assert shown.comparison.model_copy(update={"action": None}) == default.comparison
+
+
+def test_every_setting_is_documented_somewhere() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+
+    def names(model: Any) -> list[str]:
+        found = []
+        for name, value in dict(model).items():
+            found.append(name)
+            if hasattr(value, "model_fields_set"):
+                found += names(value)
+        return found
+
+    missing = [n for n in names(Settings()) if f"{n}:" not in text and n not in text]
+    assert not missing
+
+
+@pytest.mark.parametrize("text", blocks("sh"))
+def test_shell_blocks_name_only_commands_that_exist(text: str) -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    for line in text.splitlines():
+        words = line.split("#")[0].split()
+        if words[:1] == ["make"]:
+            assert f"\n{words[1]}:" in makefile
+        if words[:1] == ["sftguide"]:
+            group = main.get_command(click.Context(main), words[1])
+            assert isinstance(group, click.Group)
+            assert words[2] in group.commands
+
+
+def test_the_remedy_for_a_plugin_that_is_not_installed_tells_it_is_not(
+    tmp_path: Path,
+) -> None:
+    """The README's one-liner fails loudly where Axolotl would train on without."""
+    line = next(x for x in PAGES[0].read_text().splitlines() if "python -c" in x)
+    code = re.search(r'"(.*)"', line).group(1)  # type: ignore[union-attr]
+    run = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120}
+    installed = subprocess.run([sys.executable, "-c", code], **run)  # type: ignore[call-overload]
+    assert installed.returncode == 0
+    absent = subprocess.run([sys.executable, "-S", "-c", code], **run)  # type: ignore[call-overload]
+    assert absent.returncode != 0
+    assert "No module named 'axolotl_sftguide'" in absent.stderr

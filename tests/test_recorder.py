@@ -1,0 +1,180 @@
+"""Recording is hurt, training is not: told once, and nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import run_row, steps
+
+from axolotl_sftguide.recorder import RunRecorder, new_run_id
+from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.traces import FORM, TraceWriter, read_trace, trace_path
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def record(tmp_path: Path, told: list[str]) -> Callable[..., RunRecorder]:
+    def make(**options: Any) -> RunRecorder:
+        options = {"storage": str(tmp_path / "h.db"), "trace": True} | options
+        row = run_row(output_dir=str(tmp_path / "out"), **options.pop("row", {}))
+        return RunRecorder(row, warn=told.append, **options)
+
+    return make
+
+
+def whole(recorder: RunRecorder) -> None:
+    recorder.steps(steps(5))
+    recorder.decision(Decision("divergence", "warn", "high", 4, 32))
+    recorder.steps(steps(9, first=6))
+    recorder.score(Score("m", 0.5, "max"))
+    recorder.end("finished")
+
+
+def test_trace_and_history_say_the_same(
+    record: Callable[..., RunRecorder], tmp_path: Path, told: list[str]
+) -> None:
+    recorder = record()
+    whole(recorder)
+    run = RunHistory(str(tmp_path / "h.db")).get("r1")
+    again = RunHistory(str(tmp_path / "again.db"))
+    rebuilt = again.import_trace(read_trace(recorder.trace_path))
+    for name in ("heartbeat_at",):  # the trace has the time of its last writing
+        object.__setattr__(rebuilt, name, getattr(run, name))
+    assert rebuilt == run
+    assert (run.status, run.step, len(run.decisions), len(run.scores)) == (
+        "finished",
+        9,
+        1,
+        1,
+    )
+    assert told == []
+
+
+def test_a_history_that_cannot_be_opened_costs_the_trace_nothing(
+    record: Callable[..., RunRecorder], told: list[str]
+) -> None:
+    recorder = record(storage="/dev/null/h.db")
+    assert recorder.history is None
+    whole(recorder)
+    assert len(read_trace(recorder.trace_path).observations) == 9
+    assert len(told) == 2
+    assert "/dev/null/h.db: cannot be opened" in told[0]
+    assert "training goes on, the trace holds all of it" in told[0]
+    assert f"sftguide runs import {recorder.trace_path.parent}" in told[1]
+
+
+def test_what_a_locked_history_missed_is_entered_at_the_end(
+    record: Callable[..., RunRecorder], tmp_path: Path, told: list[str]
+) -> None:
+    recorder = record()
+    writer = sqlite3.connect(tmp_path / "h.db", isolation_level=None)
+    writer.execute("begin immediate")
+    recorder.decision(Decision("divergence", "warn", "high", 4, 32))
+    recorder.decision(Decision("comparison", "warn", "worse", 5, 40))
+    assert len(told) == 1
+    assert "locked" in told[0]
+    writer.close()
+    recorder.steps(steps(9))
+    recorder.score(Score("m", 0.5, "max"))
+    recorder.end("finished")
+    run = RunHistory(str(tmp_path / "h.db")).get("r1")
+    assert (run.status, run.step) == ("finished", 9)
+    assert [d.rule for d in run.decisions] == ["divergence", "comparison"]
+    assert run.scores == (Score("m", 0.5, "max"),)
+    assert len(told) == 1
+
+
+def test_a_trace_that_cannot_be_written_costs_the_history_nothing(
+    record: Callable[..., RunRecorder], tmp_path: Path, told: list[str]
+) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    recorder = record()
+    whole(recorder)
+    run = RunHistory(str(tmp_path / "h.db")).get("r1")
+    assert (run.status, run.step, run.trace_path) == ("finished", 9, None)
+    assert len(told) == 1
+    assert "steps are no longer recorded" in told[0]
+
+
+def test_a_full_disk_in_mid_run_is_told_once(
+    record: Callable[..., RunRecorder],
+    tmp_path: Path,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = record()
+    recorder.steps(steps(3))
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TraceWriter, "_write", full)
+    recorder.steps(steps(6, first=4))
+    recorder.steps(steps(9, first=7))
+    recorder.end("finished")
+    assert len(told) == 1
+    assert "No space left on device; training goes on" in told[0]
+    assert RunHistory(str(tmp_path / "h.db")).get("r1").step == 9
+
+
+def test_without_a_trace_nothing_is_written_to_the_output_folder(
+    record: Callable[..., RunRecorder], tmp_path: Path
+) -> None:
+    whole(record(trace=False))
+    assert not (tmp_path / "out").exists()
+    assert RunHistory(str(tmp_path / "h.db")).get("r1").trace_path is None
+
+
+def test_a_resume_goes_on_in_the_same_trace(
+    record: Callable[..., RunRecorder], tmp_path: Path
+) -> None:
+    first = record()
+    first.steps(steps(6))
+    first.end("terminated", "why")
+    again = record(resumed_at=4, row={"max_steps": 500})
+    again.steps(steps(8, first=5))
+    again.end("finished")
+    trace = read_trace(trace_path(tmp_path / "out", "r1"))
+    assert [o.step for o in trace.observations] == list(range(1, 9))
+    run = RunHistory(str(tmp_path / "h.db")).get("r1")
+    assert (run.status, run.step, run.max_steps) == ("finished", 8, 500)
+
+
+def test_a_resume_whose_trace_is_gone_begins_a_new_one(
+    record: Callable[..., RunRecorder], tmp_path: Path
+) -> None:
+    again = record(resumed_at=4)
+    again.steps(steps(8, first=5))
+    again.end("finished")
+    trace = read_trace(trace_path(tmp_path / "out", "r1"))
+    assert [o.step for o in trace.observations] == [5, 6, 7, 8]
+
+
+def test_a_norm_that_was_not_measured_makes_the_run_not_comparable(
+    record: Callable[..., RunRecorder], tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    recorder = record()
+    one, two = steps(2)
+    recorder.steps([one, replace(two, measured=False)])
+    recorder.steps(steps(4, first=3))
+    recorder.end("finished")
+    assert not RunHistory(str(tmp_path / "h.db")).get("r1").comparable
+
+
+def test_a_run_id_draws_nothing_from_the_global_generator() -> None:
+    state = random.getstate()
+    ids = {new_run_id() for _ in range(50)}
+    assert random.getstate() == state
+    assert len(ids) > 45
+    assert FORM == 1

@@ -1,0 +1,416 @@
+"""The run history: runs, scores, decisions; alive or dead; lost and found."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import run_row, write_trace
+
+from axolotl_sftguide import run_history
+from axolotl_sftguide.errors import StorageError, TraceError
+from axolotl_sftguide.run_history import (
+    Decision,
+    RunHistory,
+    Score,
+    json_safe,
+    resolve_storage,
+)
+from axolotl_sftguide.traces import read_trace
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> RunHistory:
+    return RunHistory(str(tmp_path / "h.db"))
+
+
+def finished(history: RunHistory, run_id: str, value: float, **row: Any) -> None:
+    score = {"metric": "m", "goal": "max", **row.pop("score", {})}
+    history.begin(run_row(run_id, **row))
+    history.add_score(run_id, Score(value=value, **score))
+    history.end(run_id, "finished")
+
+
+class TestRuns:
+    def test_a_run_is_entered_and_ends(self, history: RunHistory) -> None:
+        history.begin(run_row())
+        history.progress("r1", step=7, samples_seen=56, loss=1.5, grad_norm=0.25)
+        (run,) = history.runs()
+        assert (run.status, run.shown_status) == ("running", "running")
+        assert (run.step, run.samples_seen, run.loss, run.grad_norm) == (
+            7,
+            56,
+            1.5,
+            0.25,
+        )
+        history.end("r1", "terminated", "divergence: loss 9")
+        (run,) = history.runs()
+        assert (run.status, run.reason) == ("terminated", "divergence: loss 9")
+        assert run.steps_saved == 93
+        assert run.ended_at is not None
+
+    def test_only_a_stopped_run_saved_steps(self, history: RunHistory) -> None:
+        history.begin(run_row())
+        history.end("r1", "failed")
+        assert history.get("r1").steps_saved == 0
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_non_finite_figures_come_back(
+        self, history: RunHistory, value: float
+    ) -> None:
+        history.begin(run_row())
+        history.progress("r1", loss=value, grad_norm=value)
+        history.add_score("r1", Score("m", value, "max", base_value=value))
+        run = history.get("r1")
+        assert repr(run.loss) == repr(run.grad_norm) == repr(value)
+        assert repr(run.scores[0].value) == repr(run.scores[0].base_value) == str(value)
+
+    def test_figures_are_numbers_to_whoever_reads_the_tables(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        history.begin(run_row())
+        history.progress("r1", loss=1.5)
+        with sqlite3.connect(tmp_path / "h.db") as database:
+            query = "select avg(loss), typeof(loss) from runs"
+            assert database.execute(query).fetchone() == (1.5, "real")
+
+    def test_a_score_is_replaced_by_the_same_metric(self, history: RunHistory) -> None:
+        history.begin(run_row())
+        for value in (0.2, 0.4):
+            history.add_score("r1", Score("m", value, "max"))
+        history.add_score("r1", Score("n", 3.0, "min", base_value=9.0))
+        run = history.get("r1")
+        assert run.scores == (Score("m", 0.4, "max"), Score("n", 3.0, "min", 9.0))
+        assert run.score() == run.score("m")
+        assert run.score("other") is None
+
+    def test_decisions_are_kept_in_order(self, history: RunHistory) -> None:
+        history.begin(run_row())
+        made = [Decision("a", "warn", "x", 1, 8), Decision("b", "stop", "y", 2, 16)]
+        for decision in made:
+            history.add_decision("r1", decision)
+        assert list(history.get("r1").decisions) == made
+
+    def test_a_resume_runs_again_and_keeps_its_start(self, history: RunHistory) -> None:
+        history.begin(run_row(started_at=100.0))
+        history.end("r1", "terminated", "why")
+        history.begin(run_row(started_at=900.0, max_steps=400))
+        run = history.get("r1")
+        assert (run.status, run.reason, run.ended_at) == ("running", None, None)
+        assert (run.started_at, run.max_steps) == (100.0, 400)
+
+    def test_what_is_said_of_an_unknown_run_is_refused(
+        self, history: RunHistory
+    ) -> None:
+        for say in (
+            lambda: history.progress("x", step=1),
+            lambda: history.end("x", "finished"),
+            lambda: history.add_score("x", Score("m", 1.0, "max")),
+            lambda: history.add_decision("x", Decision("a", "warn", "x", 1, 8)),
+        ):
+            with pytest.raises(StorageError, match="holds no run 'x'"):
+                say()
+
+    def test_runs_are_filtered_and_come_oldest_first(self, history: RunHistory) -> None:
+        for i, (study, key) in enumerate([("a", "k"), ("a", "j"), ("b", "k")]):
+            row = run_row(f"r{i}", study=study, key=key, started_at=100.0 - i)
+            history.begin(row)
+        assert [r.id for r in history.runs()] == ["r2", "r1", "r0"]
+        assert [r.id for r in history.runs(study="a")] == ["r1", "r0"]
+        assert [r.id for r in history.runs(study="a", key="k")] == ["r0"]
+
+
+class TestGet:
+    def test_by_id_its_start_name_or_latest(self, history: RunHistory) -> None:
+        history.begin(run_row("20260101-aa", name="one", started_at=1.0))
+        history.begin(run_row("20260102-bb", name="two", started_at=2.0))
+        assert history.get("20260101-aa").name == "one"
+        assert history.get("20260102").name == "two"
+        assert history.get("one").id == "20260101-aa"
+        assert history.get("latest").name == "two"
+
+    def test_more_than_one_or_none_is_told(self, history: RunHistory) -> None:
+        history.begin(run_row("20260101-aa"))
+        history.begin(run_row("20260102-bb"))
+        with pytest.raises(StorageError, match=r"fits 2 runs .*give the whole id"):
+            history.get("2026")
+        with pytest.raises(StorageError, match="holds no run 'x'; `sftguide runs list"):
+            history.get("x")
+
+    def test_an_empty_history_has_no_latest(self, history: RunHistory) -> None:
+        with pytest.raises(StorageError, match="holds no run 'latest'"):
+            history.get("latest")
+
+
+class TestReference:
+    def test_is_the_best_finished_and_scored_run(self, history: RunHistory) -> None:
+        finished(history, "worse", 0.4)
+        finished(history, "best", 0.8)
+        finished(history, "other-study", 0.9, study="t")
+        finished(history, "other-key", 0.9, key="j")
+        finished(history, "not-comparable", 0.9, comparable=False)
+        finished(history, "nan", math.nan)
+        history.begin(run_row("unscored"))
+        history.end("unscored", "finished")
+        history.begin(run_row("stopped"))
+        history.add_score("stopped", Score("m", 0.95, "max"))
+        history.end("stopped", "terminated")
+        reference = history.reference("s", "k")
+        assert reference is not None
+        assert reference.id == "best"
+
+    def test_lower_is_better_where_the_score_says_so(self, history: RunHistory) -> None:
+        for name, value in (("a", 2.0), ("b", 1.0)):
+            finished(history, name, value, score={"metric": "loss", "goal": "min"})
+        reference = history.reference("s", "k")
+        assert reference is not None
+        assert reference.id == "b"
+
+    def test_scores_of_different_metrics_are_not_compared(
+        self, history: RunHistory
+    ) -> None:
+        finished(history, "a", 0.3)
+        finished(history, "b", 0.4)
+        finished(history, "c", 55.0, score={"metric": "bleu"})
+        reference = history.reference("s", "k")
+        assert reference is not None
+        assert reference.id == "b"
+
+    def test_a_named_run_must_be_one_that_can_serve(self, history: RunHistory) -> None:
+        finished(history, "a", 0.3)
+        history.begin(run_row("unscored"))
+        named = history.reference("s", "k", "a")
+        assert named is not None
+        assert named.id == "a"
+        assert history.reference("s", "k", "unscored") is None
+        assert history.reference("s", "other", "a") is None
+
+    def test_there_is_none_at_first(self, history: RunHistory) -> None:
+        assert history.reference("s", "k") is None
+
+
+class TestDead:
+    def test_a_killed_process_is_dead(self, history: RunHistory) -> None:
+        code = (
+            "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+            "from runs import run_row\n"
+            "from axolotl_sftguide.run_history import RunHistory\n"
+            "RunHistory(sys.argv[2]).begin(run_row())\n"
+            "print('begun', flush=True); time.sleep(60)\n"
+        )
+        support = str(Path(__file__).parent / "support")
+        command = [sys.executable, "-c", code, support, history.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            assert history.get("r1").shown_status == "running"
+            process.kill()
+            time.sleep(0.2)  # a zombie now: this process has not waited for it
+            assert history.get("r1").shown_status == "dead"
+        assert history.get("r1").shown_status == "dead"
+        assert history.get("r1").status == "running"
+
+    def test_a_process_id_that_another_process_took_over_is_dead(
+        self, history: RunHistory
+    ) -> None:
+        history.begin(run_row(process_started_at=time.time() - 9000))
+        assert history.get("r1").shown_status == "dead"
+
+    def test_elsewhere_a_run_is_dead_after_a_silence(self, history: RunHistory) -> None:
+        history.begin(run_row(hostname="another", process_id=1))
+        history.progress("r1", step=1)
+        assert history.get("r1").shown_status == "running"
+        silent = time.time() - run_history.SILENT_AFTER_S - 1
+        history.begin(run_row(hostname="another", heartbeat_at=silent))
+        assert history.get("r1").shown_status == "dead"
+
+    @pytest.mark.parametrize("status", ["finished", "terminated", "failed"])
+    def test_a_run_that_ended_is_never_dead(
+        self, history: RunHistory, status: Any
+    ) -> None:
+        history.begin(run_row(process_started_at=0.0))
+        history.end("r1", status)
+        assert history.get("r1").shown_status == status
+
+
+class TestImport:
+    def test_a_lost_history_is_rebuilt(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path, "r9", last=12)
+        run = history.import_trace(read_trace(path))
+        assert (run.status, run.step, run.samples_seen) == ("finished", 12, 96)
+        assert run.scores == (Score("m", 0.5, "max", 0.1),)
+        assert run.ended_at == pytest.approx(run.started_at + 60)
+        assert run.trace_path == str(path)
+
+    def test_twice_is_once(self, history: RunHistory, tmp_path: Path) -> None:
+        trace = read_trace(write_trace(tmp_path))
+        first = history.import_trace(trace)
+        assert history.import_trace(trace) == first
+        assert len(history.runs()) == 1
+
+    def test_a_trace_without_an_end_is_of_a_dead_run(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path, end=None, process_started_at=0.0)
+        assert history.import_trace(read_trace(path)).shown_status == "dead"
+
+    def test_a_trace_that_does_not_say_enough_changes_nothing(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path)
+        history.import_trace(read_trace(path))
+        text = path.read_text().replace('"study": "s", ', "", 1)
+        path.write_text(text)
+        with pytest.raises(TraceError, match=r"does not say all .*study.*nothing was"):
+            history.import_trace(read_trace(path))
+        assert history.get("r1").study == "s"
+
+
+class TestStorage:
+    def test_the_argument_comes_before_the_variable(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SFTGUIDE_STORAGE", "/from/variable.db")
+        assert resolve_storage("/given.db") == "sqlite:////given.db"
+        assert resolve_storage() == "sqlite:////from/variable.db"
+        monkeypatch.delenv("SFTGUIDE_STORAGE")
+        assert resolve_storage().endswith("sftguide/runs.db")
+        assert resolve_storage("postgresql://h/d") == "postgresql://h/d"
+
+    def test_a_home_is_written_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/ada")
+        assert resolve_storage("~/runs.db") == "sqlite:////home/ada/runs.db"
+
+    def test_folders_on_the_way_are_made(self, tmp_path: Path) -> None:
+        RunHistory(str(tmp_path / "a" / "b" / "h.db")).begin(run_row())
+        assert (tmp_path / "a" / "b" / "h.db").exists()
+
+    def test_a_newer_version_asks_for_an_upgrade(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        history.begin(run_row())
+        with sqlite3.connect(tmp_path / "h.db") as database:
+            database.execute("update sftguide_meta set schema_version = 9")
+        with pytest.raises(StorageError, match=r"is of version 9.*upgrade it, or"):
+            RunHistory(str(tmp_path / "h.db"))
+
+    @pytest.mark.parametrize(
+        ("url", "says"),
+        [
+            ("nonsense://x", "not a usable storage URL"),
+            ("mysql+pymysql://u:secret@h/d", "not a usable storage URL"),
+            ("/dev/null/runs.db", "cannot be opened"),
+            ("/proc/none/runs.db", "cannot be opened"),
+        ],
+    )
+    def test_a_place_that_cannot_be_used_is_told_in_one_line(
+        self, url: str, says: str
+    ) -> None:
+        with pytest.raises(StorageError) as caught:
+            RunHistory(url)
+        told = str(caught.value)
+        assert says in told
+        assert "\n" not in told
+        assert "secret" not in told
+
+    def test_a_file_that_is_no_database_is_told_in_one_line(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "h.db"
+        path.write_text(
+            "these are notes, not a database, and long enough to be one" * 9
+        )
+        with pytest.raises(StorageError, match="file is not a database"):
+            RunHistory(str(path))
+        assert path.read_text().startswith("these are notes")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_file_that_may_only_be_read_can_be_listed(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        history.begin(run_row())
+        (tmp_path / "h.db").chmod(0o444)
+        assert len(RunHistory(str(tmp_path / "h.db")).runs()) == 1
+
+    def test_readers_do_not_wait_for_a_writer(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        history.begin(run_row())
+        writer = sqlite3.connect(tmp_path / "h.db", isolation_level=None)
+        writer.execute("begin immediate")
+        try:
+            assert len(RunHistory(history.url).runs()) == 1
+            with pytest.raises(StorageError, match=r"locked.*runs import"):
+                history.progress("r1", step=5)
+        finally:
+            writer.close()
+        history.progress("r1", step=6)
+        assert history.get("r1").step == 6
+
+    def test_processes_that_write_at_once_all_come_through(
+        self, tmp_path: Path
+    ) -> None:
+        code = (
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "from runs import run_row\n"
+            "from axolotl_sftguide.run_history import RunHistory, Score\n"
+            "history = RunHistory(sys.argv[2])\n"
+            "for i in range(10):\n"
+            "    run_id = f'{sys.argv[3]}-{i}'\n"
+            "    history.begin(run_row(run_id))\n"
+            "    for step in range(5): history.progress(run_id, step=step)\n"
+            "    history.add_score(run_id, Score('m', i / 10, 'max'))\n"
+            "    history.end(run_id, 'finished')\n"
+        )
+        support = str(Path(__file__).parent / "support")
+        storage = str(tmp_path / "new.db")
+        command = [sys.executable, "-c", code, support, storage]
+        processes = [subprocess.Popen([*command, name]) for name in "abcd"]
+        assert [p.wait(120) for p in processes] == [0] * 4
+        runs = RunHistory(storage).runs()
+        assert len(runs) == 40
+        assert {(r.status, r.step, len(r.scores)) for r in runs} == {("finished", 4, 1)}
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "key",
+        "hub_token wandb_api_key api-key HF_TOKEN password db_password secret "
+        "aws_secret_access_key aws_access_key_id private_key credentials".split(),
+    )
+    def test_are_left_out_of_the_recorded_config(self, key: str) -> None:
+        assert json_safe({"nested": [{key: "abc"}]}) == {"nested": [{key: "***"}]}
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("eos_token", "</s>"),
+            ("special_tokens", {"pad_token": "<pad>"}),
+            ("tokens", ["<|user|>"]),
+            ("max_new_tokens", 16),
+            ("hub_token", None),
+            ("key", "messages"),
+            ("output_key", "text"),
+            ("train_on_eos_token", True),
+        ],
+    )
+    def test_what_is_none_stays(self, key: str, value: Any) -> None:
+        assert json_safe({key: value}) == {key: value}
+
+    def test_a_password_in_a_url_is_hidden(self) -> None:
+        url = "postgresql://ada:hunter2@host/db"
+        assert json_safe([url]) == ["postgresql://ada:***@host/db"]
+
+    def test_what_json_cannot_hold_becomes_text(self) -> None:
+        value = {"path": Path("/a"), "nan": math.nan, "set": {"b", "a"}, 3: (1, 2)}
+        safe = {"path": "/a", "nan": "nan", "set": ["a", "b"], "3": [1, 2]}
+        assert json_safe(value) == safe
