@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.settings import Settings, load_settings
+from axolotl_sftguide.signals import Observation, window_logs
 
 PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -62,6 +64,21 @@ def test_the_documented_defaults_are_the_defaults() -> None:
     assert shown.comparison.model_copy(update={"action": None}) == default.comparison
 
 
+def test_the_whole_block_is_shown_with_its_defaults() -> None:
+    (page,) = [p for p in PAGES if p.name == "settings.md"]
+    text = BLOCK.search(page.read_text()).group(2)  # type: ignore[union-attr]
+    block = yaml.safe_load(text)["sftguide"]
+    assert set(block) == set(Settings.model_fields)
+    assert load_settings(block) == Settings()
+
+
+def test_every_field_of_a_step_and_every_log_key_is_documented() -> None:
+    text = (PROJECT / "docs" / "settings.md").read_text()
+    step = Observation(1, 8, 1.0, 1.0, 1e-3)
+    assert all(f"| `{field}` |" in text for field in asdict(step))
+    assert all(f"`{key}`" in text for key in window_logs([step]))
+
+
 def test_every_setting_is_documented_somewhere() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
 
@@ -73,7 +90,7 @@ def test_every_setting_is_documented_somewhere() -> None:
                 found += names(value)
         return found
 
-    missing = [n for n in names(Settings()) if f"{n}:" not in text and n not in text]
+    missing = [name for name in names(Settings()) if f"{name}:" not in text]
     assert not missing
 
 
