@@ -5,16 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 AXOLOTL := axolotl==0.19.0
+# `axolotl train` looks for its launcher on the path.
+IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 
 .PHONY: quickstart sweep test test-slow lint benchmark clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
-	$(BIN)/axolotl train recipes/quickstart-cpu.yml
+	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml
 	@echo
 	$(BIN)/sftguide runs show latest
 
 sweep: $(VENV)/host  ## five learning rates, two of them hopeless
-	$(BIN)/axolotl train recipes/quickstart-cpu.yml --sweep recipes/sweeps/quickstart-lr.yml
+	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml --sweep recipes/sweeps/quickstart-lr.yml
 	@echo
 	$(BIN)/sftguide runs list --study quickstart-lr
 

@@ -69,22 +69,29 @@ def data_identity(dataset: Any) -> dict[str, Any]:
     """Row count and a digest of the tokenised rows that their order does not change.
 
     The digest is left out beyond 200,000 rows and for data that are not an Arrow
-    dataset with `input_ids`.
+    dataset with lists of `input_ids`.
     """
     try:
         rows = len(dataset)
     except TypeError:
         return {"rows": None, "digest": None}
     columns = getattr(dataset, "column_names", None) or []
-    if "input_ids" not in columns or rows > _MOST_ROWS_DIGESTED:
-        return {"rows": rows, "digest": None}
     names = [name for name in ("input_ids", "labels") if name in columns]
+    if "input_ids" not in names or rows > _MOST_ROWS_DIGESTED:
+        return {"rows": rows, "digest": None}
+    if not all(_holds_whole_numbers(dataset.features[name]) for name in names):
+        return {"rows": rows, "digest": None}
     total = 0
     for table in dataset.select_columns(names).with_format("arrow").iter(1000):
         for row in zip(*(_row_bytes(table[name]) for name in names), strict=True):
             digest = hashlib.blake2b(b"|".join(row), digest_size=8).digest()
             total = (total + int.from_bytes(digest, "big")) % 2**64
     return {"rows": rows, "digest": f"{total:016x}"}
+
+
+def _holds_whole_numbers(feature: Any) -> bool:
+    kind = getattr(getattr(feature, "feature", None), "dtype", None)
+    return str(kind).startswith(("int", "uint"))
 
 
 def _row_bytes(column: Any) -> list[bytes]:

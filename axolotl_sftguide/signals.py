@@ -19,7 +19,7 @@ class Observation:
     loss: float
     """The step's loss, as the host sums it over the accumulated micro batches."""
     grad_norm: float
-    """Global L2 norm of the gradients before clipping."""
+    """Global L2 norm of the gradients before clipping; NaN if nobody knows it."""
     learning_rate: float
     """The learning rate that this step was taken with."""
     trained_tokens: int | None = None
@@ -31,8 +31,10 @@ class Observation:
 
     @property
     def finite(self) -> bool:
-        """Whether both the loss and the gradient norm are finite."""
-        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+        """Whether the loss is finite, and the gradient norm where it was measured."""
+        return math.isfinite(self.loss) and (
+            math.isfinite(self.grad_norm) or not self.measured
+        )
 
 
 def window_logs(window: Sequence[Observation]) -> dict[str, float]:

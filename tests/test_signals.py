@@ -34,6 +34,12 @@ def test_a_step_is_finite_where_loss_and_norm_are(
     assert seen(1, loss, norm).finite is finite
 
 
+def test_a_norm_that_nobody_knows_is_no_trouble() -> None:
+    unknown = Observation(1, 8, 2.0, math.nan, 1e-3, measured=False)
+    assert unknown.finite
+    assert not Observation(1, 8, math.nan, math.nan, 1e-3, measured=False).finite
+
+
 def test_a_window_tells_mean_max_last_non_finite_and_samples() -> None:
     logs = window_logs([seen(1, norm=2.0), seen(2, norm=NAN), seen(3, norm=4.0)])
     assert logs == {

@@ -1,0 +1,58 @@
+"""What tells one training's data from another's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from datasets import Dataset, IterableDataset
+
+from axolotl_sftguide.identity import data_identity
+
+ROWS = {"input_ids": [[1, 2], [3], [4, 5, 6]], "labels": [[-100, 2], [3], [4, 5, 6]]}
+
+
+def digest(**columns: Any) -> Any:
+    return data_identity(Dataset.from_dict(columns))["digest"]
+
+
+def test_the_order_of_the_rows_and_other_columns_do_not_matter() -> None:
+    turned = {name: rows[::-1] for name, rows in ROWS.items()}
+    assert digest(**ROWS) == digest(**turned) == digest(**ROWS, more=["a", "b", "c"])
+
+
+def test_slices_and_shuffles_are_seen_as_what_they_are() -> None:
+    whole = Dataset.from_dict(ROWS)
+    assert data_identity(whole.shuffle(seed=3)) == data_identity(whole)
+    assert data_identity(whole.select([0, 1, 2])) == data_identity(whole)
+    two = {name: rows[1:] for name, rows in ROWS.items()}
+    assert data_identity(whole.select([1, 2]))["digest"] == digest(**two)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"input_ids": [[1, 2], [3], [4, 5, 7]], "labels": ROWS["labels"]},
+        {"input_ids": ROWS["input_ids"], "labels": ROWS["input_ids"]},
+        {"input_ids": [[1], [2, 3], [4, 5, 6]], "labels": ROWS["labels"]},
+        {name: [*rows, rows[0]] for name, rows in ROWS.items()},
+    ],
+)
+def test_another_token_label_row_or_division_does(other: Any) -> None:
+    assert digest(**ROWS) != digest(**other)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[], [1, 2], [[[1], [2]]], [["a"]], ["text"]],
+    ids=["no rows", "numbers", "nested", "lists of text", "text"],
+)
+def test_data_of_another_shape_have_no_digest_and_raise_nothing(column: Any) -> None:
+    found = data_identity(Dataset.from_dict({"input_ids": column}))
+    assert found == {"rows": len(column), "digest": None}
+
+
+def test_a_stream_has_neither_rows_nor_digest() -> None:
+    stream = IterableDataset.from_generator(lambda: iter([{"input_ids": [1]}]))
+    assert data_identity(stream) == {"rows": None, "digest": None}
+    assert data_identity(None) == {"rows": None, "digest": None}
