@@ -79,11 +79,30 @@ def test_the_sweeps_keys_and_blocks_are_right() -> None:
             load_settings(block)
 
 
+def make_quickstart(cwd: Path) -> str:
+    """`make quickstart` but for its installation, from a shell with a bare path."""
+    venv = Path(sys.prefix)
+    installed = ("-o", str(venv / "host"), f"VENV={venv}")
+    done = subprocess.run(
+        ["make", "-f", str(PROJECT / "Makefile"), *installed, "quickstart"],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1500,
+        env={**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
 def test_the_quickstart_teaches_what_the_base_does_not_say(tmp_path: Path) -> None:
-    """The whole of it, through the command line, on what it ships."""
+    """The whole of it, by the README's command, on what it ships."""
     (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
     recipe.copy_to(tmp_path)
-    said = axolotl("train", str(recipe.relative_path), cwd=tmp_path)
+    said = make_quickstart(tmp_path)
+    assert re.search(r"^status +finished", said, re.MULTILINE)
+    assert said.splitlines()[-1].startswith("storage: ")
 
     found = LINE.search(said)
     assert found is not None
