@@ -15,7 +15,8 @@ from .console import say
 from .errors import SFTGuideError
 from .identity import host_name, key_fields
 from .recorder import RunRecorder, new_run_id, output_folder
-from .run_history import Status, json_safe, this_process
+from .redaction import json_safe
+from .run_history import Status, this_process
 from .settings import Settings
 from .signals import Curve, Observation, window_logs
 from .traces import PATTERN, Trace, read_trace

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
     {"errors", "units", "console"},
-    {"signals", "settings", "comparability", "terminated", "recipes"},
+    {"signals", "settings", "comparability", "terminated", "recipes", "redaction"},
     {"traces", "rules"},
     {"judge", "run_history"},
     {"recorder"},

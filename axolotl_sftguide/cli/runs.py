@@ -119,6 +119,6 @@ def _plain(run: Any) -> dict[str, Any]:
 def _echo_json(value: Any) -> None:
     import json
 
-    from ..run_history import json_safe
+    from ..redaction import json_safe
 
     click.echo(json.dumps(json_safe(value), indent=2))

@@ -1,0 +1,143 @@
+"""Where the history lies, how it is opened, read and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+import sqlalchemy as sa
+
+from ..errors import StorageError
+from . import _tables as t
+
+STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
+"""The environment variable that names the storage where no setting does."""
+
+
+def default_storage() -> str:
+    """The SQLite file that serves Axolotl, TRL and the command line alike."""
+    folder = platformdirs.user_data_path("sftguide", appauthor=False)
+    return f"sqlite:///{folder / 'runs.db'}"
+
+
+def resolve_storage(storage: str | None = None) -> str:
+    """The storage URL: the argument, else `SFTGUIDE_STORAGE`, else the default.
+
+    A path without a scheme is taken as an SQLite file.
+    """
+    chosen = storage or os.environ.get(STORAGE_VARIABLE) or default_storage()
+    if "://" not in chosen:
+        return f"sqlite:///{Path(chosen).expanduser()}"
+    return chosen
+
+
+class Database:
+    """An engine whose faults come as one line each.
+
+    Raises:
+        StorageError: Where it cannot be opened, or is of a newer version.
+    """
+
+    def __init__(self, storage: str | None) -> None:
+        self.url = resolve_storage(storage)
+        """Where it lies; a password in it is left out."""
+        try:
+            url = sa.make_url(self.url)
+            self.url = url.render_as_string(hide_password=True)
+            self._engine = sa.create_engine(url, connect_args=_open_args(url))
+            self._prepare(url)
+        except (sa.exc.ArgumentError, ImportError) as error:
+            raise StorageError(
+                f"run history {self.url}: not a usable storage URL ({error}); write "
+                "for example sqlite:///outputs/sftguide.db"
+            ) from None
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise StorageError(
+                f"run history {self.url}: cannot be opened ({_cause(error)}); set "
+                f"`sftguide.storage` or {STORAGE_VARIABLE} to a place you can write to"
+            ) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One transaction that reads."""
+        with self._told(), self._transaction("DEFERRED") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that may write; all of it is kept, or nothing."""
+        with self._told(), self._transaction("IMMEDIATE") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    def _prepare(self, url: sa.URL) -> None:
+        if self._sqlite and url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        if not sa.inspect(self._engine).has_table(t.meta.name):
+            self._create()
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(t.meta.c.schema_version)).scalar_one()
+        if found > t.SCHEMA_VERSION:
+            raise StorageError(
+                f"run history {self.url}: is of version {found}, this axolotl-sftguide "
+                f"knows version {t.SCHEMA_VERSION}; upgrade it, or name another with "
+                f"`sftguide.storage` or {STORAGE_VARIABLE}"
+            )
+
+    def _create(self) -> None:
+        with self._transaction("IMMEDIATE") as connection:
+            t.metadata.create_all(connection)
+            # Another process may have been faster.
+            if connection.execute(sa.select(t.meta)).first() is None:
+                row = {"schema_version": t.SCHEMA_VERSION}
+                connection.execute(sa.insert(t.meta).values(row))
+        if self._sqlite:
+            # Readers do not wait for a writer then; where one holds the file just
+            # now, they do.
+            with (
+                suppress(sa.exc.OperationalError),
+                self._engine.connect() as connection,
+            ):
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    @property
+    def _sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def _transaction(
+        self, mode: Literal["DEFERRED", "IMMEDIATE"]
+    ) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            if self._sqlite:
+                connection.exec_driver_sql(f"BEGIN {mode}")
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError(
+                f"run history {self.url}: {_cause(error)}; what is missing can be "
+                "entered later with `sftguide runs import OUTPUT_DIR`"
+            ) from None
+
+
+def _open_args(url: sa.URL) -> dict[str, Any]:
+    # Training waits at most this long for another writer. No isolation level:
+    # `_transaction` begins by itself, before the first reading.
+    sqlite = url.get_backend_name() == "sqlite"
+    return {"timeout": 2.0, "isolation_level": None} if sqlite else {}
+
+
+def _cause(error: Exception) -> str:
+    text = str(getattr(error, "orig", None) or error)
+    return text.partition("\n")[0] or type(error).__name__

@@ -1,0 +1,115 @@
+"""What the history knows of a run: frozen values."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psutil
+
+Status = Literal["running", "finished", "terminated", "failed"]
+Goal = Literal["max", "min"]
+
+SILENT_AFTER_S = 900.0
+"""A run on another host counts as dead after this long without a heartbeat."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A run's result on one metric."""
+
+    metric: str
+    value: float
+    goal: Goal
+    base_value: float | None = None
+    """The same metric of the model before the first step."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a rule decided, and why."""
+
+    rule: str
+    action: str
+    """`warn` or `stop`."""
+    reason: str
+    step: int
+    samples_seen: int
+    figures: dict[str, Any] = field(default_factory=dict)
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as the history knows it. Times are seconds since 1970, UTC."""
+
+    id: str
+    name: str
+    study: str
+    key: str
+    key_fields: dict[str, Any]
+    comparable: bool
+    host: str
+    config: dict[str, Any]
+    status: Status
+    reason: str | None
+    output_dir: str
+    trace_path: str | None
+    hostname: str
+    process_id: int
+    process_started_at: float
+    started_at: float
+    heartbeat_at: float
+    ended_at: float | None
+    step: int
+    max_steps: int
+    samples_seen: int
+    loss: float | None
+    grad_norm: float | None
+    scores: tuple[Score, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def shown_status(self) -> str:
+        """The status, with `dead` for a run that says it runs and does not.
+
+        On this host the process is looked up by its id and start time; elsewhere a
+        run is dead after `SILENT_AFTER_S` without a heartbeat.
+        """
+        return "dead" if self.status == "running" and not self._alive else self.status
+
+    @property
+    def _alive(self) -> bool:
+        if self.hostname != socket.gethostname():
+            return time.time() - self.heartbeat_at < SILENT_AFTER_S
+        try:
+            process = psutil.Process(self.process_id)
+            started, state = process.create_time(), process.status()
+        except psutil.Error:
+            return False
+        # A killed child that its parent has not asked after is a zombie.
+        same = abs(started - self.process_started_at) < 2.0
+        return same and state != psutil.STATUS_ZOMBIE
+
+    @property
+    def steps_saved(self) -> int:
+        """Optimizer steps that were not taken because the run was stopped."""
+        stopped = self.status == "terminated"
+        return max(0, self.max_steps - self.step) if stopped else 0
+
+    def score(self, metric: str | None = None) -> Score | None:
+        """The score on a metric, or the first one recorded."""
+        found = [s for s in self.scores if metric is None or s.metric == metric]
+        return found[0] if found else None
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from all others: host name, id and start time."""
+    process = psutil.Process()
+    return {
+        "hostname": socket.gethostname(),
+        "process_id": process.pid,
+        "process_started_at": process.create_time(),
+    }

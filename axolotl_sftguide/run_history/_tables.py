@@ -1,0 +1,83 @@
+"""The tables, the same in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+"""The version of the tables that this package writes."""
+
+
+class Figure(sa.types.UserDefinedType[float]):
+    """A number that may be NaN, which SQLite keeps only as text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "DOUBLE PRECISION"
+
+    def bind_processor(self, dialect: sa.Dialect) -> Any:
+        if dialect.name != "sqlite":
+            return None
+        return lambda value: "NaN" if value is not None and value != value else value
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        return lambda value: None if value is None else float(value)
+
+
+metadata = sa.MetaData()
+meta = sa.Table(
+    "sftguide_meta", metadata, sa.Column("schema_version", sa.Integer, nullable=False)
+)
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("study", sa.String, nullable=False, index=True),
+    sa.Column("key", sa.String, nullable=False, index=True),
+    sa.Column("key_fields", sa.JSON, nullable=False),
+    sa.Column("comparable", sa.Boolean, nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("reason", sa.String),
+    sa.Column("output_dir", sa.String, nullable=False),
+    sa.Column("trace_path", sa.String),
+    sa.Column("hostname", sa.String, nullable=False),
+    sa.Column("process_id", sa.Integer, nullable=False),
+    sa.Column("process_started_at", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("heartbeat_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("max_steps", sa.Integer, nullable=False),
+    sa.Column("samples_seen", sa.BigInteger, nullable=False),
+    sa.Column("loss", Figure),
+    sa.Column("grad_norm", Figure),
+)
+scores = sa.Table(
+    "scores",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("metric", sa.String, primary_key=True),
+    sa.Column("value", Figure, nullable=False),
+    sa.Column("goal", sa.String, nullable=False),
+    sa.Column("base_value", Figure),
+    sa.Column("recorded_at", sa.Float, nullable=False),
+)
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False, index=True),
+    sa.Column("rule", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("samples_seen", sa.BigInteger, nullable=False),
+    sa.Column("figures", sa.JSON, nullable=False),
+    sa.Column("reference", sa.String),
+)
