@@ -8,6 +8,11 @@ AXOLOTL := axolotl==0.19.0
 # `axolotl train` looks for its launcher on the path.
 IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 
+# Nothing but the package index is asked for. Without a way out to the internet,
+# Axolotl 0.19.0's telemetry can wait for ever when a run ends.
+export AXOLOTL_DO_NOT_TRACK ?= 1
+export HF_HUB_OFFLINE ?= 1
+
 .PHONY: quickstart sweep test test-slow lint benchmark clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen

@@ -81,13 +81,14 @@ def _study_table(study: str, runs: Sequence[Run]) -> Table:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
+    saved = f", {_saved(run)} saved" if run.steps_saved else ""
     facts = [
         ("run", run.id),
         ("name", escape(run.name)),
         ("study", escape(run.study)),
         ("status", _status(run) + (f"  {escape(run.reason)}" if run.reason else "")),
         ("started", f"{_when(run.started_at)}, took {duration(_seconds(run))}"),
-        ("steps", f"{count(run.step)} of {count(run.max_steps)} ({_saved(run)} saved)"),
+        ("steps", f"{count(run.step)} of {count(run.max_steps)}{saved}"),
         ("samples seen", count(run.samples_seen)),
         ("last loss", number(run.loss)),
         ("last gradient norm", number(run.grad_norm)),

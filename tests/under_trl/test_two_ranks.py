@@ -1,0 +1,92 @@
+"""Two ranks under torchrun and gloo: one trace, sums over both, one decision."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from axolotl_sftguide.run_history import RunHistory
+from axolotl_sftguide.traces import find_traces, read_trace
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from hosts import make_sft_trainer
+from transformers import TrainerCallback
+from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
+
+class Norms(TrainerCallback):
+    # After the reduction over ranks; without clipping, the gradients are whole.
+    seen = []
+    def on_pre_optimizer_step(self, args, state, control, model, **_):
+        squares = [p.grad.double().pow(2).sum() for p in model.parameters()]
+        self.seen.append(float(sum(squares)) ** 0.5)
+
+base, data, out = map(Path, sys.argv[2:5])
+overrides = json.loads(sys.argv[5])
+rank = os.environ["RANK"]
+trainer, _ = make_sft_trainer(
+    base, data, out, GradientMonitorCallback(), EarlyTerminationCallback(), Norms(),
+    ddp_backend="gloo", logging_steps=4, **overrides,
+)
+trainer.train()
+told = {"step": trainer.state.global_step, "norms": Norms.seen}
+(out / f"rank{rank}.json").write_text(json.dumps(told))
+"""
+
+
+@pytest.fixture
+def train_on_two_ranks(
+    base: Path, data: Path, tmp_path: Path
+) -> Callable[..., list[dict[str, Any]]]:
+    def train(**overrides: Any) -> list[dict[str, Any]]:
+        script = tmp_path / "train.py"
+        script.write_text(SCRIPT)
+        support = Path(__file__).parent.parent / "support"
+        words = [support, base, data, tmp_path, json.dumps(overrides)]
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        done = subprocess.run(
+            [*launcher, "--nproc-per-node", "2", script, *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert done.stdout.count("sftguide: watching run") == 1
+        return [json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)]
+
+    return train
+
+
+def test_the_trace_holds_the_sums_of_both(
+    train_on_two_ranks: Callable[..., Any], tmp_path: Path
+) -> None:
+    ranks = train_on_two_ranks(max_grad_norm=1e6)
+    (path,) = find_traces(tmp_path)
+    trace = read_trace(path)
+    assert [o.step for o in trace.observations] == list(range(1, 13))
+    # two rows in a micro batch, two micro batches, two ranks
+    assert [o.samples_seen for o in trace.observations] == [8 * s for s in range(1, 13)]
+    for rank in ranks:
+        norms = [o.grad_norm for o in trace.observations]
+        assert norms == pytest.approx(rank["norms"], rel=1e-5)
+    (run,) = RunHistory().runs()
+    assert (run.status, run.key_fields["ranks"]) == ("finished", 2)
+
+
+def test_a_stop_ends_both_at_the_same_step(
+    train_on_two_ranks: Callable[..., Any],
+) -> None:
+    not_finite = {"learning_rate": 1e30, "max_grad_norm": 0.0, "max_steps": 40}
+    one, two = train_on_two_ranks(**not_finite)
+    (run,) = RunHistory().runs()
+    assert run.status == "terminated"
+    assert one["step"] == two["step"] == 8 < 40
