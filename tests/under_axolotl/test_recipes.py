@@ -83,8 +83,9 @@ def make_quickstart(cwd: Path) -> str:
     """`make quickstart` but for its installation, from a shell with a bare path."""
     venv = Path(sys.prefix)
     installed = ("-o", str(venv / "host"), f"VENV={venv}")
+    makefile = str(PROJECT / "Makefile")
     done = subprocess.run(
-        ["make", "-f", str(PROJECT / "Makefile"), *installed, "quickstart"],
+        ["make", "--no-print-directory", "-f", makefile, *installed, "quickstart"],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
