@@ -36,6 +36,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         storage: URL or path of the run history; else `SFTGUIDE_STORAGE`, else the
             user's own (`sftguide runs list` prints where).
         name: The run's name; by default the name of its output folder.
+        exact_accumulation: Average the loss over all trained tokens of a step.
         settings: The whole block instead of the above; what the plugin passes.
         config: The resolved configuration to record; by default the trainer's.
         key_fields: Further fields of the comparability key.
@@ -50,11 +51,17 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         study: str | None = None,
         storage: str | None = None,
         name: str | None = None,
+        exact_accumulation: bool = False,
         settings: Settings | None = None,
         config: dict[str, Any] | None = None,
         key_fields: dict[str, Any] | None = None,
     ) -> None:
-        block = {"study": study, "storage": storage, "name": name}
+        block = {
+            "study": study,
+            "storage": storage,
+            "name": name,
+            "exact_accumulation": exact_accumulation,
+        }
         self.settings = settings or load_settings(block, path=type(self).__name__)
         self.watch: Watch | None = None
         self._config = config

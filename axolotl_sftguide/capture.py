@@ -19,7 +19,15 @@ from typing import Any
 
 import torch
 
+from .accumulation import TOKEN_MEAN, loss_normalisation
+from .batches import count_samples, count_trained_tokens
+from .gradients import MicroBatchGradients, independent_norm
+from .noise_scale import noise_in_squared_norm
+
 _UNKNOWN = -1.0
+
+NORM_CHECKS = 3
+"""First steps whose norm is computed a second time."""
 
 
 @dataclass(slots=True)
@@ -34,16 +42,28 @@ class CapturedStep:
     samples: int | None
     """Samples of this step over all ranks; None where a batch cannot tell."""
     trained_tokens: int | None
+    independent_norm: float | None = None
+    """The norm computed a second time; None where it was not, or cannot be."""
+    grad_noise: float | None = None
+    """The noise in the squared norm; None where it was not measured."""
 
 
 @dataclass(slots=True)
-class _Pending:
-    step: int
-    learning_rate: float
-    loss: Any
-    grad_norm: Any
-    samples: Any
-    trained_tokens: Any
+class _Step:
+    """One step as it is gathered: numbers and 0-d tensors of this rank."""
+
+    loss: Any = None
+    grad_norm: Any = None
+    independent_norm: Any = None
+    samples: Any = 0
+    trained_tokens: Any = 0
+    squared_tokens: Any = 0
+    micro_batches: int = 0
+    squared_norms: Any = None
+
+
+_COLUMNS = tuple(_Step.__dataclass_fields__)
+_SAME_ON_ALL_RANKS = ("grad_norm", "independent_norm")
 
 
 class StepCapture:
@@ -54,6 +74,7 @@ class StepCapture:
         on_log: Called with the logs before the host writes them; may add keys.
         on_error: Called when a training step raises; the error goes on.
         on_fault: Called with a fault of our own; training goes on without us.
+        micro_batches: What measures them, where the noise scale is wanted.
     """
 
     def __init__(
@@ -63,15 +84,19 @@ class StepCapture:
         on_log: Callable[[dict[str, Any]], None],
         on_error: Callable[[BaseException], None],
         on_fault: Callable[[Exception], None],
+        micro_batches: MicroBatchGradients | None = None,
     ) -> None:
         self._trainer = trainer
         self._on_log = on_log
         self._on_error = on_error
         self._on_fault = on_fault
-        self._pending: list[_Pending] = []
+        self._micro_batches = micro_batches
+        self._normalisation = loss_normalisation(trainer)
+        self._norm_checks = NORM_CHECKS
+        self._pending: list[tuple[int, float, _Step]] = []
         self._undo: list[Callable[[], None]] = []
         self._active = False
-        self._start_step()
+        self._now = _Step()
 
     def attach(self) -> None:
         """Wrap the methods of this instance."""
@@ -79,28 +104,25 @@ class StepCapture:
         self._wrap(self._trainer.accelerator, "clip_grad_norm_", self._clip)
         self._wrap(self._trainer, "training_step", self._training_step)
         self._wrap(self._trainer, "log", self._log)
+        if self._micro_batches is not None:
+            self._micro_batches.attach(self._trainer.state.global_step)
 
     def detach(self) -> None:
         """Give the instance its own methods back."""
         self._active = False
         while self._undo:
             self._undo.pop()()
+        if self._micro_batches is not None:
+            self._micro_batches.detach()
 
     def end_step(self, step: int, learning_rate: float) -> None:
         """Close the optimizer step whose micro batches were seen."""
-        if self._loss is None:
+        if self._now.loss is None:
             return
-        self._pending.append(
-            _Pending(
-                step,
-                learning_rate,
-                self._loss,
-                self._norm,
-                self._samples,
-                self._tokens,
-            )
-        )
-        self._start_step()
+        if self._micro_batches is not None:
+            self._now.squared_norms = self._micro_batches.take()
+        self._pending.append((step, learning_rate, self._now))
+        self._now = _Step()
 
     def drain(self) -> list[CapturedStep]:
         """All steps since the last call, with one host synchronisation.
@@ -113,8 +135,8 @@ class StepCapture:
         device = self._trainer.args.device
         dtype = torch.float32 if device.type == "mps" else torch.float64
         columns = [
-            [_scalar(getattr(p, name)) for p in pending]
-            for name in ("loss", "grad_norm", "samples", "trained_tokens")
+            [_scalar(getattr(gathered, name)) for _, _, gathered in pending]
+            for name in _COLUMNS
         ]
         table = torch.stack(
             [
@@ -122,17 +144,10 @@ class StepCapture:
                 for c in columns
             ]
         )
-        rows = self._over_all_ranks(table).tolist()
+        rows = zip(*self._over_all_ranks(table).tolist(), strict=True)
         return [
-            CapturedStep(
-                p.step,
-                p.learning_rate,
-                loss,
-                None if p.grad_norm is None else norm,
-                _known(samples),
-                _known(tokens),
-            )
-            for p, loss, norm, samples, tokens in zip(pending, *rows, strict=True)
+            self._captured(step, rate, gathered, dict(zip(_COLUMNS, row, strict=True)))
+            for (step, rate, gathered), row in zip(pending, rows, strict=True)
         ]
 
     def agree(self, stop: bool) -> bool:
@@ -143,23 +158,49 @@ class StepCapture:
         torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
         return bool(flag.item())
 
+    def _captured(
+        self, step: int, learning_rate: float, gathered: _Step, row: dict[str, float]
+    ) -> CapturedStep:
+        measured = gathered.grad_norm is not None
+        checked = gathered.independent_norm is not None
+        return CapturedStep(
+            step=step,
+            learning_rate=learning_rate,
+            loss=row["loss"],
+            grad_norm=row["grad_norm"] if measured else None,
+            samples=_known(row["samples"]),
+            trained_tokens=_known(row["trained_tokens"]),
+            independent_norm=row["independent_norm"] if checked else None,
+            grad_noise=self._noise(row) if measured else None,
+        )
+
+    def _noise(self, row: dict[str, float]) -> float | None:
+        if row["squared_norms"] < 0:
+            return None
+        if self._normalisation != TOKEN_MEAN:
+            weights_squared = 1 / row["micro_batches"]
+        elif row["trained_tokens"] > 0:
+            weights_squared = row["squared_tokens"] / row["trained_tokens"] ** 2
+        else:
+            return None
+        squared_norms = row["squared_norms"] / self._trainer.args.world_size**2
+        return noise_in_squared_norm(
+            squared_norms, row["grad_norm"] ** 2, weights_squared
+        )
+
     def _over_all_ranks(self, table: torch.Tensor) -> torch.Tensor:
         world_size = self._trainer.args.world_size
         if world_size == 1:
             return table
-        unknown = (table < 0).any(dim=1, keepdim=True)
-        summed = table.clone()
-        torch.distributed.all_reduce(summed)
-        summed[0] /= world_size
-        summed[1] = table[1]  # the clip's norm is global already, the same on all
-        summed[2:] = torch.where(unknown[2:], _UNKNOWN, summed[2:])
+        unknown = (table < 0).to(table.dtype)
+        both = torch.stack([table, unknown])
+        torch.distributed.all_reduce(both)
+        summed = torch.where(both[1] > 0, _UNKNOWN, both[0])
+        summed[0] = both[0][0] / world_size  # the mean loss, which may be negative
+        for name in _SAME_ON_ALL_RANKS:
+            row = _COLUMNS.index(name)
+            summed[row] = table[row]
         return summed
-
-    def _start_step(self) -> None:
-        self._loss: Any = None
-        self._norm: Any = None
-        self._samples: Any = 0
-        self._tokens: Any = 0
 
     def _wrap(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
         original = getattr(owner, name)
@@ -183,10 +224,18 @@ class StepCapture:
         self._undo.append(undo)
 
     def _clip(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        first = self._now.grad_norm is None
+        if first and self._norm_checks > 0:
+            self._norm_checks -= 1
+            self._harmless(self._check_norm)
         norm = original(*args, **kwargs)
-        if self._norm is None:
-            self._norm = norm.detach() if isinstance(norm, torch.Tensor) else norm
+        if first:
+            tensor = isinstance(norm, torch.Tensor)
+            self._now.grad_norm = norm.detach() if tensor else norm
         return norm
+
+    def _check_norm(self) -> None:
+        self._now.independent_norm = independent_norm(self._trainer)
 
     def _training_step(
         self, original: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any
@@ -205,13 +254,17 @@ class StepCapture:
         return original(logs, *args, **kw)
 
     def _count(self, inputs: Any) -> None:
+        now = self._now
         samples, tokens = count_samples(inputs), count_trained_tokens(inputs)
-        self._samples = None if samples is None else _add(self._samples, samples)
-        self._tokens = None if tokens is None else _add(self._tokens, tokens)
+        squared = None if tokens is None else tokens.float() ** 2
+        now.samples = _add(now.samples, samples)
+        now.trained_tokens = _add(now.trained_tokens, tokens)
+        now.squared_tokens = _add(now.squared_tokens, squared)
+        now.micro_batches += 1
 
     def _add_loss(self, loss: torch.Tensor) -> None:
         loss = loss.detach()
-        self._loss = loss if self._loss is None else self._loss + loss
+        self._now.loss = loss if self._now.loss is None else self._now.loss + loss
 
     def _harmless(self, call: Callable[[], None]) -> None:
         try:
@@ -221,63 +274,8 @@ class StepCapture:
             self._on_fault(fault)
 
 
-def count_samples(inputs: Any) -> Any:
-    """Training samples in one micro batch, without a host synchronisation.
-
-    Rows where nothing is packed. Under packing, the larger of two counts: segment
-    numbers in the attention mask (Axolotl writes 1, 2, 3, ... into it), and stretches
-    that `position_ids` starts anew with 0, 1 and that train a token: Axolotl numbers
-    the padding at the end of a row like a sample of its own.
-
-    Args:
-        inputs: A mapping of tensors of shape `(rows, tokens, ...)`.
-
-    Returns:
-        An integer or a 0-d tensor; None where the batch cannot tell.
-    """
-    ids = _tensor(inputs, "input_ids")
-    if ids is None:
-        return None
-    rows = ids.shape[0]
-    counts: list[Any] = []
-    mask = _tensor(inputs, "attention_mask")
-    if mask is not None and mask.dim() == 2 and not mask.is_floating_point():
-        counts.append(mask.to(torch.int64).amax(dim=-1).sum())
-    positions = _tensor(inputs, "position_ids")
-    if positions is not None and positions.dim() == 2:
-        counts.append(_count_stretches(positions, _tensor(inputs, "labels")))
-    if not counts:
-        return rows
-    return torch.stack([c.to(ids.device) for c in counts]).amax().clamp(min=rows)
-
-
-def _count_stretches(positions: torch.Tensor, labels: torch.Tensor | None) -> Any:
-    starts = torch.zeros_like(positions)
-    starts[:, :-1] = (positions[:, :-1] == 0) & (positions[:, 1:] == 1)
-    if labels is None or labels.shape != positions.shape:
-        return starts.sum()
-    stretch = starts.cumsum(dim=-1)
-    trained = (labels != -100).to(stretch.dtype)
-    rows, tokens = stretch.shape
-    per_stretch = stretch.new_zeros(rows, tokens + 1)
-    return (per_stretch.scatter_add_(-1, stretch, trained) > 0).sum()
-
-
-def count_trained_tokens(inputs: Any) -> Any:
-    """Tokens that carry a label after the causal shift, as a 0-d tensor, or None."""
-    labels = _tensor(inputs, "labels")
-    if labels is None or labels.dim() < 2:
-        return None
-    return (labels[:, 1:] != -100).sum()
-
-
-def _tensor(inputs: Any, name: str) -> torch.Tensor | None:
-    value = inputs.get(name) if hasattr(inputs, "get") else None
-    return value if isinstance(value, torch.Tensor) else None
-
-
 def _add(total: Any, value: Any) -> Any:
-    return None if total is None else total + value
+    return None if total is None or value is None else total + value
 
 
 def _scalar(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a live trainer says of its run: the fields of the comparability key.
 
-Trainers are read by duck typing; nothing heavy is imported here.
+Trainers are read by duck typing.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from typing import Any
+
+from .accumulation import loss_normalisation
 
 _MOST_ROWS_DIGESTED = 200_000
 
@@ -29,21 +31,6 @@ def host_name(trainer: Any) -> str:
     """`axolotl`, `trl` or `transformers`: whose trainer this is."""
     packages = {cls.__module__.split(".")[0] for cls in type(trainer).__mro__}
     return next((h for h in ("axolotl", "trl") if h in packages), "transformers")
-
-
-def loss_normalisation(trainer: Any) -> str:
-    """How the loss of an accumulated batch is averaged.
-
-    A trainer whose model takes `num_items_in_batch` divides the sum by the tokens of
-    the whole accumulated batch; any other averages micro-batch means, which weighs
-    short answers more (transformers pull 34191; Axolotl pull 3982).
-    """
-    if trainer.args.gradient_accumulation_steps == 1:
-        return "token mean"
-    takes_count = getattr(trainer, "model_accepts_loss_kwargs", False)
-    if takes_count or getattr(trainer, "compute_loss_func", None) is not None:
-        return "token mean"
-    return "mean of micro-batch means"
 
 
 def key_fields(trainer: Any) -> dict[str, Any]:

@@ -89,6 +89,10 @@ class RunRecorder:
         self._to_trace(lambda trace: trace.event("score", **asdict(score)))
         self._to_history(lambda h: h.add_score(self.run_id, score))
 
+    def norm_check(self, **found: Any) -> None:
+        """Record what the norm computed a second time says of the first."""
+        self._to_trace(lambda trace: trace.event("norm_check", **found))
+
     def end(self, status: Status, reason: str | None = None) -> None:
         """Record how the run ended, and close both."""
         at = time.time()

@@ -143,6 +143,10 @@ class MonitorSettings(_Block):
 
     trace: bool = True
     """Write one JSONL record per optimizer step into the output folder."""
+    noise_scale: bool = False
+    """Measure the gradient noise scale from the micro batches' gradients."""
+    noise_scale_every: int = Field(4, ge=1)
+    """Optimizer steps of which one is measured for it."""
 
 
 class Settings(_Block):
@@ -156,6 +160,8 @@ class Settings(_Block):
     """The run's name; by default the name of its output folder."""
     seed_adapter: bool = False
     """Seed the random generators before Axolotl makes the adapter."""
+    exact_accumulation: bool = False
+    """Average the loss over all trained tokens of a step, over all ranks."""
     push_terminated: bool = False
     """Push a stopped run to the hub where `hub_model_id` is set."""
     monitor: MonitorSettings = MonitorSettings()

@@ -24,6 +24,8 @@ class Observation:
     """The learning rate that this step was taken with."""
     trained_tokens: int | None = None
     """Tokens of this step that carry a label, over all ranks; None if unknown."""
+    grad_noise: float | None = None
+    """The noise in the squared norm (noise_scale.py); None where not measured."""
     measured: bool = True
     """False where the norm is the host's logged one, not captured at the clip."""
     samples_counted: bool = True

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import atexit
+import math
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from . import terminated
+from .accumulation import loss_normalisation, make_exact
 from .capture import CapturedStep, StepCapture
 from .comparability import comparability_key
 from .console import say
 from .errors import SFTGuideError
+from .gradients import (
+    MicroBatchGradients,
+    correlated_micro_batches,
+    noise_scale_obstacle,
+)
 from .identity import host_name, key_fields
+from .noise_scale import WINDOW, estimate, noise_scale_logs
 from .recorder import RunRecorder, new_run_id, output_folder
 from .redaction import json_safe
 from .run_history import Status, this_process
 from .settings import Settings
 from .signals import Curve, Observation, window_logs
 from .traces import PATTERN, Trace, read_trace
+
+NORM_TOLERANCE = 0.01
+"""A recorded norm that is off by more of an independent one is not trusted."""
+
+_KEPT = 16 * WINDOW
 
 
 class Watch:
@@ -60,9 +74,15 @@ class Watch:
                 f"stopped watching after a fault of its own ({fault!r}); training "
                 "goes on"
             ),
+            micro_batches=self._micro_batches(),
         )
+        if settings.exact_accumulation:
+            self._make_exact()
         resumed = self._resumed_trace() if state.global_step else None
         self._samples_seen = self._samples_before(resumed)
+        self._measured: deque[Observation] = deque(self.past, maxlen=_KEPT)
+        self._norm_is_right = True
+        self._norm_checked = False
         fields = {**key_fields(trainer), **(extra_key_fields or {})}
         self.key = comparability_key(fields)
         self.run_id = resumed.run["id"] if resumed else new_run_id()
@@ -131,23 +151,75 @@ class Watch:
         self._flush({})
         self._capture.detach()
         atexit.unregister(self._at_exit)
+        noise_scale = estimate(self._measured)
+        if self._main and noise_scale is not None:
+            say(noise_scale.advice())
         if self._main and self.status == "finished":
             terminated.clear(self.output_dir)  # of the run that this one resumed
         if self._recorder is not None:
             self._recorder.end(self.status, self.reason)
 
+    def _make_exact(self) -> None:
+        obstacle = make_exact(self.trainer)
+        if obstacle is not None and self._main:
+            say(
+                f"warning: no exact_accumulation, because {obstacle}; the loss of a "
+                f"step is the {loss_normalisation(self.trainer)}"
+            )
+
+    def _micro_batches(self) -> MicroBatchGradients | None:
+        monitor = self.settings.monitor
+        if not monitor.noise_scale:
+            return None
+        obstacle = noise_scale_obstacle(self.trainer)
+        alike = correlated_micro_batches(self.trainer)
+        if self._main and obstacle is not None:
+            say(f"no noise scale, because {obstacle}")
+        elif self._main and alike is not None:
+            say(f"warning: the noise scale will be too low, because {alike}")
+        if obstacle is not None:
+            return None
+        return MicroBatchGradients(
+            self.trainer.model.parameters(), monitor.noise_scale_every
+        )
+
     def _on_log(self, logs: dict[str, Any]) -> None:
         if "loss" in logs:
             self._flush(logs)
             logs.update(window_logs(self.window))
+            logs.update(noise_scale_logs(estimate(self._measured)))
         elif "train_runtime" in logs:
             self._flush(logs)
 
     def _flush(self, logs: dict[str, Any]) -> None:
         captured = self._capture.drain()
+        for step in captured:
+            self._check_norm(step)
         self.window = tuple(self._observe(step, logs) for step in captured)
+        self._measured.extend(self.window)
         if self._recorder is not None:
             self._recorder.steps(self.window)
+
+    def _check_norm(self, step: CapturedStep) -> None:
+        """Distrust the norms of this run where a second computation disagrees."""
+        if step.independent_norm is None or step.grad_norm is None:
+            if self._recorder is not None and not self._norm_checked:
+                self._recorder.norm_check(step=step.step, ratio=None, right=None)
+            self._norm_checked = True
+            return
+        self._norm_checked = True
+        ratio = _ratio(step.grad_norm, step.independent_norm)
+        right = abs(ratio - 1) <= NORM_TOLERANCE
+        if self._recorder is not None:
+            self._recorder.norm_check(step=step.step, ratio=ratio, right=right)
+        if not right and self._norm_is_right:
+            self._norm_is_right = False
+            if self._main:
+                say(
+                    f"warning: the gradient norm at step {step.step} is {ratio:.4g} "
+                    "times that of the gradients themselves (sharding, loss scaling "
+                    "or a patch of the host); this run is compared with no other"
+                )
 
     def _observe(self, step: CapturedStep, logs: dict[str, Any]) -> Observation:
         counted = step.samples is not None
@@ -163,7 +235,8 @@ class Watch:
             grad_norm=float(logs.get("grad_norm", "nan")) if norm is None else norm,
             learning_rate=step.learning_rate,
             trained_tokens=step.trained_tokens,
-            measured=norm is not None,
+            grad_noise=step.grad_noise,
+            measured=norm is not None and self._norm_is_right,
             samples_counted=counted,
         )
 
@@ -219,6 +292,12 @@ class Watch:
             "started_at": time.time(),
             **this_process(),
         }
+
+
+def _ratio(one: float, two: float) -> float:
+    if not (math.isfinite(one) and math.isfinite(two)):
+        return 1.0 if math.isfinite(one) == math.isfinite(two) else math.inf
+    return one / two if two else (1.0 if one == 0 else math.inf)
 
 
 def harmless(method: Callable[..., Any]) -> Callable[..., Any]:

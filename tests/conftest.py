@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from hosts import Outcome, make_sft_trainer, run_axolotl
-from tiny import make_adapter, make_base, rows, write_rows
+from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 
 PROJECT = Path(__file__).parent.parent
 OUR_PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
@@ -42,6 +42,11 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rows(tmp_path_factory.mktemp("data") / "rows.jsonl", rows())
+
+
+@pytest.fixture(scope="session")
+def uneven_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("data") / "uneven.jsonl", uneven_rows())
 
 
 @pytest.fixture(scope="session")

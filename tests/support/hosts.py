@@ -40,7 +40,7 @@ class Outcome:
         return RunHistory().get(self.trace.run["id"])
 
 
-def run_axolotl(path: Path) -> Outcome:
+def run_axolotl(path: Path, **overrides: Any) -> Outcome:
     from axolotl.cli.config import load_cfg
     from axolotl.common.datasets import load_datasets
     from axolotl.integrations.base import PluginManager
@@ -48,6 +48,7 @@ def run_axolotl(path: Path) -> Outcome:
 
     PluginManager.get_instance().plugins.clear()  # as in a process of its own
     cfg = load_cfg(str(path))
+    cfg.update(overrides)
     _, _, trainer = train(cfg=cfg, dataset_meta=load_datasets(cfg=cfg))
     witness = None
     if "witness_plugin.WitnessPlugin" in cfg.plugins:

@@ -34,6 +34,24 @@ def rows(count: int = 256, seed: int = 0) -> list[dict[str, Any]]:
     return found
 
 
+def uneven_rows(count: int = 256, seed: int = 0) -> list[dict[str, Any]]:
+    """Answers of one, two or thirty words, so that the two means differ."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        words = [draw.choice(WORDS) for _ in range(draw.choice([1, 2, 30]))]
+        asked = f"{draw.choice(WORDS)} {draw.choice(WORDS)}"
+        found.append(
+            {
+                "messages": [
+                    {"role": "user", "content": asked},
+                    {"role": "assistant", "content": " ".join(words)},
+                ]
+            }
+        )
+    return found
+
+
 def write_rows(path: Path, messages: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in messages))
     return path

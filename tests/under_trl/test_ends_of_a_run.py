@@ -123,7 +123,8 @@ def test_a_resumed_run_goes_on_in_its_own_trace(train_trl: Callable[..., Any]) -
     assert trace.run["id"] == resumed.run.id
     assert [o.step for o in trace.observations] == list(range(1, 13))
     assert [o.samples_seen for o in trace.observations] == [4 * s for s in range(1, 13)]
-    assert [e["event"] for e in trace.events] == ["end", "resume", "end"]
+    kinds = [e["event"] for e in trace.events if e["event"] != "norm_check"]
+    assert kinds == ["end", "resume", "end"]
     assert resumed.run.status == "finished"
     assert len(RunHistory().runs()) == 1
 

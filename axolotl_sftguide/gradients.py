@@ -1,0 +1,126 @@
+"""What is read off the gradients themselves: their norm again, and the micro batches'.
+
+Nothing here changes a gradient, copies one whole, or waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+
+from .accumulation import TOKEN_MEAN_OF_RANKS, loss_normalisation
+
+_CHUNK = 4_194_304
+"""Gradient elements read at once: 16 MiB in float32."""
+
+_SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
+_IN_BACKWARD = ("lomo", "adalomo")
+
+
+def independent_norm(trainer: Any) -> Any:
+    """The global L2 norm of the gradients as they lie there, as a 0-d tensor.
+
+    In float32, a chunk at a time; under fp16 the loss scale is divided out. None where
+    this process does not hold whole gradients.
+    """
+    if _sharded(trainer):
+        return None
+    total = None
+    for parameter in trainer.model.parameters():
+        gradient = parameter.grad
+        if gradient is None:
+            continue
+        if type(gradient) is not torch.Tensor or gradient.is_sparse:
+            return None
+        for chunk in _chunks(gradient.detach()):
+            square = torch.linalg.vector_norm(chunk, dtype=torch.float32).square()
+            total = square if total is None else total + square.to(total.device)
+    if total is None:
+        return None
+    scaler = getattr(trainer.accelerator, "scaler", None)
+    return total.sqrt() / (scaler.get_scale() if scaler is not None else 1.0)
+
+
+def _chunks(gradient: torch.Tensor) -> Iterator[torch.Tensor]:
+    if gradient.is_contiguous():
+        yield from torch.split(gradient.view(-1), _CHUNK)
+    elif gradient.numel() <= _CHUNK or gradient.dim() == 0:
+        yield gradient
+    else:
+        for row in gradient:
+            yield from _chunks(row)
+
+
+class MicroBatchGradients:
+    """Sums the squared norms of the micro batches' gradients, through hooks.
+
+    A hook on a parameter sees the gradient of one backward pass before it is added up
+    and before ranks reduce it.
+
+    Args:
+        parameters: Those that are trained.
+        every: Steps of which one is measured.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], every: int) -> None:
+        self._parameters = [p for p in parameters if p.requires_grad]
+        self._every = every
+        self._step = 0
+        self._sum: Any = None
+        self._handles: list[Any] = []
+
+    def attach(self, step: int) -> None:
+        """Hook the parameters, after `step` steps were taken."""
+        self._step = step
+        self._handles = [p.register_hook(self._see) for p in self._parameters]
+
+    def detach(self) -> None:
+        """Let them go."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def take(self) -> Any:
+        """The sum over the step that ends; None where it was not measured."""
+        total, self._sum = self._sum, None
+        self._step += 1
+        return total
+
+    def _see(self, gradient: torch.Tensor) -> None:
+        if self._step % self._every:
+            return
+        square = torch.linalg.vector_norm(gradient, dtype=torch.float32).square()
+        self._sum = square if self._sum is None else self._sum + square
+
+
+def noise_scale_obstacle(trainer: Any) -> str | None:
+    """Why the noise scale cannot be measured here, or None."""
+    args = trainer.args
+    if args.gradient_accumulation_steps * args.world_size == 1:
+        return "a step has one micro batch"
+    if _sharded(trainer):
+        return "gradients are sharded"
+    if getattr(trainer.accelerator, "scaler", None) is not None:
+        return "fp16 scales the loss"
+    if any(name in str(args.optim).lower() for name in _IN_BACKWARD):
+        return "the optimizer steps inside the backward pass"
+    if loss_normalisation(trainer) == TOKEN_MEAN_OF_RANKS:
+        return "each rank averages over its own tokens"
+    return None
+
+
+def correlated_micro_batches(trainer: Any) -> str | None:
+    """Why micro batches of a step are more alike than chance, or None."""
+    args = trainer.args
+    strategy = getattr(args, "train_sampling_strategy", None)
+    if getattr(args, "group_by_length", False) or strategy == "group_by_length":
+        return "samples are grouped by length"
+    if getattr(args, "curriculum_sampling", False) or strategy == "sequential":
+        return "samples come in the order of the data"
+    return None
+
+
+def _sharded(trainer: Any) -> bool:
+    kind = str(getattr(trainer.accelerator, "distributed_type", "")).upper()
+    return any(name in kind for name in _SHARDED)

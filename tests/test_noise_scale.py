@@ -1,0 +1,168 @@
+"""The noise scale against gradients whose noise is known."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from axolotl_sftguide.noise_scale import (
+    LEAST_STEPS,
+    WINDOW,
+    estimate,
+    noise_in_squared_norm,
+)
+from axolotl_sftguide.signals import Observation
+
+DIMENSIONS = 40
+SIGNAL = [0.25] * DIMENSIONS  # |G|^2 = 2.5
+TOKEN_VARIANCE = 1.0  # of each token's gradient, in each dimension
+
+
+def step(
+    draw: random.Random, tokens: Sequence[int], weights: Sequence[float]
+) -> tuple[float, float, float]:
+    """One accumulated step: `sum |G_i|^2`, `|g|^2` and `q`."""
+    total = [0.0] * DIMENSIONS
+    squares = 0.0
+    for count, weight in zip(tokens, weights, strict=True):
+        sigma = math.sqrt(TOKEN_VARIANCE / count)
+        own = [weight * (g + draw.gauss(0, sigma)) for g in SIGNAL]
+        squares += sum(x * x for x in own)
+        total = [t + x for t, x in zip(total, own, strict=True)]
+    return squares, sum(x * x for x in total), sum(w * w for w in weights)
+
+
+def token_shares(tokens: Sequence[int]) -> list[float]:
+    return [t / sum(tokens) for t in tokens]
+
+
+def equal_shares(tokens: Sequence[int]) -> list[float]:
+    return [1 / len(tokens)] * len(tokens)
+
+
+@pytest.mark.parametrize("shares", [token_shares, equal_shares])
+@pytest.mark.parametrize("counts", [(4, 4, 4, 4), (1, 2, 3, 60), (1, 1, 30, 2, 2, 30)])
+def test_the_noise_is_right_whatever_the_lengths_and_the_weights(
+    shares: object, counts: tuple[int, ...]
+) -> None:
+    draw = random.Random(1)
+    weights = shares(counts)  # type: ignore[operator]
+    true = (
+        DIMENSIONS
+        * TOKEN_VARIANCE
+        * sum(w * w / t for w, t in zip(weights, counts, strict=True))
+    )
+    found = [noise_in_squared_norm(*step(draw, counts, weights)) for _ in range(1500)]
+    assert math.fsum(found) / len(found) == pytest.approx(true, rel=0.05)
+
+
+def test_the_two_batch_formula_is_wrong_there() -> None:
+    """Why it is not used: equal weights are assumed where the lengths differ."""
+    draw = random.Random(1)
+    counts = (1, 2, 3, 60)
+    weights = token_shares(counts)
+    true = DIMENSIONS * TOKEN_VARIANCE / sum(counts)
+    found = []
+    for _ in range(1500):
+        squares, norm, _ = step(draw, counts, weights)
+        n = len(counts)
+        small, big = n * squares, norm  # mean |n G_i|^2 over n batches
+        found.append((small - big) / (n - 1))
+    assert abs(math.fsum(found) / len(found) / true - 1) > 0.5
+
+
+def test_a_single_micro_batch_tells_nothing() -> None:
+    assert noise_in_squared_norm(2.0, 2.0, 1.0) is None
+
+
+def run(
+    steps: int, seed: int = 0, micro: int = 8, signal: float = 1.0
+) -> list[Observation]:
+    draw = random.Random(seed)
+    global SIGNAL
+    kept, SIGNAL = SIGNAL, [signal * g for g in SIGNAL]
+    try:
+        found = []
+        for i in range(1, steps + 1):
+            counts = [draw.choice((1, 2, 30)) for _ in range(micro)]
+            squares, norm, q = step(draw, counts, token_shares(counts))
+            noise = noise_in_squared_norm(squares, norm, q)
+            found.append(
+                Observation(i, i * micro, 1.0, math.sqrt(norm), 1e-3, grad_noise=noise)
+            )
+        return found
+    finally:
+        SIGNAL = kept
+
+
+def test_signal_and_noise_come_apart() -> None:
+    found = estimate(run(WINDOW))
+    assert found is not None
+    assert found.signal == pytest.approx(2.5, rel=0.1)
+    assert found.batch_size == 8
+    assert found.simple == pytest.approx(found.trace / found.signal)
+    assert found.simple_low < found.simple < found.simple_high
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    whole = estimate(run(WINDOW, seed=999))
+    many = [estimate(run(64, seed)) for seed in range(150)]
+    assert whole is not None
+    true = _truth()
+    inside = sum(e is not None and e.simple_low <= true <= e.simple_high for e in many)
+    assert 0.88 <= inside / len(many) <= 1.0
+
+
+def _truth() -> float:
+    """`B E[noise] / |G|^2` over the lengths that `run` draws, by brute force."""
+    draw = random.Random(7)
+    total = 0.0
+    for _ in range(20_000):
+        counts = [draw.choice((1, 2, 30)) for _ in range(8)]
+        total += DIMENSIONS * TOKEN_VARIANCE / sum(counts)
+    return 8 * total / 20_000 / 2.5
+
+
+def test_without_a_signal_the_interval_has_no_upper_end() -> None:
+    found = estimate(run(64, signal=0.0))
+    assert found is not None
+    assert math.isinf(found.simple_high)
+    assert "larger batch still takes noise out" in found.advice()
+
+
+def test_a_batch_beyond_the_noise_scale_is_told() -> None:
+    found = estimate(run(WINDOW, micro=64, signal=3.0))
+    assert found is not None
+    assert found.batch_size > found.simple_high
+    assert "buy little" in found.advice()
+
+
+def test_the_norm_at_another_batch_size_is_what_is_measured_there() -> None:
+    small, large = estimate(run(WINDOW, micro=4)), estimate(run(WINDOW, micro=32))
+    assert small is not None
+    assert large is not None
+    measured = math.sqrt(large.signal + large.trace / 32)
+    assert small.norm_at(32) == pytest.approx(measured, rel=0.1)
+
+
+def test_too_few_or_unmeasured_steps_give_no_estimate() -> None:
+    assert estimate(run(LEAST_STEPS - 1)) is None
+    assert estimate(run(LEAST_STEPS)) is not None
+    plain = [Observation(i, 8 * i, 1.0, 1.0, 1e-3) for i in range(1, 99)]
+    assert estimate(plain) is None
+    assert estimate([]) is None
+
+
+def test_steps_without_a_measurement_between_do_not_disturb() -> None:
+    every = run(WINDOW)
+    some = [
+        o if o.step % 4 == 0 else Observation(o.step, o.samples_seen, 1.0, 1.0, 1e-3)
+        for o in every
+    ]
+    found = estimate(some)
+    assert found is not None
+    assert found.steps == WINDOW // 4
+    assert found.batch_size == 8

@@ -1,0 +1,214 @@
+"""The noise of a step, against the micro batches' gradients taken one by one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from same_bits import assert_same_bits
+from transformers import Trainer, TrainerCallback
+
+from axolotl_sftguide import GradientMonitorCallback
+from axolotl_sftguide.noise_scale import estimate
+from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.traces import find_traces, read_trace
+
+ON = {"monitor": {"noise_scale": True, "noise_scale_every": 1}}
+
+
+def monitor(**monitor: Any) -> GradientMonitorCallback:
+    block = {"monitor": ON["monitor"] | monitor}
+    return GradientMonitorCallback(settings=load_settings(block))
+
+
+class OneByOne(TrainerCallback):
+    """Takes each micro batch's gradient as the growth of the accumulated one."""
+
+    def __init__(self) -> None:
+        self.noise: list[float] = []
+        self._tokens: list[int] = []
+        self._squares: list[float] = []
+        self._before: list[torch.Tensor] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+        frame = sys._getframe(1)
+        while not isinstance(frame.f_locals.get("self"), Trainer):
+            frame = frame.f_back  # type: ignore[assignment]
+        trainer = frame.f_locals["self"]
+        original = trainer.training_step
+
+        def step(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            self._tokens.append(int((inputs["labels"][:, 1:] != -100).sum()))
+            loss = original(model, inputs, *args, **kwargs)
+            self._grew(model)
+            return loss
+
+        trainer.training_step = step
+
+    def _grew(self, model: Any) -> None:
+        now = [
+            p.grad.detach().double().clone()
+            for p in model.parameters()
+            if p.grad is not None
+        ]
+        before = self._before or [torch.zeros_like(g) for g in now]
+        pairs = zip(now, before, strict=True)
+        self._squares.append(float(sum((a - b).square().sum() for a, b in pairs)))
+        self._before = now
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        assert self._before is not None
+        whole = float(sum(g.square().sum() for g in self._before))
+        total = sum(self._tokens)
+        q = sum(n * n for n in self._tokens) / total**2
+        self.noise.append((sum(self._squares) - q * whole) / (1 - q))
+        self._tokens, self._squares, self._before = [], [], None
+
+
+@pytest.mark.parametrize(
+    "arm", ["full", "lora", "checkpointing", "reentrant checkpointing"]
+)
+def test_the_noise_of_each_step_is_that_of_its_micro_batches(
+    train_trl: Callable[..., Any], adapter: Path, arm: str
+) -> None:
+    overrides: dict[str, Any] = {"lora": adapter} if arm == "lora" else {}
+    if "checkpointing" in arm:
+        overrides["gradient_checkpointing"] = True
+        reentrant = {"use_reentrant": arm.startswith("reentrant")}
+        overrides["gradient_checkpointing_kwargs"] = reentrant
+    brute = OneByOne()
+    outcome = train_trl(
+        monitor(), brute, gradient_accumulation_steps=4, max_grad_norm=1e6, **overrides
+    )
+    found = [o.grad_noise for o in outcome.trace.observations]
+    assert found == pytest.approx(brute.noise, rel=1e-4)
+
+
+def test_every_nth_step_is_measured(train_trl: Callable[..., Any]) -> None:
+    outcome = train_trl(monitor(noise_scale_every=4))
+    measured = [o.step for o in outcome.trace.observations if o.grad_noise is not None]
+    assert measured == [1, 5, 9]
+
+
+def test_measuring_it_changes_no_bit(
+    train_trl: Callable[..., Any], tmp_path: Path
+) -> None:
+    unwatched = train_trl(output_dir=str(tmp_path / "a"))
+    watched = train_trl(monitor(), output_dir=str(tmp_path / "b"))
+    assert_same_bits(unwatched, watched)
+
+
+def test_an_estimate_is_published_and_told_at_the_end(
+    train_trl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = train_trl(monitor(), max_steps=24)
+    whole = estimate(outcome.trace.observations)
+    assert whole is not None
+    assert outcome.logs[-1]["sftguide/noise_scale"] == pytest.approx(whole.simple)
+    assert "sftguide/noise_scale" not in outcome.logs[3]
+    assert "noise scale" in capsys.readouterr().out
+
+
+def test_a_resumed_run_goes_on_with_its_noise_scale(
+    train_trl: Callable[..., Any], tmp_path: Path
+) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 10, "max_steps": 24}
+    whole = train_trl(
+        monitor(noise_scale_every=3), output_dir=str(tmp_path / "w"), **saving
+    )
+    first = train_trl(
+        monitor(noise_scale_every=3),
+        output_dir=str(tmp_path / "r"),
+        **saving | {"max_steps": 15},
+    )
+    resumed = train_trl(
+        monitor(noise_scale_every=3),
+        output_dir=str(tmp_path / "r"),
+        train_kwargs={
+            "resume_from_checkpoint": str(first.output_dir / "checkpoint-10")
+        },
+        **saving,
+    )
+    one, two = whole.trace.observations, resumed.trace.observations
+    assert [o.grad_noise for o in one] == [o.grad_noise for o in two]
+    assert one == two
+
+
+def test_where_it_cannot_be_measured_it_is_absent_and_that_is_told(
+    train_trl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = train_trl(
+        monitor(), per_device_train_batch_size=4, gradient_accumulation_steps=1
+    )
+    assert all(o.grad_noise is None for o in outcome.trace.observations)
+    assert (
+        "no noise scale, because a step has one micro batch" in capsys.readouterr().out
+    )
+
+
+def test_samples_grouped_by_length_are_warned_of(
+    train_trl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_trl(monitor(), train_sampling_strategy="group_by_length")
+    told = capsys.readouterr().out
+    assert "will be too low, because samples are grouped by length" in told
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from hosts import make_sft_trainer
+from axolotl_sftguide import GradientMonitorCallback
+from axolotl_sftguide.settings import load_settings
+
+base, data, out = map(Path, sys.argv[2:5])
+settings = load_settings(json.loads(sys.argv[5]))
+trainer, _ = make_sft_trainer(
+    base, data, out, GradientMonitorCallback(settings=settings), ddp_backend="gloo",
+    per_device_train_batch_size=1, gradient_accumulation_steps=4, max_steps=4,
+    average_tokens_across_devices=True,
+)
+trainer.train()
+"""
+
+
+def test_two_ranks_by_four_have_the_noise_of_one_by_eight(
+    train_trl: Callable[..., Any], base: Path, uneven_data: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    support = Path(__file__).parent.parent / "support"
+    words = [support, base, uneven_data, tmp_path / "two", json.dumps(ON)]
+    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    (tmp_path / "two").mkdir()
+    subprocess.run(
+        [sys.executable, *ranks, script, *map(str, words)], check=True, timeout=300
+    )
+    (path,) = find_traces(tmp_path / "two")
+    two = read_trace(path).observations
+
+    from hosts import make_sft_trainer
+
+    trainer, _ = make_sft_trainer(
+        base,
+        uneven_data,
+        tmp_path / "one",
+        monitor(),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=8,
+        max_steps=4,
+    )
+    trainer.train()
+    (path,) = find_traces(tmp_path / "one")
+    one = read_trace(path).observations
+    for a, b in zip(one, two, strict=True):
+        assert (a.samples_seen, a.trained_tokens) == (b.samples_seen, b.trained_tokens)
+        assert a.grad_norm == pytest.approx(b.grad_norm, rel=1e-5)
+        assert a.grad_noise == pytest.approx(b.grad_noise, rel=1e-4)
