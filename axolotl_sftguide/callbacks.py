@@ -146,7 +146,8 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self.stopped = False
         self._watch = monitor.start(trainer)
         reference = self._watch.reference(self.settings.comparison.reference)
-        self._judge = Judge(self.settings, reference)
+        cohort = self._watch.cohort(self.settings.cohort.quantile)
+        self._judge = Judge(self.settings, reference, cohort)
         self._judge.hear(self._watch.past)
 
     @harmless

@@ -6,9 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .rules import Divergence, NonFinite, NotLearning, Rule, Verdict, WorseThan
+from .cohort import Cohort
+from .rules import (
+    BeyondCohort,
+    Divergence,
+    Grace,
+    NonFinite,
+    NotLearning,
+    Patience,
+    Rule,
+    Verdict,
+    WorseThan,
+)
 from .settings import EarlyTerminationSettings
 from .signals import Curve, Observation
+
+_FEWEST_PEERS = 4
+"""Fewer earlier runs are no cohort, not even to warn."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +47,18 @@ class Judge:
     Args:
         settings: Which rules are on and what they may do.
         reference: The curve to compare with, or None where there is none.
+        cohort: The earlier runs, or None where there are none.
     """
 
     def __init__(
-        self, settings: EarlyTerminationSettings, reference: Curve | None
+        self,
+        settings: EarlyTerminationSettings,
+        reference: Curve | None = None,
+        cohort: Cohort | None = None,
     ) -> None:
         self._seats = [
             _Seat(rule, action, rule.init())
-            for rule, action in rules_of(settings, reference)
+            for rule, action in rules_of(settings, reference, cohort)
             if action != "off"
         ]
 
@@ -57,50 +75,51 @@ class Judge:
 
 
 def rules_of(
-    settings: EarlyTerminationSettings, reference: Curve | None
+    settings: EarlyTerminationSettings,
+    reference: Curve | None = None,
+    cohort: Cohort | None = None,
 ) -> list[tuple[Rule, str]]:
     """Each rule of the settings with its action, `off` included."""
+    actions = actions_of(settings)
     non_finite, divergence = settings.non_finite, settings.divergence
-    flat, comparison = settings.not_learning, settings.comparison
-    rules: list[tuple[Rule, str]] = [
-        (NonFinite(non_finite.steps), non_finite.action),
-        (
-            Divergence(
-                divergence.window,
-                divergence.sigmas,
-                divergence.margin,
-                divergence.patience,
-            ),
-            divergence.action or settings.action,
+    flat, versus, among = settings.not_learning, settings.comparison, settings.cohort
+    rules: list[Rule] = [
+        NonFinite(non_finite.steps),
+        Divergence(
+            divergence.window,
+            divergence.sigmas,
+            divergence.margin,
+            divergence.patience,
         ),
-        (
-            NotLearning(
-                flat.steps, flat.grace, flat.sigmas, flat.margin, flat.patience
-            ),
-            flat.action or settings.action,
-        ),
+        NotLearning(flat.steps, flat.grace, flat.sigmas, flat.margin, flat.patience),
     ]
     if reference is not None:
-        worse = WorseThan(
-            reference,
-            comparison.grace,
-            comparison.window,
-            comparison.sigmas,
-            comparison.margin,
-            comparison.patience,
-        )
-        rules.append((worse, comparison.action or settings.action))
-    return rules
+        worse = WorseThan(reference, versus.window, versus.sigmas, versus.margin)
+        rules.append(Patience(Grace(worse, versus.grace), versus.patience))
+    found = [(rule, actions[rule.name]) for rule in rules]
+    if cohort is not None:
+        # A few runs say little: they may warn of one, and end none.
+        few = min(among.least_peers, _FEWEST_PEERS)
+        levels = [(few, actions["cohort"])]
+        if actions["cohort"] == "stop":
+            levels = [(among.least_peers, "stop"), (few, "warn")]
+        for least, action in levels:
+            beyond = BeyondCohort(cohort, among.window, among.sigmas, least)
+            found.append((Patience(Grace(beyond, among.grace), among.patience), action))
+    return found
+
+
+def actions_of(settings: EarlyTerminationSettings) -> dict[str, str]:
+    """What each rule may do: its own action, or the common one."""
+    return {
+        name: getattr(settings, name).action or settings.action
+        for name in ("non_finite", "divergence", "not_learning", "comparison", "cohort")
+    }
 
 
 def describe(settings: EarlyTerminationSettings) -> str:
     """The rules by action, such as `stops on non_finite; warns on divergence`."""
-    actions = {
-        "non_finite": settings.non_finite.action,
-        "divergence": settings.divergence.action or settings.action,
-        "not_learning": settings.not_learning.action or settings.action,
-        "comparison": settings.comparison.action or settings.action,
-    }
+    actions = actions_of(settings)
     parts = []
     for verb, action in (("stops on", "stop"), ("warns on", "warn")):
         names = [name for name, chosen in actions.items() if chosen == action]

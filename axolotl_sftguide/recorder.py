@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import SFTGuideError
 from .run_history import Decision, RunHistory, Score, Status
-from .signals import Observation
+from .signals import POINT_STEPS, Observation, points_of
 from .traces import TraceWriter, read_trace, trace_path
 
 _HEARTBEAT_EVERY_S = 5.0
@@ -37,6 +37,7 @@ class RunRecorder:
         trace: Whether to write a trace.
         warn: Called with one line where the recording is hurt.
         resumed_at: The optimizer step a resumed run goes on from, if it is one.
+        past: Its steps before that.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RunRecorder:
         trace: bool,
         warn: Callable[[str], None],
         resumed_at: int | None = None,
+        past: Sequence[Observation] = (),
     ) -> None:
         self.run_id: str = run["id"]
         self.trace_path = trace_path(run["output_dir"], self.run_id)
@@ -55,6 +57,8 @@ class RunRecorder:
         self._history_missed = False
         self._heartbeat_at = 0.0
         self._last: Observation | None = None
+        in_points = (resumed_at or 0) // POINT_STEPS * POINT_STEPS
+        self._block = [o for o in past if o.step > in_points]
         self._comparable: bool = run["comparable"]
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
@@ -76,8 +80,17 @@ class RunRecorder:
         self._last = observations[-1]
         self._comparable = self._comparable and all(o.measured for o in observations)
         self._to_trace(lambda trace: trace.steps(observations))
+        self._add_points(observations)
         if time.monotonic() - self._heartbeat_at > _HEARTBEAT_EVERY_S:
             self._note_progress()
+
+    def _add_points(self, observations: Sequence[Observation]) -> None:
+        block = [*self._block, *observations]
+        whole = [i for i, o in enumerate(block, start=1) if o.step % POINT_STEPS == 0]
+        end = whole[-1] if whole else 0
+        points, self._block = points_of(block[:end]), block[end:]
+        if points:
+            self._to_history(lambda h: h.add_points(self.run_id, points))
 
     def decision(self, decision: Decision) -> None:
         """Record what a rule decided."""

@@ -110,15 +110,35 @@ class ComparisonSettings(_Block):
     """Consecutive optimizer steps on which both signals are worse."""
 
 
+class CohortSettings(_Block):
+    """A run with a higher norm and a lower loss than most of the finished runs."""
+
+    action: Action | None = None
+    """`off`, `warn` or `stop`; by default that of `early_termination`."""
+    quantile: float = Field(0.5, gt=0, lt=1)
+    """Share of the peers whose norm is lower and whose loss is higher."""
+    least_peers: int = Field(8, ge=2)
+    """Finished, scored, comparable runs that a stop needs; fewer only warn."""
+    grace: int = Field(32, ge=1)
+    """Optimizer steps before the first comparison."""
+    window: int = Field(16, ge=2)
+    """Optimizer steps over which the run is averaged."""
+    sigmas: float = Field(3.0, ge=0)
+    """Least difference in each signal, in standard errors of the run's own mean."""
+    patience: int = Field(24, ge=1)
+    """Consecutive optimizer steps on which both signals are beyond."""
+
+
 class EarlyTerminationSettings(_Block):
     """Which rules judge the run, and what they may do."""
 
     action: Action = "warn"
-    """What divergence, not_learning and comparison do unless they say otherwise."""
+    """What all rules but `non_finite` do unless they say otherwise."""
     non_finite: NonFiniteSettings = NonFiniteSettings()
     divergence: DivergenceSettings = DivergenceSettings()
     not_learning: NotLearningSettings = NotLearningSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    cohort: CohortSettings = CohortSettings()
 
 
 class ScoreSettings(_Block):

@@ -83,6 +83,39 @@ def robust_scale(values: Sequence[float]) -> float:
     return 1.4826 * median([abs(v - centre) for v in values])
 
 
+POINT_STEPS = 16
+"""Optimizer steps that make one point of a curve in the run history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Means over some steps, at the samples seen by the last of them."""
+
+    samples_seen: int
+    loss: float
+    grad_norm: float
+
+
+def points_of(observations: Iterable[Observation]) -> list[Point]:
+    """A run's curve, a point for each `POINT_STEPS` steps counted from the first.
+
+    Steps that are not finite or not measured are left out of the means; what is left
+    at the end, fewer steps than a point needs, is left out too.
+    """
+    points: list[Point] = []
+    block: list[Observation] = []
+    for o in observations:
+        if o.finite and o.measured:
+            block.append(o)
+        if o.step % POINT_STEPS == 0:
+            if block:
+                loss = math.fsum(x.loss for x in block) / len(block)
+                norm = math.fsum(x.grad_norm for x in block) / len(block)
+                points.append(Point(o.samples_seen, loss, norm))
+            block = []
+    return points
+
+
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
     """A run's two signals averaged over the steps that end at some sample count."""

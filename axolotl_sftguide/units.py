@@ -38,3 +38,10 @@ def duration(seconds: float | None) -> str:
 def share(part: float, whole: float) -> str:
     """A percentage such as `38%`; `-` where the whole is zero."""
     return f"{100 * part / whole:.0f}%" if whole else "-"
+
+
+def ordinal_share(quantile: float) -> str:
+    """`median` for a half, else a percentile such as `75th percentile`."""
+    if quantile == 0.5:
+        return "median"
+    return f"{100 * quantile:g}th percentile"

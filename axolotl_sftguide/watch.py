@@ -13,6 +13,7 @@ from typing import Any
 from . import terminated
 from .accumulation import loss_normalisation, make_exact
 from .capture import CapturedStep, StepCapture
+from .cohort import Cohort
 from .comparability import comparability_key
 from .console import say
 from .errors import SFTGuideError
@@ -94,6 +95,7 @@ class Watch:
                 trace=settings.monitor.trace,
                 warn=say,
                 resumed_at=state.global_step if resumed else None,
+                past=self.past,
             )
             if not state.global_step:
                 terminated.clear(self.output_dir)
@@ -141,6 +143,19 @@ class Watch:
             return Curve.of(run.id, read_trace(run.trace_path).observations)
         except SFTGuideError as error:
             say(f"no comparison with run {run.id}: {error}")
+            return None
+
+    def cohort(self, quantile: float) -> Cohort | None:
+        """The earlier runs of this study and key, where there are some on this rank."""
+        history = self._recorder.history if self._recorder else None
+        if history is None:
+            return None
+        try:
+            return history.cohort(
+                self.settings.study, self.key, quantile, without=self.run_id
+            )
+        except SFTGuideError as error:
+            say(f"no comparison with earlier runs: {error}")
             return None
 
     def end(self) -> None:

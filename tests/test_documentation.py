@@ -59,7 +59,7 @@ def test_the_documented_defaults_are_the_defaults() -> None:
     text = BLOCK.search(page.read_text()).group(2)  # type: ignore[union-attr]
     shown = load_settings(yaml.safe_load(text)["sftguide"]).early_termination
     default = Settings().early_termination
-    for name in ("non_finite", "divergence", "not_learning"):
+    for name in ("non_finite", "divergence", "not_learning", "cohort"):
         assert getattr(shown, name) == getattr(default, name)
     assert shown.comparison.model_copy(update={"action": None}) == default.comparison
 

@@ -15,7 +15,15 @@ PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
     {"errors", "units", "console"},
-    {"signals", "settings", "comparability", "terminated", "recipes", "redaction"},
+    {
+        "signals",
+        "settings",
+        "comparability",
+        "terminated",
+        "recipes",
+        "cohort",
+        "redaction",
+    },
     {"traces", "rules"},
     {"judge", "run_history"},
     {"recorder"},

@@ -7,7 +7,8 @@ import math
 import pytest
 from runs import steps
 
-from axolotl_sftguide.judge import Judge, describe, rules_of
+from axolotl_sftguide.cohort import Cohort
+from axolotl_sftguide.judge import Judge, actions_of, describe, rules_of
 from axolotl_sftguide.settings import load_settings
 from axolotl_sftguide.signals import Curve, Observation
 
@@ -40,6 +41,23 @@ def test_without_a_reference_nothing_is_compared() -> None:
     assert names[-1] == "comparison"
 
 
+@pytest.mark.parametrize(
+    ("action", "levels"),
+    [
+        ("stop", [(8, "stop"), (4, "warn")]),
+        ("warn", [(4, "warn")]),
+        ("off", [(4, "off")]),
+    ],
+)
+def test_a_small_cohort_may_warn_and_not_stop(
+    action: str, levels: list[tuple[int, str]]
+) -> None:
+    chosen = settings(cohort={"action": action})
+    cohort = Cohort.of([(8, [(1.0, 1.0)])], 0.5)
+    rules = rules_of(chosen, None, cohort)[3:]  # type: ignore[arg-type]
+    assert [(r.rule.rule.least_peers, a) for r, a in rules] == levels  # type: ignore[attr-defined]
+
+
 def test_a_rule_that_is_off_is_silent() -> None:
     judge = Judge(settings(non_finite={"action": "off"}), None)  # type: ignore[arg-type]
     assert judge.hear(broken(1, 60)) == []
@@ -56,15 +74,20 @@ def test_a_rules_own_action_comes_before_the_common_one() -> None:
         "not_learning": "stop",
         "comparison": "warn",
     }
+    assert set(actions_of(chosen)) == {*actions, "cohort"}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("block", "line"),
     [
-        ({}, "stops on non_finite; warns on divergence, not_learning, comparison"),
+        (
+            {},
+            "stops on non_finite; "
+            "warns on divergence, not_learning, comparison, cohort",
+        ),
         (
             {"action": "stop", "comparison": {"action": "off"}},
-            "stops on non_finite, divergence, not_learning",
+            "stops on non_finite, divergence, not_learning, cohort",
         ),
         ({"action": "off", "non_finite": {"action": "off"}}, "no rule is on"),
     ],

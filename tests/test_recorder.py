@@ -13,6 +13,7 @@ from runs import run_row, steps
 
 from axolotl_sftguide.recorder import RunRecorder, new_run_id
 from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.signals import points_of
 from axolotl_sftguide.traces import FORM, TraceWriter, read_trace, trace_path
 
 
@@ -25,7 +26,8 @@ def told() -> list[str]:
 def record(tmp_path: Path, told: list[str]) -> Callable[..., RunRecorder]:
     def make(**options: Any) -> RunRecorder:
         options = {"storage": str(tmp_path / "h.db"), "trace": True} | options
-        row = run_row(output_dir=str(tmp_path / "out"), **options.pop("row", {}))
+        row = {"output_dir": str(tmp_path / "out")} | options.pop("row", {})
+        row = run_row(**{"run_id": row.pop("id", "r1"), **row})
         return RunRecorder(row, warn=told.append, **options)
 
     return make
@@ -147,6 +149,23 @@ def test_a_resume_goes_on_in_the_same_trace(
     assert [o.step for o in trace.observations] == list(range(1, 9))
     run = RunHistory(str(tmp_path / "h.db")).get("r1")
     assert (run.status, run.step, run.max_steps) == ("finished", 8, 500)
+
+
+def test_the_curve_is_the_same_resumed_or_not(
+    record: Callable[..., RunRecorder], tmp_path: Path
+) -> None:
+    whole = record(row={"id": "whole"})
+    for step in range(1, 51):
+        whole.steps(steps(step, first=step))
+    whole.end("finished")
+    first = record()
+    first.steps(steps(45))
+    first.end("failed")
+    again = record(resumed_at=20, past=steps(20))
+    again.steps(steps(50, first=21))
+    again.end("finished")
+    history = RunHistory(str(tmp_path / "h.db"))
+    assert history.points("r1") == history.points("whole") == points_of(steps(50))
 
 
 def test_a_resume_whose_trace_is_gone_begins_a_new_one(

@@ -17,11 +17,13 @@ from runs import run_row, write_trace
 from axolotl_sftguide import run_history
 from axolotl_sftguide.errors import StorageError, TraceError
 from axolotl_sftguide.run_history import (
+    SCHEMA_VERSION,
     Decision,
     RunHistory,
     Score,
     resolve_storage,
 )
+from axolotl_sftguide.signals import Point, points_of
 from axolotl_sftguide.traces import read_trace
 
 
@@ -272,6 +274,97 @@ class TestImport:
         with pytest.raises(TraceError, match=r"does not say all .*study.*nothing was"):
             history.import_trace(read_trace(path))
         assert history.get("r1").study == "s"
+
+
+class TestCurves:
+    def curve(self, history: RunHistory, run_id: str, height: float) -> None:
+        finished(history, run_id, 0.5)
+        points = [Point(16 * i, height / i, height) for i in range(1, 6)]
+        history.add_points(run_id, points)
+
+    def test_are_read_at_a_number_of_samples_for_all_at_once(
+        self, history: RunHistory
+    ) -> None:
+        for i in range(1, 4):
+            self.curve(history, f"r{i}", float(i))
+        history.add_points("r3", [Point(33, 9.0, 9.0)])  # cuts what came after
+        found = history.at(40, history.peers("s", "k"))
+        assert set(found) == {"r1", "r2"}
+        assert found["r2"].loss == pytest.approx((2 / 2 + 2 / 3) / 2)
+        assert found["r2"].grad_norm == 2.0
+        assert history.at(32, ["r3"])["r3"] == Point(32, 1.5, 3.0)
+        assert history.at(8, ["r1"]) == {}
+        assert history.at(81, ["r1"]) == {}
+        assert history.at(40, []) == {}
+
+    def test_peers_are_finished_scored_and_comparable(
+        self, history: RunHistory
+    ) -> None:
+        for name in ("a", "b"):
+            finished(history, name, 0.5)
+        finished(history, "not-comparable", 0.9, comparable=False)
+        finished(history, "other", 0.9, key="j")
+        history.begin(run_row("unscored"))
+        history.end("unscored", "finished")
+        assert history.peers("s", "k") == ["a", "b"]
+        assert history.peers("s", "k", without="a") == ["b"]
+
+    def test_a_cohort_is_read_whole(self, history: RunHistory) -> None:
+        assert history.cohort("s", "k", 0.5) is None
+        for i in range(1, 10):
+            self.curve(history, f"r{i}", float(i))
+        cohort = history.cohort("s", "k", 0.5)
+        assert cohort is not None
+        point = cohort.at(32)
+        assert point is not None
+        assert (point.loss, point.grad_norm, point.peers) == (2.5, 5.0, 9)
+
+    def test_come_back_from_a_trace(self, history: RunHistory, tmp_path: Path) -> None:
+        trace = read_trace(write_trace(tmp_path, last=40))
+        history.import_trace(trace)
+        assert history.points("r1") == points_of(trace.observations)
+        assert len(history.points("r1")) == 2
+
+
+class TestUpgrade:
+    def test_a_history_of_the_first_version_is_kept_and_gains_curves(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "old.db"
+        with sqlite3.connect(path) as database:
+            database.executescript(FIRST_VERSION)
+        history = RunHistory(str(path))
+        (run,) = history.runs()
+        assert (run.id, run.loss, run.scores[0].value) == ("r1", 0.25, 0.75)
+        history.add_points("r1", [Point(16, 1.0, 2.0)])
+        assert RunHistory(str(path)).points("r1") == [Point(16, 1.0, 2.0)]
+        with sqlite3.connect(path) as database:
+            query = "select schema_version from sftguide_meta"
+            assert database.execute(query).fetchall() == [(SCHEMA_VERSION,)]
+
+
+FIRST_VERSION = """
+create table sftguide_meta (schema_version integer not null);
+insert into sftguide_meta values (1);
+create table runs (id varchar not null, name varchar not null, study varchar not null,
+  "key" varchar not null, key_fields json not null, comparable boolean not null,
+  host varchar not null, config json not null, status varchar not null, reason varchar,
+  output_dir varchar not null, trace_path varchar, hostname varchar not null,
+  process_id integer not null, process_started_at float not null,
+  started_at float not null, heartbeat_at float not null, ended_at float,
+  step integer not null, max_steps integer not null, samples_seen bigint not null,
+  loss double precision, grad_norm double precision, primary key (id));
+create table scores (run_id varchar not null, metric varchar not null,
+  value double precision not null, goal varchar not null, base_value double precision,
+  recorded_at float not null, primary key (run_id, metric));
+create table decisions (id integer not null, run_id varchar not null,
+  rule varchar not null, action varchar not null, reason varchar not null,
+  step integer not null, samples_seen bigint not null, figures json not null,
+  reference varchar, primary key (id));
+insert into runs values ('r1', 'n', 's', 'k', '{}', 1, 'trl', '{}', 'finished', null,
+  '/o', null, 'h', 1, 1.0, 2.0, 3.0, 4.0, 10, 10, 80, 0.25, 0.5);
+insert into scores values ('r1', 'm', 0.75, 'max', null, 5.0);
+"""
 
 
 class TestStorage:

@@ -11,6 +11,9 @@ replay of a trace and a resumed run all fold the same code.
     Divergence      the loss leaves the run's own level and does not come back
     NotLearning     no gradient, no trained tokens, or a loss that stays flat
     WorseThan       higher norm and lower loss than a finished reference run
+    BeyondCohort    higher norm and lower loss than most of the finished runs
+
+Around them: Grace (not before a step), Patience (so many steps in a row), AllOf.
 """
 
 from __future__ import annotations
@@ -18,15 +21,23 @@ from __future__ import annotations
 from ._base import Rule as Rule
 from ._base import Verdict as Verdict
 from ._base import fold as fold
+from ._beyond_cohort import BeyondCohort as BeyondCohort
 from ._divergence import Divergence as Divergence
 from ._non_finite import NonFinite as NonFinite
 from ._not_learning import NotLearning as NotLearning
 from ._worse_than import WorseThan as WorseThan
+from ._wrappers import AllOf as AllOf
+from ._wrappers import Grace as Grace
+from ._wrappers import Patience as Patience
 
 __all__ = [
+    "AllOf",
+    "BeyondCohort",
     "Divergence",
+    "Grace",
     "NonFinite",
     "NotLearning",
+    "Patience",
     "Rule",
     "Verdict",
     "WorseThan",

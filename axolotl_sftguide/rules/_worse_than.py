@@ -1,65 +1,44 @@
-"""A run with a higher norm and a lower loss than a reference run."""
+"""Higher norm and lower loss than a reference run."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from ..signals import Curve, CurvePoint, Observation, mean_and_standard_error
+from ..signals import Curve, CurvePoint, Observation
 from ..units import number
 from ._base import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    losses: tuple[float, ...] = ()
-    grad_norms: tuple[float, ...] = ()
-    worse: int = 0
+from ._window import Window
 
 
 @dataclass(frozen=True, slots=True)
 class WorseThan:
-    """Higher norm AND lower loss than the reference, on `patience` steps in a row.
+    """Higher norm AND lower loss than the reference at the same samples seen.
 
-    Both signals are averaged over `window` steps and compared at the same number of
-    samples seen (arXiv 2412.13337, section 4: lower early gradient norm and higher
-    early loss go with better final scores; it gives no threshold). Each difference
-    must exceed `sigmas` standard errors and `margin` of the reference, so that the
-    reference's twin with another seed passes. Steps whose norm was not measured at
-    the clip, and non-finite ones, are passed over.
+    Both signals are averaged over `window` steps (arXiv 2412.13337, section 4: lower
+    early gradient norm and higher early loss go with better final scores; it gives no
+    threshold). Each difference must exceed `sigmas` standard errors and `margin` of
+    the reference, so that the reference's twin with another seed passes.
     """
 
     reference: Curve
-    grace: int
     window: int
     sigmas: float
     margin: float
-    patience: int
     name: str = "comparison"
 
-    def init(self) -> _State:
+    def init(self) -> Window:
         """Nothing seen."""
-        return _State()
+        return Window()
 
     def step(
-        self, state: _State, observation: Observation
-    ) -> tuple[_State, Verdict | None]:
-        """Compare the last window with the reference's at the same samples seen."""
-        if not (observation.finite and observation.measured):
-            return state, None
-        losses = (*state.losses, observation.loss)[-self.window :]
-        norms = (*state.grad_norms, observation.grad_norm)[-self.window :]
-        if observation.step < self.grace or len(losses) < self.window:
-            return _State(losses, norms), None
+        self, state: Window, observation: Observation
+    ) -> tuple[Window, Verdict | None]:
+        """Compare the last window with the reference's."""
+        state = state.see(observation, self.window)
+        ours = state.point(observation, self.window)
         theirs = self.reference.at(observation.samples_seen, self.window)
-        if theirs is None:
-            return _State(losses, norms), None
-        ours = CurvePoint(
-            *mean_and_standard_error(losses), *mean_and_standard_error(norms)
-        )
-        worse = state.worse + 1 if self._is_worse(ours, theirs) else 0
-        state = _State(losses, norms, worse)
-        if worse < self.patience:
+        if ours is None or theirs is None or not self._is_worse(ours, theirs):
             return state, None
         return state, Verdict(
             rule=self.name,
@@ -67,11 +46,11 @@ class WorseThan:
                 f"gradient norm {number(ours.grad_norm)} above "
                 f"{number(theirs.grad_norm)} and loss {number(ours.loss)} below "
                 f"{number(theirs.loss)} of run {self.reference.run_id} at the same "
-                f"samples, for {worse} steps"
+                "samples"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,
-            bad_since=observation.step - worse + 1,
+            bad_since=observation.step,
             figures={
                 "grad_norm": ours.grad_norm,
                 "reference_grad_norm": theirs.grad_norm,

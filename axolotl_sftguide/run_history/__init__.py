@@ -2,6 +2,7 @@
 
 _records    what is known of a run
 _tables     how it is kept
+_curves     points along the samples, of one run or a cohort
 _database   where, and how it is opened, read and written
 _history    RunHistory: entering and asking
 """

@@ -84,6 +84,8 @@ class Database:
             self._create()
         with self._engine.connect() as connection:
             found = connection.execute(sa.select(t.meta.c.schema_version)).scalar_one()
+        if found < t.SCHEMA_VERSION:
+            self._upgrade(found)
         if found > t.SCHEMA_VERSION:
             raise StorageError(
                 f"run history {self.url}: is of version {found}, this axolotl-sftguide "
@@ -106,6 +108,15 @@ class Database:
                 self._engine.connect() as connection,
             ):
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    def _upgrade(self, found: int) -> None:
+        """Add what later versions added. Nothing that was there is touched."""
+        with self._transaction("IMMEDIATE") as connection:
+            for version in range(found + 1, t.SCHEMA_VERSION + 1):
+                t.metadata.create_all(connection, tables=t.ADDED_IN[version])
+            connection.execute(
+                sa.update(t.meta).values(schema_version=t.SCHEMA_VERSION)
+            )
 
     @property
     def _sqlite(self) -> bool:

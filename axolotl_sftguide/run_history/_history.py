@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from ..cohort import Cohort
 from ..errors import StorageError, TraceError
+from ..signals import Point, points_of
 from ..traces import Trace
 from . import _tables as t
+from ._curves import add_points, read_at, read_cohort
 from ._database import Database
 from ._records import Decision, Run, Score, Status
 
@@ -173,6 +176,59 @@ class RunHistory:
             key=lambda pair: pair[1].value * (1 if pair[1].goal == "max" else -1),
         )[0]
 
+    def add_points(self, run_id: str, points: Sequence[Point]) -> None:
+        """Lengthen a run's curve; points at and after the first new one are replaced.
+
+        Raises:
+            StorageError: Where the run is not in the history.
+        """
+        if not points:
+            return
+        with self._database.writing() as connection:
+            self._require(connection, run_id)
+            add_points(connection, run_id, points)
+
+    def points(self, run_id: str) -> list[Point]:
+        """A run's curve, in order."""
+        query = (
+            sa.select(t.points)
+            .where(t.points.c.run_id == run_id)
+            .order_by(t.points.c.samples_seen)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Point(r["samples_seen"], r["loss"], r["grad_norm"]) for r in rows]
+
+    def peers(self, study: str, key: str, *, without: str = "") -> list[str]:
+        """The ids of the finished, scored and comparable runs of a study and key."""
+        scored = sa.select(t.scores.c.run_id)
+        query = (
+            sa.select(t.runs.c.id)
+            .where(t.runs.c.study == study, t.runs.c.key == key)
+            .where(t.runs.c.status == "finished", t.runs.c.comparable)
+            .where(t.runs.c.id.in_(scored), t.runs.c.id != without)
+            .order_by(t.runs.c.id)
+        )
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def at(self, samples_seen: int, run_ids: Sequence[str]) -> dict[str, Point]:
+        """Each run's loss and norm at a number of samples.
+
+        Between two points of a run a line is drawn; a run that did not get that far is
+        left out.
+        """
+        with self._database.reading() as connection:
+            return read_at(connection, samples_seen, run_ids)
+
+    def cohort(
+        self, study: str, key: str, quantile: float, *, without: str = ""
+    ) -> Cohort | None:
+        """The quantiles of the peers along the samples; None where there are none."""
+        ids = self.peers(study, key, without=without)
+        with self._database.reading() as connection:
+            return read_cohort(connection, ids, quantile)
+
     def import_trace(self, trace: Trace) -> Run:
         """Enter a run, its progress, decisions, scores and end from its trace.
 
@@ -192,7 +248,7 @@ class RunHistory:
 
     def _enter(self, connection: sa.Connection, trace: Trace) -> str:
         run_id = str(trace.run["id"])
-        for table in (t.scores, t.decisions):
+        for table in (t.scores, t.decisions, t.points):
             connection.execute(sa.delete(table).where(table.c.run_id == run_id))
         connection.execute(sa.delete(t.runs).where(t.runs.c.id == run_id))
         row = {**trace.run, "trace_path": str(trace.path.resolve())}
@@ -207,6 +263,7 @@ class RunHistory:
                 self._add_decision(connection, run_id, Decision(**_of(Decision, event)))
             elif event["event"] == "score":
                 self._add_score(connection, run_id, Score(**_of(Score, event)))
+        add_points(connection, run_id, points_of(trace.observations))
         end = trace.end
         if end is not None:
             self._update(

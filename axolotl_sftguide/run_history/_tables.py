@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The version of the tables that this package writes."""
 
 
@@ -81,3 +81,16 @@ decisions = sa.Table(
     sa.Column("figures", sa.JSON, nullable=False),
     sa.Column("reference", sa.String),
 )
+points = sa.Table(
+    "points",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("samples_seen", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("loss", Figure, nullable=False),
+    sa.Column("grad_norm", Figure, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A run's curve: means over `POINT_STEPS` finite steps each (since version 2)."""
+
+ADDED_IN = {2: (points,)}
+"""The tables that each later version added."""

@@ -1,0 +1,92 @@
+"""Curves, written a point at a time and read for a whole cohort at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..cohort import Cohort, grid
+from ..signals import Point
+from . import _tables as t
+
+
+def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) -> None:
+    """Lengthen a run's curve; points at and after the first new one are replaced."""
+    if not points:
+        return
+    outdated = t.points.c.samples_seen >= points[0].samples_seen
+    connection.execute(sa.delete(t.points).where(t.points.c.run_id == run_id, outdated))
+    rows = [{"run_id": run_id, **asdict(point)} for point in points]
+    connection.execute(sa.insert(t.points), rows)
+
+
+def read_cohort(
+    connection: sa.Connection, run_ids: Sequence[str], quantile: float
+) -> Cohort | None:
+    """The quantiles of some runs along the samples; None where they have no curve."""
+    samples = t.points.c.samples_seen
+    ends = sa.select(sa.func.min(samples), sa.func.max(samples))
+    first, last = connection.execute(ends.where(t.points.c.run_id.in_(run_ids))).one()
+    if first is None:
+        return None
+    read = []
+    for at in grid(first, last):
+        found = read_at(connection, at, run_ids).values()
+        read.append((at, [(p.loss, p.grad_norm) for p in found]))
+    return Cohort.of(read, quantile)
+
+
+def read_at(
+    connection: sa.Connection, samples_seen: int, run_ids: Sequence[str]
+) -> dict[str, Point]:
+    """Two seeks a run in the primary key, whatever the length of the curves."""
+    if not run_ids:
+        return {}
+
+    def nearest(before: bool) -> sa.Select[Any]:
+        own = t.points.alias()
+        limit = own.c.samples_seen <= samples_seen
+        order = own.c.samples_seen.desc()
+        if not before:
+            limit, order = own.c.samples_seen >= samples_seen, own.c.samples_seen.asc()
+        seek = (
+            sa.select(own.c.samples_seen)
+            .where(own.c.run_id == t.runs.c.id, limit)
+            .order_by(order)
+            .limit(1)
+            .scalar_subquery()
+        )
+        return (
+            sa.select(t.points)
+            .select_from(t.runs)
+            .join(
+                t.points,
+                sa.and_(
+                    t.points.c.run_id == t.runs.c.id, t.points.c.samples_seen == seek
+                ),
+            )
+            .where(t.runs.c.id.in_(run_ids))
+        )
+
+    def read(before: bool) -> dict[str, Any]:
+        rows = connection.execute(nearest(before)).mappings()
+        return {row["run_id"]: row for row in rows}
+
+    left, right = read(True), read(False)
+    return {
+        run_id: _between(left[run_id], right[run_id], samples_seen)
+        for run_id in left.keys() & right.keys()
+    }
+
+
+def _between(left: Any, right: Any, samples_seen: int) -> Point:
+    width = right["samples_seen"] - left["samples_seen"]
+    share = (samples_seen - left["samples_seen"]) / width if width else 0.0
+    loss, norm = (
+        left[name] + share * (right[name] - left[name])
+        for name in ("loss", "grad_norm")
+    )
+    return Point(samples_seen, loss, norm)
