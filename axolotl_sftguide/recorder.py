@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SFTGuideError
+from .history_writer import HistoryWriter
 from .run_history import Decision, RunHistory, Score, Status
 from .signals import POINT_STEPS, Observation, points_of
 from .traces import TraceWriter, read_trace, trace_path
 
-_HEARTBEAT_EVERY_S = 5.0
+_LAST_WRITES_S = 15.0
+"""How long the end of a run waits for the history."""
 
 
 def new_run_id() -> str:
@@ -28,8 +30,9 @@ def new_run_id() -> str:
 class RunRecorder:
     """The trace and the history entry of one run.
 
-    A fault of either is told once through `warn`; the run goes on with the other.
-    What the history missed is entered from the trace when the run ends.
+    The trace is written at once, the history by a thread of its own. A fault of either
+    is told once through `warn`; the run goes on with the other, and what the history
+    missed is entered from the trace later, at the latest when the run ends.
 
     Args:
         run: What the first line of the trace says: identity, key, config.
@@ -54,19 +57,18 @@ class RunRecorder:
         self.trace_path = trace_path(run["output_dir"], self.run_id)
         self._warn = warn
         self._storage = storage
-        self._history_missed = False
-        self._heartbeat_at = 0.0
         self._last: Observation | None = None
         in_points = (resumed_at or 0) // POINT_STEPS * POINT_STEPS
         self._block = [o for o in past if o.step > in_points]
         self._comparable: bool = run["comparable"]
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
+        self._writer: HistoryWriter | None = None
         if trace:
             self._guard_trace(lambda: self._open_trace(run, resumed_at))
         whole = self._trace is not None
         row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
-        self._guard_history(lambda: self._open_history(row))
+        self._open_history(row)
 
     @property
     def history(self) -> RunHistory | None:
@@ -74,15 +76,14 @@ class RunRecorder:
         return self._history
 
     def steps(self, observations: Sequence[Observation]) -> None:
-        """Append optimizer steps; the history hears of them every few seconds."""
+        """Append optimizer steps."""
         if not observations:
             return
         self._last = observations[-1]
         self._comparable = self._comparable and all(o.measured for o in observations)
         self._to_trace(lambda trace: trace.steps(observations))
         self._add_points(observations)
-        if time.monotonic() - self._heartbeat_at > _HEARTBEAT_EVERY_S:
-            self._note_progress()
+        self._note_progress()
 
     def _add_points(self, observations: Sequence[Observation]) -> None:
         block = [*self._block, *observations]
@@ -111,12 +112,12 @@ class RunRecorder:
         at = time.time()
         self._to_trace(lambda t: t.event("end", status=status, reason=reason, at=at))
         self._to_trace(lambda trace: trace.close())
-        if self._history_missed and self._trace is not None:
-            self._enter_what_was_missed()
-        elif self._history is not None:
-            self._note_progress()
-            self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
-            self._history.close()
+        self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
+        if not self._history_is_whole() and self._trace is not None:
+            self._warn(
+                "enter this run into the history when it can be reached again: "
+                f"sftguide runs import {self.trace_path.parent}"
+            )
         self._trace = None
 
     def _open_trace(self, run: dict[str, Any], resumed_at: int | None) -> None:
@@ -128,14 +129,23 @@ class RunRecorder:
             self._trace.begin(run)
 
     def _open_history(self, row: dict[str, Any]) -> None:
-        self._history = RunHistory(self._storage)
-        self._history.begin(row)
+        try:
+            self._history = RunHistory(self._storage)
+            self._history.begin(row)
+        except SFTGuideError as error:
+            self._tell_of_history(error)
+            return
+        self._writer = HistoryWriter(
+            self._history,
+            heartbeat=lambda history: history.progress(self.run_id),
+            catch_up=self._enter_from_trace if self._trace is not None else None,
+            on_fault=self._tell_of_history,
+        )
 
     def _note_progress(self) -> None:
-        if self._last is None:
+        last, comparable = self._last, self._comparable
+        if last is None:
             return
-        last = self._last
-        self._heartbeat_at = time.monotonic()
         self._to_history(
             lambda h: h.progress(
                 self.run_id,
@@ -143,20 +153,25 @@ class RunRecorder:
                 samples_seen=last.samples_seen,
                 loss=last.loss,
                 grad_norm=last.grad_norm,
-                comparable=self._comparable,
+                comparable=comparable,
             )
         )
 
-    def _enter_what_was_missed(self) -> None:
+    def _enter_from_trace(self, history: RunHistory) -> None:
+        history.import_trace(read_trace(self.trace_path))
+
+    def _history_is_whole(self) -> bool:
+        if self._writer is not None and self._history is not None:
+            written = self._writer.finish(_LAST_WRITES_S)
+            self._history.close()
+            return written
         try:
             history = RunHistory(self._storage)
-            history.import_trace(read_trace(self.trace_path))
+            self._enter_from_trace(history)
             history.close()
         except SFTGuideError:
-            self._warn(
-                "enter this run into the history when it can be reached again: "
-                f"sftguide runs import {self.trace_path.parent}"
-            )
+            return False
+        return True
 
     def _to_trace(self, write: Callable[[TraceWriter], None]) -> None:
         trace = self._trace
@@ -164,9 +179,8 @@ class RunRecorder:
             self._guard_trace(lambda: write(trace))
 
     def _to_history(self, write: Callable[[RunHistory], None]) -> None:
-        history = self._history
-        if history is not None and not self._history_missed:
-            self._guard_history(lambda: write(history))
+        if self._writer is not None:
+            self._writer.put(write)
 
     def _guard_trace(self, write: Callable[[], None]) -> None:
         try:
@@ -178,13 +192,9 @@ class RunRecorder:
                 "on, steps are no longer recorded"
             )
 
-    def _guard_history(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except SFTGuideError as error:
-            self._history_missed = True
-            kept = "the trace holds all of it" if self._trace else "without a record"
-            self._warn(f"{error}; training goes on, {kept}")
+    def _tell_of_history(self, error: SFTGuideError) -> None:
+        kept = "the trace holds all of it" if self._trace else "without a record"
+        self._warn(f"{error}; training goes on, {kept}")
 
 
 def output_folder(path: str | Path | None) -> str:

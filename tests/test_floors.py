@@ -26,6 +26,7 @@ FLOORS = (
     },
     {"traces", "rules"},
     {"judge", "run_history"},
+    {"history_writer"},
     {"recorder"},
     {"noise_scale", "accumulation", "batches", "scoring"},
     {"identity", "gradients"},
@@ -50,7 +51,7 @@ HOSTS = {
 }
 """Which modules may name which host."""
 
-PURE = FLOORS[0] | FLOORS[1] | FLOORS[2] | FLOORS[3] | FLOORS[4]
+PURE = FLOORS[0] | FLOORS[1] | FLOORS[2] | FLOORS[3] | FLOORS[4] | FLOORS[5]
 
 
 def part_of(path: Path, package: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,13 @@ def record(tmp_path: Path, told: list[str]) -> Callable[..., RunRecorder]:
         return RunRecorder(row, warn=told.append, **options)
 
     return make
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def whole(recorder: RunRecorder) -> None:
@@ -82,7 +90,7 @@ def test_what_a_locked_history_missed_is_entered_at_the_end(
     writer.execute("begin immediate")
     recorder.decision(Decision("divergence", "warn", "high", 4, 32))
     recorder.decision(Decision("comparison", "warn", "worse", 5, 40))
-    assert len(told) == 1
+    wait_until(lambda: told)
     assert "locked" in told[0]
     writer.close()
     recorder.steps(steps(9))

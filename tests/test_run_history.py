@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,14 @@ from axolotl_sftguide.traces import read_trace
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> RunHistory:
+def history(storage: str) -> Iterator[RunHistory]:
+    history = RunHistory(storage)
+    yield history
+    history.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RunHistory:
     return RunHistory(str(tmp_path / "h.db"))
 
 
@@ -74,10 +82,10 @@ class TestRuns:
         assert repr(run.scores[0].value) == repr(run.scores[0].base_value) == str(value)
 
     def test_figures_are_numbers_to_whoever_reads_the_tables(
-        self, history: RunHistory, tmp_path: Path
+        self, file: RunHistory, tmp_path: Path
     ) -> None:
-        history.begin(run_row())
-        history.progress("r1", loss=1.5)
+        file.begin(run_row())
+        file.progress("r1", loss=1.5)
         with sqlite3.connect(tmp_path / "h.db") as database:
             query = "select avg(loss), typeof(loss) from runs"
             assert database.execute(query).fetchone() == (1.5, "real")
@@ -387,9 +395,9 @@ class TestStorage:
         assert (tmp_path / "a" / "b" / "h.db").exists()
 
     def test_a_newer_version_asks_for_an_upgrade(
-        self, history: RunHistory, tmp_path: Path
+        self, file: RunHistory, tmp_path: Path
     ) -> None:
-        history.begin(run_row())
+        file.begin(run_row())
         with sqlite3.connect(tmp_path / "h.db") as database:
             database.execute("update sftguide_meta set schema_version = 9")
         with pytest.raises(StorageError, match=r"is of version 9.*upgrade it, or"):
@@ -427,30 +435,28 @@ class TestStorage:
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
     def test_a_file_that_may_only_be_read_can_be_listed(
-        self, history: RunHistory, tmp_path: Path
+        self, file: RunHistory, tmp_path: Path
     ) -> None:
-        history.begin(run_row())
+        file.begin(run_row())
         (tmp_path / "h.db").chmod(0o444)
         assert len(RunHistory(str(tmp_path / "h.db")).runs()) == 1
 
     def test_readers_do_not_wait_for_a_writer(
-        self, history: RunHistory, tmp_path: Path
+        self, file: RunHistory, tmp_path: Path
     ) -> None:
-        history.begin(run_row())
+        file.begin(run_row())
         writer = sqlite3.connect(tmp_path / "h.db", isolation_level=None)
         writer.execute("begin immediate")
         try:
-            assert len(RunHistory(history.url).runs()) == 1
+            assert len(RunHistory(file.url).runs()) == 1
             with pytest.raises(StorageError, match=r"locked.*runs import"):
-                history.progress("r1", step=5)
+                file.progress("r1", step=5)
         finally:
             writer.close()
-        history.progress("r1", step=6)
-        assert history.get("r1").step == 6
+        file.progress("r1", step=6)
+        assert file.get("r1").step == 6
 
-    def test_processes_that_write_at_once_all_come_through(
-        self, tmp_path: Path
-    ) -> None:
+    def test_processes_that_write_at_once_all_come_through(self, storage: str) -> None:
         code = (
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from runs import run_row\n"
@@ -464,7 +470,6 @@ class TestStorage:
             "    history.end(run_id, 'finished')\n"
         )
         support = str(Path(__file__).parent / "support")
-        storage = str(tmp_path / "new.db")
         command = [sys.executable, "-c", code, support, storage]
         processes = [subprocess.Popen([*command, name]) for name in "abcd"]
         assert [p.wait(120) for p in processes] == [0] * 4

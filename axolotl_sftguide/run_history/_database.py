@@ -35,6 +35,10 @@ def resolve_storage(storage: str | None = None) -> str:
     return chosen
 
 
+_PATIENCE_S = 2.0
+"""How long a file that another process writes, or a server, is waited for."""
+
+
 class Database:
     """An engine whose faults come as one line each.
 
@@ -143,10 +147,12 @@ class Database:
 
 
 def _open_args(url: sa.URL) -> dict[str, Any]:
-    # Training waits at most this long for another writer. No isolation level:
-    # `_transaction` begins by itself, before the first reading.
-    sqlite = url.get_backend_name() == "sqlite"
-    return {"timeout": 2.0, "isolation_level": None} if sqlite else {}
+    # No isolation level: `_transaction` begins by itself, before the first reading.
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": _PATIENCE_S, "isolation_level": None}
+    if url.get_backend_name() == "postgresql":
+        return {"connect_timeout": int(_PATIENCE_S)}
+    return {}
 
 
 def _cause(error: Exception) -> str:

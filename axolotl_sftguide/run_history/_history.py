@@ -91,7 +91,7 @@ class RunHistory:
             self._add_score(connection, run_id, score)
 
     def add_decision(self, run_id: str, decision: Decision) -> None:
-        """Record what a rule decided.
+        """Record what a rule decided; the same again replaces it.
 
         Raises:
             StorageError: Where the run is not in the history.
@@ -298,6 +298,10 @@ class RunHistory:
     ) -> None:
         self._require(connection, run_id)
         row = {"run_id": run_id, **vars(decision)}
+        same = [
+            t.decisions.c[n] == row[n] for n in ("run_id", "rule", "action", "step")
+        ]
+        connection.execute(sa.delete(t.decisions).where(*same))
         connection.execute(sa.insert(t.decisions).values(row))
 
     def _update(self, connection: sa.Connection, run_id: str, **values: Any) -> None:

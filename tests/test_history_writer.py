@@ -1,0 +1,135 @@
+"""Training never waits for the run history, and nothing is lost for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres import Server
+from runs import run_row, steps
+
+from axolotl_sftguide import history_writer
+from axolotl_sftguide.errors import SFTGuideError, StorageError
+from axolotl_sftguide.history_writer import HistoryWriter
+from axolotl_sftguide.recorder import RunRecorder
+from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.signals import points_of
+from axolotl_sftguide.traces import read_trace
+
+
+@pytest.fixture
+def told() -> list[SFTGuideError]:
+    return []
+
+
+def writer(told: list[SFTGuideError], **options: Any) -> HistoryWriter:
+    options = {"heartbeat": lambda _: None, "catch_up": None} | options
+    return HistoryWriter(None, on_fault=told.append, **options)  # type: ignore[arg-type]
+
+
+def fail(_: Any) -> None:
+    raise StorageError("gone")
+
+
+def test_writes_are_carried_out_in_order_while_nobody_waits(
+    told: list[SFTGuideError],
+) -> None:
+    gate, done = threading.Event(), []
+    own = writer(told)
+    own.put(lambda _: gate.wait(30))
+    for i in range(100):
+        own.put(lambda _, i=i: done.append(i))
+    assert done == []  # put has returned a hundred times, and the first still waits
+    gate.set()
+    assert own.finish(30)
+    assert done == list(range(100))
+
+
+def test_a_history_that_hangs_does_not_keep_the_end_waiting(
+    told: list[SFTGuideError],
+) -> None:
+    gate = threading.Event()
+    own = writer(told)
+    own.put(lambda _: gate.wait(30))
+    assert not own.finish(0.1)
+    gate.set()
+
+
+def test_after_a_fault_it_is_told_once_and_caught_up_at_the_end(
+    told: list[SFTGuideError],
+) -> None:
+    done: list[str] = []
+    own = writer(told, catch_up=lambda _: done.append("all"))
+    own.put(fail)
+    own.put(lambda _: done.append("one"))
+    own.put(fail)
+    assert own.finish(30)
+    assert done == ["all"]
+    assert [str(error) for error in told] == ["gone"]
+
+
+def test_a_history_that_comes_back_is_caught_up_in_mid_run(
+    told: list[SFTGuideError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_writer, "FIRST_PAUSE_S", 0.0)
+    done: list[str] = []
+    own = writer(told, catch_up=lambda _: done.append("all"))
+    for write in (fail, lambda _: done.append("one"), lambda _: done.append("two")):
+        own.put(write)
+    assert own.finish(30)
+    assert done == ["all", "two"]
+
+
+def test_a_fault_that_is_ours_is_told_too(told: list[SFTGuideError]) -> None:
+    own = writer(told)
+    own.put(lambda _: 1 / 0)
+    assert not own.finish(30)
+    assert "ZeroDivisionError" in str(told[0])
+
+
+def test_a_run_that_rarely_logs_is_heard_of(
+    told: list[SFTGuideError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_writer, "HEARTBEAT_S", 0.01)
+    beats = threading.Semaphore(0)
+    own = writer(told, heartbeat=lambda _: beats.release())
+    assert all(beats.acquire(timeout=30) for _ in range(3))
+    assert own.finish(30)
+
+
+def test_a_server_that_dies_and_comes_back_has_the_whole_run_in_the_end(
+    postgres: Server, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    storage = postgres.new_database()
+    row = run_row(output_dir=str(tmp_path))
+    recorder = RunRecorder(row, storage=storage, trace=True, warn=told.append)
+    recorder.steps(steps(20))
+    wait_until(lambda: RunHistory(storage).get("r1").step == 20)
+    postgres.stop()
+    recorder.steps(steps(60, first=21))
+    recorder.decision(Decision("divergence", "warn", "high", 50, 400))
+    wait_until(lambda: told)
+    postgres.start()
+    recorder.steps(steps(90, first=61))
+    recorder.score(Score("m", 0.5, "max"))
+    recorder.end("finished")
+    assert len(told) == 1
+    assert "training goes on, the trace holds all of it" in told[0]
+    history = RunHistory(storage)
+    run = history.get("r1")
+    assert (run.status, run.step, run.samples_seen) == ("finished", 90, 720)
+    assert [d.step for d in run.decisions] == [50]
+    assert run.scores == (Score("m", 0.5, "max"),)
+    assert history.points("r1") == points_of(steps(90))
+    assert len(read_trace(recorder.trace_path).observations) == 90
+
+
+def wait_until(true: Any) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
