@@ -129,6 +129,72 @@ class TestImport:
         (tmp_path / "empty").mkdir()
         assert "holds no trace" in faulty("runs", "import", tmp_path / "empty")
 
+    def test_a_trainer_state_comes_in_beside_traces(self, tmp_path: Path) -> None:
+        write_trace(tmp_path / "a", "watched")
+        log = {"loss": 1.0, "step": 5, "grad_norm": 0.5}
+        state = {"global_step": 5, "max_steps": 5, "log_history": [log]}
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b" / "trainer_state.json").write_text(json.dumps(state))
+        said = ok("runs", "import", tmp_path)
+        assert "watched name-watched: finished, 10 steps" in said
+        assert " b: finished, 1 logs, compared with no other run" in said
+
+
+class TestScore:
+    def test_scores_are_attached_and_come_back_from_the_trace(
+        self, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path / "out", "one")
+        ok("runs", "import", tmp_path)
+        said = ok("runs", "score", "one", "mmlu=0.61", "a=b=-2", "--goal", "max")
+        assert "one name-one: mmlu 0.61" in said
+        again = str(tmp_path / "again.db")
+        ok("runs", "import", path, "--storage", again)
+        scores = {s.metric: s.value for s in RunHistory(again).get("one").scores}
+        assert scores == {"m": 0.5, "mmlu": 0.61, "a=b": -2.0}
+
+    def test_an_lm_eval_file_brings_its_own_directions(self, tmp_path: Path) -> None:
+        write_trace(tmp_path / "out", "one")
+        ok("runs", "import", tmp_path)
+        results = {
+            "results": {
+                "gsm8k": {"alias": "gsm8k", "exact_match,strict": 0.4},
+                "wikitext": {"word_perplexity,none": 9.5, "acc_stderr,none": 0.1},
+            },
+            "higher_is_better": {"wikitext": {"word_perplexity": False}},
+        }
+        (tmp_path / "results.json").write_text(json.dumps(results))
+        ok("runs", "score", "latest", "--lm-eval", tmp_path / "results.json")
+        scores = {s.metric: (s.value, s.goal) for s in RunHistory().get("one").scores}
+        assert scores["gsm8k/exact_match"] == (0.4, "max")
+        assert scores["wikitext/word_perplexity"] == (9.5, "min")
+        assert len(scores) == 3
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (["accuracy", "--goal", "max"], "'accuracy' is not METRIC=VALUE"),
+            (["=3", "--goal", "max"], "'=3' is not METRIC=VALUE"),
+            (["a=x", "--goal", "max"], "'a=x' is not METRIC=VALUE"),
+            (["a=1"], "say which is better"),
+            ([], "give METRIC=VALUE, or --lm-eval FILE"),
+        ],
+    )
+    def test_what_is_no_score_is_told(
+        self, words: list[str], says: str, tmp_path: Path
+    ) -> None:
+        write_trace(tmp_path / "out", "one")
+        ok("runs", "import", tmp_path)
+        assert says in faulty("runs", "score", "one", *words)
+
+    def test_a_file_that_is_no_lm_eval_result_is_told(self, tmp_path: Path) -> None:
+        write_trace(tmp_path / "out", "one")
+        ok("runs", "import", tmp_path)
+        for text in ("", "[]", '{"results": {}}'):
+            (tmp_path / "r.json").write_text(text)
+            said = faulty("runs", "score", "one", "--lm-eval", tmp_path / "r.json")
+            assert len(said.splitlines()) == 1
+
 
 class TestFaults:
     def test_an_unknown_run(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from ..run_history import RunHistory
+    from ..run_history import Goal, RunHistory, Score
+    from ..traces import Trace
 
 _storage = click.option(
     "--storage",
@@ -71,33 +73,113 @@ def show_run(run: str, storage: str | None, with_config: bool, as_json: bool) ->
 def import_runs(
     ctx: click.Context, paths: tuple[Path, ...], storage: str | None
 ) -> None:
-    """Enter runs from their traces: PATHS are trace files or folders that hold them."""
+    """Enter runs from PATHS: traces, trainer_state.json files, or folders of them."""
     from ..errors import TraceError
-    from ..traces import find_traces, read_trace
 
     history = _open(storage)
     problems = 0
     for path in paths:
-        traces = find_traces(path)
-        if not traces:
+        found = _readable(path)
+        if not found:
             problems += 1
-            click.echo(f"{path}: holds no trace (sftguide-trace-*.jsonl)", err=True)
-        for trace_path in traces:
+            click.echo(
+                f"{path}: holds no trace (sftguide-trace-*.jsonl) and no "
+                "trainer_state.json",
+                err=True,
+            )
+        for file, read in found:
             try:
-                trace = read_trace(trace_path)
+                trace = read(file)
                 run = history.import_trace(trace)
             except TraceError as error:
                 problems += 1
                 click.echo(str(error), err=True)
                 continue
             note = "; its last line was cut off" if trace.torn else ""
+            what = "steps" if run.trace_path else "logs, compared with no other run"
             click.echo(
                 f"{run.id} {run.name}: {run.shown_status}, "
-                f"{len(trace.observations)} steps{note}"
+                f"{len(trace.observations)} {what}{note}"
             )
     click.echo(f"storage: {history.url}")
     if problems:
         ctx.exit(2)
+
+
+@runs.command("score")
+@click.argument("run")
+@click.argument("scores", nargs=-1, metavar="METRIC=VALUE...")
+@click.option("--goal", type=click.Choice(["max", "min"]), help="Which is better.")
+@click.option(
+    "--lm-eval",
+    "results",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A result file of lm-eval instead.",
+)
+@_storage
+def score_run(
+    run: str,
+    scores: tuple[str, ...],
+    goal: Goal | None,
+    results: Path | None,
+    storage: str | None,
+) -> None:
+    """Attach final scores to RUN: its id, its start, its name, or `latest`."""
+    from ..run_history import Score
+
+    history = _open(storage)
+    found = history.get(run)
+    if results is not None:
+        from ..lm_eval_results import read_lm_eval_results
+
+        given = read_lm_eval_results(results)
+    else:
+        given = []
+    if scores and goal is None:
+        raise click.UsageError("say which is better: --goal max or --goal min")
+    for text in scores:
+        given.append(Score(*_metric_and_value(text), goal or "max"))
+    if not given:
+        raise click.UsageError("give METRIC=VALUE, or --lm-eval FILE")
+    for score in given:
+        history.add_score(found.id, score)
+        _append_to_trace(found.trace_path, score)
+        click.echo(f"{found.id} {found.name}: {score.metric} {score.value:g}")
+
+
+def _metric_and_value(text: str) -> tuple[str, float]:
+    metric, _, value = text.rpartition("=")
+    try:
+        if metric.strip():
+            return metric.strip(), float(value)
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{text!r} is not METRIC=VALUE, such as accuracy=0.71")
+
+
+def _append_to_trace(path: str | None, score: Score) -> None:
+    """The trace is the truth: a lost history comes back with its scores."""
+    if path is None or not Path(path).is_file():
+        return
+    from dataclasses import asdict
+
+    from ..traces import TraceWriter
+
+    writer = TraceWriter(Path(path))
+    writer.event("score", **asdict(score))
+    writer.close()
+
+
+def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
+    from ..traces import find_traces, read_trace
+    from ..trainer_states import STATE, find_trainer_states, read_trainer_state
+
+    if path.is_file():
+        return [(path, read_trainer_state if path.name == STATE else read_trace)]
+    return [
+        *((trace, read_trace) for trace in find_traces(path)),
+        *((state, read_trainer_state) for state in find_trainer_states(path)),
+    ]
 
 
 def _open(storage: str | None) -> RunHistory:

@@ -251,7 +251,7 @@ class RunHistory:
         for table in (t.scores, t.decisions, t.points):
             connection.execute(sa.delete(table).where(table.c.run_id == run_id))
         connection.execute(sa.delete(t.runs).where(t.runs.c.id == run_id))
-        row = {**trace.run, "trace_path": str(trace.path.resolve())}
+        row = {"trace_path": str(trace.path.resolve()), **trace.run}
         missing = sorted(_NEEDED - row.keys())
         if missing:
             raise KeyError(", ".join(missing))
