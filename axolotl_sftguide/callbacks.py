@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
 
 from . import terminated
 from .console import say
+from .errors import SFTGuideError
 from .judge import Finding, Judge, describe
+from .ranks import Ranks
 from .run_history import Decision, Score
 from .scoring import Question, load_questions, score_exact_match
 from .settings import (
@@ -19,6 +22,7 @@ from .settings import (
     early_termination_settings,
     load_settings,
 )
+from .signals import Observation
 from .units import count, number
 from .watch import Watch, harmless
 
@@ -67,19 +71,38 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         self._config = config
         self._key_fields = key_fields
         self._learning_rate = 0.0
+        self._unwatched = False
 
-    def start(self, trainer: Any) -> Watch:
-        """The watch over this training, begun by whichever callback asks first."""
-        if self.watch is None:
-            self.watch = Watch(trainer, self.settings, self._config, self._key_fields)
+    def start(self, trainer: Any) -> Watch | None:
+        """The watch over this training, begun by whichever callback asks first.
+
+        Collective where several ranks train. None where any of them cannot begin.
+        """
+        if self.watch is None and not self._unwatched:
+            watch = self._begin(trainer)
+            if Ranks(trainer).all_well(watch is not None):
+                self.watch = watch
+            else:
+                self._unwatched = True
+                if watch is not None:
+                    watch.let_go()
         return self.watch
+
+    def _begin(self, trainer: Any) -> Watch | None:
+        try:
+            return Watch(trainer, self.settings, self._config, self._key_fields)
+        except SFTGuideError as error:
+            say(f"{error}; training goes on unwatched")
+        except Exception as fault:
+            say(f"cannot watch after a fault of its own ({fault!r}); training goes on")
+        return None
 
     @harmless
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Attach to the trainer's instance and say so."""
         trainer = _calling_trainer()
         watch = self.start(trainer)
-        if state.is_world_process_zero:
+        if watch is not None and state.is_world_process_zero:
             terminator = _find(trainer, EarlyTerminationCallback)
             rules = describe(terminator.settings) if terminator else "no rule is on"
             say(watch.banner(rules))
@@ -102,6 +125,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note how the run ended and let the trainer go."""
         watch, self.watch = self.watch, None
+        self._unwatched = False
         if watch is not None:
             watch.end()
 
@@ -134,6 +158,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self.stopped = False
         self._judge: Judge | None = None
         self._watch: Watch | None = None
+        self._findings: list[Finding] = []
 
     @harmless
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -145,6 +170,10 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
             trainer.add_callback(monitor)
         self.stopped = False
         self._watch = monitor.start(trainer)
+        if self._watch is None:
+            return
+        self._watch.judge = self._hear
+        self._findings = []
         reference = self._watch.reference(self.settings.comparison.reference)
         cohort = self._watch.cohort(self.settings.cohort.quantile)
         self._judge = Judge(self.settings, reference, cohort)
@@ -152,16 +181,21 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
 
     @harmless
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Judge the steps of this log."""
-        if self._judge is None or self._watch is None or self.stopped:
+        """Stop where any rank wants to, and say why on the first."""
+        if self._watch is None or self.stopped or not self._watch.stop:
             return
-        findings = self._judge.hear(self._watch.window)
-        for finding in findings:
+        stops = [f for f in self._findings if f.action == "stop"]
+        self._stop(args, control, stops[0] if stops else None)
+
+    def _hear(self, window: Sequence[Observation]) -> bool:
+        """Judge the steps of one log: whether this rank wants to stop."""
+        if self._judge is None or self.stopped:
+            return False
+        self._findings = self._judge.hear(window)
+        for finding in self._findings:
             if finding.action == "warn":
                 self._warn(finding)
-        stops = [f for f in findings if f.action == "stop"]
-        if self._watch.agree(bool(stops)):
-            self._stop(args, control, stops[0] if stops else None)
+        return any(finding.action == "stop" for finding in self._findings)
 
     @harmless
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -23,6 +23,7 @@ from .accumulation import TOKEN_MEAN, loss_normalisation
 from .batches import count_samples, count_trained_tokens
 from .gradients import MicroBatchGradients, independent_norm
 from .noise_scale import noise_in_squared_norm
+from .ranks import Ranks
 
 _UNKNOWN = -1.0
 
@@ -71,7 +72,8 @@ class StepCapture:
 
     Args:
         trainer: A transformers `Trainer`, or one derived from it.
-        on_log: Called with the logs before the host writes them; may add keys.
+        on_log: Called with the logs before the host writes them and the steps since
+            the last ones; may add keys, and says whether this rank wants to stop.
         on_error: Called when a training step raises; the error goes on.
         on_fault: Called with a fault of our own; training goes on without us.
         micro_batches: What measures them, where the noise scale is wanted.
@@ -81,12 +83,16 @@ class StepCapture:
         self,
         trainer: Any,
         *,
-        on_log: Callable[[dict[str, Any]], None],
+        on_log: Callable[[dict[str, Any], list[CapturedStep]], bool],
         on_error: Callable[[BaseException], None],
         on_fault: Callable[[Exception], None],
         micro_batches: MicroBatchGradients | None = None,
     ) -> None:
         self._trainer = trainer
+        self._ranks = Ranks(trainer)
+        self._faulty = False
+        self.stop = False
+        """Whether any rank wanted to stop at the last log; the same on all."""
         self._on_log = on_log
         self._on_error = on_error
         self._on_fault = on_fault
@@ -124,39 +130,40 @@ class StepCapture:
         self._pending.append((step, learning_rate, self._now))
         self._now = _Step()
 
-    def drain(self) -> list[CapturedStep]:
+    def drain(self) -> list[CapturedStep] | None:
         """All steps since the last call, with one host synchronisation.
 
         Collective where several ranks train: every rank calls it at the same log.
+
+        Returns:
+            None where a rank has met a fault of ours; all are let go then.
         """
         pending, self._pending = self._pending, []
+        tables: list[torch.Tensor] = []
+        self._harmless(lambda: tables.append(self._table([p[2] for p in pending])))
+        if not self._ranks.all_well(not self._faulty, len(pending)):
+            self.detach()
+            return None
         if not pending:
             return []
-        device = self._trainer.args.device
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        columns = [
-            [_scalar(getattr(gathered, name)) for _, _, gathered in pending]
-            for name in _COLUMNS
-        ]
-        table = torch.stack(
-            [
-                torch.stack([torch.as_tensor(v, dtype=dtype, device=device) for v in c])
-                for c in columns
-            ]
-        )
-        rows = zip(*self._over_all_ranks(table).tolist(), strict=True)
+        rows = zip(*self._over_all_ranks(tables[0]).tolist(), strict=True)
         return [
             self._captured(step, rate, gathered, dict(zip(_COLUMNS, row, strict=True)))
             for (step, rate, gathered), row in zip(pending, rows, strict=True)
         ]
 
-    def agree(self, stop: bool) -> bool:
-        """Whether any rank wants to stop. Collective where several ranks train."""
-        if self._trainer.args.world_size == 1:
-            return stop
-        flag = torch.tensor(float(stop), device=self._trainer.args.device)
-        torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-        return bool(flag.item())
+    def _table(self, steps: list[_Step]) -> torch.Tensor:
+        device = self._trainer.args.device
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        columns = [
+            [_scalar(getattr(step, name)) for step in steps] for name in _COLUMNS
+        ]
+        flat = [
+            torch.as_tensor(value, dtype=dtype, device=device)
+            for column in columns
+            for value in column
+        ]
+        return torch.stack(flat).view(len(_COLUMNS), -1) if flat else torch.empty(0)
 
     def _captured(
         self, step: int, learning_rate: float, gathered: _Step, row: dict[str, float]
@@ -183,20 +190,18 @@ class StepCapture:
             weights_squared = row["squared_tokens"] / row["trained_tokens"] ** 2
         else:
             return None
-        squared_norms = row["squared_norms"] / self._trainer.args.world_size**2
+        squared_norms = row["squared_norms"] / self._ranks.count**2
         return noise_in_squared_norm(
             squared_norms, row["grad_norm"] ** 2, weights_squared
         )
 
     def _over_all_ranks(self, table: torch.Tensor) -> torch.Tensor:
-        world_size = self._trainer.args.world_size
-        if world_size == 1:
+        if self._ranks.count == 1:
             return table
         unknown = (table < 0).to(table.dtype)
-        both = torch.stack([table, unknown])
-        torch.distributed.all_reduce(both)
-        summed = torch.where(both[1] > 0, _UNKNOWN, both[0])
-        summed[0] = both[0][0] / world_size  # the mean loss, which may be negative
+        total, missing = self._ranks.total(torch.stack([table, unknown]))
+        summed = torch.where(missing > 0, _UNKNOWN, total)
+        summed[0] = total[0] / self._ranks.count  # the mean loss may be negative
         for name in _SAME_ON_ALL_RANKS:
             row = _COLUMNS.index(name)
             summed[row] = table[row]
@@ -250,8 +255,17 @@ class StepCapture:
         return loss
 
     def _log(self, original: Any, logs: dict[str, Any], *args: Any, **kw: Any) -> Any:
-        self._harmless(lambda: self._on_log(logs))
+        if "loss" in logs or "train_runtime" in logs:
+            self._at_log(logs)
         return original(logs, *args, **kw)
+
+    def _at_log(self, logs: dict[str, Any]) -> None:
+        steps = self.drain()
+        if steps is None:
+            return
+        wants: list[bool] = []
+        self._harmless(lambda: wants.append(self._on_log(logs, steps)))
+        self.stop = self._ranks.any_wants(any(wants))
 
     def _count(self, inputs: Any) -> None:
         now = self._now
@@ -267,11 +281,16 @@ class StepCapture:
         self._now.loss = loss if self._now.loss is None else self._now.loss + loss
 
     def _harmless(self, call: Callable[[], None]) -> None:
+        if self._faulty:
+            return
         try:
             call()
         except Exception as fault:
-            self.detach()
+            self._faulty = True
             self._on_fault(fault)
+            if self._ranks.count == 1:
+                self.detach()
+            # Of several ranks this one goes on telling the others, until all leave.
 
 
 def _add(total: Any, value: Any) -> Any:

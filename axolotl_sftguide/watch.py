@@ -6,7 +6,7 @@ import atexit
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,12 @@ class Watch:
         """The steps before a resume."""
         self.status: Status = "finished"
         self.reason: str | None = None
+        self.judge: Callable[[Sequence[Observation]], bool] = lambda _: False
+        """Asked at each log, on each rank, whether to stop."""
         self._ended = False
         self._main = state.is_world_process_zero
+        if settings.exact_accumulation:
+            self._make_exact()
         self._recorder: RunRecorder | None = None
         self._capture = StepCapture(
             trainer,
@@ -77,8 +81,6 @@ class Watch:
             ),
             micro_batches=self._micro_batches(),
         )
-        if settings.exact_accumulation:
-            self._make_exact()
         resumed = self._resumed_trace() if state.global_step else None
         self._samples_seen = self._samples_before(resumed)
         self._measured: deque[Observation] = deque(self.past, maxlen=_KEPT)
@@ -127,22 +129,23 @@ class Watch:
         """Close the optimizer step that the trainer has just taken."""
         self._capture.end_step(self.trainer.state.global_step, learning_rate)
 
-    def agree(self, stop: bool) -> bool:
-        """Whether any rank wants to stop."""
-        return self._capture.agree(stop)
+    @property
+    def stop(self) -> bool:
+        """Whether any rank wanted to stop at the last log; the same on all."""
+        return self._capture.stop
 
     def reference(self, which: str) -> Curve | None:
         """The curve of the run to compare with, where there is one on this rank."""
         history = self._recorder.history if self._recorder else None
         if history is None:
             return None
-        run = history.reference(self.settings.study, self.key, which)
-        if run is None or run.id == self.run_id or run.trace_path is None:
-            return None
         try:
+            run = history.reference(self.settings.study, self.key, which)
+            if run is None or run.id == self.run_id or run.trace_path is None:
+                return None
             return Curve.of(run.id, read_trace(run.trace_path).observations)
         except SFTGuideError as error:
-            say(f"no comparison with run {run.id}: {error}")
+            say(f"no comparison with a reference run: {error}")
             return None
 
     def cohort(self, quantile: float) -> Cohort | None:
@@ -159,11 +162,25 @@ class Watch:
             return None
 
     def end(self) -> None:
-        """Write what is left, note how the run ended, and let the trainer go."""
+        """Note how the run ended, and let the trainer go.
+
+        Not collective: a rank may come here alone, through an error. Where several
+        ranks train, the steps since the last log are known in part only, and are left
+        out; a training that comes to its end logs once more.
+        """
         if self._ended:
             return
+        if self.trainer.args.world_size == 1:
+            self._take(self._capture.drain() or [], {})
+        self._close()
+
+    def let_go(self) -> None:
+        """Stop watching at once, as another rank could not begin to."""
+        self.status, self.reason = "failed", "another rank could not be watched"
+        self._close()
+
+    def _close(self) -> None:
         self._ended = True
-        self._flush({})
         self._capture.detach()
         atexit.unregister(self._at_exit)
         noise_scale = estimate(self._measured)
@@ -198,16 +215,15 @@ class Watch:
             self.trainer.model.parameters(), monitor.noise_scale_every
         )
 
-    def _on_log(self, logs: dict[str, Any]) -> None:
-        if "loss" in logs:
-            self._flush(logs)
-            logs.update(window_logs(self.window))
-            logs.update(noise_scale_logs(estimate(self._measured)))
-        elif "train_runtime" in logs:
-            self._flush(logs)
+    def _on_log(self, logs: dict[str, Any], steps: list[CapturedStep]) -> bool:
+        self._take(steps, logs)
+        if "loss" not in logs:
+            return False
+        logs.update(window_logs(self.window))
+        logs.update(noise_scale_logs(estimate(self._measured)))
+        return self.judge(self.window)
 
-    def _flush(self, logs: dict[str, Any]) -> None:
-        captured = self._capture.drain()
+    def _take(self, captured: list[CapturedStep], logs: dict[str, Any]) -> None:
         for step in captured:
             self._check_norm(step)
         self.window = tuple(self._observe(step, logs) for step in captured)
