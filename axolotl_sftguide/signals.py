@@ -96,6 +96,17 @@ class Point:
     grad_norm: float
 
 
+def interpolate(left: Point, right: Point, samples_seen: int) -> Point:
+    """The point on the line between two, at a number of samples between theirs."""
+    width = right.samples_seen - left.samples_seen
+    share = (samples_seen - left.samples_seen) / width if width else 0.0
+    return Point(
+        samples_seen,
+        left.loss + share * (right.loss - left.loss),
+        left.grad_norm + share * (right.grad_norm - left.grad_norm),
+    )
+
+
 def points_of(observations: Iterable[Observation]) -> list[Point]:
     """A run's curve, a point for each `POINT_STEPS` steps counted from the first.
 

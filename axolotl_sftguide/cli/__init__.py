@@ -11,6 +11,7 @@ import click
 
 from .. import __version__
 from ..errors import SFTGuideError
+from .backtest import backtest
 from .recipes import recipes
 from .runs import runs
 
@@ -35,5 +36,6 @@ def main() -> None:
     """A guide for supervised fine-tuning: recipes, and the history of your runs."""
 
 
+main.add_command(backtest)
 main.add_command(recipes)
 main.add_command(runs)

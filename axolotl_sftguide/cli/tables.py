@@ -28,31 +28,31 @@ _PIPED_WIDTH = 220
 
 def runs_table(runs: Sequence[Run]) -> None:
     """One table a study, with a line for each run."""
-    console = _console()
+    out = console()
     for study in dict.fromkeys(run.study for run in runs):
         own = [run for run in runs if run.study == study]
-        console.print(_study_table(study, own))
+        out.print(_study_table(study, own))
 
 
 def run_page(run: Run, *, with_config: bool) -> None:
     """All that is known of one run."""
-    console = _console()
+    out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _facts(run):
         table.add_row(name, value)
-    console.print(table)
+    out.print(table)
     for decision in run.decisions:
-        console.print(
+        out.print(
             f"[bold]{decision.action}[/] at step {count(decision.step)} "
             f"({count(decision.samples_seen)} samples) by {decision.rule}: "
             f"{escape(decision.reason)}",
         )
     if with_config:
-        console.print("[bold]config[/]")
+        out.print("[bold]config[/]")
         text = yaml.safe_dump(run.config, sort_keys=True)
-        console.print(escape(text), highlight=False, soft_wrap=True)
+        out.print(escape(text), highlight=False, soft_wrap=True)
 
 
 def _study_table(study: str, runs: Sequence[Run]) -> Table:
@@ -102,7 +102,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return facts
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Where tables are printed."""
     # A pipe has no width: nothing is cut off there.
     return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..cohort import Cohort, grid
-from ..signals import Point
+from ..signals import Point, interpolate
 from . import _tables as t
 
 
@@ -71,22 +71,15 @@ def read_at(
             .where(t.runs.c.id.in_(run_ids))
         )
 
-    def read(before: bool) -> dict[str, Any]:
+    def read(before: bool) -> dict[str, Point]:
         rows = connection.execute(nearest(before)).mappings()
-        return {row["run_id"]: row for row in rows}
+        return {
+            row["run_id"]: Point(row["samples_seen"], row["loss"], row["grad_norm"])
+            for row in rows
+        }
 
     left, right = read(True), read(False)
     return {
-        run_id: _between(left[run_id], right[run_id], samples_seen)
+        run_id: interpolate(left[run_id], right[run_id], samples_seen)
         for run_id in left.keys() & right.keys()
     }
-
-
-def _between(left: Any, right: Any, samples_seen: int) -> Point:
-    width = right["samples_seen"] - left["samples_seen"]
-    share = (samples_seen - left["samples_seen"]) / width if width else 0.0
-    loss, norm = (
-        left[name] + share * (right[name] - left[name])
-        for name in ("loss", "grad_norm")
-    )
-    return Point(samples_seen, loss, norm)

@@ -1,0 +1,203 @@
+"""Replays of recorded runs: what a policy saves and what it loses."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from curves import learning, run
+from runs import run_row
+
+from axolotl_sftguide.backtest import (
+    OptunaPolicy,
+    RecordedRun,
+    RulesPolicy,
+    backtest,
+    cohort_of,
+    replay,
+    signal_evidence,
+)
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.run_history import RunHistory
+from axolotl_sftguide.settings import EarlyTerminationSettings
+from axolotl_sftguide.traces import TraceWriter, read_trace, trace_path
+
+
+def recorded(name: str, score: float, loss: float = 1.0, norm: float = 1.0) -> Any:
+    seed = sum(map(ord, name))
+    draw = random.Random(seed)
+    losses = [loss * x for x in learning(320, seed)]
+    norms = [norm * (1 + 0.2 * draw.random()) for _ in losses]
+    return RecordedRun(name, name, score, tuple(run(losses, norms)))
+
+
+def study(good: int = 10, bad: int = 3) -> list[RecordedRun]:
+    """Runs as the paper has them: the bad ones have high norms and low losses."""
+    runs = [recorded(f"good{i}", 0.7 + 0.01 * i) for i in range(good)]
+    return runs + [recorded(f"bad{i}", 0.3, loss=0.5, norm=2.5) for i in range(bad)]
+
+
+STOP = RulesPolicy("stop", EarlyTerminationSettings(action="stop"))
+WARN = RulesPolicy("warn", EarlyTerminationSettings())
+
+
+def test_bad_runs_after_good_ones_are_stopped_early() -> None:
+    found = replay(study(), STOP)
+    assert set(found) == {"bad0", "bad1", "bad2"}
+    assert all(step < 100 for step in found.values())
+
+
+def test_a_policy_that_only_warns_saves_and_loses_nothing() -> None:
+    found = backtest(study(), WARN, orders=5)
+    assert (found.stopped, found.steps_saved, found.best_kept, found.regret) == (
+        0,
+        0,
+        1,
+        0,
+    )
+
+
+def test_a_run_is_judged_by_those_before_it_only() -> None:
+    runs = study(good=2, bad=1)
+    assert replay(runs[::-1], STOP) == {}
+    assert set(replay(runs, STOP)) == {"bad0"}
+
+
+def test_runs_that_were_stopped_are_no_reference() -> None:
+    worst = recorded("worst", 0.1, loss=0.3, norm=6.0)
+    bad = recorded("bad", 0.3, loss=0.5, norm=2.5)
+    good = recorded("good", 0.8)
+    assert set(replay([good, bad, worst], STOP)) == {"bad", "worst"}
+    assert replay([bad, good], STOP) == {}
+
+
+def test_the_losses_are_told_as_plainly_as_the_gains() -> None:
+    """Where the paper's claim is upside down, the rule stops the best run."""
+    runs = [recorded(f"r{i}", 0.5) for i in range(6)]
+    runs.append(recorded("best", 0.9, loss=0.5, norm=2.5))
+    found = backtest(runs, STOP, orders=50)
+    assert found.best_kept < 0.5
+    assert found.regret == pytest.approx(0.4 * (1 - found.best_kept))
+    assert found.steps_saved > 0.03
+
+
+def test_the_same_seed_gives_the_same_table() -> None:
+    one = backtest(study(), STOP, orders=20, seed=3)
+    assert one == backtest(study(), STOP, orders=20, seed=3)
+
+
+def test_the_correlation_of_each_signal_is_told_with_its_interval() -> None:
+    found = {(e.signal, e.at): e.correlation for e in signal_evidence(study(10, 6))}
+    norm, loss = found["grad_norm", 0.25], found["loss", 0.25]
+    assert norm is not None
+    assert loss is not None
+    assert norm.clear
+    assert norm.value < 0
+    assert loss.clear
+    assert loss.value > 0
+
+
+def test_a_cohort_is_that_of_the_run_history(tmp_path: Path) -> None:
+    runs = study(9, 0)
+    history = RunHistory(str(tmp_path / "h.db"))
+    enter(history, tmp_path, runs)
+    stored = history.cohort("s", "k", 0.5)
+    assert stored is not None
+    computed = cohort_of(runs, 0.5)
+    assert stored.samples_seen == computed.samples_seen
+    for one, two in zip(stored.points, computed.points, strict=True):
+        assert one.loss == pytest.approx(two.loss)
+        assert one.grad_norm == pytest.approx(two.grad_norm)
+
+
+@pytest.mark.parametrize("signal", ["loss", "grad_norm"])
+def test_optunas_pruners_see_the_same_runs(signal: str) -> None:
+    pruners = pytest.importorskip("optuna.pruners")
+    policy = OptunaPolicy("median", lambda: pruners.MedianPruner(), signal)
+    found = replay(study(), policy)
+    # Less loss is better to a pruner: it keeps what the paper's rule stops.
+    assert ("bad0" in found) is (signal == "grad_norm")
+    assert all(step % 16 == 0 for step in found.values())
+
+
+def enter(history: RunHistory, folder: Path, runs: list[RecordedRun]) -> None:
+    for own in runs:
+        row = run_row(own.id, name=own.name, output_dir=str(folder / own.id))
+        writer = TraceWriter(trace_path(folder / own.id, own.id))
+        writer.begin({**row, "max_steps": own.steps})
+        writer.steps(own.observations)
+        writer.event("score", metric="m", value=own.score, goal="max", base_value=None)
+        writer.event("end", status="finished", reason=None, at=row["started_at"])
+        writer.close()
+        history.import_trace(read_trace(writer.path))
+
+
+def invoke(*words: str, rc: int = 0) -> Any:
+    result = CliRunner().invoke(main, ["backtest", *words])
+    assert result.exit_code == rc, result.output
+    return result
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def _history(self, tmp_path: Path) -> None:
+        enter(RunHistory(), tmp_path, study())
+
+    def test_prints_policies_and_signals(self) -> None:
+        said = invoke("--study", "s", "--orders", "5").stdout
+        assert "study s: 13 finished runs by m, 5 orders of arrival" in said
+        assert "default rules, action: stop" in said
+        assert "Optuna Hyperband on grad_norm" in said
+        assert "gradient norm" in said
+        assert "yes" in said
+
+    def test_as_json(self) -> None:
+        found = json.loads(invoke("--study", "s", "--orders", "3", "--json").stdout)
+        assert len(found["runs"]) == 13
+        assert found["policies"][0]["orders"] == 3
+        assert {s["signal"] for s in found["signals"]} == {"grad_norm", "loss"}
+
+    def test_a_config_is_replayed_too(self, tmp_path: Path) -> None:
+        config = tmp_path / "mine.yml"
+        config.write_text("sftguide: {early_termination: {action: warn}}\n")
+        said = invoke("--study", "s", "--orders", "2", "--config", str(config)).stdout
+        assert "the config's rules" in said
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("a: [", "is not YAML"),
+            ("", "holds no mapping"),
+            (
+                "sftguide: {early_termination: {action: halt}}",
+                "'off', 'warn' or 'stop'",
+            ),
+        ],
+    )
+    def test_a_bad_config_gets_one_line(
+        self, text: str, says: str, tmp_path: Path
+    ) -> None:
+        config = tmp_path / "mine.yml"
+        config.write_text(text)
+        told = invoke("--study", "s", "--config", str(config), rc=2).stderr
+        assert says in told
+        assert len(told.strip().splitlines()) == 1
+
+    def test_a_study_with_too_few_runs_is_told(self) -> None:
+        told = invoke("--study", "none", rc=2).stderr
+        assert "has 0 finished and scored runs" in told
+
+
+def test_a_run_that_nobody_can_compare_is_left_out(tmp_path: Path) -> None:
+    runs = study(3, 0)
+    enter(RunHistory(), tmp_path, runs)
+    (tmp_path / "good1" / "sftguide-trace-good1.jsonl").write_text("broken\n")
+    told = invoke("--study", "s", rc=2)
+    assert "left out: " in told.stderr
+    assert "has 2 finished and scored runs" in told.stderr
+    assert math.isfinite(runs[0].score)

@@ -1,0 +1,48 @@
+"""Rank correlation and how often its interval holds the truth."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from axolotl_sftguide.correlation import spearman
+
+
+def test_it_is_one_for_anything_that_rises() -> None:
+    found = spearman([1, 2, 3, 4, 5, 6], [1, 10, 11, 50, 51, 1000])
+    assert found is not None
+    assert found.value == 1.0
+    assert 0 < found.low < 1 == found.high
+    turned = spearman([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1])
+    assert turned is not None
+    assert (turned.value, turned.low) == (-1.0, -1.0)
+    assert turned.high < 0
+
+
+def test_equal_values_share_their_rank() -> None:
+    found = spearman([1, 2, 2, 3, 4], [10, 20, 30, 40, 50])
+    assert found is not None
+    assert found.value == pytest.approx(0.9746794)  # SciPy 1.16's spearmanr
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [([1, 2], [1, 2]), ([1] * 9, list(range(9))), ([], [])]
+)
+def test_few_pairs_or_a_constant_say_nothing(one: list[int], two: list[int]) -> None:
+    assert spearman(one, two) is None
+
+
+@pytest.mark.parametrize("true", [0.0, 0.6])
+def test_the_interval_holds_the_truth_as_often_as_it_says(true: float) -> None:
+    draw = random.Random(1)
+    ranks = 6 / math.pi * math.asin(true / 2)  # of two normal variables
+    inside = 0
+    for _ in range(1000):
+        one = [draw.gauss(0, 1) for _ in range(16)]
+        two = [true * x + math.sqrt(1 - true**2) * draw.gauss(0, 1) for x in one]
+        found = spearman(one, two)
+        assert found is not None
+        inside += found.low <= ranks <= found.high
+    assert 930 <= inside <= 985
