@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .cohort import Cohort, grid
+from .cohort import EARLY, Cohort, doubt_of, grid
 from .correlation import Correlation, spearman
 from .judge import Judge
 from .settings import EarlyTerminationSettings
@@ -207,11 +207,18 @@ def cohort_of(runs: Sequence[RecordedRun], quantile: float) -> Cohort:
     ends = [p.samples_seen for curve in curves for p in (curve[:1] + curve[-1:])]
     if not ends:
         return Cohort(quantile, (), ())
+    early_at = min(ends) + round(EARLY * (max(ends) - min(ends)))
+    early = [_between(curve, early_at) for curve in curves]
+    known = [
+        (point.loss, point.grad_norm, run.score)
+        for point, run in zip(early, runs, strict=True)
+        if point is not None
+    ]
     read = []
     for at in grid(min(ends), max(ends)):
         points = [p for p in (_between(curve, at) for curve in curves) if p is not None]
         read.append((at, [(p.loss, p.grad_norm) for p in points]))
-    return Cohort.of(read, quantile)
+    return Cohort.of(read, quantile, doubt_of(known))
 
 
 def _read(curve: Sequence[Point], samples_seen: float) -> Point | None:

@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback
 from . import terminated
 from .console import say
 from .errors import SFTGuideError
-from .judge import Finding, Judge, describe
+from .judge import Finding, Judge, actions_of, describe
 from .ranks import Ranks
 from .run_history import Decision, Score
 from .scoring import Question, load_questions, score_exact_match
@@ -176,6 +176,8 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self._findings = []
         reference = self._watch.reference(self.settings.comparison.reference)
         cohort = self._watch.cohort(self.settings.cohort.quantile)
+        if cohort is not None and cohort.doubt is not None:
+            self._tell_of_doubt(cohort.doubt)
         self._judge = Judge(self.settings, reference, cohort)
         self._judge.hear(self._watch.past)
 
@@ -207,6 +209,10 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Forget the training."""
         self._watch = self._judge = None
+
+    def _tell_of_doubt(self, doubt: str) -> None:
+        if actions_of(self.settings)["cohort"] == "stop":
+            say(f"the cohort rule only warns, because {doubt}")
 
     def _warn(self, finding: Finding) -> None:
         verdict = finding.verdict

@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .correlation import spearman
+
 GRID = 128
 """Sample counts at which a cohort is read."""
 
@@ -28,12 +30,15 @@ class Cohort:
     quantile: float
     samples_seen: tuple[int, ...]
     points: tuple[CohortPoint, ...]
+    doubt: str | None = None
+    """Why the signals are not to be trusted among these runs, if they are not."""
 
     @classmethod
     def of(
         cls,
         read: Iterable[tuple[int, Sequence[tuple[float, float]]]],
         quantile: float,
+        doubt: str | None = None,
     ) -> Cohort:
         """From sample counts, each with the loss and the norm of every peer there."""
         samples, points = [], []
@@ -49,7 +54,7 @@ class Cohort:
             )
             samples.append(at)
             points.append(found)
-        return cls(quantile, tuple(samples), tuple(points))
+        return cls(quantile, tuple(samples), tuple(points), doubt)
 
     def at(self, samples_seen: int) -> CohortPoint | None:
         """Between two points of the grid a line; None outside of it."""
@@ -69,6 +74,33 @@ class Cohort:
             before.loss + share * (after.loss - before.loss),
             min(before.peers, after.peers),
         )
+
+
+EARLY = 0.25
+"""Share of the runs at which their signals are held against their scores."""
+
+
+def doubt_of(runs: Sequence[tuple[float, float, float]]) -> str | None:
+    """Why earlier runs do not bear the rule out; None where they do.
+
+    The paper has lower early norms and higher early losses with the better scores
+    (arXiv 2412.13337, section 4). A signal whose rank correlation with the score
+    cannot be told from zero here, or goes the other way, is doubted.
+
+    Args:
+        runs: Early loss, early norm and final score of each, more being better.
+    """
+    doubts = []
+    for name, sign, index in (("gradient norm", -1, 1), ("loss", 1, 0)):
+        found = spearman([run[index] for run in runs], [run[2] for run in runs])
+        if found is None:
+            doubts.append(f"the {name} of {len(runs)} runs says nothing of their score")
+        elif not found.clear or found.value * sign < 0:
+            doubts.append(
+                f"on {len(runs)} runs the early {name} goes with the score by "
+                f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+            )
+    return " and ".join(doubts) or None
 
 
 def grid(first: int, last: int) -> list[int]:

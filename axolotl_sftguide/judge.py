@@ -98,10 +98,13 @@ def rules_of(
         rules.append(Patience(Grace(worse, versus.grace), versus.patience))
     found = [(rule, actions[rule.name]) for rule in rules]
     if cohort is not None:
-        # A few runs say little: they may warn of one, and end none.
+        # A few runs say little, and runs among which the signals do not go with the
+        # score say the contrary: they may warn of one, and end none.
         few = min(among.least_peers, _FEWEST_PEERS)
         levels = [(few, actions["cohort"])]
-        if actions["cohort"] == "stop":
+        if actions["cohort"] == "stop" and cohort.doubt is not None:
+            levels = [(few, "warn")]
+        elif actions["cohort"] == "stop":
             levels = [(among.least_peers, "stop"), (few, "warn")]
         for least, action in levels:
             beyond = BeyondCohort(cohort, among.window, among.sigmas, least)

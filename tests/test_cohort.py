@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from curves import learning, run
 
-from axolotl_sftguide.cohort import GRID, Cohort, grid, quantile_of
+from axolotl_sftguide.cohort import GRID, Cohort, doubt_of, grid, quantile_of
 from axolotl_sftguide.rules import BeyondCohort, Grace, Patience, fold
 from axolotl_sftguide.settings import Settings
 from axolotl_sftguide.signals import Observation, points_of
@@ -61,6 +61,20 @@ def test_one_signal_alone_is_not() -> None:
 def test_too_few_peers_are_no_cohort() -> None:
     losses = [0.3 * x for x in learning(300, 7)]
     assert verdict(losses, norms(7, 3.0), cohort(size=7)) is None
+
+
+def test_signals_that_do_not_go_with_the_score_are_doubted() -> None:
+    draw = random.Random(2)
+    as_in_the_paper = [(i + draw.random(), -i + draw.random(), i) for i in range(12)]
+    assert doubt_of(as_in_the_paper) is None
+    upside_down = [(-loss, norm, score) for loss, norm, score in as_in_the_paper]
+    told = doubt_of(upside_down)
+    assert told is not None
+    assert "on 12 runs the early loss goes with the score by -" in told
+    assert "norm" not in told
+    noise = [(draw.random(), draw.random(), draw.random()) for _ in range(12)]
+    assert " and " in str(doubt_of(noise))
+    assert "of 3 runs says nothing" in str(doubt_of(as_in_the_paper[:3]))
 
 
 def test_between_two_points_a_line_is_drawn() -> None:

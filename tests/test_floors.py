@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
-    {"errors", "units", "console"},
+    {"errors", "units", "console", "correlation"},
     {
         "signals",
         "settings",
@@ -23,7 +23,6 @@ FLOORS = (
         "recipes",
         "cohort",
         "redaction",
-        "correlation",
     },
     {"traces", "rules"},
     {"judge", "run_history", "trainer_states"},

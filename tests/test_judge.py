@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from runs import steps
@@ -55,6 +56,9 @@ def test_a_small_cohort_may_warn_and_not_stop(
     chosen = settings(cohort={"action": action})
     cohort = Cohort.of([(8, [(1.0, 1.0)])], 0.5)
     rules = rules_of(chosen, None, cohort)[3:]  # type: ignore[arg-type]
+    doubted = replace(cohort, doubt="the norm says nothing")
+    actions = [a for _, a in rules_of(chosen, None, doubted)[3:]]  # type: ignore[arg-type]
+    assert actions == ["warn" if action == "stop" else action]
     assert [(r.rule.rule.least_peers, a) for r, a in rules] == levels  # type: ignore[attr-defined]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
-from ..cohort import Cohort, grid
+from ..cohort import EARLY, Cohort, doubt_of, grid
 from ..signals import Point, interpolate
 from . import _tables as t
 
@@ -24,7 +24,10 @@ def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) 
 
 
 def read_cohort(
-    connection: sa.Connection, run_ids: Sequence[str], quantile: float
+    connection: sa.Connection,
+    run_ids: Sequence[str],
+    scores: Mapping[str, float],
+    quantile: float,
 ) -> Cohort | None:
     """The quantiles of some runs along the samples; None where they have no curve."""
     samples = t.points.c.samples_seen
@@ -36,7 +39,13 @@ def read_cohort(
     for at in grid(first, last):
         found = read_at(connection, at, run_ids).values()
         read.append((at, [(p.loss, p.grad_norm) for p in found]))
-    return Cohort.of(read, quantile)
+    early = read_at(connection, first + round(EARLY * (last - first)), run_ids)
+    known = [
+        (point.loss, point.grad_norm, scores[run_id])
+        for run_id, point in early.items()
+        if run_id in scores
+    ]
+    return Cohort.of(read, quantile, doubt_of(known))
 
 
 def read_at(

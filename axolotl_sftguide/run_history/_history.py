@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from ..traces import Trace
 from . import _tables as t
 from ._curves import add_points, read_at, read_cohort
 from ._database import Database
-from ._records import Decision, Run, Score, Status
+from ._records import Decision, Run, Score, Status, best_shared_scores
 
 _RUN_COLUMNS = frozenset(column.name for column in t.runs.columns)
 _NEEDED = frozenset(
@@ -161,20 +160,9 @@ class RunHistory:
         ]
         if which != "best":
             return next((r for r in candidates if which in (r.id, r.name)), None)
-        scored = [
-            (run, score)
-            for run in candidates
-            for score in run.scores
-            if not math.isnan(score.value)
-        ]
-        metrics = [score.metric for _, score in scored]
-        if not metrics:
-            return None
-        metric = max(sorted(set(metrics)), key=metrics.count)
-        return max(
-            ((run, score) for run, score in scored if score.metric == metric),
-            key=lambda pair: pair[1].value * (1 if pair[1].goal == "max" else -1),
-        )[0]
+        scores = best_shared_scores(candidates)
+        scored = [run for run in candidates if run.id in scores]
+        return max(scored, key=lambda run: scores[run.id], default=None)
 
     def add_points(self, run_id: str, points: Sequence[Point]) -> None:
         """Lengthen a run's curve; points at and after the first new one are replaced.
@@ -225,9 +213,10 @@ class RunHistory:
         self, study: str, key: str, quantile: float, *, without: str = ""
     ) -> Cohort | None:
         """The quantiles of the peers along the samples; None where there are none."""
-        ids = self.peers(study, key, without=without)
+        ids = set(self.peers(study, key, without=without))
+        scores = best_shared_scores(r for r in self.runs(study=study) if r.id in ids)
         with self._database.reading() as connection:
-            return read_cohort(connection, ids, quantile)
+            return read_cohort(connection, sorted(ids), scores, quantile)
 
     def import_trace(self, trace: Trace) -> Run:
         """Enter a run, its progress, decisions, scores and end from its trace.

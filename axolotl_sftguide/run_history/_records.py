@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -103,6 +105,25 @@ class Run:
         """The score on a metric, or the first one recorded."""
         found = [s for s in self.scores if metric is None or s.metric == metric]
         return found[0] if found else None
+
+
+def best_shared_scores(runs: Iterable[Run]) -> dict[str, float]:
+    """By run id, the score on the metric that most runs share; more is better."""
+    known = [
+        (run.id, score)
+        for run in runs
+        for score in run.scores
+        if not math.isnan(score.value)
+    ]
+    metrics = [score.metric for _, score in known]
+    if not metrics:
+        return {}
+    shared = max(sorted(set(metrics)), key=metrics.count)
+    return {
+        run_id: score.value if score.goal == "max" else -score.value
+        for run_id, score in known
+        if score.metric == shared
+    }
 
 
 def this_process() -> dict[str, Any]:
