@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from .run_history import Decision, RunHistory, Score, Status
 from .signals import POINT_STEPS, Observation, points_of
 from .traces import TraceWriter, read_trace, trace_path
 
+_PROGRESS_EVERY_S = 1.0
 _LAST_WRITES_S = 15.0
 """How long the end of a run waits for the history."""
 
@@ -57,6 +59,7 @@ class RunRecorder:
         self.trace_path = trace_path(run["output_dir"], self.run_id)
         self._warn = warn
         self._storage = storage
+        self._progress_at = -math.inf
         self._last: Observation | None = None
         in_points = (resumed_at or 0) // POINT_STEPS * POINT_STEPS
         self._block = [o for o in past if o.step > in_points]
@@ -68,7 +71,7 @@ class RunRecorder:
             self._guard_trace(lambda: self._open_trace(run, resumed_at))
         whole = self._trace is not None
         row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
-        self._open_history(row)
+        self._open_history(row, resumed=resumed_at is not None)
 
     @property
     def history(self) -> RunHistory | None:
@@ -83,7 +86,8 @@ class RunRecorder:
         self._comparable = self._comparable and all(o.measured for o in observations)
         self._to_trace(lambda trace: trace.steps(observations))
         self._add_points(observations)
-        self._note_progress()
+        if time.monotonic() - self._progress_at >= _PROGRESS_EVERY_S:
+            self._note_progress()
 
     def _add_points(self, observations: Sequence[Observation]) -> None:
         block = [*self._block, *observations]
@@ -112,6 +116,7 @@ class RunRecorder:
         at = time.time()
         self._to_trace(lambda t: t.event("end", status=status, reason=reason, at=at))
         self._to_trace(lambda trace: trace.close())
+        self._note_progress()
         self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
         if not self._history_is_whole() and self._trace is not None:
             self._warn(
@@ -128,10 +133,14 @@ class RunRecorder:
         else:
             self._trace.begin(run)
 
-    def _open_history(self, row: dict[str, Any]) -> None:
+    def _open_history(self, row: dict[str, Any], *, resumed: bool) -> None:
         try:
             self._history = RunHistory(self._storage)
-            self._history.begin(row)
+            if resumed and self._trace is not None:
+                # What was in the trace and not yet in the history when it ended.
+                self._enter_from_trace(self._history)
+            else:
+                self._history.begin(row)
         except SFTGuideError as error:
             self._tell_of_history(error)
             return
@@ -143,6 +152,7 @@ class RunRecorder:
         )
 
     def _note_progress(self) -> None:
+        self._progress_at = time.monotonic()
         last, comparable = self._last, self._comparable
         if last is None:
             return

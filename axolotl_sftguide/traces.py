@@ -125,6 +125,7 @@ def read_trace(path: str | Path) -> Trace:
             last = _resumed_at(path, record)
             observations = {s: o for s, o in observations.items() if s <= last}
             run = {**run, **record.get("run", {})}
+            events = [e for e in events if not _decided_after(e, last)]
         events.append(record)
     ordered = tuple(observations[step] for step in sorted(observations))
     return Trace(path, run, ordered, tuple(events), reader.torn)
@@ -201,6 +202,10 @@ class _Reader:
         except ValueError:
             return None
         return record if isinstance(record, dict) else None
+
+
+def _decided_after(event: dict[str, Any], step: int) -> bool:
+    return bool(event["event"] == "decision" and event.get("step", 0) > step)
 
 
 def _resumed_at(path: Path, record: dict[str, Any]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,17 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty run history of each kind."""
-    if request.param == "sqlite":
-        return str(tmp_path / "h.db")
-    return request.getfixturevalue("postgres").new_database()  # type: ignore[no-any-return]
+def new_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes an empty run history of each kind."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres").new_database  # type: ignore[no-any-return]
+    names = (f"h{i}.db" for i in count(1))
+    return lambda: str(tmp_path / next(names))
+
+
+@pytest.fixture
+def storage(new_storage: Callable[[], str]) -> str:
+    return new_storage()
 
 
 @pytest.fixture(scope="session")

@@ -456,7 +456,12 @@ class TestStorage:
         file.progress("r1", step=6)
         assert file.get("r1").step == 6
 
-    def test_processes_that_write_at_once_all_come_through(self, storage: str) -> None:
+    @pytest.mark.parametrize(
+        "writers", [4, pytest.param(32, marks=pytest.mark.slow, id="32")]
+    )
+    def test_processes_that_write_at_once_all_come_through(
+        self, storage: str, writers: int
+    ) -> None:
         code = (
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from runs import run_row\n"
@@ -471,8 +476,8 @@ class TestStorage:
         )
         support = str(Path(__file__).parent / "support")
         command = [sys.executable, "-c", code, support, storage]
-        processes = [subprocess.Popen([*command, name]) for name in "abcd"]
-        assert [p.wait(120) for p in processes] == [0] * 4
+        processes = [subprocess.Popen([*command, str(i)]) for i in range(writers)]
+        assert [p.wait(300) for p in processes] == [0] * writers
         runs = RunHistory(storage).runs()
-        assert len(runs) == 40
+        assert len(runs) == 10 * writers
         assert {(r.status, r.step, len(r.scores)) for r in runs} == {("finished", 4, 1)}

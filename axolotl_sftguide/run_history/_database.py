@@ -53,6 +53,8 @@ class Database:
             url = sa.make_url(self.url)
             self.url = url.render_as_string(hide_password=True)
             self._engine = sa.create_engine(url, connect_args=_open_args(url))
+            if self._sqlite:
+                sa.event.listen(self._engine, "connect", _quick)
             self._prepare(url)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
@@ -144,6 +146,12 @@ class Database:
                 f"run history {self.url}: {_cause(error)}; what is missing can be "
                 "entered later with `sftguide runs import OUTPUT_DIR`"
             ) from None
+
+
+def _quick(connection: Any, _: Any) -> None:
+    # Under WAL a lost power costs the last writes, never the file; a wait for the
+    # disk at each of them would cost far more.
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _open_args(url: sa.URL) -> dict[str, Any]:
