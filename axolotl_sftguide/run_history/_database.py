@@ -35,6 +35,9 @@ def resolve_storage(storage: str | None = None) -> str:
     return chosen
 
 
+_LOCK = 0x5F76_D1DE
+"""The advisory lock under which the tables are made."""
+
 _PATIENCE_S = 2.0
 """How long a file that another process writes, or a server, is waited for."""
 
@@ -100,7 +103,7 @@ class Database:
             )
 
     def _create(self) -> None:
-        with self._transaction("IMMEDIATE") as connection:
+        with self._alone() as connection:
             t.metadata.create_all(connection)
             # Another process may have been faster.
             if connection.execute(sa.select(t.meta)).first() is None:
@@ -117,12 +120,20 @@ class Database:
 
     def _upgrade(self, found: int) -> None:
         """Add what later versions added. Nothing that was there is touched."""
-        with self._transaction("IMMEDIATE") as connection:
+        with self._alone() as connection:
             for version in range(found + 1, t.SCHEMA_VERSION + 1):
                 t.metadata.create_all(connection, tables=t.ADDED_IN[version])
             connection.execute(
                 sa.update(t.meta).values(schema_version=t.SCHEMA_VERSION)
             )
+
+    @contextmanager
+    def _alone(self) -> Iterator[sa.Connection]:
+        """No other process changes the tables meanwhile."""
+        with self._transaction("IMMEDIATE") as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            yield connection
 
     @property
     def _sqlite(self) -> bool:
