@@ -38,6 +38,8 @@ lint: $(VENV)/lint  ## ruff and mypy
 
 benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/cli_start.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/history.py
 
 clean:
 	rm -rf $(VENV) outputs
