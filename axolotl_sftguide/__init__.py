@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .callbacks import EarlyTerminationCallback as EarlyTerminationCallback
     from .callbacks import GradientMonitorCallback as GradientMonitorCallback
     from .plugin import SFTGuidePlugin as SFTGuidePlugin
+    from .pruner import SFTGuidePruner as SFTGuidePruner
     from .run_history import RunHistory as RunHistory
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ _HOME = {
     "GradientMonitorCallback": "callbacks",
     "RunHistory": "run_history",
     "SFTGuidePlugin": "plugin",
+    "SFTGuidePruner": "pruner",
 }
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "GradientMonitorCallback",
     "RunHistory",
     "SFTGuidePlugin",
+    "SFTGuidePruner",
     "__version__",
 ]
 
@@ -43,7 +46,7 @@ def __getattr__(name: str) -> Any:
         raise RuntimeError(
             f"sftguide: {name} cannot load because {error}; training would go on "
             "unwatched. Install its host: pip install 'axolotl-sftguide[axolotl]' "
-            "(or [trl] for the callbacks alone)."
+            "([trl] for the callbacks alone, [sweep] for the pruner)."
         ) from error
 
 

@@ -33,7 +33,7 @@ FLOORS = (
     {"capture"},
     {"watch"},
     {"callbacks"},
-    {"plugin"},
+    {"plugin", "pruner"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -55,6 +55,7 @@ HOSTS = {
     "trl": set(),
     "peft": set(),
     "datasets": set(),
+    "optuna": {"backtest", "cli", "pruner"},
     "accelerate": set(),
 }
 """Which modules may name which host."""
