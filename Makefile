@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TRL_VENV := .venv-trl
 AXOLOTL := axolotl==0.19.0
 # `axolotl train` looks for its launcher on the path.
 IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
@@ -13,7 +14,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart sweep test test-slow lint benchmark clean
+.PHONY: quickstart sweep test test-slow test-trl lint benchmark clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
 	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml
@@ -31,6 +32,9 @@ test: $(VENV)/test  ## all tests but those of many minutes
 test-slow: $(VENV)/test  ## what takes minutes each: whole sweeps, the control
 	$(BIN)/python -m pytest -m slow
 
+test-trl: $(TRL_VENV)/test  ## the callbacks with the newest TRL, without Axolotl
+	$(TRL_VENV)/bin/python -m pytest -m "not slow" tests/under_trl tests/test_accumulation.py
+
 lint: $(VENV)/lint  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,7 +46,7 @@ benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/history.py
 
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) $(TRL_VENV) outputs
 
 $(VENV)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +59,12 @@ $(VENV)/host: $(VENV)/pip pyproject.toml
 
 $(VENV)/test: $(VENV)/host
 	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(TRL_VENV)/test: pyproject.toml
+	$(PYTHON) -m venv $(TRL_VENV)
+	$(TRL_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(TRL_VENV)/bin/python -m pip install --quiet --editable '.[trl]' --group test peft
 	touch $@
 
 $(VENV)/lint: $(VENV)/pip pyproject.toml
