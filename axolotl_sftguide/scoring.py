@@ -29,7 +29,11 @@ def load_questions(path: str | Path) -> list[Question]:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            [f"sftguide.score.data_path {path}: cannot be read ({error})"]
+            [
+                f"sftguide.score.data_path {path}: cannot be read "
+                f"({getattr(error, 'strerror', None) or error}); name a JSONL file of "
+                "`messages`"
+            ]
         ) from None
     questions = []
     for index, line in enumerate(lines, start=1):

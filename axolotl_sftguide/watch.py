@@ -34,8 +34,6 @@ from .traces import PATTERN, Trace, read_trace
 NORM_TOLERANCE = 0.01
 """A recorded norm that is off by more of an independent one is not trusted."""
 
-_KEPT = 16 * WINDOW
-
 
 class Watch:
     """Watches one training of one trainer.
@@ -71,6 +69,7 @@ class Watch:
         if settings.exact_accumulation:
             self._make_exact()
         self._recorder: RunRecorder | None = None
+        micro_batches = self._micro_batches()
         self._capture = StepCapture(
             trainer,
             on_log=self._on_log,
@@ -79,11 +78,15 @@ class Watch:
                 f"stopped watching after a fault of its own ({fault!r}); training "
                 "goes on"
             ),
-            micro_batches=self._micro_batches(),
+            micro_batches=micro_batches,
         )
         resumed = self._resumed_trace() if state.global_step else None
         self._samples_seen = self._samples_before(resumed)
-        self._measured: deque[Observation] = deque(self.past, maxlen=_KEPT)
+        # One more than the window: the first step's samples need the step before.
+        kept = settings.monitor.noise_scale_every * WINDOW + 1
+        self._measured: deque[Observation] = deque(
+            self.past, maxlen=0 if micro_batches is None else kept
+        )
         self._norm_is_right = True
         self._norm_checked = False
         fields = {**key_fields(trainer), **(extra_key_fields or {})}
@@ -341,7 +344,7 @@ def harmless(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **kwargs)
         except SFTGuideError as error:
             self._asleep = True
-            say(f"{error}; training goes on unwatched")
+            say(f"{error}; training goes on without {type(self).__name__}")
         except Exception as fault:
             self._asleep = True
             say(
