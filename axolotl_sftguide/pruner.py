@@ -11,7 +11,6 @@ from .errors import SFTGuideError
 from .judge import Judge
 from .run_history import Run, RunHistory
 from .settings import early_termination_settings
-from .signals import Curve
 from .traces import read_trace
 
 RUN = "sftguide_run"
@@ -72,14 +71,8 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
     def _judge(self, run: Run) -> Judge:
         history = self._history
         assert history is not None
+        which = self._settings.comparison.reference
         quantile = self._settings.cohort.quantile
-        reference = history.reference(
-            run.study, run.key, self._settings.comparison.reference
-        )
-        curve = None
-        if reference is not None and reference.trace_path and reference.id != run.id:
-            curve = Curve.of(
-                reference.id, read_trace(reference.trace_path).observations
-            )
+        curve = history.reference_curve(run.study, run.key, which, without=run.id)
         cohort = history.cohort(run.study, run.key, quantile, without=run.id)
         return Judge(self._settings, curve, cohort)

@@ -143,10 +143,9 @@ class Watch:
         if history is None:
             return None
         try:
-            run = history.reference(self.settings.study, self.key, which)
-            if run is None or run.id == self.run_id or run.trace_path is None:
-                return None
-            return Curve.of(run.id, read_trace(run.trace_path).observations)
+            return history.reference_curve(
+                self.settings.study, self.key, which, without=self.run_id
+            )
         except SFTGuideError as error:
             say(f"no comparison with a reference run: {error}")
             return None

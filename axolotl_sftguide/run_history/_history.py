@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from ..cohort import Cohort
 from ..errors import StorageError, TraceError
-from ..signals import Point, points_of
-from ..traces import Trace
+from ..signals import Curve, Point, points_of
+from ..traces import Trace, read_trace
 from . import _tables as t
 from ._curves import add_points, read_at, read_cohort
 from ._database import Database
@@ -163,6 +163,19 @@ class RunHistory:
         scores = best_shared_scores(candidates)
         scored = [run for run in candidates if run.id in scores]
         return max(scored, key=lambda run: scores[run.id], default=None)
+
+    def reference_curve(
+        self, study: str, key: str, which: str = "best", *, without: str = ""
+    ) -> Curve | None:
+        """The curve of the run to compare with, where there is one with a trace.
+
+        Raises:
+            TraceError: Where its trace cannot be read.
+        """
+        run = self.reference(study, key, which)
+        if run is None or run.id == without or run.trace_path is None:
+            return None
+        return Curve.of(run.id, read_trace(run.trace_path).observations)
 
     def add_points(self, run_id: str, points: Sequence[Point]) -> None:
         """Lengthen a run's curve; points at and after the first new one are replaced.
