@@ -68,5 +68,5 @@ $(TRL_VENV)/test: pyproject.toml
 	touch $@
 
 $(VENV)/lint: $(VENV)/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --group lint
+	$(BIN)/python -m pip install --quiet --editable . --group lint
 	touch $@
