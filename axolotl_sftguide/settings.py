@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import isfinite
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field
 
-from .errors import SettingsError, did_you_mean
+from .errors import did_you_mean
+from .validation import Block, parse
 
 BLOCK = "sftguide"
 
@@ -28,29 +20,7 @@ def _yaml_off(value: Any) -> Any:
 Action = Annotated[Literal["off", "warn", "stop"], BeforeValidator(_yaml_off)]
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_settings_are_defaults(cls, data: Any) -> Any:
-        """`monitor:` with nothing below it reads as null in YAML."""
-        if not isinstance(data, Mapping):
-            return data
-        return {
-            key: value
-            for key, value in data.items()
-            if value is not None or key not in cls.model_fields
-        }
-
-
-class NonFiniteSettings(_Block):
+class NonFiniteSettings(Block):
     """A loss or gradient norm that is NaN or infinite."""
 
     action: Action = "stop"
@@ -59,7 +29,7 @@ class NonFiniteSettings(_Block):
     """Consecutive non-finite optimizer steps before the rule speaks."""
 
 
-class DivergenceSettings(_Block):
+class DivergenceSettings(Block):
     """A loss that leaves the run's own recent level and does not come back."""
 
     action: Action | None = None
@@ -74,7 +44,7 @@ class DivergenceSettings(_Block):
     """Consecutive optimizer steps above it, without recovering."""
 
 
-class NotLearningSettings(_Block):
+class NotLearningSettings(Block):
     """A run that does not learn: no gradient, no trained tokens, or a flat loss."""
 
     action: Action | None = None
@@ -91,7 +61,7 @@ class NotLearningSettings(_Block):
     """Consecutive optimizer steps on which it is found flat."""
 
 
-class ComparisonSettings(_Block):
+class ComparisonSettings(Block):
     """A run with a higher norm and a lower loss than a finished, scored reference."""
 
     action: Action | None = None
@@ -110,7 +80,7 @@ class ComparisonSettings(_Block):
     """Consecutive optimizer steps on which both signals are worse."""
 
 
-class CohortSettings(_Block):
+class CohortSettings(Block):
     """A run with a higher norm and a lower loss than most of the finished runs."""
 
     action: Action | None = None
@@ -129,7 +99,7 @@ class CohortSettings(_Block):
     """Consecutive optimizer steps on which both signals are beyond."""
 
 
-class EarlyTerminationSettings(_Block):
+class EarlyTerminationSettings(Block):
     """Which rules judge the run, and what they may do."""
 
     action: Action = "warn"
@@ -141,7 +111,7 @@ class EarlyTerminationSettings(_Block):
     cohort: CohortSettings = CohortSettings()
 
 
-class ScoreSettings(_Block):
+class ScoreSettings(Block):
     """Held-out questions that are answered before and after the training."""
 
     data_path: str
@@ -158,7 +128,7 @@ class ScoreSettings(_Block):
     """Scores to print beside it, such as chance: name and value."""
 
 
-class MonitorSettings(_Block):
+class MonitorSettings(Block):
     """What is watched and written."""
 
     trace: bool = True
@@ -169,7 +139,7 @@ class MonitorSettings(_Block):
     """Optimizer steps of which one is measured for it."""
 
 
-class Settings(_Block):
+class Settings(Block):
     """The whole `sftguide:` block."""
 
     study: str = Field("default", min_length=1)
@@ -201,7 +171,7 @@ def load_settings(block: Any, *, path: str = BLOCK) -> Settings:
     """
     if block is None:
         return Settings()
-    settings: Settings = _parse(Settings, block, path)
+    settings: Settings = parse(Settings, block, path)
     return settings
 
 
@@ -211,7 +181,7 @@ def early_termination_settings(**keywords: Any) -> EarlyTerminationSettings:
     Raises:
         SettingsError: With every problem found, one line each.
     """
-    settings: EarlyTerminationSettings = _parse(
+    settings: EarlyTerminationSettings = parse(
         EarlyTerminationSettings, keywords, "EarlyTerminationCallback"
     )
     return settings
@@ -227,69 +197,3 @@ def misspelt_block(top_level_keys: Any) -> str | None:
         if key != BLOCK and did_you_mean(squeezed, [BLOCK]) and "guid" in squeezed:
             return str(key)
     return None
-
-
-def _parse(model: type[Any], block: Any, path: str) -> Any:
-    if not isinstance(block, Mapping):
-        raise SettingsError(
-            [f"{path} must be a mapping of settings, got {block!r}; see the README"]
-        )
-    try:
-        return model.model_validate(block)
-    except ValidationError as error:
-        raise SettingsError(
-            [_problem(path, model, fault) for fault in error.errors()]
-        ) from None
-
-
-def _problem(path: str, model: type[BaseModel], fault: Any) -> str:
-    location = [str(part) for part in fault["loc"]]
-    dotted = ".".join([path, *location])
-    if fault["type"] == "extra_forbidden":
-        known = _keys_at(model, location[:-1])
-        return (
-            f"{dotted} is not a setting{did_you_mean(location[-1], known)}"
-            f" (known: {', '.join(known)})"
-        )
-    if fault["type"] == "missing":
-        return f"{dotted} is missing: it has no default"
-    return f"{dotted} {_rule(fault)}, got {fault['input']!r}{_way_out(fault)}"
-
-
-def _rule(fault: Any) -> str:
-    if fault["type"] in ("model_type", "dict_type"):
-        return "must be a mapping of settings"
-    return str(fault["msg"]).replace("Input should", "must").replace("Keys", "keys")
-
-
-def _way_out(fault: Any) -> str:
-    """What to write for a number that YAML reads as text, such as `1e-1`."""
-    text = fault["input"]
-    if fault["type"] not in ("float_type", "int_type") or not isinstance(text, str):
-        return ""
-    try:
-        value = float(text)
-    except ValueError:
-        return ""
-    if not isfinite(value) or (fault["type"] == "int_type" and value % 1):
-        return ""
-    written = f"{value:.0f}" if fault["type"] == "int_type" else _yaml_float(text)
-    return f"; YAML takes it for text, write {written}"
-
-
-def _yaml_float(text: str) -> str:
-    """A number as YAML 1.1 wants it: with a dot, and a sign before the exponent."""
-    mantissa, e, exponent = text.strip().lower().partition("e")
-    mantissa += "" if "." in mantissa else ".0"
-    sign = "+" if e and exponent[0].isdigit() else ""
-    return f"{mantissa}{e}{sign}{exponent}"
-
-
-def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
-    for part in location:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *get_args(annotation)]
-        model = next(
-            c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)
-        )
-    return sorted(model.model_fields)

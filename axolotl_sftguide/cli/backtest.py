@@ -97,21 +97,12 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
 
 
 def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
-    from ..errors import SettingsError
-    from ..settings import load_settings
+    from ..configs import read_config
+    from ..settings import BLOCK, load_settings
 
     if config is None:
         return None
-    import yaml
-
-    try:
-        loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).replace("\n", " ")
-        raise SettingsError([f"{config}: is not YAML ({line})"]) from None
-    if not isinstance(loaded, dict):
-        raise SettingsError([f"{config}: holds no mapping of keys"])
-    return load_settings(loaded.get("sftguide")).early_termination
+    return load_settings(read_config(config).get(BLOCK)).early_termination
 
 
 def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
