@@ -40,6 +40,15 @@ class Outcome:
         return RunHistory().get(self.trace.run["id"])
 
 
+def leave_together() -> None:
+    """What torch asks of ranks that end, lest one's threads are cut off."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def run_axolotl(path: Path, **overrides: Any) -> Outcome:
     from axolotl.cli.config import load_cfg
     from axolotl.common.datasets import load_datasets
@@ -105,6 +114,7 @@ def make_sft_trainer(
         model=model,
         args=SFTConfig(**settings),
         train_dataset=rows_,
+        eval_dataset=rows_.select(range(8)) if "eval_strategy" in overrides else None,
         processing_class=AutoTokenizer.from_pretrained(base),
         callbacks=[*callbacks, *([seen] if seen else [])],
     )

@@ -48,6 +48,7 @@ import hosts
 
 if __name__ == "__main__":
     hosts.run_axolotl(sys.argv[2], device_map={"": "cpu"})
+    hosts.leave_together()
 """
 
 

@@ -164,7 +164,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from hosts import make_sft_trainer
+from hosts import leave_together, make_sft_trainer
 from axolotl_sftguide import GradientMonitorCallback
 from axolotl_sftguide.settings import load_settings
 
@@ -176,6 +176,7 @@ trainer, _ = make_sft_trainer(
     average_tokens_across_devices=True,
 )
 trainer.train()
+leave_together()
 """
 
 

@@ -18,7 +18,7 @@ SCRIPT = """
 import json, os, random, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from hosts import make_sft_trainer
+from hosts import leave_together, make_sft_trainer
 from transformers import TrainerCallback
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 from axolotl_sftguide import capture, watch
@@ -76,6 +76,7 @@ elif mode == "start":
         watch.key_fields = broken
     train("r", logging_steps=2)
 (out / f"rank{rank}.json").write_text(json.dumps(told))
+leave_together()
 """
 
 

@@ -18,7 +18,7 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from hosts import make_sft_trainer
+from hosts import leave_together, make_sft_trainer
 from transformers import TrainerCallback
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 
@@ -39,6 +39,7 @@ trainer, _ = make_sft_trainer(
 trainer.train()
 told = {"step": trainer.state.global_step, "norms": Norms.seen}
 (out / f"rank{rank}.json").write_text(json.dumps(told))
+leave_together()
 """
 
 
