@@ -122,6 +122,14 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             self.watch.end_step(self._learning_rate)
 
     @harmless
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
+    ) -> None:
+        """Record what the evaluation found."""
+        if self.watch is not None and metrics:
+            self.watch.evaluated(metrics)
+
+    @harmless
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note how the run ended and let the trainer go."""
         watch, self.watch = self.watch, None

@@ -64,6 +64,8 @@ class RunRecorder:
         in_points = (resumed_at or 0) // POINT_STEPS * POINT_STEPS
         self._block = [o for o in past if o.step > in_points]
         self._comparable: bool = run["comparable"]
+        self._evaluated: dict[str, float] = {}
+        self._scored = False
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
         self._writer: HistoryWriter | None = None
@@ -104,15 +106,28 @@ class RunRecorder:
 
     def score(self, score: Score) -> None:
         """Record a score."""
+        self._scored = True
         self._to_trace(lambda trace: trace.event("score", **asdict(score)))
         self._to_history(lambda h: h.add_score(self.run_id, score))
+
+    def evaluation(self, step: int, metrics: dict[str, float]) -> None:
+        """Record what the host's own evaluation found."""
+        self._evaluated = metrics
+        self._to_trace(lambda t: t.event("evaluation", step=step, metrics=metrics))
 
     def norm_check(self, **found: Any) -> None:
         """Record what the norm computed a second time says of the first."""
         self._to_trace(lambda trace: trace.event("norm_check", **found))
 
     def end(self, status: Status, reason: str | None = None) -> None:
-        """Record how the run ended, and close both."""
+        """Record how the run ended, and close both.
+
+        A finished run that nothing else has scored has its last evaluation loss for a
+        score.
+        """
+        last_loss = self._evaluated.get("eval_loss")
+        if status == "finished" and not self._scored and last_loss is not None:
+            self.score(Score("eval_loss", last_loss, "min"))
         at = time.time()
         self._to_trace(lambda t: t.event("end", status=status, reason=reason, at=at))
         self._to_trace(lambda trace: trace.close())

@@ -1,9 +1,9 @@
 """The trace of a run: JSON lines, appended and flushed, readable by anyone.
 
 The first line says what the run is and the version of the form. A line with an
-`event` key is an event (`run`, `resume`, `decision`, `score`, `end`); any other line
-is one optimizer step. Non-finite numbers are written as the strings "NaN",
-"Infinity" and "-Infinity", which `float()` reads back.
+`event` key is an event (`run`, `resume`, `decision`, `evaluation`, `norm_check`,
+`score`, `end`); any other line is one optimizer step. Non-finite numbers are written
+as the strings "NaN", "Infinity" and "-Infinity", which `float()` reads back.
 """
 
 from __future__ import annotations
@@ -205,7 +205,8 @@ class _Reader:
 
 
 def _decided_after(event: dict[str, Any], step: int) -> bool:
-    return bool(event["event"] == "decision" and event.get("step", 0) > step)
+    taken_at_a_step = event["event"] in ("decision", "evaluation")
+    return bool(taken_at_a_step and event.get("step", 0) > step)
 
 
 def _resumed_at(path: Path, record: dict[str, Any]) -> int:

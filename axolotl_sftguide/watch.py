@@ -132,6 +132,12 @@ class Watch:
         """Close the optimizer step that the trainer has just taken."""
         self._capture.end_step(self.trainer.state.global_step, learning_rate)
 
+    def evaluated(self, metrics: dict[str, Any]) -> None:
+        """Record what the host's own evaluation found, on the first rank."""
+        numbers = {k: v for k, v in metrics.items() if isinstance(v, (int, float))}
+        if self._recorder is not None:
+            self._recorder.evaluation(self.trainer.state.global_step, numbers)
+
     @property
     def stop(self) -> bool:
         """Whether any rank wanted to stop at the last log; the same on all."""

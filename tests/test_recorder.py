@@ -69,6 +69,24 @@ def test_trace_and_history_say_the_same(
     assert told == []
 
 
+def test_a_finished_run_that_nothing_scored_has_its_last_evaluation_loss(
+    record: Callable[..., RunRecorder], tmp_path: Path
+) -> None:
+    for name, status in (("r1", "finished"), ("r2", "failed"), ("r3", "finished")):
+        recorder = record(row={"id": name, "output_dir": str(tmp_path / name)})
+        recorder.evaluation(5, {"eval_loss": 3.0, "eval_runtime": 1.0})
+        recorder.evaluation(9, {"eval_loss": 2.0, "eval_runtime": 1.0})
+        if name == "r3":
+            recorder.score(Score("m", 0.5, "max"))
+        recorder.end(status)  # type: ignore[arg-type]
+    history = RunHistory(str(tmp_path / "h.db"))
+    scores = {run.id: run.scores for run in history.runs()}
+    assert scores["r1"] == (Score("eval_loss", 2.0, "min"),)
+    assert scores["r2"] == ()
+    assert [score.metric for score in scores["r3"]] == ["m"]
+    assert history.import_trace(read_trace(recorder.trace_path)).scores == scores["r3"]
+
+
 def test_a_history_that_cannot_be_opened_costs_the_trace_nothing(
     record: Callable[..., RunRecorder], told: list[str]
 ) -> None:

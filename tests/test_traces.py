@@ -136,15 +136,18 @@ def test_a_resume_takes_back_the_steps_and_the_end_after_it(tmp_path: Path) -> N
     assert trace.run["id"] == "r1"
 
 
-def test_a_resume_takes_back_the_decisions_after_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("event", ["decision", "evaluation"])
+def test_a_resume_takes_back_what_was_decided_or_evaluated_after_it(
+    tmp_path: Path, event: str
+) -> None:
     path = write_trace(tmp_path, last=6, end=None)
     writer = TraceWriter(path)
     for step in (2, 5):
-        writer.event("decision", rule="divergence", step=step)
+        writer.event(event, step=step)
     writer.event("resume", step=4, at=0.0)
     writer.close()
-    decisions = [e for e in read_trace(path).events if e["event"] == "decision"]
-    assert [e["step"] for e in decisions] == [2]
+    found = [e for e in read_trace(path).events if e["event"] == event]
+    assert [e["step"] for e in found] == [2]
 
 
 def test_a_broken_line_in_the_middle_is_told_by_its_number(tmp_path: Path) -> None:

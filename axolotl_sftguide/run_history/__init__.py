@@ -16,6 +16,8 @@ from ._records import (
     Run,
     Score,
     Status,
+    best_shared_metric,
+    is_alive,
     this_process,
 )
 from ._tables import SCHEMA_VERSION
@@ -30,7 +32,9 @@ __all__ = [
     "RunHistory",
     "Score",
     "Status",
+    "best_shared_metric",
     "default_storage",
+    "is_alive",
     "resolve_storage",
     "this_process",
 ]

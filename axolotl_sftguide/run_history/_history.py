@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ import sqlalchemy as sa
 from ..cohort import Cohort
 from ..errors import StorageError, TraceError
 from ..signals import Curve, Point, points_of
-from ..traces import Trace, read_trace
+from ..traces import Trace, TraceWriter, read_trace
 from . import _tables as t
 from ._curves import add_points, read_at, read_cohort
 from ._database import Database
@@ -88,6 +90,17 @@ class RunHistory:
         """
         with self._database.writing() as connection:
             self._add_score(connection, run_id, score)
+
+    def score_run(self, run: Run, score: Score) -> None:
+        """Record a score in the history and in the run's trace, where there is one.
+
+        The trace is the truth: a lost history comes back with its scores.
+        """
+        self.add_score(run.id, score)
+        if run.trace_path is not None and Path(run.trace_path).is_file():
+            writer = TraceWriter(Path(run.trace_path))
+            writer.event("score", **asdict(score))
+            writer.close()
 
     def add_decision(self, run_id: str, decision: Decision) -> None:
         """Record what a rule decided; the same again replaces it.

@@ -84,16 +84,9 @@ class Run:
 
     @property
     def _alive(self) -> bool:
-        if self.hostname != socket.gethostname():
-            return time.time() - self.heartbeat_at < SILENT_AFTER_S
-        try:
-            process = psutil.Process(self.process_id)
-            started, state = process.create_time(), process.status()
-        except psutil.Error:
-            return False
-        # A killed child that its parent has not asked after is a zombie.
-        same = abs(started - self.process_started_at) < 2.0
-        return same and state != psutil.STATUS_ZOMBIE
+        return is_alive(
+            self.hostname, self.process_id, self.process_started_at, self.heartbeat_at
+        )
 
     @property
     def steps_saved(self) -> int:
@@ -107,23 +100,48 @@ class Run:
         return found[0] if found else None
 
 
-def best_shared_scores(runs: Iterable[Run]) -> dict[str, float]:
-    """By run id, the score on the metric that most runs share; more is better."""
-    known = [
-        (run.id, score)
+def best_shared_metric(runs: Iterable[Run]) -> str | None:
+    """The metric that most runs share; None where no run has a score."""
+    metrics = [
+        score.metric
         for run in runs
         for score in run.scores
         if not math.isnan(score.value)
     ]
-    metrics = [score.metric for _, score in known]
-    if not metrics:
-        return {}
-    shared = max(sorted(set(metrics)), key=metrics.count)
+    # What someone scored says more than the evaluation loss that comes by itself.
+    return max(
+        sorted(set(metrics)),
+        key=lambda metric: (metrics.count(metric), metric != "eval_loss"),
+        default=None,
+    )
+
+
+def best_shared_scores(runs: Iterable[Run]) -> dict[str, float]:
+    """By run id, the score on the metric that most runs share; more is better."""
+    scored = list(runs)
+    shared = best_shared_metric(scored)
     return {
-        run_id: score.value if score.goal == "max" else -score.value
-        for run_id, score in known
-        if score.metric == shared
+        run.id: score.value if score.goal == "max" else -score.value
+        for run in scored
+        for score in run.scores
+        if score.metric == shared and not math.isnan(score.value)
     }
+
+
+def is_alive(
+    hostname: str, process_id: int, process_started_at: float, heartbeat_at: float
+) -> bool:
+    """Whether a process lives; one on another host by when it was last heard of."""
+    if hostname != socket.gethostname():
+        return time.time() - heartbeat_at < SILENT_AFTER_S
+    try:
+        process = psutil.Process(process_id)
+        started, state = process.create_time(), process.status()
+    except psutil.Error:
+        return False
+    # A killed child that its parent has not asked after is a zombie.
+    same = abs(started - process_started_at) < 2.0
+    return same and state != psutil.STATUS_ZOMBIE
 
 
 def this_process() -> dict[str, Any]:

@@ -109,6 +109,20 @@ def test_an_error_in_a_training_step_is_recorded_and_goes_on_to_the_user(
     assert [o.step for o in read_trace(path).observations] == [1, 2, 3, 4]
 
 
+def test_what_the_host_evaluates_is_in_the_trace(
+    train_trl: Callable[..., Any],
+) -> None:
+    outcome = train_trl(GradientMonitorCallback(), eval_strategy="steps", eval_steps=4)
+    found = [e for e in outcome.trace.events if e["event"] == "evaluation"]
+    logged = [log for log in outcome.trainer.state.log_history if "eval_loss" in log]
+    assert [e["step"] for e in found] == [4, 8, 12]
+    assert [e["metrics"]["eval_loss"] for e in found] == [
+        log["eval_loss"] for log in logged
+    ]
+    (score,) = outcome.run.scores
+    assert (score.metric, score.value) == ("eval_loss", logged[-1]["eval_loss"])
+
+
 def test_a_resumed_run_goes_on_in_its_own_trace(train_trl: Callable[..., Any]) -> None:
     saving = {"save_strategy": "steps", "save_steps": 4}
     first = train_trl(GradientMonitorCallback(), max_steps=6, **saving)
