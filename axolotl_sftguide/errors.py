@@ -4,7 +4,8 @@ SFTGuideError            one clear line: the key, the rule, the value, the way o
 ├── SettingsError        the `sftguide:` block; holds every problem found
 ├── RecipeError          a recipe that is not there, or would be overwritten
 ├── TraceError           a trace file that is not one of ours, or is newer
-└── StorageError         a run history that cannot be opened or is newer
+├── StorageError         a run history that cannot be opened or is newer
+└── SweepError           a sweep that cannot begin or go on, or one of its trials
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class TraceError(SFTGuideError):
 
 class StorageError(SFTGuideError):
     """A run history cannot be opened, read or written."""
+
+
+class SweepError(SFTGuideError):
+    """A sweep cannot begin or go on, or a trial of it cannot be judged."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -114,6 +114,16 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         return type(self).__name__ in names
 
 
+def known_keys() -> list[str]:
+    """The top-level keys of the installed Axolotl's configuration.
+
+    Axolotl drops any other without a word.
+    """
+    from axolotl.utils.schemas.config import AxolotlInputConfig
+
+    return sorted(AxolotlInputConfig.model_fields)
+
+
 def _settings(cfg: Any) -> Settings:
     """The settings from the plain mapping that Axolotl's validation leaves."""
     block = cfg.get(BLOCK)

@@ -9,12 +9,10 @@ from optuna.pruners import BasePruner
 from .console import say
 from .errors import SFTGuideError
 from .judge import Judge
+from .optuna_storage import RUN
 from .run_history import Run, RunHistory
 from .settings import early_termination_settings
 from .traces import read_trace
-
-RUN = "sftguide_run"
-"""The trial's user attribute that names its run: its id, or its name."""
 
 
 class SFTGuidePruner(BasePruner):  # type: ignore[misc]

@@ -127,6 +127,13 @@ def points_of(observations: Iterable[Observation]) -> list[Point]:
     return points
 
 
+def thinned(points: Sequence[Point], most: int) -> list[Point]:
+    """At most so many of the points, evenly spread, the last among them."""
+    if len(points) <= most:
+        return list(points)
+    return [points[(i + 1) * len(points) // most - 1] for i in range(most)]
+
+
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
     """A run's two signals averaged over the steps that end at some sample count."""

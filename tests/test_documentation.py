@@ -17,6 +17,7 @@ from axolotl_sftguide.cli import main
 from axolotl_sftguide.noise_scale import NoiseScale, noise_scale_logs
 from axolotl_sftguide.settings import Settings, load_settings
 from axolotl_sftguide.signals import Observation, window_logs
+from axolotl_sftguide.sweep import read_space
 
 PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -49,7 +50,11 @@ def test_python_blocks_run_as_they_stand(code: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
-def test_yaml_blocks_are_accepted(text: str) -> None:
+def test_yaml_blocks_are_accepted(text: str, tmp_path: Path) -> None:
+    if text.startswith("# space.yml"):
+        (tmp_path / "space.yml").write_text(text)
+        assert read_space(tmp_path / "space.yml").combinations() is None
+        return
     config = yaml.safe_load(text)
     assert config["plugins"] == ["axolotl_sftguide.SFTGuidePlugin"]
     load_settings(config.get("sftguide"))

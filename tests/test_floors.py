@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
     {"errors", "units", "console", "correlation"},
+    {"validation", "configs"},
     {
         "signals",
         "settings",
@@ -26,7 +27,7 @@ FLOORS = (
     },
     {"traces", "rules"},
     {"judge", "run_history", "trainer_states"},
-    {"history_writer", "lm_eval_results", "backtest"},
+    {"history_writer", "lm_eval_results", "backtest", "optuna_storage"},
     {"recorder"},
     {"noise_scale", "accumulation", "batches", "ranks", "scoring"},
     {"identity", "gradients"},
@@ -34,6 +35,7 @@ FLOORS = (
     {"watch"},
     {"callbacks"},
     {"plugin", "pruner"},
+    {"optuna_export", "sweep"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -55,7 +57,7 @@ HOSTS = {
     "trl": set(),
     "peft": set(),
     "datasets": set(),
-    "optuna": {"backtest", "cli", "pruner"},
+    "optuna": {"backtest", "cli", "pruner", "optuna_storage"},
     "accelerate": set(),
 }
 """Which modules may name which host."""

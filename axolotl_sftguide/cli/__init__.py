@@ -14,6 +14,7 @@ from ..errors import SFTGuideError
 from .backtest import backtest
 from .recipes import recipes
 from .runs import runs
+from .sweep import sweep
 
 
 class _Mendable(click.ClickException):
@@ -39,3 +40,4 @@ def main() -> None:
 main.add_command(backtest)
 main.add_command(recipes)
 main.add_command(runs)
+main.add_command(sweep)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..run_history import Goal, RunHistory, Score
+    from ..run_history import Goal, RunHistory
     from ..traces import Trace
 
 _storage = click.option(
@@ -142,9 +142,24 @@ def score_run(
     if not given:
         raise click.UsageError("give METRIC=VALUE, or --lm-eval FILE")
     for score in given:
-        history.add_score(found.id, score)
-        _append_to_trace(found.trace_path, score)
+        history.score_run(found, score)
         click.echo(f"{found.id} {found.name}: {score.metric} {score.value:g}")
+
+
+@runs.command("export")
+@click.option("--study", required=True, help="The study whose runs are written.")
+@click.option("--to", "url", metavar="URL", required=True, help="Optuna's storage.")
+@click.option("--name", help="Of Optuna's study; else the same.")
+@_storage
+def export_runs(study: str, url: str, name: str | None, storage: str | None) -> None:
+    """Write a study's runs as an Optuna study, for optuna-dashboard."""
+    from ..optuna_export import export_to_optuna
+    from ..run_history import resolve_storage
+
+    history = _open(storage)
+    where = resolve_storage(url)
+    named, written = export_to_optuna(history, study, where, name)
+    click.echo(f"{written} runs written to Optuna's study {named!r}")
 
 
 def _metric_and_value(text: str) -> tuple[str, float]:
@@ -155,19 +170,6 @@ def _metric_and_value(text: str) -> tuple[str, float]:
     except ValueError:
         pass
     raise click.BadParameter(f"{text!r} is not METRIC=VALUE, such as accuracy=0.71")
-
-
-def _append_to_trace(path: str | None, score: Score) -> None:
-    """The trace is the truth: a lost history comes back with its scores."""
-    if path is None or not Path(path).is_file():
-        return
-    from dataclasses import asdict
-
-    from ..traces import TraceWriter
-
-    writer = TraceWriter(Path(path))
-    writer.event("score", **asdict(score))
-    writer.close()
 
 
 def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:

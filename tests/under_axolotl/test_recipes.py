@@ -15,10 +15,12 @@ import yaml
 
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
 from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.sweep import Range, check_keys, read_space
 from axolotl_sftguide.traces import find_traces, read_trace
 
 PROJECT = Path(__file__).parents[2]
 AXOLOTL = Path(sys.executable).parent / "axolotl"
+SWEEPS = sorted((Path(__file__).parents[2] / "recipes" / "sweeps").glob("*.yml"))
 RECIPES = shipped_recipes()
 LINE = re.compile(r"heldout_exact_match ([\d.]+) on 380 questions \((.*)\)")
 
@@ -71,12 +73,17 @@ def test_what_decides_the_result_is_set_and_not_left_to_a_default(
     assert isinstance(config["learning_rate"], float)  # YAML reads 5e-4 as text
 
 
-def test_the_sweeps_keys_and_blocks_are_right() -> None:
-    for path in (PROJECT / "recipes" / "sweeps").glob("*.yml"):
-        sweep = yaml.safe_load(path.read_text())
-        assert all(isinstance(rate, float) for rate in sweep["learning_rate"])
-        for block in sweep["sftguide"]:
-            load_settings(block)
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_sweeps_keys_and_blocks_are_right(path: Path) -> None:
+    """Each begins with the recipe's name, and its study has its own."""
+    recipe = next(r for r in RECIPES if path.stem.startswith(r.name.split("-")[0]))
+    config = yaml.safe_load(recipe.text)
+    space = read_space(path)
+    check_keys(space.keys, {})
+    block = space.apply(config, {})["sftguide"]
+    assert load_settings(block).study == path.stem
+    rates = space.parameters["learning_rate"]
+    assert isinstance(rates, Range) or all(isinstance(r, float) for r in rates.values)
 
 
 def make_quickstart(cwd: Path) -> str:

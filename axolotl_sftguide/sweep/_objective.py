@@ -1,0 +1,153 @@
+"""The number that a trial is judged by."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SettingsError, SweepError
+from ..run_history import Goal
+from ..settings import BLOCK, load_settings
+from ..traces import Trace
+
+OUTPUT_VARIABLE = "SFTGUIDE_OUTPUT_DIR"
+"""The environment variable that tells the command where the trial's model lies."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric that the run records itself, or that a command prints."""
+
+    metric: str
+    goal: Goal
+    command: str | None = None
+
+    def of(self, trace: Trace) -> float:
+        """The value of a finished run.
+
+        Raises:
+            SweepError: Where the run or the command does not tell it.
+        """
+        if self.command is not None:
+            return self._measured(str(trace.run["output_dir"]))
+        values = [
+            event["value"]
+            for event in trace.events
+            if event["event"] == "score" and event["metric"] == self.metric
+        ] or [
+            event["metrics"][self.metric]
+            for event in trace.events
+            if event["event"] == "evaluation" and self.metric in event["metrics"]
+        ]
+        if not values:
+            raise SweepError(
+                f"{trace.path}: the run recorded no {self.metric!r} (it recorded: "
+                f"{', '.join(_recorded(trace)) or 'nothing'})"
+            )
+        return _finite(float(values[-1]), f"{self.metric} of {trace.path}")
+
+    def _measured(self, output_dir: str) -> float:
+        """The last number that the command prints.
+
+        `{output_dir}` in it stands for the folder, which is in the environment too.
+        """
+        assert self.command is not None
+        words = [
+            word.replace("{output_dir}", output_dir)
+            for word in shlex.split(self.command)
+        ]
+        shown = shlex.join(words)
+        try:
+            done = subprocess.run(
+                words,
+                env={**os.environ, OUTPUT_VARIABLE: output_dir},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise SweepError(f"{shown}: cannot be run ({error.strerror})") from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["it said nothing"]
+            raise SweepError(f"{shown}: ended with {done.returncode}: {lines[-1]}")
+        numbers = _NUMBER.findall(done.stdout)
+        if not numbers:
+            raise SweepError(f"{shown}: printed no number")
+        return _finite(float(numbers[-1]), shown)
+
+
+def choose_objective(
+    config: Mapping[str, Any],
+    *,
+    metric: str | None = None,
+    command: str | None = None,
+    goal: Goal | None = None,
+) -> Objective:
+    """The objective that was asked for, or else the one that the config records.
+
+    Args:
+        config: The config of a trial.
+        metric: A score or an `eval_` metric of the run, or the command's name.
+        command: Prints the value as its last number.
+        goal: Which is better; known for the config's own score and for `eval_loss`.
+
+    Raises:
+        SettingsError: Where nothing says what to judge by, or which is better.
+    """
+    if command is not None and not _words(command):
+        raise SettingsError([f"--command {command!r} is no command line"])
+    score = load_settings(config.get(BLOCK)).score
+    evaluates = config.get("val_set_size") or config.get("test_datasets")
+    chosen = metric or ("command" if command else None)
+    if chosen is None and score is not None:
+        chosen = score.metric
+    if chosen is None and evaluates:
+        chosen = "eval_loss"
+    if chosen is None:
+        raise SettingsError(
+            [
+                "nothing to judge the trials by: the config has no `sftguide.score` "
+                "and no evaluation (`val_set_size`, `test_datasets`); add one, or give "
+                "--command"
+            ]
+        )
+    if goal is None and command is None:
+        if score is not None and chosen == score.metric:
+            goal = "max"
+        elif chosen == "eval_loss":
+            goal = "min"
+    if goal is None:
+        raise SettingsError([f"say which {chosen} is better: --goal max or --goal min"])
+    return Objective(chosen, goal, command)
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
+def _finite(value: float, what: str) -> float:
+    if math.isfinite(value):
+        return value
+    raise SweepError(f"{what} is {value}: no trial can be judged by it")
+
+
+def _recorded(trace: Trace) -> list[str]:
+    found: dict[str, None] = {}
+    for event in trace.events:
+        if event["event"] == "score":
+            found[event["metric"]] = None
+        elif event["event"] == "evaluation":
+            found.update(dict.fromkeys(event["metrics"]))
+    return list(found)

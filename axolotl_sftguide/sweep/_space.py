@@ -1,0 +1,209 @@
+"""The search space: what is varied, and the config of one trial."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import Field, model_validator
+
+from ..configs import read_config
+from ..errors import SettingsError
+from ..validation import Block, parse
+
+Number: TypeAlias = int | float
+
+_PAIRED = "_"
+"""The key under which Axolotl's sweep files list keys that vary together."""
+
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+"""A number such as `1e-4`, which YAML 1.1 reads as text."""
+
+
+class Range(Block):
+    """Numbers between two bounds, both included; whole where both bounds are."""
+
+    low: int | float
+    """Least value."""
+    high: int | float
+    """Greatest value."""
+    log: bool = False
+    """Whether equal ratios are equally likely, as learning rates want it."""
+    step: int | float | None = Field(None, gt=0)
+    """Distance of the values from `low` on; none where they lie anywhere."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log wants a low above zero, and no step")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are meant."""
+        bounds = (self.low, self.high, self.step or 1)
+        return all(isinstance(number, int) for number in bounds)
+
+    def suggest(self, trial: Any, name: str) -> Number:
+        """The value that Optuna's sampler chooses."""
+        if self.whole:
+            step = int(self.step or 1)
+            low, high = int(self.low), int(self.high)
+            return int(trial.suggest_int(name, low, high, step=step, log=self.log))
+        chosen = trial.suggest_float(
+            name, self.low, self.high, step=self.step, log=self.log
+        )
+        return float(chosen)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values, of any kind that YAML has."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def labels(self) -> list[Any]:
+        """The values as Optuna can keep them: mappings and lists as JSON."""
+        return [_label(value) for value in self.values]
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        """The value that Optuna's sampler chooses."""
+        chosen = trial.suggest_categorical(name, self.labels)
+        return self.values[self.labels.index(chosen)]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a sweep varies, by dotted key of the config."""
+
+    parameters: Mapping[str, Range | Choice]
+    fixed: Mapping[str, Any]
+    """What is the same in all trials, and other than in the recipe."""
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys of the config that a trial may set."""
+        found = [key for key in (*self.parameters, *self.fixed) if key != _PAIRED]
+        paired = self.parameters.get(_PAIRED)
+        values = paired.values if isinstance(paired, Choice) else ()
+        return list(
+            dict.fromkeys([*found, *(key for value in values for key in value)])
+        )
+
+    def combinations(self) -> list[dict[str, Any]] | None:
+        """All trials there can be, as Optuna's parameters; None where a range is in.
+
+        With one single combination there is one, the empty one.
+        """
+        choices = list(self.parameters.values())
+        if any(isinstance(choice, Range) for choice in choices):
+            return None
+        labels = [choice.labels for choice in choices if isinstance(choice, Choice)]
+        names = list(self.parameters)
+        return [
+            dict(zip(names, values, strict=True))
+            for values in itertools.product(*labels)
+        ]
+
+    def suggest(self, trial: Any) -> dict[str, Any]:
+        """The values of one trial, by dotted key."""
+        return {
+            name: parameter.suggest(trial, name)
+            for name, parameter in self.parameters.items()
+        }
+
+    def apply(
+        self, recipe: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The recipe with the fixed values and those of one trial in their places."""
+        config = copy.deepcopy(dict(recipe))
+        for key, value in {**self.fixed, **values}.items():
+            if key == _PAIRED:
+                for inner, own in value.items():
+                    _set(config, inner, own)
+            else:
+                _set(config, key, value)
+        return config
+
+
+def read_space(path: str | Path) -> SearchSpace:
+    """A search space from a YAML file.
+
+    A list is a choice, `{low:, high:, log:, step:}` a range, any other value is the
+    same in all trials. A file for `axolotl train --sweep` is a space as it stands.
+
+    Raises:
+        SettingsError: With every problem found, one line each.
+    """
+    problems: list[str] = []
+    parameters: dict[str, Range | Choice] = {}
+    fixed: dict[str, Any] = {}
+    for key, value in _with_numbers(read_config(path)).items():
+        dotted = f"{path}: {key}"
+        try:
+            found = _parameter(dotted, key, value)
+        except SettingsError as error:
+            problems.extend(error.problems)
+            continue
+        if isinstance(found, Choice) and len(found.values) == 1:
+            fixed[key] = found.values[0]
+        elif found is None:
+            fixed[key] = value
+        else:
+            parameters[key] = found
+    if problems:
+        raise SettingsError(problems)
+    return SearchSpace(parameters, fixed)
+
+
+def _parameter(dotted: str, key: str, value: Any) -> Range | Choice | None:
+    if isinstance(value, Mapping) and value.keys() & {"low", "high"}:
+        found: Range = parse(Range, value, dotted)
+        return found
+    if not isinstance(value, list):
+        return None
+    if not value:
+        raise SettingsError([f"{dotted} is an empty list: there is nothing to choose"])
+    if key == _PAIRED and not all(isinstance(entry, Mapping) for entry in value):
+        raise SettingsError([f"{dotted} must list mappings of keys that vary together"])
+    if any(isinstance(v, float) and not math.isfinite(v) for v in value):
+        raise SettingsError([f"{dotted} must hold finite numbers, got {value!r}"])
+    choice = Choice(tuple(value))
+    if len(set(map(repr, choice.labels))) < len(value):
+        raise SettingsError([f"{dotted} holds a value twice, got {value!r}"])
+    return choice
+
+
+def _with_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(inner) for inner in value]
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _label(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _set(config: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        inner = config.get(parent)
+        config[parent] = dict(inner) if isinstance(inner, Mapping) else {}
+        config = config[parent]
+    config[last] = copy.deepcopy(value)

@@ -1,0 +1,346 @@
+"""The trials of a sweep in Optuna's storage: planned, claimed, told, taken up again.
+
+All trials are entered as waiting before the first begins, each worker claims one
+after the other, and what a worker that is gone has left is entered anew. So several
+workers, on one machine or on many, share the trials without asking one another.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+
+from ..errors import SFTGuideError, StorageError, SweepError
+from ..optuna_storage import RUN, open_storage, optuna_module
+from ..redaction import json_safe
+from ..run_history import Run, is_alive, this_process
+from ._objective import Objective
+from ._space import SearchSpace
+
+SamplerName = Literal["tpe", "random", "qmc", "grid"]
+
+_DEFINITION = "sftguide_sweep"
+_FOLDER = "folder"
+_WORKER = "worker"
+_LOCK = 0x5F76_D1DF
+"""PostgreSQL's advisory lock for what only one worker may do at a time."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _told(method: Callable[P, R]) -> Callable[P, R]:
+    """A fault of the storage comes as one line."""
+
+    @functools.wraps(method)
+    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except SFTGuideError:
+            raise
+        except Exception as error:
+            cause = error.__cause__ or error
+            text = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
+            raise StorageError(
+                f"the sweep's storage: {text or type(error).__name__}"
+            ) from error
+
+    return telling
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One claimed trial."""
+
+    number: int
+    values: Mapping[str, Any]
+    """What it varies, by dotted key of the config."""
+    folder: Path
+    """Where it trains; that of the trial that it takes up again, if it does."""
+
+
+class SweepStudy:
+    """The Optuna study of a sweep.
+
+    Args:
+        storage: SQLAlchemy URL of SQLite or PostgreSQL.
+        name: Of the study, and of the runs' study too.
+        space: What is varied.
+        recipe: The config that is varied.
+        objective: What the trials are judged by.
+        output_dir: The folder of the trials' folders.
+        sampler: Of Optuna; with `grid` each combination is trained once.
+        seed: Makes the choices the same again, where one worker makes them.
+
+    Raises:
+        SweepError: Where a study of this name has other trials than these.
+        StorageError: Where the storage cannot be opened.
+    """
+
+    @_told
+    def __init__(
+        self,
+        storage: str,
+        name: str,
+        *,
+        space: SearchSpace,
+        recipe: Mapping[str, Any],
+        objective: Objective,
+        output_dir: Path,
+        sampler: SamplerName,
+        seed: int | None = None,
+    ) -> None:
+        self.name = name
+        self.objective = objective
+        self._optuna = optuna_module()
+        self._url = storage
+        self._space = space
+        self._output_dir = output_dir
+        self._sampler = sampler
+        self._seed = seed
+        self._claimed: dict[int, Any] = {}
+        definition = json_safe(
+            {
+                "recipe": recipe,
+                "space": {k: _plain(v) for k, v in space.parameters.items()},
+                "fixed": space.fixed,
+                "objective": [objective.metric, objective.goal, objective.command],
+            }
+        )
+        with self._alone():
+            # Optuna makes its tables without asking whether another does so too.
+            self._storage = open_storage(storage)
+            self._study = self._open(definition)
+
+    def _open(self, definition: Any) -> Any:
+        directions = {"max": "maximize", "min": "minimize"}
+        study = self._optuna.create_study(
+            storage=self._storage,
+            study_name=self.name,
+            direction=directions[self.objective.goal],
+            load_if_exists=True,
+        )
+        known = study.user_attrs.get(_DEFINITION)
+        trials = study.get_trials(deepcopy=False)
+        if known != definition and any(t.state != self._state("FAIL") for t in trials):
+            raise SweepError(
+                f"study {self.name!r} has trials of another sweep: "
+                f"{_difference(known, definition)}. Give --study another name, or the "
+                "same files as before"
+            )
+        if known != definition:
+            study.set_user_attr(_DEFINITION, definition)
+        return study
+
+    @_told
+    def plan(self, trials: int | None) -> int:
+        """Enter what is missing of the trials that are wanted.
+
+        Args:
+            trials: How many there shall be beside the failed ones; with the `grid`
+                sampler all combinations there are.
+
+        Returns:
+            How many there are beside the failed ones.
+        """
+        with self._alone():
+            entered = [t for t in self._trials() if t.state != self._state("FAIL")]
+            if self._sampler == "grid":
+                for combination in self._space.combinations() or []:
+                    if not any(_fixed(t) == combination for t in entered):
+                        self._study.enqueue_trial(combination)
+            else:
+                for _ in range((trials or 0) - len(entered)):
+                    self._study.enqueue_trial({})
+            return sum(t.state != self._state("FAIL") for t in self._trials())
+
+    @_told
+    def take_up(self, runs: Mapping[str, Run]) -> list[int]:
+        """Enter anew the trials whose worker is gone; their numbers.
+
+        Args:
+            runs: The last run of each output folder, which tells of workers on
+                other machines.
+        """
+        with self._alone():
+            lost = [
+                trial
+                for trial in self._trials("RUNNING")
+                if not _worker_lives(trial, runs.get(trial.user_attrs.get(_FOLDER)))
+            ]
+            for trial in lost:
+                self._give_back(trial.number, "its worker is gone")
+            return [trial.number for trial in lost]
+
+    @_told
+    def claim(self) -> Trial | None:
+        """The next waiting trial, with its values chosen; None where none waits."""
+        with self._alone():
+            waiting = self._trials("WAITING")
+            if not waiting:
+                return None
+            self._study.sampler = self._make_sampler(waiting[0].number)
+            trial = self._study.ask()
+            trial.set_user_attr(_WORKER, this_process())
+            values = self._space.suggest(trial)
+            folder = trial.user_attrs.get(_FOLDER)
+            if folder is None:
+                folder = str(self._new_folder(trial.number))
+                trial.set_user_attr(_FOLDER, folder)
+            self._claimed[trial.number] = trial
+            return Trial(trial.number, values, Path(folder))
+
+    @_told
+    def give_back(self, trial: Trial, why: str) -> None:
+        """Enter anew a trial that was claimed and not finished."""
+        with self._alone():
+            self._give_back(trial.number, why)
+
+    @_told
+    def tell(
+        self,
+        trial: Trial,
+        value: float | None,
+        *,
+        run_id: str | None = None,
+        curve: Mapping[int, float] | None = None,
+        pruned: bool = False,
+        why: str | None = None,
+    ) -> None:
+        """Note how a trial ended: with a value, pruned, or failed with neither.
+
+        Args:
+            trial: It.
+            value: The objective's.
+            run_id: Of its run.
+            curve: Intermediate values by samples seen.
+            pruned: Whether a rule stopped it.
+            why: Why it was stopped, or has failed.
+        """
+        asked = self._claimed[trial.number]
+        if self._trials()[trial.number].state.is_finished():
+            return  # by an attempt before this one, whose answer was lost
+        if run_id is not None:
+            asked.set_user_attr(RUN, run_id)
+        if why is not None:
+            asked.set_user_attr("why", why)
+        for step, point in (curve or {}).items():
+            asked.report(point, step)
+        state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
+        self._study.tell(trial.number, value, state=self._state(state))
+
+    @_told
+    def counts(self) -> dict[str, int]:
+        """The number of trials in each of Optuna's states, by its name."""
+        found = [trial.state.name for trial in self._trials()]
+        return {name: found.count(name) for name in dict.fromkeys(found)}
+
+    @_told
+    def best(self) -> tuple[int, float, str] | None:
+        """Number, value and folder of the best trial so far."""
+        done = self._trials("COMPLETE")
+        if not done:
+            return None
+        sign = 1 if self.objective.goal == "max" else -1
+        best = max(done, key=lambda trial: sign * trial.value)
+        return best.number, best.value, best.user_attrs[_FOLDER]
+
+    def _give_back(self, number: int, why: str) -> None:
+        frozen = self._trials()[number]
+        if not frozen.state.is_finished():
+            self._study.tell(number, state=self._state("FAIL"))
+        # A trial that had not chosen all its values yet chooses the rest again.
+        fixed = {**_fixed(frozen), **frozen.params}
+        folder = frozen.user_attrs.get(_FOLDER)
+        attributes: dict[str, Any] = {"again": number, "because": why}
+        if folder is not None:
+            attributes[_FOLDER] = folder
+        self._study.enqueue_trial(fixed, user_attrs=attributes)
+
+    def _new_folder(self, number: int) -> Path:
+        """A folder that no sweep of the same name has written into before."""
+        name = f"trial-{number:04d}"
+        there = len(list(self._output_dir.glob(f"{name}*")))
+        folder = self._output_dir / (f"{name}-{there + 1}" if there else name)
+        folder.mkdir(parents=True)
+        return folder.resolve()
+
+    def _trials(self, state: str | None = None) -> list[Any]:
+        states = None if state is None else (self._state(state),)
+        return list(self._study.get_trials(deepcopy=False, states=states))
+
+    def _state(self, name: str) -> Any:
+        return self._optuna.trial.TrialState[name]
+
+    def _make_sampler(self, number: int) -> Any:
+        samplers = self._optuna.samplers
+        # Each trial has a generator of its own: two workers with one seed would
+        # choose the same values.
+        seed = None if self._seed is None else self._seed + number
+        if self._sampler == "tpe":
+            return samplers.TPESampler(seed=seed, constant_liar=True)
+        if self._sampler == "qmc":
+            return samplers.QMCSampler(
+                seed=self._seed or 0, warn_independent_sampling=False
+            )
+        return samplers.RandomSampler(seed=seed)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other worker plans, claims or takes up meanwhile."""
+        url = sa.make_url(self._url)
+        if url.get_backend_name() == "sqlite":
+            from filelock import FileLock
+
+            lock = Path(f"{url.database}.sweep-lock")
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(lock):
+                yield
+            return
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            yield
+
+
+def _worker_lives(trial: Any, run: Run | None) -> bool:
+    worker = trial.user_attrs.get(_WORKER)
+    if worker is None:
+        # Claimed an instant ago, or by a worker that died in that instant.
+        return bool(time.time() - trial.datetime_start.timestamp() < 60.0)
+    seen_at = max(
+        trial.datetime_start.timestamp(), run.heartbeat_at if run is not None else 0.0
+    )
+    return is_alive(**worker, heartbeat_at=seen_at)
+
+
+def _fixed(trial: Any) -> dict[str, Any]:
+    return dict(trial.system_attrs.get("fixed_params") or {})
+
+
+def _plain(parameter: Any) -> Any:
+    return (
+        parameter.model_dump() if hasattr(parameter, "model_dump") else parameter.labels
+    )
+
+
+def _difference(known: Any, definition: Mapping[str, Any]) -> str:
+    if known is None:
+        return "it was not begun by `sftguide sweep`"
+    for part, now in definition.items():
+        before = known.get(part)
+        if before == now:
+            continue
+        if isinstance(before, dict) and isinstance(now, dict):
+            keys = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+            return f"{part}: {', '.join(keys[:5])} differ{'s' * (len(keys) == 1)}"
+        return f"{part} was {before!r}, is {now!r}"
+    return "its definition differs"

@@ -1,0 +1,259 @@
+"""Workers that take trials until none is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import SFTGuideError, StorageError, SweepError
+from ..optuna_storage import CURVE_POINTS
+from ..run_history import STORAGE_VARIABLE, Run, RunHistory, Score
+from ..settings import BLOCK, load_settings
+from ..signals import points_of, thinned
+from ..traces import Trace, find_traces
+from ._space import SearchSpace
+from ._study import SweepStudy, Trial
+from ._training import Interrupted, Training
+
+PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
+
+
+STORAGE_PATIENCE_S = 300.0
+"""How long a storage that does not answer is waited for when a trial ends."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial in training, and its run where it has begun."""
+
+    trial: Trial
+    run: Run | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has come to an end of any kind."""
+
+    trial: Trial
+    run: Run | None
+    value: float | None
+    """The objective's; None where the trial was stopped or has failed."""
+    why: str | None
+    """Why it was stopped or has failed."""
+    best: bool
+    """Whether no trial of the study so far is better."""
+
+
+class Sweep:
+    """Trains the trials of a study, several at once.
+
+    Args:
+        study: The trials.
+        recipe: The config that is varied.
+        space: What is varied.
+        storage: SQLAlchemy URL of the run history.
+        workers: Trainings at once.
+        devices: For each worker, what `CUDA_VISIBLE_DEVICES` is set to; none where
+            it is left as it is.
+        arguments: More arguments for `axolotl train`.
+        on_end: Called from the worker's thread when a trial ends.
+    """
+
+    def __init__(
+        self,
+        study: SweepStudy,
+        *,
+        recipe: Mapping[str, Any],
+        space: SearchSpace,
+        storage: str,
+        workers: int = 1,
+        devices: Sequence[str] = (),
+        arguments: Sequence[str] = (),
+        on_end: Callable[[Ended], None] = lambda _: None,
+    ) -> None:
+        self.study = study
+        self._recipe = recipe
+        self._space = space
+        self._storage = storage
+        self._history = RunHistory(storage)
+        self._workers = max(workers, len(devices))
+        self._devices = list(devices) or [""] * self._workers
+        self._arguments = arguments
+        self._on_end = on_end
+        self._stop = threading.Event()
+        self._hurry = threading.Event()
+        self._has_trained = False
+        self._running: dict[int, Trial] = {}
+
+    def take_up(self) -> list[int]:
+        """Enter anew what workers that are gone have left; the trials' numbers."""
+        return self.study.take_up(self._last_runs())
+
+    def run(self, on_wait: Callable[[], None] = lambda: None) -> None:
+        """Train until no trial waits.
+
+        Args:
+            on_wait: Called twice a second from this thread.
+
+        Raises:
+            KeyboardInterrupt: After all trainings have been ended and their trials
+                entered anew; a second one leaves the trainings no time.
+            SweepError: Where no trial could begin to train.
+        """
+        with ThreadPoolExecutor(self._workers) as pool:
+            work = [pool.submit(self._work, i) for i in range(self._workers)]
+            interrupted = None
+            while self._goes_on(work):
+                try:
+                    on_wait()
+                    wait(work, timeout=0.5, return_when=FIRST_EXCEPTION)
+                except KeyboardInterrupt as interrupt:
+                    (self._hurry if self._stop.is_set() else self._stop).set()
+                    interrupted = interrupt
+        on_wait()
+        for future in work:
+            future.result()
+        if interrupted is not None:
+            raise interrupted
+
+    def running(self) -> list[Running]:
+        """The trials that this process trains just now."""
+        trials = list(self._running.values())
+        try:
+            runs = self._last_runs() if trials else {}
+        except SFTGuideError:
+            runs = {}
+        return [Running(trial, runs.get(str(trial.folder))) for trial in trials]
+
+    def config_of(self, trial: Trial) -> dict[str, Any]:
+        """The whole config of one trial."""
+        config = self._space.apply(self._recipe, trial.values)
+        block = dict(config.get(BLOCK) or {})
+        rules = dict(block.get("early_termination") or {})
+        rules.setdefault("action", "stop")
+        # The storage goes by the environment: its URL may hold a password.
+        block.pop("storage", None)
+        block.update(
+            study=self.study.name, name=trial.folder.name, early_termination=rules
+        )
+        plugins = list(config.get("plugins") or [])
+        if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
+            plugins.append(PLUGIN)
+        config.update(plugins=plugins, output_dir=str(trial.folder))
+        config[BLOCK] = block
+        load_settings(block)
+        return config
+
+    def _goes_on(self, work: Sequence[Future[None]]) -> bool:
+        faults = [future.exception() for future in work if future.done()]
+        # What trains on without a storage is read from its trace the next time.
+        if any(fault and not isinstance(fault, StorageError) for fault in faults):
+            self._stop.set()
+        return not all(future.done() for future in work)
+
+    def _work(self, worker: int) -> None:
+        while not self._stop.is_set():
+            trial = self._patiently(self.study.claim)
+            if trial is None:
+                return
+            self._running[trial.number] = trial
+            try:
+                self._conduct(trial, self._devices[worker])
+            finally:
+                del self._running[trial.number]
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Wait for a storage that does not answer, for as long as it may take."""
+        deadline = time.monotonic() + STORAGE_PATIENCE_S
+        while True:
+            try:
+                return act()
+            except StorageError:
+                if time.monotonic() > deadline or self._hurry.is_set():
+                    raise
+                time.sleep(2.0)
+
+    def _conduct(self, trial: Trial, device: str) -> None:
+        environment = {STORAGE_VARIABLE: self._storage}
+        if device:
+            environment["CUDA_VISIBLE_DEVICES"] = device
+        try:
+            training = Training(
+                self.config_of(trial),
+                trial.folder,
+                arguments=self._arguments,
+                environment=environment,
+            )
+            trace = training.run(self._stop, self._hurry)
+            self._has_trained = True
+            self._judge(trial, trace)
+        except Interrupted:
+            self._patiently(lambda: self.study.give_back(trial, "interrupted"))
+        except StorageError:
+            raise
+        except SFTGuideError as error:
+            self._fail(trial, str(error))
+
+    def _judge(self, trial: Trial, trace: Trace) -> None:
+        run = self._patiently(lambda: self._entered(trace))
+        stopped = run.status == "terminated"
+        value = None if stopped else self.study.objective.of(trace)
+        if value is not None:
+            self._patiently(lambda: self._record(run, value))
+        self._patiently(
+            lambda: self.study.tell(
+                trial,
+                value,
+                run_id=run.id,
+                curve=self._curve(trace, stopped),
+                pruned=stopped,
+                why=run.reason if stopped else None,
+            )
+        )
+        self._tell(trial, run, value, run.reason if stopped else None)
+
+    def _fail(self, trial: Trial, why: str) -> None:
+        self._patiently(lambda: self.study.tell(trial, None, why=why))
+        self._tell(trial, None, None, why)
+        if not self._has_trained and not find_traces(trial.folder):
+            # What fails before the first step of the first trial fails in all.
+            raise SweepError(f"trial {trial.number} could not begin to train: {why}")
+
+    def _tell(
+        self, trial: Trial, run: Run | None, value: float | None, why: str | None
+    ) -> None:
+        best = self.study.best()
+        is_best = best is not None and value is not None and best[0] == trial.number
+        self._on_end(Ended(trial, run, value, why, is_best))
+
+    def _entered(self, trace: Trace) -> Run:
+        """The run in the history, also where the history was out of reach for it."""
+        run_id = trace.run["id"]
+        if any(run.id == run_id for run in self._history.runs(study=self.study.name)):
+            return self._history.get(run_id)
+        return self._history.import_trace(trace)
+
+    def _record(self, run: Run, value: float) -> None:
+        objective = self.study.objective
+        if run.score(objective.metric) is None:
+            self._history.score_run(run, Score(objective.metric, value, objective.goal))
+
+    def _curve(self, trace: Trace, stopped: bool) -> dict[int, float]:
+        # Optuna's TPE ranks stopped trials by their last intermediate value, in the
+        # direction of the objective: a loss would mislead it where more is better.
+        if stopped and self.study.objective.goal == "max":
+            return {}
+        points = thinned(points_of(trace.observations), CURVE_POINTS)
+        return {point.samples_seen: point.loss for point in points}
+
+    def _last_runs(self) -> dict[str, Run]:
+        """By output folder, the last run of this study that wrote there."""
+        runs = self._history.runs(study=self.study.name)
+        return {str(Path(run.output_dir)): run for run in runs}

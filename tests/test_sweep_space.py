@@ -1,0 +1,243 @@
+"""What a sweep varies, and by what it judges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from axolotl_sftguide.errors import SettingsError, SweepError
+from axolotl_sftguide.sweep import (
+    Choice,
+    Objective,
+    Range,
+    SearchSpace,
+    check_keys,
+    choose_objective,
+    read_space,
+)
+from axolotl_sftguide.traces import TraceWriter, read_trace, trace_path
+
+SHIPPED = Path(__file__).parent.parent / "recipes" / "sweeps"
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Any:
+    def read(text: str) -> SearchSpace:
+        path = tmp_path / "space.yml"
+        path.write_text(text)
+        return read_space(path)
+
+    return read
+
+
+def problems(read: Any, text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read(text)
+    return [line.partition(": ")[2] for line in caught.value.problems]
+
+
+def test_a_list_is_a_choice_a_mapping_with_bounds_a_range_all_else_is_fixed(
+    space: Any,
+) -> None:
+    found = space(
+        "learning_rate: {low: 1.0e-5, high: 1.0e-3, log: true}\n"
+        "lora_r: [8, 16]\nmax_steps: 100\nseed: [1]\nlora_modules: {a: 1}\n"
+    )
+    assert found.parameters == {
+        "learning_rate": Range(low=1e-5, high=1e-3, log=True),
+        "lora_r": Choice((8, 16)),
+    }
+    assert found.fixed == {"max_steps": 100, "seed": 1, "lora_modules": {"a": 1}}
+
+
+def test_a_number_that_yaml_takes_for_text_is_a_number(space: Any) -> None:
+    found = space("learning_rate: [1e-4, 2.5E-3]\nweight_decay: {low: 1e-5, high: 1}")
+    assert found.parameters["learning_rate"].values == (1e-4, 2.5e-3)
+    assert found.parameters["weight_decay"].low == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: {low: 2, high: 1}", "a: low 2 is not below high 1"),
+        ("a: {low: 0, high: 1, log: true}", "log wants a low above zero"),
+        ("a: {low: 1}", "a.high is missing: it has no default"),
+        ("a: {low: 1, high: 2, steps: 1}", "a.steps is not a setting; did you mean"),
+        ("a: []", "a is an empty list"),
+        ("a: [1, 1]", "a holds a value twice"),
+        ("a: [.nan, 1.0]", "a must hold finite numbers"),
+        ("_: [1, 2]", "_ must list mappings"),
+    ],
+)
+def test_what_is_wrong_with_a_space_is_one_line(
+    space: Any, text: str, fault: str
+) -> None:
+    (line,) = problems(space, text)
+    assert fault in line
+
+
+def test_all_that_is_wrong_is_told_at_once(space: Any) -> None:
+    assert len(problems(space, "a: []\nb: {low: 2, high: 1}\nc: [1, 1]")) == 3
+
+
+def test_dotted_keys_reach_into_blocks_and_leave_the_rest(space: Any) -> None:
+    recipe = {"sftguide": {"study": "s", "monitor": {"trace": True}}, "seed": 1}
+    found = space("sftguide.monitor.noise_scale: [true]\nnew.inner: 3\n")
+    config = found.apply(recipe, {"seed": 2})
+    assert config == {
+        "sftguide": {"study": "s", "monitor": {"trace": True, "noise_scale": True}},
+        "seed": 2,
+        "new": {"inner": 3},
+    }
+    assert recipe["sftguide"]["monitor"] == {"trace": True}  # is not touched
+
+
+def test_a_block_without_a_dot_replaces_the_whole_block(space: Any) -> None:
+    found = space("sftguide: [{study: other}]")
+    assert found.apply({"sftguide": {"study": "s", "seed_adapter": True}}, {}) == {
+        "sftguide": {"study": "other"}
+    }
+
+
+def test_keys_that_vary_together_come_from_one_choice(space: Any) -> None:
+    found = space("_:\n  - {lora_r: 8, lora_alpha: 16}\n  - {lora_r: 64}\nseed: [1, 2]")
+    assert found.keys == ["seed", "lora_r", "lora_alpha"]
+    assert len(found.combinations()) == 4
+    first = found.parameters["_"].values[0]
+    assert found.apply({}, {"_": first}) == {"lora_r": 8, "lora_alpha": 16}
+
+
+def test_a_space_with_a_range_has_no_end_of_combinations(space: Any) -> None:
+    assert space("a: [1, 2]\nb: {low: 0, high: 1}").combinations() is None
+    assert space("a: [1, 2]\nb: [x, null]").combinations() == [
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": None},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": None},
+    ]
+
+
+def test_a_file_for_axolotls_own_sweep_is_a_space_as_it_stands() -> None:
+    found = read_space(SHIPPED / "quickstart-lr.yml")
+    assert list(found.parameters) == ["learning_rate"]
+    assert found.fixed["sftguide"]["study"] == "quickstart-lr"
+
+
+def test_optuna_chooses_within_the_bounds_and_whole_numbers_stay_whole() -> None:
+    space = SearchSpace(
+        {
+            "rate": Range(low=1e-5, high=1e-2, log=True),
+            "rank": Range(low=8, high=64, step=8),
+            "drop": Range(low=0.0, high=0.5, step=0.25),
+            "plan": Choice(({"a": 1}, None, "text")),
+        },
+        {},
+    )
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    chosen = [space.suggest(study.ask()) for _ in range(60)]
+    assert all(1e-5 <= c["rate"] <= 1e-2 for c in chosen)
+    assert sum(c["rate"] < 3e-4 for c in chosen) > 15  # equal ratios, equally likely
+    assert {c["rank"] for c in chosen} == set(range(8, 65, 8))
+    assert {c["drop"] for c in chosen} == {0.0, 0.25, 0.5}
+    assert any(c["plan"] == {"a": 1} for c in chosen)
+    assert any(c["plan"] is None for c in chosen)
+
+
+def test_a_key_that_the_recipe_holds_is_asked_of_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("subprocess.run", None)
+    check_keys(["learning_rate", "sftguide.study"], {"learning_rate": 1, "sftguide": 2})
+
+
+SCORED = {"sftguide": {"score": {"data_path": "x.jsonl", "metric": "exact"}}}
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "expected"),
+    [
+        (SCORED, {}, Objective("exact", "max")),
+        ({"val_set_size": 0.1}, {}, Objective("eval_loss", "min")),
+        ({**SCORED, "val_set_size": 0.1}, {}, Objective("exact", "max")),
+        (SCORED, {"metric": "eval_loss"}, Objective("eval_loss", "min")),
+        ({}, {"command": "c", "goal": "max"}, Objective("command", "max", "c")),
+        (
+            SCORED,
+            {"command": "c", "goal": "min", "metric": "perplexity"},
+            Objective("perplexity", "min", "c"),
+        ),
+    ],
+)
+def test_the_objective_is_what_was_asked_for_or_what_the_config_records(
+    config: Any, given: Any, expected: Objective
+) -> None:
+    assert choose_objective(config, **given) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "fault"),
+    [
+        ({}, {}, "nothing to judge the trials by"),
+        ({}, {"metric": "eval_accuracy"}, "--goal max or --goal min"),
+        ({}, {"command": "c"}, "--goal max or --goal min"),
+        ({}, {"command": "'c", "goal": "max"}, "is no command line"),
+    ],
+)
+def test_an_objective_that_nobody_can_know_is_asked_for(
+    config: Any, given: Any, fault: str
+) -> None:
+    with pytest.raises(SettingsError, match=fault):
+        choose_objective(config, **given)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Any:
+    writer = TraceWriter(trace_path(tmp_path, "r"))
+    writer.begin({"id": "r", "output_dir": str(tmp_path)})
+    writer.event("evaluation", step=1, metrics={"eval_loss": 3.0})
+    writer.event("evaluation", step=2, metrics={"eval_loss": 2.0, "eval_bad": "NaN"})
+    writer.event("score", metric="exact", value=0.25, goal="max")
+    writer.close()
+    return read_trace(writer.path)
+
+
+def test_a_metric_of_the_run_is_its_last_value(trace: Any) -> None:
+    assert Objective("exact", "max").of(trace) == 0.25
+    assert Objective("eval_loss", "min").of(trace) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("objective", "fault"),
+    [
+        (
+            Objective("bleu", "max"),
+            "it recorded: eval_loss, eval_bad, exact",
+        ),
+        (Objective("eval_bad", "max"), "is nan"),
+        (Objective("c", "max", "false"), "false: ended with 1: it said nothing"),
+        (Objective("c", "max", "echo none"), "echo none: printed no number"),
+        (Objective("c", "max", "no-such-program 1"), "cannot be run"),
+        (Objective("c", "max", "sh -c 'echo bad >&2; exit 3'"), "ended with 3: bad"),
+    ],
+)
+def test_a_value_that_is_not_there_is_one_line(
+    trace: Any, objective: Objective, fault: str
+) -> None:
+    with pytest.raises(SweepError, match=fault):
+        objective.of(trace)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo step 3 accuracy: -1.5e-2",
+        "sh -c 'echo 7; test $SFTGUIDE_OUTPUT_DIR = {output_dir} && echo -0.015'",
+    ],
+)
+def test_a_commands_value_is_the_last_number_it_prints(
+    trace: Any, command: str
+) -> None:
+    assert Objective("c", "max", command).of(trace) == -0.015

@@ -1,0 +1,279 @@
+"""`sftguide sweep` with real trainings, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+import pytest
+import yaml
+from postgres import Server
+
+from axolotl_sftguide.run_history import RunHistory, resolve_storage
+from axolotl_sftguide.traces import find_traces, read_trace
+
+STUDY = "sweep-of-tests"
+
+
+class Sweeper:
+    """Calls `sftguide sweep` in a folder of its own."""
+
+    def __init__(self, folder: Path, recipe: Path) -> None:
+        self.folder = folder
+        self._recipe = recipe
+        self._begun: list[subprocess.Popen[str]] = []
+        self.space: dict[str, Any] = {}
+        self.storage = str(folder / "runs.db")
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def study(self) -> optuna.Study:
+        return optuna.load_study(
+            study_name=STUDY, storage=resolve_storage(self.storage)
+        )
+
+    def states(self) -> list[str]:
+        return [trial.state.name for trial in self.study.trials]
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        space = self.folder / "space.yml"
+        space.write_text(yaml.safe_dump(self.space))
+        options = ["--study", STUDY, "--storage", self.storage]
+        options += ["--output-dir", str(self.out), *words]
+        command = [sys.executable, "-m", "axolotl_sftguide", "sweep"]
+        process = subprocess.Popen(
+            [*command, str(self._recipe), str(space), *options],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._begun.append(process)
+        return process
+
+    def run(self, *words: str) -> tuple[int, str]:
+        process = self.begin(*words)
+        said, _ = process.communicate(timeout=500)
+        return process.returncode, said
+
+    def trainings(self) -> list[psutil.Process]:
+        """All processes of the trials, however deep."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            words = " ".join(process.info["cmdline"] or ())
+            alive = process.info["status"] != psutil.STATUS_ZOMBIE
+            if str(self.out) in words and "sftguide" not in words and alive:
+                found.append(process)
+        return found
+
+    def wait_for(self, true: Callable[[], Any], timeout_s: float = 120.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not true():
+            assert time.monotonic() < deadline, [p.poll() for p in self._begun]
+            time.sleep(0.2)
+
+    def steps(self, trial: int) -> int:
+        """How far a trial has come."""
+        traces = find_traces(self.out / f"trial-{trial:04d}")
+        return len(read_trace(traces[-1]).observations) if traces else 0
+
+    def clean_up(self) -> None:
+        for process in self._begun:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        for training in self.trainings():
+            training.kill()
+
+
+@pytest.fixture
+def sweeper(
+    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> Iterator[Callable[..., Sweeper]]:
+    made = []
+
+    def make(**overrides: Any) -> Sweeper:
+        recipe = tmp_path / "recipe.yml"
+        recipe.write_text(yaml.safe_dump(axolotl_config(**overrides)))
+        made.append(Sweeper(tmp_path, recipe))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean_up()
+
+
+@pytest.fixture
+def evaluating(data: Path) -> dict[str, Any]:
+    """Evaluates now and then, so that there is an `eval_loss`."""
+    held_out = {"path": str(data), "ds_type": "json", "type": "chat_template"}
+    return {"test_datasets": [held_out], "eval_strategy": "steps", "eval_steps": 6}
+
+
+def test_trials_are_trained_judged_and_stopped(
+    sweeper: Callable[..., Sweeper], evaluating: dict[str, Any]
+) -> None:
+    sweep = sweeper(**evaluating, max_grad_norm=0.0)
+    sweep.space = {"learning_rate": [1e-3, 1e30], "max_steps": 30}
+    code, said = sweep.run("--workers", "2")
+    assert code == 0, said
+    good, bad = sweep.study.trials
+    assert (good.state.name, bad.state.name) == ("COMPLETE", "PRUNED")
+    runs = {run.id: run for run in RunHistory(sweep.storage).runs(study=STUDY)}
+    finished = runs[good.user_attrs["sftguide_run"]]
+    stopped = runs[bad.user_attrs["sftguide_run"]]
+    assert (finished.name, stopped.name) == ("trial-0000", "trial-0001")
+    assert (finished.status, stopped.status) == ("finished", "terminated")
+    assert finished.config["learning_rate"] == 1e-3
+    assert good.value == finished.score("eval_loss").value  # type: ignore[union-attr]
+    assert good.value == last_evaluation(sweep.out / "trial-0000")
+    assert list(good.intermediate_values) == [64]  # one point for 16 steps
+    assert bad.user_attrs["why"] == stopped.reason
+    lines = said.splitlines()
+    assert lines[0] == (
+        f"study {STUDY}: 2 trials, sampled by grid, judged by eval_loss (min)"
+    )
+    assert any(
+        line.startswith("trial 0 finished: eval_loss ")
+        and line.endswith("; best so far (learning_rate 0.001)")
+        for line in lines
+    )
+    assert any(line.startswith("trial 1 stopped at step ") for line in lines)
+    assert f"study {STUDY}: 1 finished, 1 stopped; {stopped.steps_saved} steps" in said
+    assert f"best: trial 0, eval_loss {good.value:.4g}" in said
+    # Called again there is nothing left to train, and it says the same.
+    code, again = sweep.run("--workers", "2")
+    assert code == 0
+    assert "2 trials, 2 of them done" in again
+    assert len(find_traces(sweep.out)) == 2
+
+
+def last_evaluation(folder: Path) -> float:
+    (path,) = find_traces(folder)
+    found = [e for e in read_trace(path).events if e["event"] == "evaluation"]
+    return float(found[-1]["metrics"]["eval_loss"])
+
+
+def test_ctrl_c_leaves_no_process_and_no_trial_behind(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    sweep = sweeper(max_steps=200_000)
+    sweep.space = {"learning_rate": [1e-3, 2e-3, 3e-3]}
+    judge = [*"--metric m --goal max --command".split(), "echo 1"]
+    process = sweep.begin("--workers", "2", *judge)
+    sweep.wait_for(lambda: sweep.steps(0) and sweep.steps(1))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted: all trainings are ended, 3 trials wait" in said
+    assert "Traceback" not in said
+    assert sweep.trainings() == []
+    assert sorted(sweep.states()) == ["FAIL"] * 2 + ["WAITING"] * 3
+    rates = {
+        t.system_attrs["fixed_params"]["learning_rate"] for t in sweep.study.trials
+    }
+    assert rates == {1e-3, 2e-3, 3e-3}
+
+
+def test_after_a_kill_a_training_is_waited_for_or_gone_on_with(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    """Both halves of what a killed sweep leaves: one lives on, one died with it."""
+    steps = 1500
+    sweep = sweeper(max_steps=steps, save_strategy="steps", save_steps=100)
+    sweep.space = {"learning_rate": [1e-3, 2e-3]}
+    judge = [*"--metric m --goal max --command".split(), "echo 1"]
+    process = sweep.begin("--workers", "2", *judge)
+    sweep.wait_for(lambda: min(sweep.steps(0), sweep.steps(1)) > 150)
+    process.kill()
+    process.communicate()
+    for training in sweep.trainings():
+        if "trial-0001" in " ".join(training.cmdline()):
+            training.kill()
+    assert sweep.states() == ["RUNNING", "RUNNING"]
+    code, said = sweep.run("--workers", "2", *judge)
+    assert code == 0, said
+    assert said.count("its worker is gone; taken up again") == 2
+    assert sweep.states() == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    for trial in (0, 1):
+        (path,) = find_traces(sweep.out / f"trial-{trial:04d}")
+        trace = read_trace(path)
+        assert [o.step for o in trace.observations] == list(range(1, steps + 1))
+        resumes = [e["step"] for e in trace.events if e["event"] == "resume"]
+        assert bool(resumes) == (trial == 1)
+        assert all(step >= 100 for step in resumes)
+    assert sweep.trainings() == []
+
+
+@pytest.mark.slow
+def test_two_sweeps_on_postgresql_share_the_trials(
+    sweeper: Callable[..., Sweeper], postgres: Server
+) -> None:
+    sweep = sweeper()
+    sweep.storage = postgres.new_database()
+    sweep.space = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
+    judge = [*"--metric m --goal min --trials 6 --command".split(), "echo 1"]
+    two = [sweep.begin(*judge) for _ in range(2)]
+    said = [process.communicate(timeout=500)[0] for process in two]
+    assert [process.returncode for process in two] == [0, 0], said
+    assert sweep.states() == ["COMPLETE"] * 6
+    assert len(RunHistory(sweep.storage).runs(study=STUDY)) == 6
+    assert all(text.count(" finished: m 1") >= 1 for text in said)
+    assert "@" not in "".join(p.read_text() for p in sweep.out.rglob("config.yml"))
+
+
+def test_a_config_that_axolotl_refuses_ends_the_sweep_with_its_line(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    sweep = sweeper(micro_batch_size="many")
+    sweep.space = {"learning_rate": [1e-3, 2e-3]}
+    judge = [*"--metric m --goal max --command".split(), "echo 1"]
+    code, said = sweep.run(*judge)
+    assert code == 2
+    assert "Traceback" not in said
+    assert "trial 0 could not begin to train: the training ended with 1" in said
+    assert "axolotl.log" in said
+    assert sweep.states() == ["FAIL", "WAITING"]
+
+
+def test_a_key_that_axolotl_does_not_know_is_refused_before_any_training(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    sweep = sweeper(val_set_size=0.1)
+    sweep.space = {"learning_rat": [1e-3, 2e-3], "weight_decay": [0.0, 0.1]}
+    code, said = sweep.run()
+    assert code == 2
+    assert said.strip() == (
+        "Error: learning_rat is not a key of Axolotl; did you mean 'learning_rate'?"
+    )
+    assert not sweep.out.exists()
+
+
+def test_a_value_that_a_command_does_not_print_fails_the_trial_alone(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    sweep = sweeper()
+    sweep.space = {"learning_rate": [1e-3, 2e-3]}
+    ask = "sh -c 'grep -q learning_rate..0.001 {output_dir}/config.yml && echo 5'"
+    code, said = sweep.run(
+        "--workers", "2", "--metric", "five", "--goal", "max", "--command", ask
+    )
+    assert code == 0, said
+    assert sorted(sweep.states()) == ["COMPLETE", "FAIL"]
+    assert "ended with 1: it said nothing" in said
+    (run,) = [r for r in RunHistory(sweep.storage).runs() if r.scores]
+    assert (run.scores[0].metric, run.scores[0].value) == ("five", 5.0)
+    scored = read_trace(run.trace_path or "").events
+    assert json.dumps(scored).count('"metric": "five"') == 1
