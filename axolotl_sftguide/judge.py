@@ -90,6 +90,7 @@ def rules_of(
             divergence.sigmas,
             divergence.margin,
             divergence.patience,
+            divergence.norm_margin,
         ),
         NotLearning(flat.steps, flat.grace, flat.sigmas, flat.margin, flat.patience),
     ]

@@ -30,7 +30,7 @@ class NonFiniteSettings(Block):
 
 
 class DivergenceSettings(Block):
-    """A loss that leaves the run's own recent level and does not come back."""
+    """A loss or norm that leaves the run's own recent level and does not come back."""
 
     action: Action | None = None
     """`off`, `warn` or `stop`; by default that of `early_termination`."""
@@ -40,6 +40,8 @@ class DivergenceSettings(Block):
     """Distance from the level, in robust standard deviations (1.4826 x MAD)."""
     margin: float = Field(0.1, ge=0)
     """Least distance from the level, as a share of it."""
+    norm_margin: float = Field(9.0, ge=0)
+    """The same for the gradient norm: 9.0 lets it grow to ten times its level."""
     patience: int = Field(24, ge=2)
     """Consecutive optimizer steps above it, without recovering."""
 

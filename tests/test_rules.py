@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ NAN = math.nan
 
 def divergence() -> Divergence:
     s = RULES.divergence
-    return Divergence(s.window, s.sigmas, s.margin, s.patience)
+    return Divergence(s.window, s.sigmas, s.margin, s.patience, s.norm_margin)
 
 
 def not_learning() -> NotLearning:
@@ -126,6 +126,34 @@ class TestDivergence:
     def test_a_constant_loss_has_a_margin(self) -> None:
         assert fold(divergence(), run([1.0] * 100 + [1.05] * 100)) is None
         assert fold(divergence(), run([1.0] * 100 + [1.2] * 100)) is not None
+
+    def test_a_norm_that_leaps_and_stays_is_one_too(self) -> None:
+        norms = [0.5 + 0.1 * (i % 5) for i in range(100)] + [30.0] * 60
+        verdict = fold(divergence(), run(learning(160), norms))
+        assert verdict is not None
+        assert verdict.reason.startswith("gradient norm 30 over the last 24 steps")
+        assert (verdict.bad_since, verdict.step) == (101, 124)
+
+    def test_a_norm_that_spikes_and_falls_back_is_not(self) -> None:
+        norms = [0.5] * 100 + [50.0 * 0.8**i for i in range(23)] + [0.5] * 100
+        assert fold(divergence(), run(learning(223), norms)) is None
+
+    @pytest.mark.parametrize("seed", range(50))
+    def test_a_norm_that_grows_a_hundredfold_over_a_good_run_is_not(
+        self, seed: int
+    ) -> None:
+        draw = random.Random(seed)
+        norms = [0.1 * 1.01**i * math.exp(draw.gauss(0, 0.4)) for i in range(500)]
+        assert fold(divergence(), run(learning(500, seed), norms)) is None
+
+    def test_a_norm_of_zero_is_no_level(self) -> None:
+        norms = [0.0] * 100 + [0.5] * 100
+        assert fold(divergence(), run(learning(200), norms)) is None
+
+    def test_a_norm_that_nobody_measured_is_not_judged(self) -> None:
+        norms = [0.5] * 100 + [50.0] * 100
+        unmeasured = [replace(o, measured=False) for o in run(learning(200), norms)]
+        assert fold(divergence(), unmeasured) is None
 
 
 class TestNotLearning:

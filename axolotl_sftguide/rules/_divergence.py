@@ -1,4 +1,4 @@
-"""A loss that leaves the level it had reached and does not come back."""
+"""A loss or a gradient norm that leaves the level it had reached and stays away."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..units import number
 from ._base import Verdict
 
 _FEW = 8
-"""Fewer accepted losses than these say nothing of their spread."""
+"""Fewer accepted values than these say nothing of their spread."""
 
 _FEW_MARGIN = 2.0
-"""The least distance from a level of few losses, as a share of it."""
+"""The least distance from a level of few values, as a share of it."""
 
 _LEAST_DROP = 0.02
 """The least fall within a streak that counts as recovering, as a share of it."""
@@ -20,29 +20,98 @@ _LEAST_DROP = 0.02
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    loss: float
+    value: float
     limit: float
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class _Streak:
+    """Values in a row above the limit."""
+
+    values: tuple[float, ...] = ()
+    steps: int = 0
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is known of one signal."""
+
     accepted: tuple[float, ...] = ()
     lowest: _Level | None = None
-    streak: tuple[float, ...] = ()
-    streak_steps: int = 0
-    streak_start: int = 0
+    streak: _Streak = _Streak()
+
+
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    """Watches one signal's own level."""
+
+    name: str
+    window: int
+    sigmas: float
+    margin: float
+    patience: int
+    lowest_counts: bool
+
+    def see(self, seen: _Seen, value: float, step: int) -> tuple[_Seen, _Level | None]:
+        """With one value more; the level that it has left, if it has for good."""
+        level = self._level(seen)
+        if level is None or value <= level.limit:
+            return self._accept(seen, value), None
+        streak = _Streak(
+            (*seen.streak.values, value)[-2 * self.patience :],
+            seen.streak.steps + 1,
+            seen.streak.start or step,
+        )
+        seen = _Seen(seen.accepted, seen.lowest, streak)
+        if streak.steps < self.patience:
+            return seen, None
+        if _recovering(streak.values):
+            waited = streak.steps >= 4 * self.patience
+            return _Seen(streak.values[-self.window :]) if waited else seen, None
+        return seen, level
+
+    def _accept(self, seen: _Seen, value: float) -> _Seen:
+        # While little is known, what was held to be high comes in too: a first value
+        # that was low by chance would else admit none but its like.
+        held = seen.streak.values if len(seen.accepted) < _FEW else ()
+        accepted = (*seen.accepted, *held, value)[-self.window :]
+        if not self.lowest_counts or len(accepted) < self.window:
+            return _Seen(accepted, seen.lowest)
+        return _Seen(accepted, _lower(seen.lowest, self._level_of(accepted)))
+
+    def _level(self, seen: _Seen) -> _Level | None:
+        if not seen.accepted:
+            return None
+        return _lower(seen.lowest, self._level_of(seen.accepted))
+
+    def _level_of(self, values: tuple[float, ...]) -> _Level:
+        middle = median(values)
+        if len(values) < _FEW:
+            few = max(self.margin, _FEW_MARGIN)
+            return _Level(middle, middle + few * abs(middle))
+        distance = max(self.sigmas * robust_scale(values), self.margin * abs(middle))
+        return _Level(middle, middle + distance)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    loss: _Seen = _Seen()
+    grad_norm: _Seen = _Seen()
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Loss above the run's own robust level for `patience` steps in a row.
+    """Loss or norm above the run's own robust level for `patience` steps in a row.
 
-    The level is the median of the last `window` accepted losses, the distance
-    `sigmas` x 1.4826 MAD, at least `margin` of the level; the lowest such level of
-    the run holds too, so that a slow climb does not carry the window along. Losses of
-    a streak are not accepted, so a spike cannot raise the level it is judged by (the
-    trap of a plain moving mean), and a non-finite loss is passed over, so one NaN
-    cannot blind it.
+    Both signals are held against a window, as in OLMo's guard that skips steps; here
+    such steps have to go on for the run to end. The level is the median of the last
+    `window` accepted values, the distance `sigmas` x 1.4826 MAD, at least `margin`
+    (for the norm `norm_margin`) of the level. For the loss the lowest such level of
+    the run holds too, so that a slow climb does not carry the window along; a norm
+    may grow over a good run, so only a leap of it counts. Values of a streak are not
+    accepted, so a spike cannot raise the level it is judged by (the trap of a plain
+    moving mean), and a non-finite step is passed over, so one NaN cannot blind it.
 
     Spikes recover: a streak whose second half lies below its first is waited for,
     and after four times the patience its level becomes the run's, as at the start of
@@ -53,6 +122,7 @@ class Divergence:
     sigmas: float
     margin: float
     patience: int
+    norm_margin: float
     name: str = "divergence"
 
     def init(self) -> _State:
@@ -62,68 +132,60 @@ class Divergence:
     def step(
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
-        """Accept the loss into the level, or lengthen the streak above it."""
+        """Accept both signals into their levels, or lengthen a streak above one."""
         if not observation.finite:
             return state, None
-        level = self._level(state)
-        if level is None or observation.loss <= level.limit:
-            return self._accept(state, observation.loss), None
+        step = observation.step
+        loss, left = self._loss.see(state.loss, observation.loss, step)
+        norm, norm_left = state.grad_norm, None
+        # A step without a trained token has no norm to judge by.
+        if observation.measured and observation.grad_norm > 0:
+            norm, norm_left = self._norm.see(norm, observation.grad_norm, step)
+        state = _State(loss, norm)
+        if left is not None:
+            return state, self._verdict(self._loss, loss.streak, left, observation)
+        if norm_left is not None:
+            return state, self._verdict(self._norm, norm.streak, norm_left, observation)
+        return state, None
 
-        state = _State(
-            state.accepted,
-            state.lowest,
-            (*state.streak, observation.loss)[-2 * self.patience :],
-            state.streak_steps + 1,
-            state.streak_start or observation.step,
+    @property
+    def _loss(self) -> _Signal:
+        return _Signal(
+            "loss", self.window, self.sigmas, self.margin, self.patience, True
         )
-        if state.streak_steps < self.patience:
-            return state, None
-        if self._recovering(state.streak):
-            waited = state.streak_steps >= 4 * self.patience
-            return _State(state.streak[-self.window :]) if waited else state, None
-        return state, Verdict(
+
+    @property
+    def _norm(self) -> _Signal:
+        margin = self.norm_margin
+        return _Signal(
+            "gradient norm", self.window, self.sigmas, margin, self.patience, False
+        )
+
+    def _verdict(
+        self, signal: _Signal, streak: _Streak, left: _Level, at: Observation
+    ) -> Verdict:
+        return Verdict(
             rule=self.name,
             reason=(
-                f"loss {number(median(state.streak))} over the last "
-                f"{len(state.streak)} steps, above {number(level.limit)} since step "
-                f"{state.streak_start}; its own level before was {number(level.loss)}"
+                f"{signal.name} {number(median(streak.values))} over the last "
+                f"{len(streak.values)} steps, above {number(left.limit)} since step "
+                f"{streak.start}; its own level before was {number(left.value)}"
             ),
-            step=observation.step,
-            samples_seen=observation.samples_seen,
-            bad_since=state.streak_start,
+            step=at.step,
+            samples_seen=at.samples_seen,
+            bad_since=streak.start,
             figures={
-                "level": level.loss,
-                "limit": level.limit,
-                "streak": state.streak_steps,
+                "level": left.value,
+                "limit": left.limit,
+                "streak": streak.steps,
             },
         )
 
-    def _accept(self, state: _State, loss: float) -> _State:
-        # While little is known, what was held to be high comes in too: a first loss
-        # that was low by chance would else admit none but its like.
-        held = state.streak if len(state.accepted) < _FEW else ()
-        accepted = (*state.accepted, *held, loss)[-self.window :]
-        if len(accepted) < self.window:
-            return _State(accepted, state.lowest)
-        return _State(accepted, _lower(state.lowest, self._level_of(accepted)))
 
-    def _level(self, state: _State) -> _Level | None:
-        if not state.accepted:
-            return None
-        return _lower(state.lowest, self._level_of(state.accepted))
-
-    def _level_of(self, losses: tuple[float, ...]) -> _Level:
-        loss = median(losses)
-        if len(losses) < _FEW:
-            return _Level(loss, loss + max(self.margin, _FEW_MARGIN) * abs(loss))
-        distance = max(self.sigmas * robust_scale(losses), self.margin * abs(loss))
-        return _Level(loss, loss + distance)
-
-    @staticmethod
-    def _recovering(streak: tuple[float, ...]) -> bool:
-        half = len(streak) // 2
-        drop = median(streak[:half]) - median(streak[half:])
-        return drop > _LEAST_DROP * abs(median(streak))
+def _recovering(streak: tuple[float, ...]) -> bool:
+    half = len(streak) // 2
+    drop = median(streak[:half]) - median(streak[half:])
+    return drop > _LEAST_DROP * abs(median(streak))
 
 
 def _lower(lowest: _Level | None, level: _Level) -> _Level:
