@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRL_VENV := .venv-trl
 AXOLOTL := axolotl==0.19.0
+# The first whose states are read, the first with norms, the last of 4, and a later 5.
+TRANSFORMERS := 4.30.2 4.38.2 4.57.1 5.23.0
 # `axolotl train` looks for its launcher on the path.
 IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 
@@ -14,7 +16,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart sweep test test-slow test-trl lint benchmark clean
+.PHONY: quickstart sweep test test-slow test-trl test-import lint benchmark clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
 	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml
@@ -35,6 +37,9 @@ test-slow: $(VENV)/test  ## what takes minutes each: whole sweeps, the control
 test-trl: $(TRL_VENV)/test  ## the callbacks with the newest TRL, without Axolotl
 	$(TRL_VENV)/bin/python -m pytest -m "not slow" tests/under_trl tests/test_accumulation.py
 
+test-import: $(VENV)/test $(TRANSFORMERS:%=.venv-transformers-%/ready)  ## states of older and newer transformers
+	$(BIN)/python -m pytest -m slow tests/test_transformers_versions.py
+
 lint: $(VENV)/lint  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,7 +51,7 @@ benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/history.py
 
 clean:
-	rm -rf $(VENV) $(TRL_VENV) outputs
+	rm -rf $(VENV) $(TRL_VENV) .venv-transformers-* outputs
 
 $(VENV)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +70,15 @@ $(TRL_VENV)/test: pyproject.toml
 	$(PYTHON) -m venv $(TRL_VENV)
 	$(TRL_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(TRL_VENV)/bin/python -m pip install --quiet --editable '.[trl]' --group test peft
+	touch $@
+
+# The older ones know neither the accelerate nor the numpy of today.
+.venv-transformers-4.30.2/ready: OF_ITS_TIME := accelerate==0.20.3 'numpy<2' 'torch<2.6'
+.venv-transformers-4.38.2/ready: OF_ITS_TIME := accelerate==0.27.2 'numpy<2' 'torch<2.6'
+.venv-transformers-%/ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet transformers==$* $(or $(OF_ITS_TIME),accelerate torch)
 	touch $@
 
 $(VENV)/lint: $(VENV)/pip pyproject.toml
