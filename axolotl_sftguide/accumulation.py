@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-TOKEN_MEAN = "token mean"
+from .comparability import TOKEN_MEAN
+
 TOKEN_MEAN_OF_RANKS = "mean of the ranks' token means"
 MICRO_BATCH_MEANS = "mean of micro-batch means"
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import torch
 
-from .accumulation import TOKEN_MEAN, loss_normalisation
+from .accumulation import loss_normalisation
 from .batches import count_samples, count_trained_tokens
+from .comparability import TOKEN_MEAN
 from .gradients import MicroBatchGradients, independent_norm
 from .noise_scale import noise_in_squared_norm
 from .ranks import Ranks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.pruners import BasePruner
@@ -12,6 +13,7 @@ from .judge import Judge
 from .optuna_storage import RUN
 from .run_history import Run, RunHistory
 from .settings import early_termination_settings
+from .signals import Observation
 from .traces import read_trace
 
 
@@ -60,17 +62,24 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
             return True
         if run.trace_path is None:
             return False
-        judge, heard = self._judges.get(run.id) or (self._judge(run), 0)
         observations = read_trace(run.trace_path).observations
+        if not observations:
+            return False
+        judge, heard = self._judges.get(run.id) or (self._judge(run, observations), 0)
         new = [o for o in observations if o.step > heard]
-        self._judges[run.id] = judge, observations[-1].step if observations else 0
+        self._judges[run.id] = judge, observations[-1].step
         return any(finding.action == "stop" for finding in judge.hear(new))
 
-    def _judge(self, run: Run) -> Judge:
+    def _judge(self, run: Run, observations: Sequence[Observation]) -> Judge:
         history = self._history
         assert history is not None
         which = self._settings.comparison.reference
         quantile = self._settings.cohort.quantile
-        curve = history.reference_curve(run.study, run.key, which, without=run.id)
-        cohort = history.cohort(run.study, run.key, quantile, without=run.id)
+        likeness = {
+            "without": run.id,
+            "fields": run.key_fields,
+            "noise_measured": any(o.grad_noise is not None for o in observations),
+        }
+        curve = history.reference_curve(run.study, run.key, which, **likeness)
+        cohort = history.cohort(run.study, run.key, quantile, **likeness)
         return Judge(self._settings, curve, cohort)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,52 @@ class Point:
     samples_seen: int
     loss: float
     grad_norm: float
+    grad_noise: float | None = None
+    """Mean noise in the squared norm (noise_scale.py); None where not measured."""
+
+    def at_batch(self, noise_left: float) -> Point | None:
+        """With the norm that steps of another batch size would have had.
+
+        Args:
+            noise_left: The noise that would be left, as a share of what there is: the
+                own batch size over the other one.
+
+        Returns:
+            None where the noise was not measured.
+        """
+        if self.grad_noise is None:
+            return None
+        norm = norm_at_batch(self.grad_norm**2, self.grad_noise, noise_left)
+        return replace(self, grad_norm=norm)
+
+
+def norm_at_batch(squared_norm: float, noise: float, noise_left: float) -> float:
+    """The gradient norm with another share of its noise.
+
+    `E |g_B|^2 = |G|^2 + tr(S) / B` (arXiv 1812.06162, section 2.2): with the batch
+    size only the noise changes, in inverse proportion.
+    """
+    return math.sqrt(max(0.0, squared_norm - noise * (1 - noise_left)))
+
+
+def at_batch(
+    observations: Iterable[Observation], noise_left: float
+) -> list[Observation]:
+    """Steps as steps of another batch size would have been; see `Point.at_batch`.
+
+    The noise of a step is the mean over the last measured ones. Steps before the
+    first of them are left out.
+    """
+    measured: deque[float] = deque(maxlen=POINT_STEPS)
+    found = []
+    for o in observations:
+        if o.grad_noise is not None and o.finite:
+            measured.append(o.grad_noise)
+        if measured and o.finite:
+            noise = math.fsum(measured) / len(measured)
+            norm = norm_at_batch(o.grad_norm**2, noise, noise_left)
+            found.append(replace(o, grad_norm=norm))
+    return found
 
 
 def interpolate(left: Point, right: Point, samples_seen: int) -> Point:
@@ -104,6 +151,9 @@ def interpolate(left: Point, right: Point, samples_seen: int) -> Point:
         samples_seen,
         left.loss + share * (right.loss - left.loss),
         left.grad_norm + share * (right.grad_norm - left.grad_norm),
+        None
+        if left.grad_noise is None or right.grad_noise is None
+        else left.grad_noise + share * (right.grad_noise - left.grad_noise),
     )
 
 
@@ -120,11 +170,19 @@ def points_of(observations: Iterable[Observation]) -> list[Point]:
             block.append(o)
         if o.step % POINT_STEPS == 0:
             if block:
-                loss = math.fsum(x.loss for x in block) / len(block)
-                norm = math.fsum(x.grad_norm for x in block) / len(block)
-                points.append(Point(o.samples_seen, loss, norm))
+                points.append(_point(block, o.samples_seen))
             block = []
     return points
+
+
+def _point(block: Sequence[Observation], samples_seen: int) -> Point:
+    noise = [o.grad_noise for o in block if o.grad_noise is not None]
+    return Point(
+        samples_seen,
+        math.fsum(o.loss for o in block) / len(block),
+        math.fsum(o.grad_norm for o in block) / len(block),
+        math.fsum(noise) / len(noise) if noise else None,
+    )
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
@@ -152,9 +210,16 @@ class Curve:
     samples_seen: tuple[int, ...]
     losses: tuple[float, ...]
     grad_norms: tuple[float, ...]
+    batch_size: int | None = None
+    """Its own, where its norms are stated at another one."""
 
     @classmethod
-    def of(cls, run_id: str, observations: Iterable[Observation]) -> Curve:
+    def of(
+        cls,
+        run_id: str,
+        observations: Iterable[Observation],
+        batch_size: int | None = None,
+    ) -> Curve:
         """The curve of the finite, measured steps, in order."""
         kept = [o for o in observations if o.finite and o.measured]
         return cls(
@@ -162,6 +227,7 @@ class Curve:
             tuple(o.samples_seen for o in kept),
             tuple(o.loss for o in kept),
             tuple(o.grad_norm for o in kept),
+            batch_size,
         )
 
     def at(self, samples_seen: int, window: int) -> CurvePoint | None:

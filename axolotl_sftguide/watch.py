@@ -92,6 +92,11 @@ class Watch:
         fields = {**key_fields(trainer), **(extra_key_fields or {})}
         self.key = comparability_key(fields)
         self.run_id = resumed.run["id"] if resumed else new_run_id()
+        self._likeness = {
+            "without": self.run_id,
+            "fields": json_safe(fields),
+            "noise_measured": micro_batches is not None,
+        }
         if self._main:
             run = self._run_row(json_safe(fields), config)
             self._recorder = RunRecorder(
@@ -150,7 +155,7 @@ class Watch:
             return None
         try:
             return history.reference_curve(
-                self.settings.study, self.key, which, without=self.run_id
+                self.settings.study, self.key, which, **self._likeness
             )
         except SFTGuideError as error:
             say(f"no comparison with a reference run: {error}")
@@ -163,7 +168,7 @@ class Watch:
             return None
         try:
             return history.cohort(
-                self.settings.study, self.key, quantile, without=self.run_id
+                self.settings.study, self.key, quantile, **self._likeness
             )
         except SFTGuideError as error:
             say(f"no comparison with earlier runs: {error}")

@@ -108,7 +108,7 @@ def main() -> None:
         fill(history, asked.runs, asked.points)
         print(f"filled in {time.perf_counter() - started:.0f} s")
         before = resident_mib()
-        ids = history.peers("s", "k")
+        ids = list(history.peers("s", "k"))
         draw = random.Random(1)
         last = STEP * asked.points
         at = timed(lambda: history.at(draw.randint(STEP, last), ids), 200)

@@ -24,8 +24,8 @@ from axolotl_sftguide.run_history import (
     Score,
     resolve_storage,
 )
-from axolotl_sftguide.signals import Point, points_of
-from axolotl_sftguide.traces import read_trace
+from axolotl_sftguide.signals import Observation, Point, points_of
+from axolotl_sftguide.traces import TraceWriter, read_trace
 
 
 @pytest.fixture
@@ -284,6 +284,20 @@ class TestImport:
         assert history.get("r1").study == "s"
 
 
+def batch(
+    micro_batch_size: int, accumulation: int, ranks: int = 1, **more: Any
+) -> dict[str, Any]:
+    """The fields of a key, with the batch as it is divided."""
+    return {
+        "loss_normalisation": "token mean",
+        "micro_batch_size": micro_batch_size,
+        "gradient_accumulation_steps": accumulation,
+        "ranks": ranks,
+        "dtype": "fp32",
+        **more,
+    }
+
+
 class TestCurves:
     def curve(self, history: RunHistory, run_id: str, height: float) -> None:
         finished(history, run_id, 0.5)
@@ -296,7 +310,7 @@ class TestCurves:
         for i in range(1, 4):
             self.curve(history, f"r{i}", float(i))
         history.add_points("r3", [Point(33, 9.0, 9.0)])  # cuts what came after
-        found = history.at(40, history.peers("s", "k"))
+        found = history.at(40, list(history.peers("s", "k")))
         assert set(found) == {"r1", "r2"}
         assert found["r2"].loss == pytest.approx((2 / 2 + 2 / 3) / 2)
         assert found["r2"].grad_norm == 2.0
@@ -314,8 +328,71 @@ class TestCurves:
         finished(history, "other", 0.9, key="j")
         history.begin(run_row("unscored"))
         history.end("unscored", "finished")
-        assert history.peers("s", "k") == ["a", "b"]
-        assert history.peers("s", "k", without="a") == ["b"]
+        assert history.peers("s", "k") == {"a": 1.0, "b": 1.0}
+        assert history.peers("s", "k", without="a") == {"b": 1.0}
+
+    def test_the_division_of_one_batch_does_not_part_runs_where_tokens_are_averaged(
+        self, history: RunHistory
+    ) -> None:
+        ours = batch(8, 1)
+        finished(history, "1x8", 0.5, key="j", key_fields=batch(1, 8))
+        finished(history, "two-ranks", 0.5, key="j2", key_fields=batch(2, 2, 2))
+        finished(history, "larger", 0.5, key="j3", key_fields=batch(8, 4))
+        finished(history, "other", 0.5, key="j4", key_fields=batch(8, 1, dtype="bf16"))
+        stock = batch(1, 8, loss_normalisation="mean of micro-batch means")
+        finished(history, "stock", 0.5, key="j5", key_fields=stock)
+        found = history.peers("s", "k", fields=ours)
+        assert found == {"1x8": 1.0, "two-ranks": 1.0}
+        found = history.peers("s", "k", fields=ours, noise_measured=True)
+        assert found == {"1x8": 1.0, "two-ranks": 1.0, "larger": 4.0}
+        stock["micro_batch_size"] = 8
+        assert history.peers("s", "k", fields=stock) == {}
+
+    def test_norms_of_another_batch_are_stated_at_the_own(
+        self, history: RunHistory
+    ) -> None:
+        """Signal 3, and noise 16 at a batch of 8: 5 there, 3.6 at 32."""
+        finished(history, "small", 0.5, key="j", key_fields=batch(8, 1))
+        history.add_points("small", [Point(s, 1.0, 5.0, 16.0) for s in (32, 64)])
+        finished(history, "unmeasured", 0.5, key="j", key_fields=batch(8, 1))
+        history.add_points("unmeasured", [Point(s, 9.0, 9.0) for s in (32, 64)])
+        mine = {"fields": batch(8, 4), "noise_measured": True}
+        cohort = history.cohort("s", "k", 0.5, **mine)
+        assert cohort is not None
+        point = cohort.at(48)
+        assert point is not None
+        assert point.grad_norm == pytest.approx(math.sqrt(9 + 16 / 4))
+        assert (point.loss, point.peers) == (1.0, 1)
+        same = history.cohort("s", "j", 0.5, fields=batch(8, 1), noise_measured=True)
+        assert same is not None
+        assert same.at(48).peers == 2  # type: ignore[union-attr]
+
+    def test_a_reference_of_another_batch_is_stated_at_the_own(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(
+            tmp_path, "small", last=0, key="j", study="s", key_fields=batch(8, 1)
+        )
+        writer = TraceWriter(path)
+        writer.steps(
+            Observation(
+                i, 8 * i, 1.0, 5.0, 1e-3, grad_noise=16.0 if i % 4 == 1 else None
+            )
+            for i in range(1, 41)
+        )
+        writer.close()
+        history.import_trace(read_trace(path))
+        assert history.reference_curve("s", "k", fields=batch(8, 4)) is None
+        mine = {"fields": batch(8, 4), "noise_measured": True}
+        curve = history.reference_curve("s", "k", **mine)
+        assert curve is not None
+        assert curve.batch_size == 8
+        point = curve.at(200, 16)
+        assert point is not None
+        assert point.grad_norm == pytest.approx(math.sqrt(9 + 16 / 4))
+        own = history.reference_curve("s", "j", fields=batch(8, 1))
+        assert own is not None
+        assert own.at(200, 16).grad_norm == 5.0  # type: ignore[union-attr]
 
     def test_a_cohort_is_read_whole(self, history: RunHistory) -> None:
         assert history.cohort("s", "k", 0.5) is None
@@ -350,6 +427,25 @@ class TestUpgrade:
             query = "select schema_version from sftguide_meta"
             assert database.execute(query).fetchall() == [(SCHEMA_VERSION,)]
 
+    def test_a_history_of_the_second_version_keeps_its_curves(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "old.db"
+        with sqlite3.connect(path) as database:
+            database.executescript(FIRST_VERSION + ADDED_IN_SECOND)
+        history = RunHistory(str(path))
+        assert history.points("r1") == [Point(16, 1.5, 2.5)]
+        history.add_points("r1", [Point(32, 1.0, 2.0, 0.5)])
+        assert RunHistory(str(path)).points("r1")[1].grad_noise == 0.5
+
+
+ADDED_IN_SECOND = """
+update sftguide_meta set schema_version = 2;
+create table points (run_id varchar not null, samples_seen bigint not null,
+  loss double precision not null, grad_norm double precision not null,
+  primary key (run_id, samples_seen)) without rowid;
+insert into points values ('r1', 16, 1.5, 2.5);
+"""
 
 FIRST_VERSION = """
 create table sftguide_meta (schema_version integer not null);

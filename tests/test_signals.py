@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,11 @@ from axolotl_sftguide.comparability import comparability_key
 from axolotl_sftguide.signals import (
     Curve,
     Observation,
+    Point,
+    at_batch,
     mean_and_standard_error,
     median,
+    points_of,
     robust_scale,
     window_logs,
 )
@@ -97,6 +101,37 @@ def test_a_curve_is_silent_before_its_window_is_full_and_after_its_end() -> None
 def test_a_curve_leaves_out_what_is_not_finite_or_not_measured() -> None:
     steps = [seen(1), seen(2, NAN), seen(3, measured=False), seen(4)]
     assert Curve.of("r", steps).samples_seen == (8, 32)
+
+
+def test_a_norm_at_another_batch_has_another_share_of_its_noise() -> None:
+    point = Point(64, 1.0, 5.0, 16.0)
+    assert point.at_batch(0.25) == Point(64, 1.0, math.sqrt(9 + 4), 16.0)
+    assert point.at_batch(2.0) == Point(64, 1.0, math.sqrt(9 + 32), 16.0)
+    assert point.at_batch(1.0) == point
+    assert Point(64, 1.0, 5.0).at_batch(0.25) is None
+
+
+def test_noise_that_is_more_than_the_whole_norm_leaves_none() -> None:
+    assert Point(64, 1.0, 2.0, 16.0).at_batch(0.25).grad_norm == 0.0  # type: ignore[union-attr]
+
+
+def test_a_curve_keeps_the_mean_noise_of_the_steps_it_was_measured_on() -> None:
+    steps = [
+        replace(seen(i), grad_noise=float(i) if i % 4 == 1 else None)
+        for i in range(1, 33)
+    ]
+    assert [p.grad_noise for p in points_of(steps)] == [7.0, 23.0]
+    assert points_of([seen(i) for i in range(1, 17)])[0].grad_noise is None
+
+
+def test_steps_before_the_first_measured_one_cannot_be_restated() -> None:
+    steps = [
+        replace(seen(i, norm=5.0), grad_noise=16.0 if i == 3 else None)
+        for i in range(1, 7)
+    ]
+    stated = at_batch(steps, 0.25)
+    assert [o.step for o in stated] == [3, 4, 5, 6]
+    assert all(o.grad_norm == math.sqrt(9 + 4) for o in stated)
 
 
 def test_the_key_does_not_depend_on_the_order_of_its_fields() -> None:

@@ -46,7 +46,7 @@ class WorseThan:
                 f"gradient norm {number(ours.grad_norm)} above "
                 f"{number(theirs.grad_norm)} and loss {number(ours.loss)} below "
                 f"{number(theirs.loss)} of run {self.reference.run_id} at the same "
-                "samples"
+                f"samples{self._batch_note()}"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,
@@ -59,6 +59,10 @@ class WorseThan:
             },
             reference=self.reference.run_id,
         )
+
+    def _batch_note(self) -> str:
+        size = self.reference.batch_size
+        return "" if size is None else f" (its batch of {size} allowed for)"
 
     def _is_worse(self, ours: CurvePoint, theirs: CurvePoint) -> bool:
         norm_error = math.hypot(ours.grad_norm_error, theirs.grad_norm_error)

@@ -23,13 +23,27 @@ def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) 
     connection.execute(sa.insert(t.points), rows)
 
 
+def point_of(row: Any) -> Point:
+    """A point from its row."""
+    return Point(row["samples_seen"], row["loss"], row["grad_norm"], row["grad_noise"])
+
+
 def read_cohort(
     connection: sa.Connection,
-    run_ids: Sequence[str],
+    batch_ratios: Mapping[str, float],
     scores: Mapping[str, float],
     quantile: float,
 ) -> Cohort | None:
-    """The quantiles of some runs along the samples; None where they have no curve."""
+    """The quantiles of some runs along the samples; None where they have no curve.
+
+    Args:
+        connection: To the history.
+        batch_ratios: By run id, its batch size over that of the run in question, at
+            which the norms are stated.
+        scores: By run id.
+        quantile: The share that lies below in norm, and above in loss.
+    """
+    run_ids = sorted(batch_ratios)
     samples = t.points.c.samples_seen
     ends = sa.select(sa.func.min(samples), sa.func.max(samples))
     first, last = connection.execute(ends.where(t.points.c.run_id.in_(run_ids))).one()
@@ -37,15 +51,29 @@ def read_cohort(
         return None
     read = []
     for at in grid(first, last):
-        found = read_at(connection, at, run_ids).values()
+        found = _stated(read_at(connection, at, run_ids), batch_ratios).values()
         read.append((at, [(p.loss, p.grad_norm) for p in found]))
-    early = read_at(connection, first + round(EARLY * (last - first)), run_ids)
+    at = first + round(EARLY * (last - first))
+    early = _stated(read_at(connection, at, run_ids), batch_ratios)
     known = [
         (point.loss, point.grad_norm, scores[run_id])
         for run_id, point in early.items()
         if run_id in scores
     ]
     return Cohort.of(read, quantile, doubt_of(known))
+
+
+def _stated(
+    points: Mapping[str, Point], batch_ratios: Mapping[str, float]
+) -> dict[str, Point]:
+    """The points at the own batch size; without those whose noise is not known."""
+    found = {}
+    for run_id, point in points.items():
+        ratio = batch_ratios[run_id]
+        stated = point if ratio == 1 else point.at_batch(ratio)
+        if stated is not None:
+            found[run_id] = stated
+    return found
 
 
 def read_at(
@@ -82,10 +110,7 @@ def read_at(
 
     def read(before: bool) -> dict[str, Point]:
         rows = connection.execute(nearest(before)).mappings()
-        return {
-            row["run_id"]: Point(row["samples_seen"], row["loss"], row["grad_norm"])
-            for row in rows
-        }
+        return {row["run_id"]: point_of(row) for row in rows}
 
     left, right = read(True), read(False)
     return {

@@ -122,7 +122,10 @@ class Database:
         """Add what later versions added. Nothing that was there is touched."""
         with self._alone() as connection:
             for version in range(found + 1, t.SCHEMA_VERSION + 1):
-                t.metadata.create_all(connection, tables=t.ADDED_IN[version])
+                tables = t.TABLES_ADDED_IN.get(version, ())
+                t.metadata.create_all(connection, tables=tables)
+                for column in t.COLUMNS_ADDED_IN.get(version, ()):
+                    _add_column(connection, column)
             connection.execute(
                 sa.update(t.meta).values(schema_version=t.SCHEMA_VERSION)
             )
@@ -157,6 +160,17 @@ class Database:
                 f"run history {self.url}: {_cause(error)}; what is missing can be "
                 "entered later with `sftguide runs import OUTPUT_DIR`"
             ) from None
+
+
+def _add_column(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    """Unless it came with its table, or another process was faster."""
+    table = column.table.name
+    there = {known["name"] for known in sa.inspect(connection).get_columns(table)}
+    if column.name not in there:
+        kind = column.type.compile(connection.dialect)
+        connection.exec_driver_sql(
+            f"ALTER TABLE {table} ADD COLUMN {column.name} {kind}"
+        )
 
 
 def _quick(connection: Any, _: Any) -> None:

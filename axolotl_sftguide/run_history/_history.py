@@ -12,11 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..cohort import Cohort
+from ..comparability import batch_ratio, effective_batch_size
 from ..errors import StorageError, TraceError
-from ..signals import Curve, Point, points_of
+from ..signals import Curve, Point, at_batch, points_of
 from ..traces import Trace, TraceWriter, read_trace
 from . import _tables as t
-from ._curves import add_points, read_at, read_cohort
+from ._curves import add_points, point_of, read_at, read_cohort
 from ._database import Database
 from ._records import Decision, Run, Score, Status, best_shared_scores
 
@@ -157,20 +158,20 @@ class RunHistory:
             f"({', '.join(r.id for r in found[:5])}); give the whole id"
         )
 
-    def reference(self, study: str, key: str, which: str = "best") -> Run | None:
-        """The run to compare with: finished, scored, comparable, same study and key.
+    def reference(
+        self, study: str, key: str, which: str = "best", **likeness: Any
+    ) -> Run | None:
+        """The run to compare with.
 
         Args:
             study: The study of the run in question.
             key: Its comparability key.
             which: A run id, or `best` for the best score on the metric that most of
-                the candidates share.
+                the peers share.
+            **likeness: As for `peers`.
         """
-        candidates = [
-            run
-            for run in self.runs(study=study, key=key)
-            if run.status == "finished" and run.comparable and run.scores
-        ]
+        peers = self.peers(study, key, **likeness)
+        candidates = [run for run in self.runs(study=study) if run.id in peers]
         if which != "best":
             return next((r for r in candidates if which in (r.id, r.name)), None)
         scores = best_shared_scores(candidates)
@@ -178,17 +179,22 @@ class RunHistory:
         return max(scored, key=lambda run: scores[run.id], default=None)
 
     def reference_curve(
-        self, study: str, key: str, which: str = "best", *, without: str = ""
+        self, study: str, key: str, which: str = "best", **likeness: Any
     ) -> Curve | None:
         """The curve of the run to compare with, where there is one with a trace.
 
         Raises:
             TraceError: Where its trace cannot be read.
         """
-        run = self.reference(study, key, which)
-        if run is None or run.id == without or run.trace_path is None:
+        run = self.reference(study, key, which, **likeness)
+        if run is None or run.trace_path is None:
             return None
-        return Curve.of(run.id, read_trace(run.trace_path).observations)
+        ratio = self.peers(study, key, **likeness)[run.id]
+        observations = read_trace(run.trace_path).observations
+        if ratio == 1:
+            return Curve.of(run.id, observations)
+        own_size = effective_batch_size(run.key_fields)
+        return Curve.of(run.id, at_batch(observations, ratio), own_size)
 
     def add_points(self, run_id: str, points: Sequence[Point]) -> None:
         """Lengthen a run's curve; points at and after the first new one are replaced.
@@ -211,20 +217,49 @@ class RunHistory:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
-        return [Point(r["samples_seen"], r["loss"], r["grad_norm"]) for r in rows]
+        return [point_of(row) for row in rows]
 
-    def peers(self, study: str, key: str, *, without: str = "") -> list[str]:
-        """The ids of the finished, scored and comparable runs of a study and key."""
+    def peers(
+        self,
+        study: str,
+        key: str,
+        *,
+        without: str = "",
+        fields: Mapping[str, Any] | None = None,
+        noise_measured: bool = False,
+    ) -> dict[str, float]:
+        """The finished, scored and comparable runs that a run may be compared with.
+
+        Args:
+            study: The study of the run in question.
+            key: Its comparability key.
+            without: Its id.
+            fields: Those of its key. With them, runs that differ in nothing but the
+                division of the same batch count too, as far as it does not matter.
+            noise_measured: Whether it measures its gradient noise. Then runs of other
+                batch sizes count too; their norms are to be stated at its own.
+
+        Returns:
+            By id, the batch size over that of the run in question.
+        """
         scored = sa.select(t.scores.c.run_id)
         query = (
-            sa.select(t.runs.c.id)
-            .where(t.runs.c.study == study, t.runs.c.key == key)
+            sa.select(t.runs.c.id, t.runs.c.key, t.runs.c.key_fields)
+            .where(t.runs.c.study == study, t.runs.c.id != without)
             .where(t.runs.c.status == "finished", t.runs.c.comparable)
-            .where(t.runs.c.id.in_(scored), t.runs.c.id != without)
+            .where(t.runs.c.id.in_(scored))
             .order_by(t.runs.c.id)
         )
+        if fields is None:
+            query = query.where(t.runs.c.key == key)
         with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
+            rows = connection.execute(query).all()
+        found = {}
+        for run_id, own_key, own_fields in rows:
+            ratio = 1.0 if own_key == key else batch_ratio(fields or {}, own_fields)
+            if ratio == 1 or (ratio is not None and noise_measured):
+                found[run_id] = ratio
+        return found
 
     def at(self, samples_seen: int, run_ids: Sequence[str]) -> dict[str, Point]:
         """Each run's loss and norm at a number of samples.
@@ -236,13 +271,20 @@ class RunHistory:
             return read_at(connection, samples_seen, run_ids)
 
     def cohort(
-        self, study: str, key: str, quantile: float, *, without: str = ""
+        self, study: str, key: str, quantile: float, **likeness: Any
     ) -> Cohort | None:
-        """The quantiles of the peers along the samples; None where there are none."""
-        ids = set(self.peers(study, key, without=without))
-        scores = best_shared_scores(r for r in self.runs(study=study) if r.id in ids)
+        """The quantiles of the peers along the samples; None where there are none.
+
+        Args:
+            study: The study of the run in question.
+            key: Its comparability key.
+            quantile: The share of the peers with a lower norm and a higher loss.
+            **likeness: As for `peers`.
+        """
+        peers = self.peers(study, key, **likeness)
+        scores = best_shared_scores(r for r in self.runs(study=study) if r.id in peers)
         with self._database.reading() as connection:
-            return read_cohort(connection, sorted(ids), scores, quantile)
+            return read_cohort(connection, peers, scores, quantile)
 
     def import_trace(self, trace: Trace) -> Run:
         """Enter a run, its progress, decisions, scores and end from its trace.

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The version of the tables that this package writes."""
 
 
@@ -88,9 +88,13 @@ points = sa.Table(
     sa.Column("samples_seen", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("loss", Figure, nullable=False),
     sa.Column("grad_norm", Figure, nullable=False),
+    sa.Column("grad_noise", Figure),  # since version 3
     sqlite_with_rowid=False,
 )
 """A run's curve: means over `POINT_STEPS` finite steps each (since version 2)."""
 
-ADDED_IN = {2: (points,)}
+TABLES_ADDED_IN = {2: (points,)}
 """The tables that each later version added."""
+
+COLUMNS_ADDED_IN = {3: (points.c.grad_noise,)}
+"""The columns that each later version added to the tables there were."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import Trainer, TrainerCallback
 from axolotl_sftguide import GradientMonitorCallback
 from axolotl_sftguide.noise_scale import estimate
 from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.signals import at_batch
 from axolotl_sftguide.traces import find_traces, read_trace
 
 ON = {"monitor": {"noise_scale": True, "noise_scale_every": 1}}
@@ -158,6 +160,31 @@ def test_samples_grouped_by_length_are_warned_of(
     train_trl(monitor(), train_sampling_strategy="group_by_length")
     told = capsys.readouterr().out
     assert "will be too low, because samples are grouped by length" in told
+
+
+def test_the_norm_of_a_small_batch_is_stated_at_a_large_one(
+    train_trl: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The same weights, seen in batches of 4 and of 16: what is left is noise."""
+    still = {"learning_rate": 0.0, "per_device_train_batch_size": 1, "max_steps": 96}
+    traces = [
+        train_trl(
+            monitor(),
+            gradient_accumulation_steps=size,
+            output_dir=str(tmp_path / str(size)),
+            **still,
+        ).trace.observations
+        for size in (4, 16)
+    ]
+    small, large = (root_mean_square(o.grad_norm for o in trace) for trace in traces)
+    stated = root_mean_square(o.grad_norm for o in at_batch(traces[0], 4 / 16))
+    assert small > 1.2 * large  # by arithmetic alone
+    assert stated == pytest.approx(large, rel=0.05)
+
+
+def root_mean_square(norms: Iterable[float]) -> float:
+    squares = [norm**2 for norm in norms]
+    return math.sqrt(math.fsum(squares) / len(squares))
 
 
 SCRIPT = """
