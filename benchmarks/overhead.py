@@ -1,10 +1,11 @@
 """The time inside this package's hooks, as a share of a training step's time.
 
-    python benchmarks/overhead.py [--steps 8]
+    python benchmarks/overhead.py [--steps 8] [--wandb]
 
 A Llama of 50M parameters is fully fine-tuned on the CPU, eight samples a step in four
 micro batches. The hooks are timed from outside, in the same run as the step; beside
-them stands what a callback takes that reads the norm of each parameter one by one.
+them stands what a callback takes that reads the norm of each parameter one by one, and,
+with `--wandb`, `wandb.watch` offline with histograms of every gradient.
 """
 
 from __future__ import annotations
@@ -84,7 +85,18 @@ class StepTimes(TrainerCallback):
         return sum(n * n for n in norms) ** 0.5
 
 
-def train(folder: Path, steps: int, every: int, clock: Clock) -> StepTimes:
+def watch_with_wandb(model: Any, folder: Path, clock: Clock) -> None:
+    """`wandb.watch` at each backward pass; its default is each thousandth."""
+    import wandb
+    from wandb.integration.torch.wandb_torch import TorchHistory
+
+    log = clock.around("wandb.watch, log_freq=1", TorchHistory.log_tensor_stats)
+    TorchHistory.log_tensor_stats = log
+    wandb.init(mode="offline", dir=str(folder), project="overhead")
+    wandb.watch(model, log="gradients", log_freq=1)
+
+
+def train(folder: Path, steps: int, every: int, clock: Clock, wandb: bool) -> StepTimes:
     """Train with everything on; the clock gathers what the hooks took."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -98,6 +110,8 @@ def train(folder: Path, steps: int, every: int, clock: Clock) -> StepTimes:
     )
     model = LlamaForCausalLM(config)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.0f}M parameters")
+    if wandb:
+        watch_with_wandb(model, folder, clock)
     draw = torch.Generator().manual_seed(1)
     rows = [
         torch.randint(0, 32_000, (TOKENS,), generator=draw).tolist() for _ in range(64)
@@ -133,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--every", type=int, default=4)
+    parser.add_argument("--wandb", action="store_true")
     asked = parser.parse_args()
     clock = Clock()
     for name in NORMS:
@@ -143,7 +158,7 @@ def main() -> None:
     see = clock.around("noise scale", MicroBatchGradients._see)
     MicroBatchGradients._see = see  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        times = train(Path(folder), asked.steps, asked.every, clock)
+        times = train(Path(folder), asked.steps, asked.every, clock, asked.wandb)
     total = sum(times.seconds)
     print(f"{asked.steps} steps of {total / asked.steps:.2f} s")
     for name, seconds in sorted(clock.seconds.items()):
