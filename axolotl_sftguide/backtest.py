@@ -7,6 +7,7 @@ those of stopped runs are not.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -156,28 +157,39 @@ def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
 def backtest(
     runs: Sequence[RecordedRun], policy: Policy, *, orders: int, seed: int = 0
 ) -> Backtest:
-    """A policy over random orders of arrival, the recorded one among them first."""
-    draw = random.Random(seed)
+    """A policy over random orders of arrival, the recorded one first.
+
+    Where the runs have no more orders than are asked for, it is over each of them.
+    """
     best = max(runs, key=lambda run: run.score)
     total = sum(run.steps for run in runs)
     stopped = saved = best_kept = regret = 0.0
-    order = list(runs)
-    for _ in range(orders):
+    arrivals = _orders(runs, orders, seed)
+    for order in arrivals:
         found = replay(order, policy)
         stopped += len(found) / len(runs)
         saved += sum(r.steps - found[r.id] for r in runs if r.id in found) / total
         best_kept += best.id not in found
         left = [run.score for run in runs if run.id not in found]
         regret += best.score - max(left, default=-math.inf) if left else math.inf
-        order = draw.sample(list(runs), len(runs))
+    count = len(arrivals)
     return Backtest(
         policy.name,
-        orders,
-        stopped / orders,
-        saved / orders,
-        best_kept / orders,
-        regret / orders,
+        count,
+        stopped / count,
+        saved / count,
+        best_kept / count,
+        regret / count,
     )
+
+
+def _orders(
+    runs: Sequence[RecordedRun], orders: int, seed: int
+) -> list[Sequence[RecordedRun]]:
+    if math.factorial(len(runs)) <= orders:
+        return list(itertools.permutations(runs))
+    draw = random.Random(seed)
+    return [runs, *(draw.sample(list(runs), len(runs)) for _ in range(orders - 1))]
 
 
 def signal_evidence(

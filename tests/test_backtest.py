@@ -91,6 +91,14 @@ def test_the_same_seed_gives_the_same_table() -> None:
     assert one == backtest(study(), STOP, orders=20, seed=3)
 
 
+def test_few_runs_are_replayed_in_each_order_once() -> None:
+    """The one that is worse is stopped where it comes after a good one: in half."""
+    good, bad = recorded("good", 0.9), recorded("bad", 0.5, loss=0.5, norm=2.5)
+    found = backtest([good, bad], STOP, orders=200)
+    assert found.orders == 2
+    assert found.stopped == 0.25
+
+
 def test_the_correlation_of_each_signal_is_told_with_its_interval() -> None:
     found = {(e.signal, e.at): e.correlation for e in signal_evidence(study(10, 6))}
     norm, loss = found["grad_norm", 0.25], found["loss", 0.25]
