@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .callbacks import EarlyTerminationCallback as EarlyTerminationCallback
     from .callbacks import GradientMonitorCallback as GradientMonitorCallback
+    from .mixing import mix as mix
     from .plugin import SFTGuidePlugin as SFTGuidePlugin
     from .pruner import SFTGuidePruner as SFTGuidePruner
     from .run_history import RunHistory as RunHistory
@@ -22,6 +23,7 @@ _HOME = {
     "EarlyTerminationCallback": "callbacks",
     "GradientMonitorCallback": "callbacks",
     "RunHistory": "run_history",
+    "mix": "mixing",
     "SFTGuidePlugin": "plugin",
     "SFTGuidePruner": "pruner",
 }
@@ -33,6 +35,7 @@ __all__ = [
     "SFTGuidePlugin",
     "SFTGuidePruner",
     "__version__",
+    "mix",
 ]
 
 
@@ -46,7 +49,7 @@ def __getattr__(name: str) -> Any:
         raise RuntimeError(
             f"sftguide: {name} cannot load because {error}; training would go on "
             "unwatched. Install its host: pip install 'axolotl-sftguide[axolotl]' "
-            "([trl] for the callbacks alone, [sweep] for the pruner)."
+            "([trl] for the callbacks alone, [sweep] for the pruner, [mix] for mix)."
         ) from error
 
 

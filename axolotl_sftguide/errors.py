@@ -5,7 +5,8 @@ SFTGuideError            one clear line: the key, the rule, the value, the way o
 ├── RecipeError          a recipe that is not there, or would be overwritten
 ├── TraceError           a trace file that is not one of ours, or is newer
 ├── StorageError         a run history that cannot be opened or is newer
-└── SweepError           a sweep that cannot begin or go on, or one of its trials
+├── SweepError           a sweep that cannot begin or go on, or one of its trials
+└── MixError             data that cannot be found, read or mixed
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class StorageError(SFTGuideError):
 
 class SweepError(SFTGuideError):
     """A sweep cannot begin or go on, or a trial of it cannot be judged."""
+
+
+class MixError(SFTGuideError):
+    """Data cannot be found, read or mixed; the last line says the way out."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

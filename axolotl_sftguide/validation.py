@@ -105,6 +105,8 @@ def _yaml_float(text: str) -> str:
 
 def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
     for part in location:
+        if part.isdecimal():  # a place in a list of blocks
+            continue
         annotation = model.model_fields[part].annotation
         candidates = [annotation, *get_args(annotation)]
         model = next(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.mixing import MixSettings, SourceSettings, load_mix
 from axolotl_sftguide.noise_scale import NoiseScale, noise_scale_logs
 from axolotl_sftguide.settings import Settings, load_settings
 from axolotl_sftguide.signals import Observation, window_logs
@@ -54,6 +55,9 @@ def test_yaml_blocks_are_accepted(text: str, tmp_path: Path) -> None:
     if text.startswith("# space.yml"):
         (tmp_path / "space.yml").write_text(text)
         assert read_space(tmp_path / "space.yml").combinations() is None
+        return
+    if text.startswith("# spec.yml"):
+        assert load_mix(yaml.safe_load(text)).strategy == "stacked"
         return
     config = yaml.safe_load(text)
     assert config["plugins"] == ["axolotl_sftguide.SFTGuidePlugin"]
@@ -111,6 +115,12 @@ def test_every_setting_is_documented_somewhere() -> None:
     assert not missing
 
 
+def test_every_key_of_a_mix_is_documented() -> None:
+    text = (PROJECT / "docs" / "mixing.md").read_text()
+    keys = [*MixSettings.model_fields, *SourceSettings.model_fields]
+    assert [k for k in keys if f"`{k}`" not in text and f"{k}:" not in text] == []
+
+
 @pytest.mark.parametrize("text", blocks("sh"))
 def test_shell_blocks_name_only_commands_that_exist(text: str) -> None:
     makefile = (PROJECT / "Makefile").read_text()
@@ -121,7 +131,7 @@ def test_shell_blocks_name_only_commands_that_exist(text: str) -> None:
         if words[:1] == ["sftguide"]:
             command = main.get_command(click.Context(main), words[1])
             assert command is not None
-            if isinstance(command, click.Group):
+            if isinstance(command, click.Group) and words[1] != "mix":
                 assert words[2] in command.commands
 
 

@@ -25,7 +25,7 @@ FLOORS = (
         "cohort",
         "redaction",
     },
-    {"traces", "rules"},
+    {"traces", "rules", "mixing"},
     {"judge", "run_history", "trainer_states"},
     {"history_writer", "lm_eval_results", "backtest", "optuna_storage"},
     {"recorder"},

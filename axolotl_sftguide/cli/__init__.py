@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
+from .mix import mix
 from .recipes import recipes
 from .runs import runs
 from .sweep import sweep
@@ -38,6 +39,7 @@ def main() -> None:
 
 
 main.add_command(backtest)
+main.add_command(mix)
 main.add_command(recipes)
 main.add_command(runs)
 main.add_command(sweep)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,13 @@ class Sweeper:
         said, _ = process.communicate(timeout=500)
         return process.returncode, said
 
-    def trainings(self) -> list[psutil.Process]:
-        """All processes of the trials, however deep."""
+    def trainings(self, trial: str = "trial-") -> list[psutil.Process]:
+        """All processes of the trials, or of one, however deep."""
         found = []
         for process in psutil.process_iter(["cmdline", "status"]):
             words = " ".join(process.info["cmdline"] or ())
             alive = process.info["status"] != psutil.STATUS_ZOMBIE
-            if str(self.out) in words and "sftguide" not in words and alive:
+            if str(self.out / trial) in words and "sftguide" not in words and alive:
                 found.append(process)
         return found
 
@@ -94,8 +95,13 @@ class Sweeper:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        for training in self.trainings():
-            training.kill()
+        kill(self.trainings())
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):  # ended with its parent
+            process.kill()
 
 
 @pytest.fixture
@@ -199,9 +205,7 @@ def test_after_a_kill_a_training_is_waited_for_or_gone_on_with(
     sweep.wait_for(lambda: min(sweep.steps(0), sweep.steps(1)) > 150)
     process.kill()
     process.communicate()
-    for training in sweep.trainings():
-        if "trial-0001" in " ".join(training.cmdline()):
-            training.kill()
+    kill(sweep.trainings("trial-0001"))
     assert sweep.states() == ["RUNNING", "RUNNING"]
     code, said = sweep.run("--workers", "2", *judge)
     assert code == 0, said

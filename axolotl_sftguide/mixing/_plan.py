@@ -1,0 +1,261 @@
+"""Which rows, how often, in which order: from their fingerprints alone (pure, numpy).
+
+All that is drawn is drawn by hashing a row's fingerprint with the seed. So the plan
+depends on what the rows say and not on who read them, in how many pieces, or where, and
+is the same with every version of Python and numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._spec import MixSettings
+
+Indices = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
+_DRAW, _HELD_OUT, _ORDER, _JITTER, _REPLAY = range(1, 6)
+"""What a random number is for: different uses draw different ones."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All usable rows in their order of reading, column by column."""
+
+    source: NDArray[np.uint16]
+    """Index of the source."""
+    high: Hashes
+    low: Hashes
+    """The fingerprint's two halves."""
+
+    def __post_init__(self) -> None:
+        order = np.lexsort((self.low, self.high))  # stable: the order of reading stays
+        high, low = self.high[order], self.low[order]
+        new = np.ones(len(order), bool)
+        new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+        start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+        first, again = np.empty_like(order), np.empty(len(order), np.uint32)
+        first[order] = order[start]
+        again[order] = np.arange(len(order)) - start
+        object.__setattr__(self, "first", first)
+        object.__setattr__(self, "again", again)
+
+    first: Indices = field(init=False)
+    """For each row, the index of the first that says the same."""
+    again: NDArray[np.uint32] = field(init=False)
+    """For each row, how many before it say the same."""
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass
+class Plan:
+    """What is written."""
+
+    train: Indices
+    """Indices of rows in the order of the dataset, those that are repeated too."""
+    held_out: Indices
+    """Indices of the rows kept for evaluation."""
+    duplicates: dict[tuple[int, int], int] = field(default_factory=dict)
+    """By source and the source whose row says the same, rows that were left out."""
+    excluded: dict[int, int] = field(default_factory=dict)
+    """By source, rows that stand in a file that must not be trained on."""
+    not_drawn: dict[int, int] = field(default_factory=dict)
+    """By source, rows left out to keep to `max_rows` or to the shares."""
+    repeated: dict[int, int] = field(default_factory=dict)
+    """By source, rows that stand there once more because that was asked for."""
+
+
+def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> Plan:
+    """The whole plan.
+
+    Args:
+        rows: All rows, source after source.
+        settings: The mix.
+        excluded: Fingerprints that must not be trained on, of shape (n, 2).
+    """
+    made = Plan(np.empty(0, np.int64), np.empty(0, np.int64))
+    kept = np.ones(len(rows), bool)
+    if excluded is not None and len(excluded):
+        _exclude(rows, excluded, kept, made)
+    if settings.deduplicate:
+        _deduplicate(rows, kept, made)
+    phases = phase_of_sources(settings)
+    drawn = []
+    held_out = []
+    for source, own in enumerate(settings.sources):
+        indices = np.flatnonzero(kept & (rows.source == source))
+        indices = indices[_by_chance(rows, indices, settings.seed, _DRAW)]
+        if own.max_rows is not None:
+            made.not_drawn[source] = max(0, len(indices) - own.max_rows)
+            indices = indices[: own.max_rows]
+        aside = round(settings.held_out * len(indices))
+        by_chance = indices[_by_chance(rows, indices, settings.seed, _HELD_OUT)]
+        held_out.append(np.sort(by_chance[:aside]))
+        gone = np.zeros(len(rows), bool)
+        gone[by_chance[:aside]] = True
+        drawn.append(indices[~gone[indices]])
+    made.held_out = np.concatenate(held_out) if held_out else made.held_out
+    wanted = _sizes(settings, [len(indices) for indices in drawn])
+    copies = []
+    for source, (indices, size) in enumerate(zip(drawn, wanted, strict=True)):
+        copies.append(_copies(indices, size))
+        left = max(0, len(indices) - size)
+        made.not_drawn[source] = made.not_drawn.get(source, 0) + left
+    if settings.strategy == "stacked":
+        made.train = _stacked(rows, copies, settings.seed)
+    else:
+        made.train = _phased(rows, copies, phases, settings)
+    written = np.bincount(rows.source[made.train], minlength=len(drawn))
+    for source, (indices, size) in enumerate(zip(drawn, wanted, strict=True)):
+        made.repeated[source] = int(written[source]) - min(size, len(indices))
+    return made
+
+
+def phase_of_sources(settings: MixSettings) -> list[int]:
+    """For each source, the index of its phase."""
+    return [i for i, phase in enumerate(settings.phases) for _ in phase.datasets]
+
+
+def largest_deviation(sources: Sequence[int] | NDArray[np.uint16]) -> float:
+    """How many rows any prefix is off from the whole's ratios, at the most."""
+    order = np.asarray(sources)
+    count = np.arange(1, len(order) + 1)
+    worst = 0.0
+    for source in np.unique(order):
+        seen = np.cumsum(order == source)
+        worst = max(worst, float(np.abs(seen - count * seen[-1] / len(order)).max()))
+    return worst
+
+
+def _exclude(rows: Rows, excluded: Hashes, kept: NDArray[np.bool_], made: Plan) -> None:
+    forbidden = {(int(high), int(low)) for high, low in excluded}
+    near = np.flatnonzero(np.isin(rows.high, excluded[:, 0]))
+    for index in near:
+        if (int(rows.high[index]), int(rows.low[index])) in forbidden:
+            kept[index] = False
+            source = int(rows.source[index])
+            made.excluded[source] = made.excluded.get(source, 0) + 1
+
+
+def _deduplicate(rows: Rows, kept: NDArray[np.bool_], made: Plan) -> None:
+    """Keep the first of those that say the same."""
+    repeated = np.flatnonzero(kept & (rows.again > 0))
+    kept[repeated] = False
+    pairs = np.stack([rows.source[repeated], rows.source[rows.first[repeated]]], axis=1)
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    for (again, before), count in zip(found, counts, strict=True):
+        made.duplicates[int(again), int(before)] = int(count)
+
+
+def _sizes(settings: MixSettings, available: Sequence[int]) -> list[int]:
+    """Rows of each source in the mix."""
+    wanted = [
+        round(source.repeats * rows)
+        for source, rows in zip(settings.sources, available, strict=True)
+    ]
+    shares = [source.share for source in settings.sources]
+    if all(share is None for share in shares):
+        return wanted
+    rest = 1 - sum(share for share in shares if share is not None)
+    free = sum(n for n, share in zip(wanted, shares, strict=True) if share is None)
+    full = [
+        share if share is not None else rest * n / free if free else 0.0
+        for n, share in zip(wanted, shares, strict=True)
+    ]
+    totals = [n / share for n, share in zip(wanted, full, strict=True) if share > 0]
+    total = (max if settings.upsample else min)(totals, default=0)
+    return [round(share * total) for share in full]
+
+
+def _copies(indices: Indices, size: int) -> list[Indices]:
+    """Whole passes over the rows, then a part of one."""
+    if not len(indices) or not size:
+        return []
+    passes, part = divmod(size, len(indices))
+    return [indices] * passes + ([indices[:part]] if part else [])
+
+
+def _stacked(rows: Rows, copies: Sequence[Sequence[Indices]], seed: int) -> Indices:
+    """Each source spread evenly over the whole, by chance inside its own steps.
+
+    The k-th of n rows stands at (k + u) / n of the whole, u by chance in [0, 1): any
+    prefix holds each source's part to within about one row.
+    """
+    order, places = [], []
+    for passes in copies:
+        size = sum(map(len, passes))
+        step = 0
+        for number, indices in enumerate(passes):
+            shuffled = indices[_by_chance(rows, indices, seed, _ORDER, number)]
+            jitter = _uniform(rows, shuffled, seed, _JITTER, number)
+            order.append(shuffled)
+            places.append((np.arange(step, step + len(shuffled)) + jitter) / size)
+            step += len(shuffled)
+    if not order:
+        return np.empty(0, np.int64)
+    return np.concatenate(order)[np.argsort(np.concatenate(places), kind="stable")]
+
+
+def _phased(
+    rows: Rows,
+    copies: Sequence[Sequence[Indices]],
+    phases: Sequence[int],
+    settings: MixSettings,
+) -> Indices:
+    """Phase after phase, by chance inside, with a share drawn from those before."""
+    whole: list[Indices] = []
+    before = np.empty(0, np.int64)
+    for phase in range(len(settings.phases)):
+        own = [
+            indices
+            for source, passes in enumerate(copies)
+            if phases[source] == phase
+            for indices in passes
+        ]
+        fresh = np.concatenate(own) if own else np.empty(0, np.int64)
+        wanted = round(settings.replay / (1 - settings.replay) * len(fresh))
+        drawn = before[_by_chance(rows, before, settings.seed, _REPLAY, phase)]
+        mixed = np.concatenate([fresh, drawn[:wanted]])
+        whole.append(mixed[_by_chance(rows, mixed, settings.seed, _ORDER, phase)])
+        before = np.concatenate([before, fresh])
+    return np.concatenate(whole) if whole else before
+
+
+def _by_chance(
+    rows: Rows, indices: Indices, seed: int, use: int, number: int = 0
+) -> Indices:
+    """An order of the rows by hash; the order of reading where two are the same."""
+    return np.argsort(_hashed(rows, indices, seed, use, number), kind="stable")
+
+
+def _uniform(
+    rows: Rows, indices: Indices, seed: int, use: int, number: int
+) -> NDArray[np.float64]:
+    """Numbers in [0, 1), exact in float64."""
+    bits = _hashed(rows, indices, seed, use, number) >> np.uint64(11)
+    return bits.astype(np.float64) / 2.0**53
+
+
+def _hashed(rows: Rows, indices: Indices, seed: int, use: int, number: int) -> Hashes:
+    with np.errstate(over="ignore"):
+        salt = seed * 0x9E3779B97F4A7C15 + use * 0x100000001B3 + number
+        mixed = _splitmix(np.array([salt % 2**64], np.uint64))[0]
+        # Rows that say the same must not follow one another for that.
+        again = rows.again[indices].astype(np.uint64) << np.uint64(32)
+        return _splitmix(
+            rows.low[indices] ^ _splitmix(rows.high[indices] ^ again) ^ mixed
+        )
+
+
+def _splitmix(values: Hashes) -> Hashes:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,282 @@
+"""A row of any form as one conversation, or the reason why it is none (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from ._spec import Form, SourceSettings
+
+MOST_BYTES = 16 * 2**20
+"""A longer row is no conversation that a 24 GB card trains on."""
+
+_SHAREGPT_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "function_call": "assistant",
+    "observation": "tool",
+    "function": "tool",
+    "tool_response": "tool",
+}
+_ROLES = ("system", "user", "assistant", "tool")
+_OPTIONAL = ("reasoning_content", "tool_calls", "tool_call_id", "name")
+_QUESTION = ("instruction", "prompt", "question", "query", "input")
+_ANSWER = ("output", "completion", "answer", "response")
+
+
+class RowFault(Exception):
+    """Why a row cannot be used, in a few words."""
+
+
+def detect(row: Mapping[str, Any], settings: SourceSettings) -> Form:
+    """The form of a row, from the settings or from its columns.
+
+    Raises:
+        RowFault: Where it has none.
+    """
+    if settings.field_messages is not None:
+        turns = row.get(settings.field_messages)
+        return _form_of_turns(turns)
+    if settings.field_instruction is not None or settings.field_output is not None:
+        return "question_answer"
+    if settings.type is not None and settings.type.split(".")[0] == "alpaca":
+        return "alpaca"
+    for column in ("messages", "conversations", "conversation"):
+        if row.get(column) is not None:
+            return _form_of_turns(row[column])
+    if "instruction" in row and "output" in row:
+        return "alpaca"
+    if "prompt" in row and "completion" in row:
+        return "prompt_completion"
+    if _first(row, _QUESTION) and _first(row, _ANSWER):
+        return "question_answer"
+    raise RowFault(f"no form is known for the columns {', '.join(sorted(row)[:8])}")
+
+
+def uniform(
+    row: Mapping[str, Any], form: Form, settings: SourceSettings
+) -> dict[str, Any]:
+    """The conversation: `messages`, and `tools` and the like where the row has them.
+
+    Raises:
+        RowFault: Where it is none that a chat template accepts.
+    """
+    if form in ("messages", "sharegpt"):
+        messages = _turns(row, settings)
+    elif form == "prompt_completion" and isinstance(row["prompt"], list):
+        messages = [
+            _turn(t, settings) for t in [*row["prompt"], *_list(row["completion"])]
+        ]
+    else:
+        messages = _question_and_answer(row, form, settings)
+    if row.get("unmask") or _metadata(row).get("unmask"):
+        for message in messages:
+            message["train"] = message["role"] != "system"
+    _check(messages)
+    found: dict[str, Any] = {"messages": messages}
+    tools = row.get(settings.field_tools)
+    if tools:
+        found["tools"] = tools if isinstance(tools, str) else _json(tools)
+    if row.get("chat_template_kwargs"):
+        found["chat_template_kwargs"] = row["chat_template_kwargs"]
+    return found
+
+
+def fingerprint(conversation: Mapping[str, Any]) -> bytes:
+    """Sixteen bytes that are the same where two conversations say the same.
+
+    White space counts as one blank; ids, metadata and what is trained do not count.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for message in conversation["messages"]:
+        for key in ("role", "content", *_OPTIONAL):
+            value = message.get(key)
+            if value:
+                text = value if isinstance(value, str) else _json(value)
+                digest.update(f"\x1f{key}\x1e{' '.join(text.split())}".encode())
+        digest.update(b"\x1d")
+    for key in ("tools", "chat_template_kwargs"):
+        if conversation.get(key):
+            digest.update(f"{key}{_json(conversation[key])}".encode())
+    return digest.digest()
+
+
+def passes(row: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """Whether a row's columns have the wanted values."""
+    for column, wanted in where.items():
+        allowed = wanted if isinstance(wanted, list) else [wanted]
+        if row.get(column) not in allowed:
+            return False
+    return True
+
+
+def _form_of_turns(turns: Any) -> Form:
+    if isinstance(turns, str):
+        turns = _parsed(turns)
+    if not isinstance(turns, list) or not turns:
+        raise RowFault("the turns are no list, or an empty one")
+    first = turns[0]
+    return "sharegpt" if isinstance(first, Mapping) and "from" in first else "messages"
+
+
+def _turns(row: Mapping[str, Any], settings: SourceSettings) -> list[dict[str, Any]]:
+    columns = ("messages", "conversations", "conversation")
+    column = settings.field_messages or next(c for c in columns if row.get(c))
+    turns = row.get(column)
+    if isinstance(turns, str):
+        turns = _parsed(turns)
+    messages = [_turn(turn, settings) for turn in turns or ()]
+    system = row.get(settings.field_system or "system")
+    if isinstance(system, str) and system and messages and _unled(messages):
+        messages.insert(0, {"role": "system", "content": system})
+    return messages
+
+
+def _unled(messages: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(messages[0]["role"] != "system")
+
+
+def _turn(turn: Any, settings: SourceSettings) -> dict[str, Any]:
+    if not isinstance(turn, Mapping):
+        raise RowFault(f"a turn is {type(turn).__name__}, not a mapping")
+    names = settings.message_property_mappings
+    role = turn.get(names.get("role", "role"), turn.get("from"))
+    content = turn.get(names.get("content", "content"), turn.get("value"))
+    message: dict[str, Any] = {
+        "role": _role(role, settings.roles),
+        "content": _text(content),
+    }
+    for key in _OPTIONAL:
+        value = turn.get(names.get(key, key))
+        if value:
+            message[key] = _tool_calls(value) if key == "tool_calls" else value
+    for key in ("train", "training", "weight"):
+        if isinstance(turn.get(key), (bool, int)):
+            message["train"] = bool(turn[key])
+    return message
+
+
+def _question_and_answer(
+    row: Mapping[str, Any], form: Form, settings: SourceSettings
+) -> list[dict[str, Any]]:
+    question = settings.field_instruction or _first(row, _QUESTION)
+    answer = settings.field_output or _first(row, _ANSWER)
+    if not question or not answer:
+        raise RowFault("has no column for the question, or none for the answer")
+    asked = _text(row.get(question))
+    extra = settings.field_input or ("input" if form == "alpaca" else None)
+    if extra and extra != question and row.get(extra):
+        asked = f"{asked}\n\n{_text(row[extra])}"
+    messages = [
+        {"role": "user", "content": asked},
+        {"role": "assistant", "content": _text(row.get(answer))},
+    ]
+    system = row.get(settings.field_system or "system")
+    if isinstance(system, str) and system:
+        messages.insert(0, {"role": "system", "content": system})
+    return messages
+
+
+def _role(role: Any, roles: Mapping[str, Sequence[str]]) -> str:
+    if not isinstance(role, str):
+        raise RowFault("a turn has no role")
+    for wanted, written in roles.items():
+        if role in written:
+            return wanted
+    return _SHAREGPT_ROLES.get(role, role)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    if isinstance(content, list) and all(
+        isinstance(part, Mapping) and part.get("type") == "text" for part in content
+    ):
+        return "".join(str(part.get("text", "")) for part in content)
+    raise RowFault(f"the content of a turn is {type(content).__name__}, not text")
+
+
+def _tool_calls(calls: Any) -> list[dict[str, Any]]:
+    """With the arguments as JSON text: their keys differ from call to call."""
+    if isinstance(calls, str):
+        calls = _parsed(calls)
+    found = []
+    for call in _list(calls):
+        if not isinstance(call, Mapping):
+            raise RowFault("a tool call is no mapping")
+        function = call.get("function", call)
+        if not isinstance(function, Mapping) or not function.get("name"):
+            raise RowFault("a tool call names no function")
+        arguments = function.get("arguments", {})
+        text = arguments if isinstance(arguments, str) else _json(arguments)
+        found.append(
+            {
+                "id": call.get("id"),
+                "type": "function",
+                "function": {"name": function["name"], "arguments": text},
+            }
+        )
+    return found
+
+
+def _check(messages: Sequence[Mapping[str, Any]]) -> None:
+    turns = [m for m in messages if m["role"] != "system"]
+    unknown = [m["role"] for m in messages if m["role"] not in _ROLES]
+    if unknown:
+        raise RowFault(f"no template knows the role {unknown[0]!r}")
+    if any(m["role"] == "system" for m in messages[1:]):
+        raise RowFault("a system turn is not the first")
+    if not turns or turns[0]["role"] != "user":
+        raise RowFault("the first turn is not the user's")
+    for one, two in pairwise(turns):
+        if one["role"] == two["role"] and one["role"] != "tool":
+            raise RowFault(f"two turns of the {one['role']} follow one another")
+        if two["role"] == "tool" and not _calls(one):
+            raise RowFault("a tool answers that nobody has called")
+    if turns[-1]["role"] != "assistant":
+        raise RowFault("the last turn is not the assistant's")
+    if not any(m["content"].strip() or _calls(m) for m in turns[-1:]):
+        raise RowFault("the answer is empty")
+    if any("\0" in m["content"] for m in messages):
+        raise RowFault("a NUL stands in the text")
+
+
+def _calls(message: Mapping[str, Any]) -> bool:
+    return bool(message.get("tool_calls")) or message["role"] == "tool"
+
+
+def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = row.get("metadata")
+    if isinstance(metadata, str):
+        try:
+            metadata = json.loads(metadata)
+        except ValueError:
+            return {}
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _first(row: Mapping[str, Any], columns: Sequence[str]) -> str | None:
+    return next((column for column in columns if row.get(column) is not None), None)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise RowFault("a column that should hold JSON does not") from None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)

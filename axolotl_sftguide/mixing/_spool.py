@@ -1,0 +1,170 @@
+"""The first pass: each piece as uniform lines, and what the plan needs of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from ._plan import Hashes
+from ._read import Piece, rows_of
+from ._rows import RowFault, detect, fingerprint, passes, uniform
+from ._spec import SourceSettings
+
+COLUMNS = ("tools", "chat_template_kwargs")
+TURN_KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name", "train")
+"""What only some rows have; where one has it, all lines get it."""
+
+_KEPT_FAULTS = 20
+"""Faults of a piece that are told by line; the rest is counted."""
+
+
+@dataclass
+class Spooled:
+    """One piece, read."""
+
+    piece: Piece
+    path: str
+    """Where its uniform lines are."""
+    hashes: Hashes
+    """Shape (rows, 2)."""
+    ends: np.ndarray[Any, np.dtype[np.int64]]
+    """Where each line ends in the file."""
+    keys: int = 0
+    """Which of `COLUMNS` and `TURN_KEYS` any row has, a bit each."""
+    rows_read: int = 0
+    filtered: int = 0
+    """Rows that `where` leaves out."""
+    forms: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    told: list[tuple[int, str]] = field(default_factory=list)
+    """Row number and reason of the first faults."""
+
+    def says(self, key: str) -> bool:
+        """Whether any turn has one of `TURN_KEYS`."""
+        return bool(self.keys >> (len(COLUMNS) + TURN_KEYS.index(key)) & 1)
+
+
+def spool(
+    piece: Piece, settings: SourceSettings, phase: str, label: str, path: str
+) -> Spooled:
+    """Read a piece, write its lines, and say what they are.
+
+    Args:
+        piece: What is read.
+        settings: Of its source.
+        phase: The name of its phase.
+        label: The file's name as each of its rows tells it.
+        path: Where the lines go.
+    """
+    hashes, ends, lines = bytearray(), [], []
+    found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
+    end = 0
+    for number, row in rows_of(piece):
+        found.rows_read += 1
+        try:
+            if isinstance(row, RowFault):
+                raise row
+            if not passes(row, settings.where):
+                found.filtered += 1
+                continue
+            form = detect(row, settings)
+            conversation = uniform(row, form, settings)
+            digest = fingerprint(conversation)
+            found.keys |= _keys_of(conversation)
+            line = orjson.dumps(
+                {
+                    **conversation,
+                    "phase": phase,
+                    "source": label,
+                    "row": number,
+                }
+            )
+        except RowFault as fault:
+            _note(found, number, str(fault))
+            continue
+        except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as fault:
+            _note(found, number, f"is not what its columns promise ({fault})"[:200])
+            continue
+        found.forms[form] += 1
+        hashes += digest
+        lines.append(line)
+        end += len(line) + 1
+        ends.append(end)
+    with open(path, "wb") as file:
+        file.writelines(line + b"\n" for line in lines)
+    found.hashes = np.frombuffer(bytes(hashes), ">u8").reshape(-1, 2).astype(np.uint64)
+    found.ends = np.array(ends, np.int64)
+    return found
+
+
+def complete(spooled: Spooled, keys: int) -> Spooled:
+    """A piece with null for what other rows of the mix have and its own have not.
+
+    Arrow, in which both hosts keep data, wants the same columns in each row.
+    """
+    with open(spooled.path, "rb") as file:
+        lines = [_completed(line, keys) for line in file]
+    with open(spooled.path, "wb") as file:
+        file.writelines(line + b"\n" for line in lines)
+    lengths = np.fromiter((len(line) + 1 for line in lines), np.int64, len(lines))
+    spooled.ends = np.cumsum(lengths)
+    return spooled
+
+
+def _completed(line: bytes, keys: int) -> bytes:
+    row = orjson.loads(line)
+    messages = [
+        {
+            "role": turn["role"],
+            "content": turn["content"],
+            **{
+                key: turn.get(key)
+                for bit, key in enumerate(TURN_KEYS, start=len(COLUMNS))
+                if keys >> bit & 1
+            },
+        }
+        for turn in row["messages"]
+    ]
+    columns = {c: row.get(c) for bit, c in enumerate(COLUMNS) if keys >> bit & 1}
+    rest = {name: row[name] for name in ("phase", "source", "row")}
+    return orjson.dumps({"messages": messages, **columns, **rest})
+
+
+def fingerprints(piece: Piece, settings: SourceSettings) -> Hashes:
+    """Only what the rows of a piece say: for files that must not be trained on."""
+    digests = bytearray()
+    for _, row in rows_of(piece):
+        if isinstance(row, RowFault):
+            continue
+        try:
+            digests += fingerprint(uniform(row, detect(row, settings), settings))
+        except (RowFault, TypeError, ValueError, KeyError, AttributeError):
+            continue
+    return np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _keys_of(conversation: dict[str, Any]) -> int:
+    keys = 0
+    for bit, column in enumerate(COLUMNS):
+        keys |= (column in conversation) << bit
+    for turn in conversation["messages"]:
+        if len(turn) > 2:
+            for bit, key in enumerate(TURN_KEYS, start=len(COLUMNS)):
+                keys |= (key in turn) << bit
+    return keys
+
+
+def _note(found: Spooled, number: int, reason: str) -> None:
+    found.faults[reason.partition(" (")[0]] += 1
+    if len(found.told) < _KEPT_FAULTS:
+        found.told.append((number, reason))
+
+
+def spool_path(folder: Path, index: int) -> str:
+    """Where the lines of a piece go."""
+    return str(folder / f"piece-{index:06d}.jsonl")

@@ -1,0 +1,605 @@
+"""Phases in, one dataset out: files, bytes, accounts, and what ends it early."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from click.testing import CliRunner
+
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.errors import MixError
+from axolotl_sftguide.mixing import Mixed, mix, verify
+
+
+def row(i: int, of: str = "a") -> dict[str, Any]:
+    return {
+        "messages": [
+            {"role": "user", "content": f"What is {of} {i}?"},
+            {"role": "assistant", "content": f"It is {i * 7}."},
+        ]
+    }
+
+
+def write(path: Path, rows: list[Any]) -> str:
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return str(path)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def spec(*phases: list[Any], **overrides: Any) -> dict[str, Any]:
+    """Each phase a list of paths or datasets."""
+    return {
+        "phases": [
+            {
+                "name": f"p{i}",
+                "datasets": [d if isinstance(d, dict) else {"path": d} for d in phase],
+            }
+            for i, phase in enumerate(phases)
+        ],
+        **overrides,
+    }
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Mixed]:
+    def run(*phases: list[Any], workers: int = 1, **overrides: Any) -> Mixed:
+        out = tmp_path / "mixes"
+        return mix(spec(*phases, **overrides), out, base=tmp_path, workers=workers)
+
+    return run
+
+
+def accounts_for_every_row(mixed: Mixed) -> bool:
+    return all(
+        part.rows_read
+        == part.filtered
+        + sum(part.faults.values())
+        + sum(part.duplicates.values())
+        + part.excluded
+        + part.not_drawn
+        + part.held_out
+        + part.rows
+        - part.repeated
+        for part in mixed.manifest.parts
+    )
+
+
+class TestFiles:
+    def test_every_kind_of_file_holds_the_same_rows(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        rows = [row(i) for i in range(40)]
+        text = "".join(json.dumps(r) + "\n" for r in rows)
+        (tmp_path / "a.jsonl").write_text(text)
+        (tmp_path / "a.json").write_text(json.dumps(rows))
+        (tmp_path / "lines.json").write_text(text)
+        (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+        (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+        (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(text.encode()))
+        table = pa.Table.from_pylist(rows)
+        pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
+        with pa.ipc.new_stream(str(tmp_path / "a.arrow"), table.schema) as out:
+            out.write_table(table)
+        with (tmp_path / "a.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["question", "answer"])
+            for r in rows:
+                writer.writerow([turn["content"] for turn in r["messages"]])
+        names = "a.jsonl a.json lines.json bom.jsonl a.jsonl.gz a.jsonl.zst".split()
+        names += ["a.parquet", "a.arrow", "a.csv"]
+        made = make(names)
+        assert [part.rows for part in made.manifest.parts] == [40] + [0] * 8
+        for part in made.manifest.parts[1:]:
+            assert part.duplicates == {"a.jsonl": 40}
+        found = read(made.data)
+        assert sorted(r["row"] for r in found) == list(range(1, 41))
+        assert {(r["phase"], r["source"]) for r in found} == {("p0", "a.jsonl")}
+        by_row = {r["row"]: r["messages"] for r in found}
+        assert all(by_row[i + 1] == row(i)["messages"] for i in range(40))
+
+    def test_a_row_names_its_line_also_where_lines_are_blank_or_broken(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        lines = [json.dumps(row(0)), "", "{broken", json.dumps(row(3))]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        made = make(["a.jsonl"], on_error="skip")
+        assert sorted(r["row"] for r in read(made.data)) == [1, 4]
+        assert made.manifest.parts[0].faults == {"is not JSON": 1}
+
+    def test_a_folder_a_glob_and_data_files_name_many(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        for name in ("x/a.jsonl", "x/b.jsonl", "x/c.txt"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            write(tmp_path / name, [row(1, name)])
+        for source in ("x", "x/*.jsonl", {"path": "x", "data_files": "*.jsonl"}):
+            found = read(make([source]).data)
+            assert {r["source"] for r in found} == {"x/a.jsonl", "x/b.jsonl"}
+
+    @pytest.mark.parametrize(
+        ("source", "why"),
+        [
+            (
+                "nothing.jsonl",
+                "nothing.jsonl: is not there; did you mean 'nothin.jsonl'?",
+            ),
+            ("odd.xyz", "odd.xyz: is of no known kind"),
+            ({"path": "x", "data_files": "../a.jsonl"}, "leads out of"),
+            ("empty", "holds no file of rows"),
+            ("bad.parquet", "bad.parquet: is no Parquet file"),
+        ],
+    )
+    def test_what_cannot_be_found_or_read_is_one_line(
+        self, make: Callable[..., Mixed], tmp_path: Path, source: Any, why: str
+    ) -> None:
+        for folder in ("x", "empty"):
+            (tmp_path / folder).mkdir()
+        for name in ("nothin.jsonl", "odd.xyz", "a.jsonl", "x/b.jsonl", "bad.parquet"):
+            write(tmp_path / name, [row(0)])
+        with pytest.raises(MixError, match=why) as caught:
+            make([source])
+        assert "\n" not in str(caught.value)
+
+    def test_all_that_is_missing_is_told_at_once(
+        self, make: Callable[..., Mixed]
+    ) -> None:
+        with pytest.raises(MixError) as caught:
+            make(["a.jsonl", "b.jsonl"], ["c.jsonl"])
+        assert len(str(caught.value).splitlines()) == 3
+
+
+class TestBytes:
+    def test_are_the_same_from_any_number_of_workers(
+        self,
+        make: Callable[..., Mixed],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("axolotl_sftguide.mixing._read.PIECE_BYTES", 4096)
+        monkeypatch.setattr("axolotl_sftguide.mixing._write._ROWS_A_TASK", 64)
+        for name in ("a", "b", "c"):
+            write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(300)])
+        phases = [["a.jsonl", "b.jsonl"], [{"path": "c.jsonl", "repeats": 1.5}]]
+        seen = set()
+        for workers in (1, 2, 4):
+            made = make(*phases, workers=workers, held_out=0.1)
+            assert made.built
+            held_out = made.held_out
+            assert held_out is not None
+            seen.add((made.data.read_bytes(), held_out.read_bytes()))
+            for path in made.folder.iterdir():
+                path.unlink()
+            made.folder.rmdir()
+        assert len(seen) == 1
+
+    def test_do_not_depend_on_where_the_files_lie(self, tmp_path: Path) -> None:
+        seen = set()
+        for place in ("here", "there"):
+            (tmp_path / place).mkdir()
+            write(tmp_path / place / "a.jsonl", [row(i) for i in range(50)])
+            made = mix(spec(["a.jsonl"]), tmp_path / place, base=tmp_path / place)
+            seen.add((made.folder.name, made.data.read_bytes()))
+        assert len(seen) == 1
+
+    def test_other_content_or_another_setting_is_another_folder(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(20)])
+        first = make(["a.jsonl"])
+        assert first.built
+        assert not make(["a.jsonl"]).built
+        other = make(["a.jsonl"], seed=7)
+        phased = make(["a.jsonl"], strategy="phased")
+        assert phased.folder.name.startswith("phased-")
+        write(tmp_path / "a.jsonl", [row(i) for i in range(21)])
+        changed = make(["a.jsonl"])
+        folders = {m.folder for m in (first, other, phased, changed)}
+        assert len(folders) == 4
+        assert len(read(first.data)) == 20  # of the older one nothing is lost
+
+    def test_every_row_has_the_columns_that_any_has(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        """Arrow wants one schema; both hosts read the file through `datasets`."""
+        from datasets import load_dataset
+
+        call = {"id": "1", "function": {"name": "f", "arguments": {"x": 1}}}
+        special = {
+            "messages": [
+                {"role": "user", "content": "call"},
+                {"role": "assistant", "content": "", "tool_calls": [call]},
+                {"role": "tool", "content": "1", "tool_call_id": "1"},
+                {"role": "assistant", "content": "done", "reasoning_content": "hm"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+            "unmask": True,
+        }
+        write(tmp_path / "a.jsonl", [row(i) for i in range(30)])
+        write(tmp_path / "b.jsonl", [special])
+        made = make(["a.jsonl", "b.jsonl"])
+        assert made.manifest.trains_by_turn
+        keys = {tuple(r) for r in read(made.data)}
+        assert keys == {("messages", "tools", "phase", "source", "row")}
+        turns = {tuple(turn) for r in read(made.data) for turn in r["messages"]}
+        assert len(turns) == 1
+        loaded = load_dataset(
+            "json",
+            data_files=str(made.data),
+            split="train",
+            cache_dir=str(tmp_path / "hf"),
+        )
+        (found,) = (r for r in loaded if r["source"] == "b.jsonl")
+        assert found["messages"][1]["tool_calls"][0]["function"] == {
+            "name": "f",
+            "arguments": '{"x": 1}',
+        }
+        assert json.loads(found["tools"])[0]["function"]["name"] == "f"
+
+
+class TestContent:
+    def test_replayed_rows_of_a_phased_pair_are_counted_and_gone(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        """As InstructLab's phase 10 holds rows of phase 07, with other ids."""
+
+        def record(i: int, of: str, run: int) -> dict[str, Any]:
+            metadata = json.dumps({"sdg_document": f"d{run}"})
+            return {**row(i, of), "id": f"{run}-{i}", "metadata": metadata}
+
+        phase07 = [record(i, "knowledge", 7) for i in range(100)]
+        replay = [record(i, "knowledge", 10) for i in range(0, 100, 4)]
+        phase10 = [record(i, "skill", 10) for i in range(80)]
+        write(tmp_path / "phase07.jsonl", phase07)
+        write(tmp_path / "phase10.jsonl", phase10 + replay)
+        made = make(["phase07.jsonl"], ["phase10.jsonl"])
+        one, two = made.manifest.parts
+        assert (one.rows, two.rows) == (100, 80)
+        assert two.duplicates == {"phase07.jsonl": 25}
+        said = Counter(json.dumps(r["messages"]) for r in read(made.data))
+        assert len(said) == 180
+        assert set(said.values()) == {1}
+        assert accounts_for_every_row(made)
+
+    def test_where_takes_rows_by_their_columns(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        rows = [{**row(i), "origin": "web" if i % 3 else "wiki"} for i in range(30)]
+        write(tmp_path / "a.jsonl", rows)
+        made = make([{"path": "a.jsonl", "where": {"origin": "wiki"}}])
+        assert sorted(r["row"] for r in read(made.data)) == list(range(1, 31, 3))
+        assert made.manifest.parts[0].filtered == 20
+
+    def test_what_stands_in_the_evaluation_is_left_out(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(30)])
+        write(tmp_path / "test.jsonl", [row(i) for i in range(25, 40)])
+        made = make(["a.jsonl"], exclude=["test.jsonl"])
+        assert made.manifest.parts[0].excluded == 5
+        assert len(read(made.data)) == 25
+
+    def test_held_out_rows_are_a_file_of_their_own(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i, "a") for i in range(100)])
+        write(tmp_path / "b.jsonl", [row(i, "b") for i in range(50)])
+        made = make(["a.jsonl"], ["b.jsonl"], held_out=0.1)
+        assert made.held_out is not None
+        aside = read(made.held_out)
+        assert Counter(r["phase"] for r in aside) == {"p0": 10, "p1": 5}
+        trained = {json.dumps(r["messages"]) for r in read(made.data)}
+        assert not trained & {json.dumps(r["messages"]) for r in aside}
+        assert accounts_for_every_row(made)
+
+    def test_shares_and_repeats_are_in_the_file(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i, "a") for i in range(100)])
+        write(tmp_path / "b.jsonl", [row(i, "b") for i in range(100)])
+        made = make(
+            [{"path": "a.jsonl", "share": 0.75}, {"path": "b.jsonl", "share": 0.25}],
+            upsample=True,
+        )
+        found = Counter(r["source"] for r in read(made.data))
+        assert found == {"a.jsonl": 300, "b.jsonl": 100}
+        assert accounts_for_every_row(made)
+
+
+class TestFaults:
+    BAD = (
+        "{broken",
+        "[1, 2]",
+        '{"messages": []}',
+        json.dumps({"messages": [{"role": "user", "content": "x"}]}),
+        '{"text": "x"}',
+    )
+
+    def test_fail_names_file_line_and_reason_and_leaves_nothing(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        lines = [json.dumps(row(0)), *self.BAD]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        with pytest.raises(MixError) as caught:
+            make(["a.jsonl"])
+        told = str(caught.value).splitlines()
+        assert told[0].startswith("a.jsonl: row 2: is not JSON (")
+        assert told[1] == "a.jsonl: row 3: is list, not a mapping of columns"
+        assert told[4] == "a.jsonl: row 6: no form is known for the columns text"
+        assert told[-1] == (
+            "5 rows cannot be used: mend them, or leave them out with on_error: skip"
+        )
+        left = [p for p in (tmp_path / "mixes").iterdir() if p.suffix != ".lock"]
+        assert left == []
+
+    def test_skip_leaves_them_out_and_counts_them_by_reason(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        lines = [json.dumps(row(0)), *self.BAD * 30]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        made = make(["a.jsonl"], on_error="skip")
+        assert sum(made.manifest.parts[0].faults.values()) == 150
+        assert len(made.manifest.parts[0].faults) == 5
+        assert accounts_for_every_row(made)
+
+    def test_a_mix_of_nothing_is_told(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        (tmp_path / "a.jsonl").write_text("")
+        with pytest.raises(MixError, match="nothing to mix: of 0 rows none can"):
+            make(["a.jsonl"])
+
+    def test_a_wrong_encoding_and_a_huge_row_are_faults_of_their_rows(
+        self,
+        make: Callable[..., Mixed],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("axolotl_sftguide.mixing._read.MOST_BYTES", 2**20)
+        monkeypatch.setattr("axolotl_sftguide.mixing._read.PIECE_BYTES", 2**16)
+        huge = json.dumps(row(1)).replace("What", "x" * 2**21)
+        latin = json.dumps(row(2)).replace("What", "Wh\xe4t").encode("latin-1")
+        lines = [json.dumps(row(0)).encode(), huge.encode(), latin]
+        lines.append(json.dumps(row(3)).encode())
+        for name, pack in (("a.jsonl", bytes), ("b.jsonl.gz", gzip.compress)):
+            (tmp_path / name).write_bytes(pack(b"\n".join(lines)))
+            made = make([name], on_error="skip")
+            assert made.manifest.parts[0].faults == {
+                "has 2 MiB, more than 1": 1,
+                "is not JSON": 1,
+            }
+            assert sorted(r["row"] for r in read(made.data)) == [1, 4]
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("a.jsonl.gz", b"this is no gzip"),
+            ("a.jsonl.gz", gzip.compress(b"x" * 9000)[:20]),
+            ("a.jsonl.zst", b"this is no zstd"),
+            ("a.arrow", b"this is no arrow"),
+            ("a.csv", b'question,answer\n"never closed'),
+            ("a.json", b"[{]"),
+        ],
+    )
+    def test_a_file_that_breaks_off_is_told_and_the_rest_is_mixed(
+        self, make: Callable[..., Mixed], tmp_path: Path, name: str, content: bytes
+    ) -> None:
+        (tmp_path / name).write_bytes(content)
+        write(tmp_path / "b.jsonl", [row(0)])
+        with pytest.raises(MixError, match=rf"^{name}: ") as caught:
+            make([name, "b.jsonl"])
+        assert len(str(caught.value).splitlines()) == 2
+        made = make([name, "b.jsonl"], on_error="skip")
+        assert made.manifest.parts[0].faults
+        assert [r["source"] for r in read(made.data)] == ["b.jsonl"]
+
+    @pytest.mark.parametrize(
+        "count", [300, pytest.param(10_000, marks=pytest.mark.slow)]
+    )
+    def test_damaged_files_lose_no_row_without_a_reason(
+        self, tmp_path: Path, count: int
+    ) -> None:
+        """Bytes flipped, cut out, doubled, put in: no traceback, no row forgotten."""
+        draw = random.Random(1)
+        told: Counter[str] = Counter()
+        for i in range(count):
+            text = bytearray(
+                "".join(json.dumps(row(j)) + "\n" for j in range(4)).encode()
+            )
+            for _ in range(draw.randint(1, 6)):
+                damage(text, draw)
+            path = tmp_path / draw.choice(["a.jsonl", "a.json", "a.csv", "a.jsonl.gz"])
+            path.write_bytes(bytes(text))
+            try:
+                made = mix(
+                    spec([path.name], on_error="skip"),
+                    tmp_path / "out",
+                    base=tmp_path,
+                    workers=1,
+                )
+            except MixError as error:
+                told[str(error).partition(": ")[2][:24] or "nothing to mix"] += 1
+                continue
+            assert accounts_for_every_row(made), i
+            assert len(read(made.data)) == sum(p.rows for p in made.manifest.parts)
+            for part in made.manifest.parts:
+                told.update(part.faults)
+        print(dict(told.most_common()))
+        assert told["is not JSON"] > count / 10
+
+
+def damage(text: bytearray, draw: random.Random) -> None:
+    """One change of one place."""
+    if not text:
+        return
+    at = draw.randrange(len(text))
+    kind = draw.randrange(5)
+    if kind == 0:
+        text[at] = draw.randrange(256)
+    elif kind == 1:
+        del text[at : at + draw.randint(1, 40)]
+    elif kind == 2:
+        text[at:at] = text[at : at + draw.randint(1, 40)]
+    elif kind == 3:
+        text[at:at] = draw.choice([b"\0", b"\n", b'"', b"{", b"[", b"\xff", b"null"])
+    else:
+        words = [b"user", b"assistant", b"messages", b"content", b"role"]
+        word = draw.choice(words)
+        text[:] = bytes(text).replace(word, draw.choice([b"", b"x", b"\\u0000"]), 1)
+
+
+SCRIPT = """
+import sys
+from axolotl_sftguide.mixing import load_mix, mix
+import json
+made = mix(json.loads(sys.argv[1]), sys.argv[2], base=sys.argv[2], workers=2)
+print(made.built)
+"""
+
+
+class TestTogether:
+    def begin(self, tmp_path: Path) -> subprocess.Popen[str]:
+        text = json.dumps(spec(["a.jsonl"], ["b.jsonl"]))
+        words = [sys.executable, "-c", SCRIPT, text, str(tmp_path)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    @pytest.fixture
+    def two_phases(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(20_000)])
+
+    def test_of_several_that_begin_at_once_one_builds(
+        self, two_phases: None, tmp_path: Path
+    ) -> None:
+        begun = [self.begin(tmp_path) for _ in range(3)]
+        said = [p.communicate(timeout=120)[0].strip() for p in begun]
+        assert sorted(said) == ["False", "False", "True"]
+        assert len(list(tmp_path.glob("stacked-*"))) == 1
+
+    def test_a_kill_at_any_moment_leaves_no_half_of_a_mix(
+        self, two_phases: None, tmp_path: Path
+    ) -> None:
+        draw = random.Random(0)
+        for _ in range(10):
+            process = self.begin(tmp_path)
+            time.sleep(draw.uniform(0.05, 1.2))
+            process.kill()
+            process.communicate()
+            for folder in tmp_path.glob("stacked-*"):
+                assert verify(folder, base=tmp_path) == []
+        said, _ = self.begin(tmp_path).communicate(timeout=120)
+        assert said.strip() in ("True", "False")
+        (folder,) = tmp_path.glob("stacked-*")
+        assert verify(folder, base=tmp_path) == []
+        assert [p for p in tmp_path.iterdir() if ".building" in p.name] == []
+
+
+class TestVerify:
+    @pytest.fixture
+    def made(self, make: Callable[..., Mixed], tmp_path: Path) -> Mixed:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(50)])
+        write(tmp_path / "test.jsonl", [row(i) for i in range(5)])
+        return make(["a.jsonl"], held_out=0.1, exclude=["test.jsonl"])
+
+    def test_what_was_made_is_proven(self, made: Mixed, tmp_path: Path) -> None:
+        assert verify(made.folder, base=tmp_path) == []
+
+    def test_a_changed_byte_is_found(self, made: Mixed, tmp_path: Path) -> None:
+        data = bytearray(made.data.read_bytes())
+        data[100] ^= 1
+        made.data.write_bytes(bytes(data))
+        assert verify(made.folder, base=tmp_path) == [
+            f"{made.data}: is not what was written"
+        ]
+
+    def test_a_file_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
+        assert made.held_out is not None
+        made.held_out.unlink()
+        (problem,) = verify(made.folder, base=tmp_path)
+        assert problem.endswith("held-out.jsonl: is gone")
+
+    @pytest.mark.parametrize("name", ["a.jsonl", "test.jsonl"])
+    def test_a_source_that_has_changed_is_found(
+        self, made: Mixed, tmp_path: Path, name: str
+    ) -> None:
+        write(tmp_path / name, [row(99)])
+        assert verify(made.folder, base=tmp_path) == [
+            f"{name}: has changed since, or is another"
+        ]
+
+    def test_a_source_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
+        (tmp_path / "a.jsonl").unlink()
+        (problem,) = verify(made.folder, base=tmp_path)
+        assert problem.startswith("a.jsonl: is not there")
+
+    def test_bytes_that_the_sources_do_not_give_are_found(
+        self, made: Mixed, tmp_path: Path
+    ) -> None:
+        """A forged manifest, whose checksum fits a forged file."""
+        import hashlib
+
+        lines = made.data.read_text().splitlines(keepends=True)
+        forged = "".join(reversed(lines)).encode()
+        made.data.write_bytes(forged)
+        path = made.folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["written"]["data.jsonl"]["sha256"] = hashlib.sha256(forged).hexdigest()
+        path.write_text(json.dumps(manifest))
+        assert verify(made.folder, base=tmp_path) == [
+            f"{made.folder}: the same sources give other bytes"
+        ]
+
+    def test_a_folder_that_is_no_mix_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(MixError, match=r"holds no manifest\.json; not a mix"):
+            verify(tmp_path)
+        (tmp_path / "manifest.json").write_text("{}")
+        with pytest.raises(MixError, match="is not a manifest of this version"):
+            verify(tmp_path)
+
+
+class TestCommand:
+    def test_it_says_where_each_row_has_gone_and_what_to_write(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        write(tmp_path / "a.jsonl", [row(i) for i in range(20)] + [row(0)])
+        (tmp_path / "spec.yml").write_text(json.dumps(spec(["a.jsonl"])))
+        words = ["mix", "spec.yml", "-o", "out", "--strategy", "phased"]
+        done: Any = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+        assert "1 said in a.jsonl" in done.output
+        (data,) = tmp_path.glob("out/phased-*/data.jsonl")
+        assert f"path: {data.relative_to(tmp_path)}" in done.output
+        assert "shuffle_merged_datasets: false" in done.output
+        again: Any = CliRunner().invoke(main, words)
+        assert "was there already" in again.output
+        proof: Any = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
+        assert proof.exit_code == 0
+        data.write_text("")
+        proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
+        assert proof.exit_code == 1
+
+    def test_a_fault_is_told_without_a_traceback(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "spec.yml").write_text("seed: 1")
+        done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
+        assert done.exit_code == 2
+        assert "holds neither `phases` nor `sftguide.mix`" in done.output

@@ -1,0 +1,209 @@
+"""Which rows, how often, in which order: on fingerprints made by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from axolotl_sftguide.errors import SettingsError
+from axolotl_sftguide.mixing import load_mix
+from axolotl_sftguide.mixing._plan import Plan, Rows, largest_deviation, plan
+
+
+def rows(*counts: int) -> Rows:
+    """So many rows of each source, no two the same."""
+    source = np.repeat(np.arange(len(counts), dtype=np.uint16), counts)
+    draw = np.random.Generator(np.random.PCG64(0))
+    halves = draw.integers(0, 2**63, (2, len(source)), dtype=np.uint64)
+    return Rows(source, *halves)
+
+
+def saying(source: list[int], words: str) -> Rows:
+    """One row for each letter: the same letter says the same."""
+    said = np.array([ord(letter) for letter in words], np.uint64)
+    return Rows(np.array(source, np.uint16), said, said + np.uint64(7))
+
+
+def settings(*sources: dict[str, Any], phases: int = 0, **overrides: Any) -> Any:
+    datasets = [{"path": f"s{i}", **own} for i, own in enumerate(sources)]
+    parts = (
+        [{"name": f"p{i}", "datasets": [d]} for i, d in enumerate(datasets)]
+        if phases
+        else [{"name": "p", "datasets": datasets}]
+    )
+    return load_mix({"phases": parts, **overrides})
+
+
+def per_source(made: Plan, of: Rows) -> dict[int, int]:
+    return dict(Counter(of.source[made.train].tolist()))
+
+
+class TestOrder:
+    @pytest.mark.parametrize(
+        "counts", [(550, 300, 120, 30), (1000, 1), (5, 5, 5), (20_000, 7_000, 133)]
+    )
+    def test_any_prefix_of_stacked_keeps_the_ratios(
+        self, counts: tuple[int, ...]
+    ) -> None:
+        of = rows(*counts)
+        made = plan(of, settings(*[{}] * len(counts)))
+        assert sorted(made.train.tolist()) == list(range(sum(counts)))
+        assert largest_deviation(of.source[made.train]) < 2.5
+
+    def test_concatenating_and_shuffling_would_not(self) -> None:
+        of = rows(11_000, 6_000, 2_400, 600)
+        draw = np.random.Generator(np.random.PCG64(0))
+        shuffled = draw.permutation(len(of))
+        made = plan(of, settings({}, {}, {}, {}))
+        ours = largest_deviation(of.source[made.train])
+        assert largest_deviation(of.source[shuffled]) > 20 * ours
+
+    def test_it_is_random_inside_a_source_and_not_periodic(self) -> None:
+        of = rows(600, 300)
+        made = plan(of, settings({}, {}))
+        own = made.train[of.source[made.train] == 0]
+        assert abs(np.corrcoef(own, np.arange(600))[0, 1]) < 0.15
+        gaps = np.diff(np.flatnonzero(of.source[made.train] == 1))
+        assert len(set(gaps.tolist())) > 2
+
+    def test_the_seed_decides_and_nothing_else(self) -> None:
+        of = rows(100, 50)
+        one, two = plan(of, settings({}, {})), plan(of, settings({}, {}))
+        assert one.train.tolist() == two.train.tolist()
+        other = plan(of, settings({}, {}, seed=7))
+        assert other.train.tolist() != one.train.tolist()
+
+    def test_it_is_the_same_for_ever(self) -> None:
+        """On any machine and with any numpy: the numbers of one small plan."""
+        of = saying([0] * 6 + [1] * 3, "abcdefxyz")
+        assert plan(of, settings({}, {})).train.tolist() == FOR_EVER
+
+    def test_phased_keeps_the_phases_and_is_random_inside(self) -> None:
+        of = rows(100, 50, 70)
+        made = plan(of, settings({}, {}, {}, phases=1, strategy="phased"))
+        assert of.source[made.train].tolist() == [0] * 100 + [1] * 50 + [2] * 70
+        assert made.train[:100].tolist() != list(range(100))
+
+    def test_replay_draws_a_share_of_each_later_phase_from_those_before(self) -> None:
+        of = rows(100, 90, 90)
+        made = plan(of, settings({}, {}, {}, phases=1, strategy="phased", replay=0.1))
+        order = of.source[made.train]
+        assert len(order) == 100 + 100 + 100
+        assert set(order[:100]) == {0}
+        assert Counter(order[100:200].tolist()) == {1: 90, 0: 10}
+        assert (order[200:] == 2).sum() == 90
+        assert sum(made.repeated.values()) == 20
+        assert order[100:110].tolist() != [0] * 10  # among the others, not before them
+
+
+FOR_EVER = [8, 0, 5, 2, 7, 1, 4, 3, 6]
+
+
+class TestDuplicates:
+    def test_the_first_of_what_says_the_same_is_kept_and_the_rest_counted(self) -> None:
+        of = saying([0, 0, 0, 1, 1, 2], "aabbac")
+        made = plan(of, settings({}, {}, {}))
+        assert sorted(made.train.tolist()) == [0, 2, 5]
+        assert made.duplicates == {(0, 0): 1, (1, 0): 2}
+
+    def test_they_stay_where_that_is_asked_for_and_do_not_stick_together(self) -> None:
+        of = saying([0] * 200, "ab" * 100)
+        made = plan(of, settings({}, deduplicate=False))
+        assert len(made.train) == 200
+        said = (made.train % 2).tolist()
+        changes = sum(one != two for one, two in pairwise(said))
+        assert changes > 60
+
+    def test_what_is_excluded_is_left_out(self) -> None:
+        of = saying([0, 0, 1], "abc")
+        excluded = np.array([[ord("b"), ord("b") + 7], [ord("c"), 0]], np.uint64)
+        made = plan(of, settings({}, {}), excluded)
+        assert sorted(made.train.tolist()) == [0, 2]
+        assert made.excluded == {0: 1}
+
+
+class TestShares:
+    def test_the_shares_hold_without_a_row_twice(self) -> None:
+        of = rows(1000, 1000)
+        made = plan(of, settings({"share": 0.2}, {"share": 0.8}))
+        assert per_source(made, of) == {0: 250, 1: 1000}
+        assert len(set(made.train.tolist())) == 1250
+        assert made.not_drawn == {0: 750, 1: 0}
+
+    def test_with_upsampling_no_row_is_lost_and_none_more_often_than_it_must(
+        self,
+    ) -> None:
+        of = rows(1000, 100)
+        made = plan(of, settings({"share": 0.8}, {"share": 0.2}, upsample=True))
+        assert per_source(made, of) == {0: 1000, 1: 250}
+        times = Counter(made.train[of.source[made.train] == 1].tolist())
+        assert sorted(Counter(times.values()).items()) == [(2, 50), (3, 50)]
+        assert made.repeated == {0: 0, 1: 150}
+
+    def test_what_has_no_share_has_the_rest_by_its_size(self) -> None:
+        of = rows(1000, 300, 100)
+        made = plan(of, settings({"share": 0.5}, {}, {}))
+        assert per_source(made, of) == {0: 400, 1: 300, 2: 100}
+
+    def test_repeats_are_whole_passes_and_a_part_of_one(self) -> None:
+        of = rows(100, 10)
+        made = plan(of, settings({"repeats": 1.5}, {"repeats": 3}))
+        times = Counter(made.train.tolist())
+        assert Counter(times[i] for i in range(100)) == {1: 50, 2: 50}
+        assert all(times[i] == 3 for i in range(100, 110))
+        assert made.repeated == {0: 50, 1: 20}
+
+    def test_passes_over_the_same_rows_follow_one_another(self) -> None:
+        """No row a second time before each has been there once."""
+        of = rows(50)
+        made = plan(of, settings({"repeats": 2}))
+        assert len(set(made.train[:50].tolist())) == 50
+        assert made.train[:50].tolist() != made.train[50:].tolist()
+
+    def test_most_rows_are_drawn_by_chance_and_not_the_first(self) -> None:
+        of = rows(1000)
+        made = plan(of, settings({"max_rows": 100}))
+        assert len(made.train) == 100
+        assert made.train.mean() == pytest.approx(500, abs=120)
+        assert made.not_drawn == {0: 900}
+
+
+class TestHeldOut:
+    def test_is_a_share_of_each_source_and_in_no_way_trained_on(self) -> None:
+        of = rows(1000, 200)
+        made = plan(of, settings({"repeats": 2}, {}, held_out=0.1))
+        assert Counter(of.source[made.held_out].tolist()) == {0: 100, 1: 20}
+        assert not set(made.held_out.tolist()) & set(made.train.tolist())
+        assert per_source(made, of) == {0: 1800, 1: 180}
+
+
+class TestSpec:
+    @pytest.mark.parametrize(
+        ("sources", "overrides", "fault"),
+        [
+            ([{"share": 0.7}, {"share": 0.7}], {}, "the shares add up to 1.4, above 1"),
+            ([{"share": 0.5}, {"share": 0.2}], {}, "the shares add up to 0.7, below 1"),
+            ([{}], {"replay": 0.1}, "replay is for strategy: phased"),
+            (
+                [{"share": 0.5}, {}],
+                {"strategy": "phased"},
+                "share is for strategy",
+            ),
+            ([{"max_row": 3}], {}, r"datasets\.0\.max_row is not a setting; did you m"),
+            ([{"repeats": 0}], {}, r"datasets\.0\.repeats must be greater than 0"),
+        ],
+    )
+    def test_what_is_wrong_is_one_line(
+        self, sources: Any, overrides: Any, fault: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=fault):
+            settings(*sources, **overrides)
+
+    def test_two_phases_of_one_name_are_refused(self) -> None:
+        phase = {"name": "p", "datasets": [{"path": "x"}]}
+        with pytest.raises(SettingsError, match="two phases have the name 'p'"):
+            load_mix({"phases": [phase, phase]})

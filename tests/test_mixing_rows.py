@@ -1,0 +1,224 @@
+"""Rows of every form as one conversation, or the reason why they are none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from axolotl_sftguide.mixing import SourceSettings
+from axolotl_sftguide.mixing._rows import (
+    RowFault,
+    detect,
+    fingerprint,
+    passes,
+    uniform,
+)
+
+
+def says(role: str, content: Any = "x") -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def chat(*messages: Any) -> dict[str, Any]:
+    return {"messages": list(messages)}
+
+
+ASKED = {"role": "user", "content": "2 + 2 =?"}
+SAID = {"role": "assistant", "content": "4"}
+PLAIN = [ASKED, SAID]
+
+
+def turns(row: dict[str, Any], **settings: Any) -> list[dict[str, Any]]:
+    return conversation(row, **settings)["messages"]  # type: ignore[no-any-return]
+
+
+def conversation(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    own = SourceSettings(path="x", **settings)
+    return uniform(row, detect(row, own), own)
+
+
+def fault(row: dict[str, Any], **settings: Any) -> str:
+    with pytest.raises(RowFault) as caught:
+        conversation(row, **settings)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "settings"),
+    [
+        ({"messages": PLAIN}, {}),
+        ({"messages": json.dumps(PLAIN)}, {}),
+        ({"chat": PLAIN}, {"field_messages": "chat"}),
+        (
+            {
+                "conversations": [
+                    {"from": "human", "value": "2 + 2 =?"},
+                    {"from": "gpt", "value": "4"},
+                ]
+            },
+            {},
+        ),
+        ({"instruction": "2 + 2 =?", "input": "", "output": "4"}, {}),
+        ({"prompt": "2 + 2 =?", "completion": "4"}, {}),
+        ({"prompt": [ASKED], "completion": [SAID]}, {}),
+        ({"question": "2 + 2 =?", "answer": "4"}, {}),
+        (
+            {"q": "2 + 2 =?", "a": "4"},
+            {"field_instruction": "q", "field_output": "a"},
+        ),
+        (
+            chat({"who": "user", "says": "2 + 2 =?"}, {"who": "A", "says": "4"}),
+            {
+                "message_property_mappings": {"role": "who", "content": "says"},
+                "roles": {"assistant": ["A"]},
+            },
+        ),
+        (
+            chat(says("Q", "2 + 2 =?"), says("A", "4")),
+            {"roles": {"user": ["Q"], "assistant": ["A"]}},
+        ),
+        (
+            chat(says("user", [{"type": "text", "text": "2 + 2 =?"}]), SAID),
+            {},
+        ),
+    ],
+)  # fmt: skip
+def test_every_form_says_the_same(row: dict[str, Any], settings: Any) -> None:
+    assert turns(row, **settings) == PLAIN
+
+
+def test_what_belongs_to_a_question_follows_it() -> None:
+    row = {"instruction": "Add.", "input": "2 + 2", "output": "4"}
+    assert turns(row)[0]["content"] == "Add.\n\n2 + 2"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": PLAIN, "system": "Be brief."},
+        {"question": "2 + 2 =?", "answer": "4", "system": "Be brief."},
+        {
+            "messages": [{"role": "system", "content": "Be brief."}, *PLAIN],
+            "system": "x",
+        },
+    ],
+)
+def test_a_system_message_comes_first_from_wherever_it_stands(
+    row: dict[str, Any],
+) -> None:
+    assert turns(row) == [{"role": "system", "content": "Be brief."}, *PLAIN]
+
+
+def test_unmasked_rows_train_all_turns_but_the_systems() -> None:
+    """As InstructLab's records ask, in a column or in their metadata."""
+    system = {"role": "system", "content": "s"}
+    for row in (
+        {"messages": [system, *PLAIN], "unmask": True, "id": "7"},
+        {"messages": [system, *PLAIN], "metadata": json.dumps({"unmask": True})},
+    ):
+        assert [turn["train"] for turn in turns(row)] == [False, True, True]
+    assert "train" not in turns({"messages": PLAIN, "unmask": False})[0]
+
+
+def test_a_turns_own_training_flag_survives() -> None:
+    row = {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, {**SAID, "train": True}]}
+    assert [turn.get("train") for turn in turns(row)] == [None, False, None, True]
+
+
+def test_tool_calls_keep_their_arguments_as_json_text() -> None:
+    call = {"id": "c1", "function": {"name": "add", "arguments": {"b": 2, "a": 1}}}
+    row = {
+        "messages": [
+            ASKED,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "content": "4", "tool_call_id": "c1", "name": "add"},
+            SAID,
+        ],
+        "tools": [{"type": "function", "function": {"name": "add"}}],
+        "chat_template_kwargs": {"enable_thinking": True},
+    }
+    found = conversation(row)
+    assert found["messages"][1]["tool_calls"] == [
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'},
+        }
+    ]
+    assert found["messages"][2]["tool_call_id"] == "c1"
+    assert json.loads(found["tools"])[0]["function"]["name"] == "add"
+    assert found["chat_template_kwargs"] == {"enable_thinking": True}
+
+
+def test_reasoning_survives() -> None:
+    thought = {**SAID, "reasoning_content": "two and two"}
+    assert turns({"messages": [ASKED, thought]})[1] == thought
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"text": "x"}, "no form is known for the columns text"),
+        ({"messages": []}, "the turns are no list, or an empty one"),
+        ({"messages": "{"}, "a column that should hold JSON does not"),
+        (chat("hello"), "a turn is str, not a mapping"),
+        (chat({"content": "x"}, SAID), "a turn has no role"),
+        (chat(says("narrator"), SAID), "no template knows the role 'narrator'"),
+        (chat(SAID, ASKED), "the first turn is not the user's"),
+        (chat(ASKED, ASKED, SAID), "two turns of the user follow one another"),
+        (chat(ASKED), "the last turn is not the assistant's"),
+        (chat(ASKED, says("system"), SAID), "a system turn is not the first"),
+        (chat(says("system")), "the first turn is not the user's"),
+        (chat(ASKED, says("assistant", " \n")), "the answer is empty"),
+        (chat(ASKED, {"role": "assistant"}), "the answer is empty"),
+        (chat(ASKED, says("assistant", "a\0b")), "a NUL stands in the text"),
+        (chat(ASKED, says("tool"), SAID), "a tool answers that nobody has called"),
+        (chat(ASKED, says("assistant", 4)), "the content of a turn is int, not text"),
+        (chat(says("user", [1]), SAID), "the content of a turn is list, not text"),
+        (chat(ASKED, {**SAID, "tool_calls": [{}]}), "a tool call names no function"),
+        ({"question": "2 + 2 =?"}, "no form is known for the columns question"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], why: str) -> None:
+    assert fault(row) == why
+
+
+def test_conversations_that_say_the_same_have_the_same_fingerprint() -> None:
+    one = fingerprint(conversation({"messages": PLAIN}))
+    assert len(one) == 16
+    spaced = [{**ASKED, "content": " 2 +\n2  =?"}, SAID]
+    for row in (
+        {"messages": spaced},
+        {"messages": PLAIN, "id": "7", "metadata": {"a": 1}},
+        {"messages": PLAIN, "unmask": True},
+        {"question": "2 + 2 =?", "answer": "4"},
+    ):
+        assert fingerprint(conversation(row)) == one
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [ASKED, {**SAID, "content": "5"}]},
+        {"messages": [{**ASKED, "content": "2 + 2 =? 4"}, SAID]},
+        {"messages": PLAIN, "system": "s"},
+        {"messages": PLAIN, "tools": [{"name": "add"}]},
+        {"messages": [ASKED, {**SAID, "reasoning_content": "hm"}]},
+        {"messages": PLAIN * 2},
+    ],
+)
+def test_conversations_that_do_not_have_another(row: dict[str, Any]) -> None:
+    assert fingerprint(conversation(row)) != fingerprint(
+        conversation({"messages": PLAIN})
+    )
+
+
+def test_where_wants_a_value_or_one_of_some() -> None:
+    row = {"source": "wiki", "level": 2}
+    assert passes(row, {})
+    assert passes(row, {"source": "wiki"})
+    assert passes(row, {"source": ["web", "wiki"], "level": 2})
+    assert not passes(row, {"source": "web"})
+    assert not passes(row, {"missing": 1})
