@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from axolotl_sftguide.mixing import SourceSettings
-from axolotl_sftguide.mixing._rows import (
-    RowFault,
-    detect,
-    fingerprint,
-    passes,
-    uniform,
-)
+from axolotl_sftguide.mixing._rows import RowFault, fingerprint, is_usual, passes
+from axolotl_sftguide.mixing._rows import conversation as read
 
 
 def says(role: str, content: Any = "x") -> dict[str, Any]:
@@ -35,8 +31,28 @@ def turns(row: dict[str, Any], **settings: Any) -> list[dict[str, Any]]:
 
 
 def conversation(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """By the way that its settings take it, and by the long way: the same."""
     own = SourceSettings(path="x", **settings)
-    return uniform(row, detect(row, own), own)
+    long_way: Any
+    try:
+        long_way = read(row, own, usual=False)
+    except RowFault as found:
+        with pytest.raises(RowFault, match=re.escape(str(found))):
+            read(row, own, usual=is_usual(own))
+        raise
+    assert read(row, own, usual=is_usual(own)) == long_way
+    return long_way[1]  # type: ignore[no-any-return]
+
+
+def test_only_settings_that_change_no_row_take_the_short_way() -> None:
+    assert is_usual(SourceSettings(path="x", share=0.5, where={"a": 1}, max_rows=3))
+    for changing in (
+        {"field_messages": "chat"},
+        {"type": "alpaca"},
+        {"roles": {"user": ["Q"]}},
+        {"field_tools": "functions"},
+    ):
+        assert not is_usual(SourceSettings(path="x", **changing))
 
 
 def fault(row: dict[str, Any], **settings: Any) -> str:

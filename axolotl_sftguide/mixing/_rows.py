@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from ._spec import Form, SourceSettings
@@ -28,6 +27,12 @@ _ROLES = ("system", "user", "assistant", "tool")
 _OPTIONAL = ("reasoning_content", "tool_calls", "tool_call_id", "name")
 _QUESTION = ("instruction", "prompt", "question", "query", "input")
 _ANSWER = ("output", "completion", "answer", "response")
+
+
+_SPECIAL = frozenset("system tools chat_template_kwargs unmask metadata".split())
+"""Columns that say more of a conversation than its messages do."""
+
+_OF_THE_MIX = frozenset("share repeats max_rows".split())
 
 
 class RowFault(Exception):
@@ -88,23 +93,65 @@ def uniform(
     return found
 
 
+def conversation(
+    row: Mapping[str, Any], settings: SourceSettings, usual: bool
+) -> tuple[Form, dict[str, Any]]:
+    """The form of a row, and its conversation.
+
+    Args:
+        row: The row.
+        settings: Of its source.
+        usual: What `is_usual` says of them; then rows of plain messages, which most
+            are, take a short way to the same end.
+
+    Raises:
+        RowFault: Where it is none that a chat template accepts.
+    """
+    messages = row.get("messages")
+    if usual and type(messages) is list and messages and not row.keys() & _SPECIAL:
+        plain = [
+            {"role": turn["role"], "content": turn["content"]}
+            for turn in messages
+            if _is_plain(turn)
+        ]
+        if len(plain) == len(messages):
+            _check(plain)
+            return "messages", {"messages": plain}
+    form = detect(row, settings)
+    return form, uniform(row, form, settings)
+
+
+def is_usual(settings: SourceSettings) -> bool:
+    """Whether rows are taken as they are: nothing says what their columns mean."""
+    told = settings.model_dump(exclude_defaults=True)
+    return not told.keys() - {"path", "ds_type", "data_files", "where"} - _OF_THE_MIX
+
+
 def fingerprint(conversation: Mapping[str, Any]) -> bytes:
     """Sixteen bytes that are the same where two conversations say the same.
 
     White space counts as one blank; ids, metadata and what is trained do not count.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    parts: list[str] = []
     for message in conversation["messages"]:
-        for key in ("role", "content", *_OPTIONAL):
-            value = message.get(key)
-            if value:
-                text = value if isinstance(value, str) else _json(value)
-                digest.update(f"\x1f{key}\x1e{' '.join(text.split())}".encode())
-        digest.update(b"\x1d")
+        parts += (message["role"], _squeezed(message["content"]))
+        if len(message) > 2:
+            for key in _OPTIONAL:
+                value = message.get(key)
+                if value:
+                    text = value if isinstance(value, str) else _json(value)
+                    parts += (key, _squeezed(text))
     for key in ("tools", "chat_template_kwargs"):
-        if conversation.get(key):
-            digest.update(f"{key}{_json(conversation[key])}".encode())
-    return digest.digest()
+        if key in conversation:
+            parts += (key, _json(conversation[key]))
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).digest()
+
+
+def _squeezed(text: str) -> str:
+    # Most texts of one line are so already, and that is soon seen.
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    return " ".join(text.split())
 
 
 def passes(row: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
@@ -122,7 +169,7 @@ def _form_of_turns(turns: Any) -> Form:
     if not isinstance(turns, list) or not turns:
         raise RowFault("the turns are no list, or an empty one")
     first = turns[0]
-    return "sharegpt" if isinstance(first, Mapping) and "from" in first else "messages"
+    return "sharegpt" if isinstance(first, dict) and "from" in first else "messages"
 
 
 def _turns(row: Mapping[str, Any], settings: SourceSettings) -> list[dict[str, Any]]:
@@ -136,6 +183,16 @@ def _turns(row: Mapping[str, Any], settings: SourceSettings) -> list[dict[str, A
     if isinstance(system, str) and system and messages and _unled(messages):
         messages.insert(0, {"role": "system", "content": system})
     return messages
+
+
+def _is_plain(turn: Any) -> bool:
+    """Whether it is a role and a text and nothing else, as most are."""
+    return (
+        type(turn) is dict
+        and len(turn) == 2
+        and turn.get("role") in _ROLES
+        and type(turn.get("content")) is str
+    )
 
 
 def _unled(messages: Sequence[Mapping[str, Any]]) -> bool:
@@ -228,25 +285,35 @@ def _tool_calls(calls: Any) -> list[dict[str, Any]]:
 
 
 def _check(messages: Sequence[Mapping[str, Any]]) -> None:
-    turns = [m for m in messages if m["role"] != "system"]
-    unknown = [m["role"] for m in messages if m["role"] not in _ROLES]
-    if unknown:
-        raise RowFault(f"no template knows the role {unknown[0]!r}")
-    if any(m["role"] == "system" for m in messages[1:]):
-        raise RowFault("a system turn is not the first")
-    if not turns or turns[0]["role"] != "user":
+    before = None
+    for place, message in enumerate(messages):
+        role = message["role"]
+        if role not in _ROLES:
+            raise RowFault(f"no template knows the role {role!r}")
+        if "\0" in message["content"]:
+            raise RowFault("a NUL stands in the text")
+        if role == "system":
+            if place:
+                raise RowFault("a system turn is not the first")
+            continue
+        _check_order(before, role)
+        before = message
+    if before is None:
         raise RowFault("the first turn is not the user's")
-    for one, two in pairwise(turns):
-        if one["role"] == two["role"] and one["role"] != "tool":
-            raise RowFault(f"two turns of the {one['role']} follow one another")
-        if two["role"] == "tool" and not _calls(one):
-            raise RowFault("a tool answers that nobody has called")
-    if turns[-1]["role"] != "assistant":
+    if before["role"] != "assistant":
         raise RowFault("the last turn is not the assistant's")
-    if not any(m["content"].strip() or _calls(m) for m in turns[-1:]):
+    if not before["content"].strip() and not _calls(before):
         raise RowFault("the answer is empty")
-    if any("\0" in m["content"] for m in messages):
-        raise RowFault("a NUL stands in the text")
+
+
+def _check_order(before: Mapping[str, Any] | None, role: str) -> None:
+    if before is None:
+        if role != "user":
+            raise RowFault("the first turn is not the user's")
+    elif role == before["role"] and role != "tool":
+        raise RowFault(f"two turns of the {role} follow one another")
+    elif role == "tool" and not _calls(before):
+        raise RowFault("a tool answers that nobody has called")
 
 
 def _calls(message: Mapping[str, Any]) -> bool:

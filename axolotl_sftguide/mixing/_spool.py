@@ -12,7 +12,7 @@ import orjson
 
 from ._plan import Hashes
 from ._read import Piece, rows_of
-from ._rows import RowFault, detect, fingerprint, passes, uniform
+from ._rows import RowFault, conversation, fingerprint, is_usual, passes
 from ._spec import SourceSettings
 
 COLUMNS = ("tools", "chat_template_kwargs")
@@ -63,26 +63,26 @@ def spool(
     """
     hashes, ends, lines = bytearray(), [], []
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
-    end = 0
+    end, usual = 0, is_usual(settings)
     for number, row in rows_of(piece):
         found.rows_read += 1
         try:
             if isinstance(row, RowFault):
                 raise row
-            if not passes(row, settings.where):
+            if settings.where and not passes(row, settings.where):
                 found.filtered += 1
                 continue
-            form = detect(row, settings)
-            conversation = uniform(row, form, settings)
-            digest = fingerprint(conversation)
-            found.keys |= _keys_of(conversation)
+            form, said = conversation(row, settings, usual)
+            digest = fingerprint(said)
+            found.keys |= _keys_of(said)
             line = orjson.dumps(
                 {
-                    **conversation,
+                    **said,
                     "phase": phase,
                     "source": label,
                     "row": number,
-                }
+                },
+                option=orjson.OPT_APPEND_NEWLINE,
             )
         except RowFault as fault:
             _note(found, number, str(fault))
@@ -93,10 +93,10 @@ def spool(
         found.forms[form] += 1
         hashes += digest
         lines.append(line)
-        end += len(line) + 1
+        end += len(line)
         ends.append(end)
     with open(path, "wb") as file:
-        file.writelines(line + b"\n" for line in lines)
+        file.writelines(lines)
     found.hashes = np.frombuffer(bytes(hashes), ">u8").reshape(-1, 2).astype(np.uint64)
     found.ends = np.array(ends, np.int64)
     return found
@@ -142,17 +142,18 @@ def fingerprints(piece: Piece, settings: SourceSettings) -> Hashes:
         if isinstance(row, RowFault):
             continue
         try:
-            digests += fingerprint(uniform(row, detect(row, settings), settings))
+            digests += fingerprint(conversation(row, settings, False)[1])
         except (RowFault, TypeError, ValueError, KeyError, AttributeError):
             continue
     return np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
 
 
-def _keys_of(conversation: dict[str, Any]) -> int:
+def _keys_of(said: dict[str, Any]) -> int:
     keys = 0
-    for bit, column in enumerate(COLUMNS):
-        keys |= (column in conversation) << bit
-    for turn in conversation["messages"]:
+    if len(said) > 1:
+        for bit, column in enumerate(COLUMNS):
+            keys |= (column in said) << bit
+    for turn in said["messages"]:
         if len(turn) > 2:
             for bit, key in enumerate(TURN_KEYS, start=len(COLUMNS)):
                 keys |= (key in turn) << bit
