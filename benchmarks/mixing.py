@@ -89,7 +89,7 @@ def run(name: str, script: str, folder: Path, *words: str) -> float:
     peak = 0
     while process.poll() is None:
         peak = max(peak, resident(process.pid))
-        time.sleep(0.05)
+        time.sleep(0.1)
     taken = time.perf_counter() - started
     rows = (process.communicate()[0].split() or ["none"])[-1]
     print(

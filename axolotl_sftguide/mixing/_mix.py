@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,12 +168,16 @@ def _build_alone(
         found = read_manifest(folder)
         if found is not None:
             return Mixed(folder, found, built=False)
-        # What a build that was killed has left is nobody's: the lock was its own.
-        building = folder.parent / f".{folder.name}.building"
-        shutil.rmtree(building, ignore_errors=True)
+        # What a build that was killed has left is nobody's: the lock was its own. Its
+        # workers may still end their last task, so this one has another name.
+        beginning = f".{folder.name}.building-"
+        for left in folder.parent.glob(f"{beginning}*"):
+            shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
+        building = Path(tempfile.mkdtemp(prefix=beginning, dir=folder.parent))
+        building.chmod(0o755)
         pieces = building / "pieces"
-        pieces.mkdir(parents=True)
+        pieces.mkdir()
         try:
             manifest = build(settings, inputs, building, pool, progress)
             shutil.rmtree(pieces)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import orjson
 
 from ._plan import Hashes
-from ._read import Piece, rows_of
+from ._read import BLOCK_BYTES, Piece, rows_of
 from ._rows import RowFault, conversation, fingerprint, is_usual, passes
 from ._spec import SourceSettings
 
@@ -61,45 +63,48 @@ def spool(
         label: The file's name as each of its rows tells it.
         path: Where the lines go.
     """
-    hashes, ends, lines = bytearray(), [], []
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
-    end, usual = 0, is_usual(settings)
-    for number, row in rows_of(piece):
+    hashes, ends = bytearray(), array("q")
+    with open(path, "wb", buffering=BLOCK_BYTES) as file:
+        for number, said, digest in _conversations(found, settings):
+            said |= {"phase": phase, "source": label, "row": number}
+            try:
+                line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+            except TypeError as fault:
+                _note(found, number, f"cannot be written ({fault})")
+                continue
+            file.write(line)
+            hashes += digest
+            ends.append((ends[-1] if ends else 0) + len(line))
+    found.hashes = np.frombuffer(bytes(hashes), ">u8").reshape(-1, 2).astype(np.uint64)
+    found.ends = np.array(ends, np.int64)
+    return found
+
+
+def _conversations(
+    found: Spooled, settings: SourceSettings
+) -> Iterator[tuple[int, dict[str, Any], bytes]]:
+    """The usable rows with their numbers and fingerprints; the rest is noted."""
+    usual, where = is_usual(settings), settings.where
+    for number, row in rows_of(found.piece):
         found.rows_read += 1
         try:
             if isinstance(row, RowFault):
                 raise row
-            if settings.where and not passes(row, settings.where):
+            if where and not passes(row, where):
                 found.filtered += 1
                 continue
             form, said = conversation(row, settings, usual)
             digest = fingerprint(said)
-            found.keys |= _keys_of(said)
-            line = orjson.dumps(
-                {
-                    **said,
-                    "phase": phase,
-                    "source": label,
-                    "row": number,
-                },
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
         except RowFault as fault:
             _note(found, number, str(fault))
             continue
         except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as fault:
             _note(found, number, f"is not what its columns promise ({fault})"[:200])
             continue
+        found.keys |= _keys_of(said)
         found.forms[form] += 1
-        hashes += digest
-        lines.append(line)
-        end += len(line)
-        ends.append(end)
-    with open(path, "wb") as file:
-        file.writelines(lines)
-    found.hashes = np.frombuffer(bytes(hashes), ">u8").reshape(-1, 2).astype(np.uint64)
-    found.ends = np.array(ends, np.int64)
-    return found
+        yield number, said, digest
 
 
 def complete(spooled: Spooled, keys: int) -> Spooled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from ..errors import MixError
@@ -56,9 +57,9 @@ def _rebuilt(folder: Path, manifest: Manifest, root: Path) -> list[str]:
         changed = sorted({label for label, _ in now ^ known})
         if changed:
             return [f"{label}: has changed since, or is another" for label in changed]
-        building = folder.parent / f".{folder.name}.verifying"
-        shutil.rmtree(building, ignore_errors=True)
-        (building / "pieces").mkdir(parents=True)
+        prefix = f".{folder.name}.verifying-"
+        building = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+        (building / "pieces").mkdir()
         try:
             again = build(settings, inputs, building, pool, lambda *_: None)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import MixError
 from ._plan import Indices
+from ._read import BLOCK_BYTES
 from ._spool import Spooled
 from ._workers import Workers
 
 _ROWS_A_TASK = 8192
+_ROWS_AT_ONCE = 256
 
 
 class Lines:
@@ -61,9 +65,16 @@ def write(
         on_rows: Told how many more rows are written.
     """
     digest = hashlib.sha256()
-    with path.open("wb"), path.open("rb") as written:
+    path.touch()
+    # Unbuffered: what is read ahead of the last whole task is not written yet.
+    with path.open("rb", buffering=0) as written:
         for count, size in workers.map(copy, _Tasks(path, lines, rows)):
-            digest.update(written.read(size))
+            while size:
+                block = written.read(min(size, BLOCK_BYTES))
+                if not block:
+                    raise MixError(f"{path}: was cut off while it was written")
+                digest.update(block)
+                size -= len(block)
             on_rows(count)
     return digest.hexdigest()
 
@@ -103,20 +114,17 @@ def copy(
 ) -> tuple[int, int]:
     """Copy some lines to one place of the file; how many, and how many bytes."""
     opened = {piece: os.open(name, os.O_RDONLY) for piece, name in names.items()}
-    try:
-        places = zip(pieces.tolist(), starts.tolist(), lengths.tolist(), strict=True)
-        block = b"".join(
-            os.pread(opened[piece], length, start) for piece, start, length in places
-        )
-    finally:
-        for descriptor in opened.values():
-            os.close(descriptor)
     out = os.open(path, os.O_WRONLY)
+    places = zip(pieces.tolist(), starts.tolist(), lengths.tolist(), strict=True)
+    end = offset
     try:
-        rest = memoryview(block)
-        while rest:
-            written = os.pwrite(out, rest, offset)
-            rest, offset = rest[written:], offset + written
+        while part := list(itertools.islice(places, _ROWS_AT_ONCE)):
+            block = b"".join([os.pread(opened[p], n, at) for p, at, n in part])
+            rest = memoryview(block)
+            while rest:
+                written = os.pwrite(out, rest, end)
+                rest, end = rest[written:], end + written
     finally:
-        os.close(out)
-    return len(pieces), len(block)
+        for descriptor in (out, *opened.values()):
+            os.close(descriptor)
+    return len(pieces), end - offset
