@@ -8,6 +8,7 @@ name this plugin.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from axolotl.integrations.base import BasePlugin
 from pydantic import BaseModel
 
 from .console import say
-from .errors import SettingsError
+from .errors import MixError, SettingsError
 from .settings import BLOCK, Settings, load_settings, misspelt_block
 from .terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
+
+MIX = f"{BLOCK}.mix"
+"""Stands for the dataset until it is made."""
 
 
 class SFTGuideArgs(BaseModel):
@@ -56,12 +60,23 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
                 f"sftguide: {misspelt} is not a key of Axolotl or of this plugin; did "
                 f"you mean {BLOCK!r}?"
             )
-        _settings_or_exit(cfg)
+        settings = _settings_or_exit(cfg)
+        if settings.mix is not None:
+            _stand_in_for_the_mix(cfg, held_out=settings.mix.held_out > 0)
         _refuse_lost_weights(cfg)
 
     def get_input_args(self) -> str:
         """The block's model, which Axolotl mixes into its own."""
         return f"{__name__}.{SFTGuideArgs.__name__}"
+
+    def load_datasets(self, cfg: Any, preprocess: bool = False) -> None:
+        """Make the mix that the block asks for, or find it; the host loads it.
+
+        Raises:
+            SystemExit: With one line for each fault.
+        """
+        if self._is_named_by(cfg) and _settings(cfg).mix is not None:
+            _point_at_the_mix(cfg)
 
     def pre_model_load(self, cfg: Any) -> None:
         """Refuse to resume from a checkpoint that was taken after a run went bad."""
@@ -149,6 +164,53 @@ def _key_fields(cfg: Any) -> dict[str, Any]:
         "packing": bool(cfg.sample_packing),
         "adapter_seed": _seed(cfg) if seeded else None,
     }
+
+
+def _stand_in_for_the_mix(cfg: Any, *, held_out: bool) -> None:
+    """What the host's own checks want to see; made when the host loads its data."""
+    datasets = cfg.get("datasets")
+    if datasets and datasets[0].get("path") != MIX:
+        raise SystemExit(
+            f"sftguide: {MIX} takes the place of `datasets`, and both are there; move "
+            "the datasets into a phase of the mix, or remove it"
+        )
+    entry = {"path": MIX, "ds_type": "json", "type": "chat_template"}
+    cfg["datasets"] = [entry]
+    if held_out and not cfg.get("test_datasets"):
+        cfg["test_datasets"] = [{**entry, "split": "train"}]
+
+
+def _point_at_the_mix(cfg: Any) -> None:
+    from .mixing import mix
+
+    settings = _settings(cfg).mix
+    assert settings is not None
+    folder = Path(cfg.dataset_prepared_path or "last_run_prepared") / "mixes"
+    try:
+        mixed = mix(settings, folder)
+    except MixError as error:
+        raise SystemExit(
+            "\n".join(f"sftguide: {line}" for line in str(error).splitlines())
+        ) from None
+    for entries, path in (
+        (cfg.datasets, mixed.data),
+        (cfg.test_datasets, mixed.held_out),
+    ):
+        if entries and entries[0]["path"] == MIX:
+            entries[0]["path"] = str(path)
+            if mixed.manifest.trains_by_turn:
+                entries[0]["message_field_training"] = "train"
+    # The host would shuffle what the mix has put in order.
+    for key, value in (
+        ("shuffle_merged_datasets", False),
+        ("curriculum_sampling", True),
+        ("sample_packing_sequentially", True),
+    ):
+        cfg[key] = value
+    if not int(os.environ.get("LOCAL_RANK", "0")):
+        rows = sum(part.rows for part in mixed.manifest.parts)
+        how = "mixed" if mixed.built else "found the mix of"
+        say(f"{how} {rows} rows in {mixed.folder} (manifest.json says of what)")
 
 
 def _refuse_lost_weights(cfg: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from .errors import did_you_mean
+from .mix_settings import MixSettings
 from .validation import Block, parse
 
 BLOCK = "sftguide"
@@ -159,6 +160,8 @@ class Settings(Block):
     monitor: MonitorSettings = MonitorSettings()
     early_termination: EarlyTerminationSettings = EarlyTerminationSettings()
     score: ScoreSettings | None = None
+    mix: MixSettings | None = None
+    """Phases to train on as one dataset, in the place of `datasets`."""
 
 
 def load_settings(block: Any, *, path: str = BLOCK) -> Settings:

@@ -151,6 +151,7 @@ def train_trl(base: Path, data: Path, tmp_path: Path) -> Callable[..., Outcome]:
         lora: Path | None = None,
         witness: bool = False,
         train_kwargs: dict[str, Any] | None = None,
+        data: Path = data,
         **overrides: Any,
     ) -> Outcome:
         trainer, seen = make_sft_trainer(

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 FLOORS = (
     {"errors", "units", "console", "correlation"},
     {"validation", "configs"},
+    {"mix_settings"},
     {
         "signals",
         "settings",

@@ -95,7 +95,10 @@ def _entry(mixed: Mixed) -> str:
     }
     if mixed.manifest.trains_by_turn:
         entry["message_field_training"] = "train"
-    lines = [yaml.safe_dump({"datasets": [entry]}, sort_keys=False)]
-    if mixed.manifest.settings["strategy"] == "phased":
-        lines.append("shuffle_merged_datasets: false\n")
-    return "".join(lines).rstrip()
+    config: dict[str, Any] = {"datasets": [entry]}
+    if mixed.held_out is not None:
+        config["test_datasets"] = [
+            {**entry, "path": str(mixed.held_out), "split": "train"}
+        ]
+    config |= {"shuffle_merged_datasets": False, "curriculum_sampling": True}
+    return str(yaml.safe_dump(config, sort_keys=False)).rstrip()

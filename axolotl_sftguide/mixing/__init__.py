@@ -12,9 +12,10 @@ _verify    the proof of such a folder
 _workers   the processes that share the work
 """
 
+from ..mix_settings import MixSettings, PhaseSettings, SourceSettings
 from ._manifest import Manifest, PhasePart, Written
 from ._mix import Mixed, mix
-from ._spec import MixSettings, PhaseSettings, SourceSettings, load_mix, read_mix
+from ._spec import load_mix, read_mix
 from ._verify import verify
 
 __all__ = [

@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import MixError
+from ..mix_settings import MixSettings, SourceSettings
 from ._manifest import MANIFEST, Manifest, PhasePart, Written, read_manifest
 from ._plan import Hashes, Plan, Rows, largest_deviation, phase_of_sources, plan
 from ._read import Piece, SourceFile, files_of, look_at
-from ._spec import MixSettings, SourceSettings, load_mix, read_mix
+from ._spec import load_mix, read_mix
 from ._spool import Spooled, complete, fingerprints, spool, spool_path
 from ._workers import Workers
 from ._write import Lines, write

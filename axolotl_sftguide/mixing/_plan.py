@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ._spec import MixSettings
+from ..mix_settings import MixSettings
 
 Indices = NDArray[np.int64]
 Hashes = NDArray[np.uint64]

@@ -14,8 +14,8 @@ from typing import IO, Any
 import orjson
 
 from ..errors import MixError, did_you_mean
+from ..mix_settings import SourceSettings
 from ._rows import MOST_BYTES, RowFault
-from ._spec import SourceSettings
 
 PIECE_BYTES = 16 * 2**20
 """Of a file of lines, about as much as a worker is given at once."""

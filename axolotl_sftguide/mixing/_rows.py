@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._spec import Form, SourceSettings
+from ..mix_settings import Form, SourceSettings
 
 MOST_BYTES = 16 * 2**20
 """A longer row is no conversation that a 24 GB card trains on."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ..mix_settings import SourceSettings
 from ._plan import Hashes
 from ._read import BLOCK_BYTES, Piece, rows_of
 from ._rows import RowFault, conversation, fingerprint, is_usual, passes
-from ._spec import SourceSettings
 
 COLUMNS = ("tools", "chat_template_kwargs")
 TURN_KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name", "train")

@@ -58,7 +58,8 @@ def run_axolotl(path: Path, **overrides: Any) -> Outcome:
     PluginManager.get_instance().plugins.clear()  # as in a process of its own
     cfg = load_cfg(str(path))
     cfg.update(overrides)
-    _, _, trainer = train(cfg=cfg, dataset_meta=load_datasets(cfg=cfg))
+    meta = PluginManager.get_instance().load_datasets(cfg, preprocess=False)
+    _, _, trainer = train(cfg=cfg, dataset_meta=meta or load_datasets(cfg=cfg))
     witness = None
     if "witness_plugin.WitnessPlugin" in cfg.plugins:
         from witness_plugin import WitnessPlugin

@@ -1,0 +1,107 @@
+"""What is mixed, and how: the `sftguide.mix` block, or a file of its own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from .validation import Block
+
+Form = Literal["messages", "sharegpt", "alpaca", "prompt_completion", "question_answer"]
+"""How a row holds its conversation."""
+
+
+class SourceSettings(Block):
+    """One dataset: Axolotl's own keys for where it is and what it looks like, and ours.
+
+    Only `path` is required.
+    """
+
+    path: str
+    """A file, a folder or a glob."""
+    ds_type: Literal["json", "jsonl", "parquet", "arrow", "csv"] | None = None
+    """The kind of file; by default what its name says."""
+    data_files: str | list[str] | None = None
+    """Files below `path`."""
+    type: str | None = None
+    """`chat_template`, `alpaca`, ...; by default what the rows look like."""
+    field_messages: str | None = None
+    """The column of the turns."""
+    field_tools: str = "tools"
+    """The column of the tools."""
+    message_property_mappings: dict[str, str] = Field(default_factory=dict)
+    """`role` and `content` by the turns' own keys."""
+    roles: dict[str, list[str]] = Field(default_factory=dict)
+    """The role of the template by those of the rows."""
+    field_instruction: str | None = None
+    """The column of the question, for rows that are no conversation."""
+    field_input: str | None = None
+    """The column of what belongs to the question."""
+    field_output: str | None = None
+    """The column of the answer."""
+    field_system: str | None = None
+    """The column of the system message."""
+    where: dict[str, Any] = Field(default_factory=dict)
+    """Only rows whose columns have this value, or one of these."""
+    max_rows: int | None = Field(None, ge=1)
+    """At most so many rows, drawn at random."""
+    share: float | None = Field(None, gt=0, le=1)
+    """Of the whole mix; what has none shares the rest by its size."""
+    repeats: float = Field(1.0, gt=0)
+    """How often each row is wanted; 1.5 is once, and half of them twice."""
+
+
+class PhaseSettings(Block):
+    """Datasets that were meant to be trained on together."""
+
+    name: str = Field(min_length=1)
+    """Kept with each of its rows."""
+    datasets: list[SourceSettings] = Field(min_length=1)
+    """What it is made of."""
+
+
+class MixSettings(Block):
+    """Phases in, one dataset out."""
+
+    phases: list[PhaseSettings] = Field(min_length=1)
+    """In the order in which one would train on them."""
+    strategy: Literal["stacked", "phased"] = "stacked"
+    """All at once, or one after the other."""
+    seed: int = Field(42, ge=0)
+    """Of the order and of what is drawn."""
+    deduplicate: bool = True
+    """Keep the first of the rows that say the same, in all phases."""
+    upsample: bool = False
+    """Reach the shares by repeating rows; else by leaving some out."""
+    exclude: list[str] = Field(default_factory=list)
+    """Files whose conversations must not be trained on, such as the evaluation's."""
+    held_out: float = Field(0.0, ge=0, lt=1)
+    """Share of each phase that is written to a file of its own."""
+    replay: float = Field(0.0, ge=0, lt=1)
+    """With `phased`: share of each later phase that is drawn from those before."""
+    on_error: Literal["fail", "skip"] = "fail"
+    """What a row that cannot be used does."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> MixSettings:
+        names = [phase.name for phase in self.phases]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two phases have the name {twice[0]!r}")
+        shares = [s.share for s in self.sources if s.share is not None]
+        if math.fsum(shares) > 1 + 1e-9:
+            raise ValueError(f"the shares add up to {math.fsum(shares):g}, above 1")
+        if shares and len(shares) == len(self.sources) and math.fsum(shares) < 1 - 1e-9:
+            raise ValueError(f"the shares add up to {math.fsum(shares):g}, below 1")
+        if self.replay and self.strategy != "phased":
+            raise ValueError("replay is for strategy: phased")
+        if shares and self.strategy == "phased":
+            raise ValueError("share is for strategy: stacked; phases keep their sizes")
+        return self
+
+    @property
+    def sources(self) -> list[SourceSettings]:
+        """All datasets, phase after phase."""
+        return [source for phase in self.phases for source in phase.datasets]
