@@ -47,6 +47,8 @@ class SourceSettings(Block):
     """Only rows whose columns have this value, or one of these."""
     max_rows: int | None = Field(None, ge=1)
     """At most so many rows, drawn at random."""
+    max_tokens: int | None = Field(None, ge=1)
+    """At most so many tokens, in rows drawn at random."""
     share: float | None = Field(None, gt=0, le=1)
     """Of the whole mix; what has none shares the rest by its size."""
     repeats: float = Field(1.0, gt=0)
@@ -73,6 +75,10 @@ class MixSettings(Block):
     """Of the order and of what is drawn."""
     deduplicate: bool = True
     """Keep the first of the rows that say the same, in all phases."""
+    shares_by: Literal["rows", "tokens"] = "rows"
+    """What shares and repeats are parts of, and what any prefix keeps."""
+    tokenizer: str | None = None
+    """A model's folder or name, whose chat template says how many tokens a row has."""
     upsample: bool = False
     """Reach the shares by repeating rows; else by leaving some out."""
     exclude: list[str] = Field(default_factory=list)
@@ -95,6 +101,9 @@ class MixSettings(Block):
             raise ValueError(f"the shares add up to {math.fsum(shares):g}, above 1")
         if shares and len(shares) == len(self.sources) and math.fsum(shares) < 1 - 1e-9:
             raise ValueError(f"the shares add up to {math.fsum(shares):g}, below 1")
+        tokens = self.shares_by == "tokens" or any(s.max_tokens for s in self.sources)
+        if tokens and self.tokenizer is None:
+            raise ValueError("tokenizer is missing: nothing else can count tokens")
         if self.replay and self.strategy != "phased":
             raise ValueError("replay is for strategy: phased")
         if shares and self.strategy == "phased":

@@ -45,7 +45,7 @@ and on one floor, nobody imports a neighbour."""
 
 HOSTS = {
     "axolotl": {"plugin"},
-    "transformers": {"callbacks"},
+    "transformers": {"callbacks", "mixing"},
     "torch": {
         "accumulation",
         "batches",

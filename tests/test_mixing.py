@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -320,6 +321,47 @@ class TestContent:
         found = Counter(r["source"] for r in read(made.data))
         assert found == {"a.jsonl": 300, "b.jsonl": 100}
         assert accounts_for_every_row(made)
+
+
+class TestTokens:
+    def test_are_counted_with_the_models_own_template(
+        self, make: Callable[..., Mixed], tmp_path: Path, base: Path
+    ) -> None:
+        from transformers import AutoTokenizer
+
+        write(tmp_path / "a.jsonl", [row(i, "valley " * (i % 9)) for i in range(200)])
+        write(tmp_path / "b.jsonl", [row(i, "river") for i in range(200)])
+        sources = [{"path": "a.jsonl", "share": 0.5}, {"path": "b.jsonl", "share": 0.5}]
+        made = make(sources, shares_by="tokens", tokenizer=str(base), workers=2)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokens: Counter[str] = Counter()
+        for r in read(made.data):
+            ids = tokenizer.apply_chat_template(r["messages"], return_dict=False)
+            tokens[r["source"]] += len(ids)
+        counted = {part.path: part.tokens for part in made.manifest.parts}
+        assert counted == dict(tokens)
+        assert tokens["a.jsonl"] == pytest.approx(tokens["b.jsonl"], rel=0.01)
+        assert accounts_for_every_row(made)
+        assert verify(made.folder, base=tmp_path) == []
+
+    def test_another_tokenizer_is_another_mix(
+        self, make: Callable[..., Mixed], tmp_path: Path, base: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(5)])
+        own = tmp_path / "tokenizer"
+        shutil.copytree(base, own)
+        first = make(["a.jsonl"], tokenizer=str(own))
+        config = json.loads((own / "tokenizer_config.json").read_text())
+        (own / "tokenizer_config.json").write_text(json.dumps(config | {"x": 1}))
+        assert make(["a.jsonl"], tokenizer=str(own)).folder != first.folder
+
+    def test_a_tokenizer_that_is_not_there_is_one_line(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(0)])
+        with pytest.raises(MixError, match="cannot be loaded") as caught:
+            make(["a.jsonl"], tokenizer=str(tmp_path))
+        assert "\n" not in str(caught.value)
 
 
 class TestFaults:

@@ -172,6 +172,58 @@ class TestShares:
         assert made.not_drawn == {0: 900}
 
 
+class TestTokens:
+    def weighed(self, *counts: int) -> Rows:
+        """Rows of 1 to 400 tokens, those of the second source ten times as long."""
+        of = rows(*counts)
+        draw = np.random.Generator(np.random.PCG64(1))
+        tokens = draw.integers(1, 400, len(of)) * np.where(of.source == 1, 10, 1)
+        return Rows(of.source, of.high, of.low, tokens.astype(np.uint32))
+
+    @pytest.mark.parametrize("upsample", [False, True])
+    def test_shares_of_tokens_hold_within_a_thousandth(self, upsample: bool) -> None:
+        of = self.weighed(30_000, 5_000, 8_000)
+        wanted = [0.5, 0.2, 0.3]
+        made = plan(
+            of,
+            settings(
+                *[{"share": share} for share in wanted],
+                shares_by="tokens",
+                tokenizer="t",
+                upsample=upsample,
+            ),
+        )
+        assert of.tokens is not None
+        tokens = of.tokens[made.train].astype(float)
+        found = np.bincount(of.source[made.train], tokens) / tokens.sum()
+        assert np.abs(found - wanted).max() < 0.001
+
+    def test_any_prefix_keeps_the_shares_of_tokens(self) -> None:
+        of = self.weighed(3000, 1000)
+        made = plan(of, settings({}, {}, shares_by="tokens", tokenizer="t"))
+        assert of.tokens is not None
+        tokens = of.tokens[made.train].astype(float)
+        second = np.where(of.source[made.train] == 1, tokens, 0)
+        share = second.sum() / tokens.sum()
+        off = np.cumsum(second) - share * np.cumsum(tokens)
+        assert np.abs(off).max() < 2 * 4000  # about two of the longest rows
+
+    def test_most_tokens_are_kept_to(self) -> None:
+        of = self.weighed(1000)
+        made = plan(of, settings({"max_tokens": 10_000}, tokenizer="t"))
+        assert of.tokens is not None
+        assert 9_600 <= of.tokens[made.train].sum() <= 10_000
+        assert made.not_drawn[0] == 1000 - len(made.train)
+
+    def test_without_a_tokenizer_nothing_counts_tokens(self) -> None:
+        for sources, own in (
+            ([{"max_tokens": 5}], {}),
+            ([{}], {"shares_by": "tokens"}),
+        ):
+            with pytest.raises(SettingsError, match="tokenizer is missing"):
+                settings(*sources, **own)
+
+
 class TestHeldOut:
     def test_is_a_share_of_each_source_and_in_no_way_trained_on(self) -> None:
         of = rows(1000, 200)

@@ -3,6 +3,7 @@
 _spec      what is mixed: phases, datasets, shares
 _read      files as rows, in pieces
 _rows      a row of any form as one uniform conversation
+_tokens    how long a conversation is under a chat template
 _spool     first pass: uniform lines, and a fingerprint of each
 _plan      which rows, how often, in which order, from the fingerprints alone
 _write     last pass: the lines in that order

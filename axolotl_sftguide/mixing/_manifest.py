@@ -50,6 +50,8 @@ class PhasePart:
     """Stand there once more because that was asked for."""
     rows: int
     """In the dataset."""
+    tokens: int | None = None
+    """Of these rows, where they were counted."""
 
 
 @dataclass(frozen=True)

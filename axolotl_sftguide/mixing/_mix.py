@@ -21,6 +21,7 @@ from ._plan import Hashes, Plan, Rows, largest_deviation, phase_of_sources, plan
 from ._read import Piece, SourceFile, files_of, look_at
 from ._spec import load_mix, read_mix
 from ._spool import Spooled, complete, fingerprints, spool, spool_path
+from ._tokens import tokenizer_checksums
 from ._workers import Workers
 from ._write import Lines, write
 
@@ -98,7 +99,8 @@ def mix(
     count = workers or os.cpu_count() or 1
     with Workers(count) as pool:
         inputs = look(settings, root, pool)
-        folder = Path(output_dir) / f"{settings.strategy}-{_identity(settings, inputs)}"
+        identity = _identity(settings, inputs, root)
+        folder = Path(output_dir) / f"{settings.strategy}-{identity}"
         found = read_manifest(folder)
         if found is not None:
             return Mixed(folder, found, built=False)
@@ -143,13 +145,15 @@ def _label(path: Path, root: Path) -> str:
     )
 
 
-def _identity(settings: MixSettings, inputs: Inputs) -> str:
+def _identity(settings: MixSettings, inputs: Inputs, root: Path) -> str:
     said = {
         "form": _FORM,
         "settings": settings.model_dump(mode="json"),
         "files": [(i, label, file.sha256) for i, label, file in inputs.files],
         "excluded": [(label, file.sha256) for label, file, _ in inputs.excluded],
     }
+    if settings.tokenizer is not None:
+        said["tokenizer"] = tokenizer_checksums(settings.tokenizer, root)
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -214,6 +218,7 @@ def build(
             [len(p.ends) for p in spooled],
         ),
         *_halves([piece.hashes for piece in spooled]),
+        _tokens(spooled),
     )
     for piece in spooled:
         piece.hashes = piece.hashes[:0]
@@ -246,7 +251,14 @@ def _spool_all(
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
     tasks = [
-        (piece, settings.sources[piece.source], names[piece.source], label, path)
+        (
+            piece,
+            settings.sources[piece.source],
+            names[piece.source],
+            label,
+            path,
+            settings.tokenizer,
+        )
         for i, (piece, label) in enumerate(inputs.pieces)
         for path in [spool_path(folder, i)]
     ]
@@ -263,6 +275,11 @@ def _spool_all(
 def _halves(hashes: Sequence[Hashes]) -> tuple[Hashes, Hashes]:
     whole = np.concatenate(hashes or [np.empty((0, 2), np.uint64)])
     return np.ascontiguousarray(whole[:, 0]), np.ascontiguousarray(whole[:, 1])
+
+
+def _tokens(spooled: Sequence[Spooled]) -> Any:
+    counted = [piece.tokens for piece in spooled if piece.tokens is not None]
+    return np.concatenate(counted) if counted else None
 
 
 def _excluded(inputs: Inputs, pool: Workers) -> Hashes | None:
@@ -314,6 +331,10 @@ def _manifest(
     count = len(settings.sources)
     out = np.bincount(rows.source[made.train], minlength=count)
     aside = np.bincount(rows.source[made.held_out], minlength=count)
+    of_tokens = None
+    if rows.tokens is not None:
+        own_tokens = rows.tokens[made.train].astype(np.float64)
+        of_tokens = np.bincount(rows.source[made.train], own_tokens, count)
     parts = []
     for source, own in enumerate(settings.sources):
         pieces = [p for p in spooled if p.piece.source == source]
@@ -346,6 +367,7 @@ def _manifest(
                 held_out=int(aside[source]),
                 repeated=made.repeated.get(source, 0),
                 rows=int(out[source]),
+                tokens=None if of_tokens is None else int(of_tokens[source]),
             )
         )
     deviation = None

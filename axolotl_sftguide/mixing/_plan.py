@@ -31,6 +31,8 @@ class Rows:
     high: Hashes
     low: Hashes
     """The fingerprint's two halves."""
+    tokens: NDArray[np.uint32] | None = None
+    """Of each row, where they were counted."""
 
     def __post_init__(self) -> None:
         order = np.lexsort((self.low, self.high))  # stable: the order of reading stays
@@ -94,6 +96,11 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
         if own.max_rows is not None:
             made.not_drawn[source] = max(0, len(indices) - own.max_rows)
             indices = indices[: own.max_rows]
+        if own.max_tokens is not None and rows.tokens is not None:
+            fits = np.cumsum(rows.tokens[indices], dtype=np.int64) <= own.max_tokens
+            before = made.not_drawn.get(source, 0)
+            made.not_drawn[source] = before + int((~fits).sum())
+            indices = indices[fits]
         aside = round(settings.held_out * len(indices))
         by_chance = indices[_by_chance(rows, indices, settings.seed, _HELD_OUT)]
         held_out.append(np.sort(by_chance[:aside]))
@@ -101,19 +108,23 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
         gone[by_chance[:aside]] = True
         drawn.append(indices[~gone[indices]])
     made.held_out = np.concatenate(held_out) if held_out else made.held_out
-    wanted = _sizes(settings, [len(indices) for indices in drawn])
+    weights = np.ones(len(rows), np.int64)
+    if settings.shares_by == "tokens" and rows.tokens is not None:
+        weights = rows.tokens.astype(np.int64)
+    wanted = _sizes(settings, [int(weights[indices].sum()) for indices in drawn])
     copies = []
     for source, (indices, size) in enumerate(zip(drawn, wanted, strict=True)):
-        copies.append(_copies(indices, size))
-        left = max(0, len(indices) - size)
+        copies.append(_copies(indices, weights[indices], size))
+        left = max(0, len(indices) - sum(map(len, copies[-1])))
         made.not_drawn[source] = made.not_drawn.get(source, 0) + left
     if settings.strategy == "stacked":
-        made.train = _stacked(rows, copies, settings.seed)
+        made.train = _stacked(rows, copies, weights, settings.seed)
     else:
         made.train = _phased(rows, copies, phases, settings)
     written = np.bincount(rows.source[made.train], minlength=len(drawn))
-    for source, (indices, size) in enumerate(zip(drawn, wanted, strict=True)):
-        made.repeated[source] = int(written[source]) - min(size, len(indices))
+    for source, (indices, passes) in enumerate(zip(drawn, copies, strict=True)):
+        distinct = min(sum(map(len, passes)), len(indices))
+        made.repeated[source] = int(written[source]) - distinct
     return made
 
 
@@ -153,11 +164,11 @@ def _deduplicate(rows: Rows, kept: NDArray[np.bool_], made: Plan) -> None:
         made.duplicates[int(again), int(before)] = int(count)
 
 
-def _sizes(settings: MixSettings, available: Sequence[int]) -> list[int]:
-    """Rows of each source in the mix."""
+def _sizes(settings: MixSettings, available: Sequence[int]) -> list[float]:
+    """Rows, or tokens, of each source in the mix."""
     wanted = [
-        round(source.repeats * rows)
-        for source, rows in zip(settings.sources, available, strict=True)
+        source.repeats * size
+        for source, size in zip(settings.sources, available, strict=True)
     ]
     shares = [source.share for source in settings.sources]
     if all(share is None for share in shares):
@@ -170,33 +181,44 @@ def _sizes(settings: MixSettings, available: Sequence[int]) -> list[int]:
     ]
     totals = [n / share for n, share in zip(wanted, full, strict=True) if share > 0]
     total = (max if settings.upsample else min)(totals, default=0)
-    return [round(share * total) for share in full]
+    return [share * total for share in full]
 
 
-def _copies(indices: Indices, size: int) -> list[Indices]:
-    """Whole passes over the rows, then a part of one."""
-    if not len(indices) or not size:
+def _copies(indices: Indices, weights: NDArray[np.int64], size: float) -> list[Indices]:
+    """Whole passes over the rows, then as many as come nearest to the size."""
+    whole = int(weights.sum())
+    if not whole:
         return []
-    passes, part = divmod(size, len(indices))
+    passes = int((size + 1e-9 * whole) // whole)
+    sums = np.concatenate([[0], np.cumsum(weights)])
+    part = int(np.argmin(np.abs(sums - (size - passes * whole))))
     return [indices] * passes + ([indices[:part]] if part else [])
 
 
-def _stacked(rows: Rows, copies: Sequence[Sequence[Indices]], seed: int) -> Indices:
+def _stacked(
+    rows: Rows,
+    copies: Sequence[Sequence[Indices]],
+    weights: NDArray[np.int64],
+    seed: int,
+) -> Indices:
     """Each source spread evenly over the whole, by chance inside its own steps.
 
     The k-th of n rows stands at (k + u) / n of the whole, u by chance in [0, 1): any
-    prefix holds each source's part to within about one row.
+    prefix holds each source's part to within about one row. With weights, k and n
+    are sums of them.
     """
     order, places = [], []
     for passes in copies:
-        size = sum(map(len, passes))
+        size = sum(int(weights[indices].sum()) for indices in passes)
         step = 0
         for number, indices in enumerate(passes):
             shuffled = indices[_by_chance(rows, indices, seed, _ORDER, number)]
             jitter = _uniform(rows, shuffled, seed, _JITTER, number)
             order.append(shuffled)
-            places.append((np.arange(step, step + len(shuffled)) + jitter) / size)
-            step += len(shuffled)
+            own = weights[shuffled]
+            ends = step + np.cumsum(own)
+            places.append((ends - own * (1 - jitter)) / size)
+            step = int(ends[-1])
     if not order:
         return np.empty(0, np.int64)
     return np.concatenate(order)[np.argsort(np.concatenate(places), kind="stable")]

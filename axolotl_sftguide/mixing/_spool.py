@@ -16,6 +16,7 @@ from ..mix_settings import SourceSettings
 from ._plan import Hashes
 from ._read import BLOCK_BYTES, Piece, rows_of
 from ._rows import RowFault, conversation, fingerprint, is_usual, passes
+from ._tokens import token_counter
 
 COLUMNS = ("tools", "chat_template_kwargs")
 TURN_KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name", "train")
@@ -36,6 +37,8 @@ class Spooled:
     """Shape (rows, 2)."""
     ends: np.ndarray[Any, np.dtype[np.int64]]
     """Where each line ends in the file."""
+    tokens: np.ndarray[Any, np.dtype[np.uint32]] | None = None
+    """Of each row, where they are counted."""
     keys: int = 0
     """Which of `COLUMNS` and `TURN_KEYS` any row has, a bit each."""
     rows_read: int = 0
@@ -52,7 +55,12 @@ class Spooled:
 
 
 def spool(
-    piece: Piece, settings: SourceSettings, phase: str, label: str, path: str
+    piece: Piece,
+    settings: SourceSettings,
+    phase: str,
+    label: str,
+    path: str,
+    tokenizer: str | None = None,
 ) -> Spooled:
     """Read a piece, write its lines, and say what they are.
 
@@ -62,11 +70,14 @@ def spool(
         phase: The name of its phase.
         label: The file's name as each of its rows tells it.
         path: Where the lines go.
+        tokenizer: Counts tokens, where that is asked for.
     """
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
-    hashes, ends = bytearray(), array("q")
+    hashes, ends, tokens = bytearray(), array("q"), array("L")
+    count = token_counter(tokenizer) if tokenizer is not None else None
     with open(path, "wb", buffering=BLOCK_BYTES) as file:
         for number, said, digest in _conversations(found, settings):
+            number_of_tokens = 0 if count is None else count(said)
             said |= {"phase": phase, "source": label, "row": number}
             try:
                 line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
@@ -76,8 +87,11 @@ def spool(
             file.write(line)
             hashes += digest
             ends.append((ends[-1] if ends else 0) + len(line))
+            tokens.append(number_of_tokens)
     found.hashes = np.frombuffer(bytes(hashes), ">u8").reshape(-1, 2).astype(np.uint64)
     found.ends = np.array(ends, np.int64)
+    if count is not None:
+        found.tokens = np.array(tokens, np.uint32)
     return found
 
 

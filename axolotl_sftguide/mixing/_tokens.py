@@ -1,0 +1,53 @@
+"""How many tokens a conversation has under a model's own chat template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import MixError
+from ._read import checksum
+
+_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+@cache
+def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
+    """Counts the tokens of a conversation; loaded once in each worker.
+
+    Raises:
+        MixError: Where the tokenizer cannot be loaded, or has no chat template.
+    """
+    try:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (ImportError, OSError, ValueError) as error:
+        line = str(error).partition("\n")[0]
+        raise MixError(f"tokenizer {name}: cannot be loaded ({line})") from None
+    if not tokenizer.chat_template:
+        raise MixError(
+            f"tokenizer {name}: has no chat template; give one of a model that has"
+        )
+
+    def count(conversation: Mapping[str, Any]) -> int:
+        tools = conversation.get("tools")
+        ids = tokenizer.apply_chat_template(
+            conversation["messages"],
+            tools=None if tools is None else json.loads(tools),
+            return_dict=False,
+            **conversation.get("chat_template_kwargs", {}),
+        )
+        return len(ids)
+
+    return count
+
+
+def tokenizer_checksums(name: str, root: Path) -> dict[str, str]:
+    """What decides the counts, where the tokenizer is a folder."""
+    folder = Path(name) if Path(name).is_absolute() else root / name
+    paths = [folder / file for file in _FILES]
+    return {path.name: checksum(path) for path in paths if path.is_file()}
