@@ -176,14 +176,14 @@ def test_reasoning_survives() -> None:
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"text": "x"}, "no form is known for the columns text"),
+        ({"text": "x"}, "no form is known for its columns (text)"),
         ({"messages": []}, "the turns are no list, or an empty one"),
         ({"messages": "{"}, "a column that should hold JSON does not"),
-        (chat("hello"), "a turn is str, not a mapping"),
+        (chat("hello"), "a turn is no mapping (str)"),
         (chat({"content": "x"}, SAID), "a turn has no role"),
-        (chat(says("narrator"), SAID), "no template knows the role 'narrator'"),
+        (chat(says("me"), SAID), "no template knows the role of a turn ('me')"),
         (chat(SAID, ASKED), "the first turn is not the user's"),
-        (chat(ASKED, ASKED, SAID), "two turns of the user follow one another"),
+        (chat(ASKED, ASKED, SAID), "two turns of one role follow one another (user)"),
         (chat(ASKED), "the last turn is not the assistant's"),
         (chat(ASKED, says("system"), SAID), "a system turn is not the first"),
         (chat(says("system")), "the first turn is not the user's"),
@@ -191,10 +191,10 @@ def test_reasoning_survives() -> None:
         (chat(ASKED, {"role": "assistant"}), "the answer is empty"),
         (chat(ASKED, says("assistant", "a\0b")), "a NUL stands in the text"),
         (chat(ASKED, says("tool"), SAID), "a tool answers that nobody has called"),
-        (chat(ASKED, says("assistant", 4)), "the content of a turn is int, not text"),
-        (chat(says("user", [1]), SAID), "the content of a turn is list, not text"),
+        (chat(ASKED, says("assistant", 4)), "the content of a turn is no text (int)"),
+        (chat(says("user", [1]), SAID), "the content of a turn is no text (list)"),
         (chat(ASKED, {**SAID, "tool_calls": [{}]}), "a tool call names no function"),
-        ({"question": "2 + 2 =?"}, "no form is known for the columns question"),
+        ({"question": "2 + 2 =?"}, "no form is known for its columns (question)"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], why: str) -> None:

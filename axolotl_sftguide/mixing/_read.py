@@ -234,7 +234,10 @@ def _lines(
             while not line.endswith(b"\n") and (line := file.readline(MOST_BYTES)):
                 length += len(line)
             mib = length / 2**20
-            yield number, RowFault(f"has {mib:.0f} MiB, more than {MOST_BYTES >> 20}")
+            yield (
+                number,
+                RowFault(f"is too long ({mib:.0f} MiB, at most {MOST_BYTES >> 20})"),
+            )
         elif line.strip():
             yield number, _row(line.removeprefix(b"\xef\xbb\xbf"))
         if left is not None:
@@ -300,7 +303,7 @@ def _arrow_batches(path: str) -> Any:
 
 
 def _no_mapping(row: Any) -> RowFault:
-    return RowFault(f"is {type(row).__name__}, not a mapping of columns")
+    return RowFault(f"is no mapping of columns ({type(row).__name__})")
 
 
 def _one_line(error: Exception) -> str:

@@ -61,7 +61,7 @@ def detect(row: Mapping[str, Any], settings: SourceSettings) -> Form:
         return "prompt_completion"
     if _first(row, _QUESTION) and _first(row, _ANSWER):
         return "question_answer"
-    raise RowFault(f"no form is known for the columns {', '.join(sorted(row)[:8])}")
+    raise RowFault(f"no form is known for its columns ({', '.join(sorted(row)[:8])})")
 
 
 def uniform(
@@ -201,7 +201,7 @@ def _unled(messages: Sequence[Mapping[str, Any]]) -> bool:
 
 def _turn(turn: Any, settings: SourceSettings) -> dict[str, Any]:
     if not isinstance(turn, Mapping):
-        raise RowFault(f"a turn is {type(turn).__name__}, not a mapping")
+        raise RowFault(f"a turn is no mapping ({type(turn).__name__})")
     names = settings.message_property_mappings
     role = turn.get(names.get("role", "role"), turn.get("from"))
     content = turn.get(names.get("content", "content"), turn.get("value"))
@@ -258,7 +258,7 @@ def _text(content: Any) -> str:
         isinstance(part, Mapping) and part.get("type") == "text" for part in content
     ):
         return "".join(str(part.get("text", "")) for part in content)
-    raise RowFault(f"the content of a turn is {type(content).__name__}, not text")
+    raise RowFault(f"the content of a turn is no text ({type(content).__name__})")
 
 
 def _tool_calls(calls: Any) -> list[dict[str, Any]]:
@@ -289,7 +289,7 @@ def _check(messages: Sequence[Mapping[str, Any]]) -> None:
     for place, message in enumerate(messages):
         role = message["role"]
         if role not in _ROLES:
-            raise RowFault(f"no template knows the role {role!r}")
+            raise RowFault(f"no template knows the role of a turn ({role!r})")
         if "\0" in message["content"]:
             raise RowFault("a NUL stands in the text")
         if role == "system":
@@ -311,7 +311,7 @@ def _check_order(before: Mapping[str, Any] | None, role: str) -> None:
         if role != "user":
             raise RowFault("the first turn is not the user's")
     elif role == before["role"] and role != "tool":
-        raise RowFault(f"two turns of the {role} follow one another")
+        raise RowFault(f"two turns of one role follow one another ({role})")
     elif role == "tool" and not _calls(before):
         raise RowFault("a tool answers that nobody has called")
 
