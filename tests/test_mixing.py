@@ -637,6 +637,16 @@ class TestCommand:
         proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 1
 
+    def test_what_a_host_cannot_express_is_said(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        write(tmp_path / "a.jsonl", [{**row(0), "unmask": True}])
+        (tmp_path / "spec.yml").write_text(json.dumps(spec(["a.jsonl"])))
+        done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
+        assert "TRL has no setting for it" in done.output
+        assert "message_field_training: train" in done.output
+
     def test_a_fault_is_told_without_a_traceback(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -82,6 +82,12 @@ def print_mix(mixed: Mixed) -> None:
     deviation = mixed.manifest.largest_prefix_deviation_rows
     even = "" if deviation is None else f", any prefix within {deviation} rows of it"
     out.print(f"{count(rows)} rows{even}", highlight=False)
+    if mixed.manifest.trains_by_turn:
+        out.print(
+            "some turns say themselves whether they are trained on (`train`): Axolotl "
+            "reads it, TRL has no setting for it and goes by its own",
+            highlight=False,
+        )
 
 
 def _reasons(part: PhasePart) -> dict[str, int]:
