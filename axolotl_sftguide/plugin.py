@@ -17,11 +17,13 @@ from pydantic import BaseModel
 
 from .console import say
 from .errors import MixError, SettingsError
+from .last_made import note_last_made, read_last_made
+from .mix_settings import MixSettings
 from .settings import BLOCK, Settings, load_settings, misspelt_block
 from .terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
 
-MIX = f"{BLOCK}.mix"
-"""Stands for the dataset until it is made."""
+MIX = f"{BLOCK}.mix (not made yet: run `axolotl preprocess` on this config first)"
+"""Stands for the dataset until it is made; the host names what it cannot load."""
 
 
 class SFTGuideArgs(BaseModel):
@@ -62,7 +64,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             )
         settings = _settings_or_exit(cfg)
         if settings.mix is not None:
-            _stand_in_for_the_mix(cfg, held_out=settings.mix.held_out > 0)
+            _stand_in_for_the_mix(cfg, settings.mix)
         _refuse_lost_weights(cfg)
 
     def get_input_args(self) -> str:
@@ -75,8 +77,9 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         Raises:
             SystemExit: With one line for each fault.
         """
-        if self._is_named_by(cfg) and _settings(cfg).mix is not None:
-            _point_at_the_mix(cfg)
+        settings = _settings(cfg).mix if self._is_named_by(cfg) else None
+        if settings is not None:
+            _point_at_the_mix(cfg, settings)
 
     def pre_model_load(self, cfg: Any) -> None:
         """Refuse to resume from a checkpoint that was taken after a run went bad."""
@@ -166,28 +169,31 @@ def _key_fields(cfg: Any) -> dict[str, Any]:
     }
 
 
-def _stand_in_for_the_mix(cfg: Any, *, held_out: bool) -> None:
-    """What the host's own checks want to see; made when the host loads its data."""
+def _stand_in_for_the_mix(cfg: Any, settings: MixSettings) -> None:
+    """What the host's own checks want to see; made when the host loads its data.
+
+    `axolotl evaluate` asks no plugin for data: it gets what was made last of these
+    settings, and else a path that says what to do.
+    """
     datasets = cfg.get("datasets")
-    if datasets and datasets[0].get("path") != MIX:
+    if datasets and not _is_a_mix(cfg, datasets[0]):
         raise SystemExit(
-            f"sftguide: {MIX} takes the place of `datasets`, and both are there; move "
-            "the datasets into a phase of the mix, or remove it"
+            f"sftguide: {BLOCK}.mix takes the place of `datasets`, and both are there; "
+            "move the datasets into a phase of the mix, or remove it"
         )
-    entry = {"path": MIX, "ds_type": "json", "type": "chat_template"}
-    cfg["datasets"] = [entry]
-    if held_out and not cfg.get("test_datasets"):
-        cfg["test_datasets"] = [{**entry, "split": "train"}]
+    made = read_last_made(_mixes(cfg), settings)
+    data, aside = made if made is not None else (MIX, MIX)
+    entry = {"ds_type": "json", "type": "chat_template"}
+    cfg["datasets"] = [{"path": data, **entry}]
+    if settings.held_out and not cfg.get("test_datasets"):
+        cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]
 
 
-def _point_at_the_mix(cfg: Any) -> None:
+def _point_at_the_mix(cfg: Any, settings: MixSettings) -> None:
     from .mixing import mix
 
-    settings = _settings(cfg).mix
-    assert settings is not None
-    folder = Path(cfg.dataset_prepared_path or "last_run_prepared") / "mixes"
     try:
-        mixed = mix(settings, folder)
+        mixed = mix(settings, _mixes(cfg))
     except MixError as error:
         raise SystemExit(
             "\n".join(f"sftguide: {line}" for line in str(error).splitlines())
@@ -196,7 +202,7 @@ def _point_at_the_mix(cfg: Any) -> None:
         (cfg.datasets, mixed.data),
         (cfg.test_datasets, mixed.held_out),
     ):
-        if entries and entries[0]["path"] == MIX:
+        if entries and _is_a_mix(cfg, entries[0]):
             entries[0]["path"] = str(path)
             if mixed.manifest.trains_by_turn:
                 entries[0]["message_field_training"] = "train"
@@ -208,9 +214,19 @@ def _point_at_the_mix(cfg: Any) -> None:
     ):
         cfg[key] = value
     if not int(os.environ.get("LOCAL_RANK", "0")):
+        note_last_made(_mixes(cfg), settings, mixed.folder.name)
         rows = sum(part.rows for part in mixed.manifest.parts)
         how = "mixed" if mixed.built else "found the mix of"
         say(f"{how} {rows} rows in {mixed.folder} (manifest.json says of what)")
+
+
+def _mixes(cfg: Any) -> Path:
+    return Path(cfg.get("dataset_prepared_path") or "last_run_prepared") / "mixes"
+
+
+def _is_a_mix(cfg: Any, entry: Any) -> bool:
+    path = str(entry.get("path"))
+    return path == MIX or Path(path).parent.parent == _mixes(cfg)
 
 
 def _refuse_lost_weights(cfg: Any) -> None:

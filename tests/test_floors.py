@@ -25,6 +25,7 @@ FLOORS = (
         "recipes",
         "cohort",
         "redaction",
+        "last_made",
     },
     {"traces", "rules", "mixing"},
     {"judge", "run_history", "trainer_states"},

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hosts import Outcome
 
 from axolotl_sftguide.mixing import read_mix, verify
@@ -107,9 +108,9 @@ def test_mixing_draws_nothing_from_the_hosts_generators(
     states: list[Any] = []
     point_at = plugin._point_at_the_mix
 
-    def watched(cfg: Any) -> None:
+    def watched(*args: Any) -> None:
         before = random.getstate(), torch.get_rng_state().tolist()
-        point_at(cfg)
+        point_at(*args)
         states.append((before, (random.getstate(), torch.get_rng_state().tolist())))
 
     monkeypatch.setattr(plugin, "_point_at_the_mix", watched)
@@ -124,6 +125,31 @@ def test_mixing_draws_nothing_from_the_hosts_generators(
         weights.append(outcome.weights)
     assert all(before == after for before, after in states)
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+
+
+def test_a_command_that_asks_no_plugin_for_data_takes_the_mix_made_last(
+    train_axolotl: Callable[..., Outcome],
+    axolotl_config: Callable[..., dict[str, Any]],
+    phases: list[dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    """As `axolotl evaluate` loads its data."""
+    from axolotl.cli.config import load_cfg
+    from axolotl.common.datasets import load_datasets
+
+    block = {
+        "datasets": None,
+        "sftguide": {"mix": {"phases": phases, "held_out": 0.1}},
+        "dataset_prepared_path": str(tmp_path / "prepared"),
+    }
+    path = tmp_path / "evaluate.yml"
+    path.write_text(yaml.safe_dump(axolotl_config(**block)))
+    with pytest.raises(ValueError, match="not made yet: run `axolotl preprocess`"):
+        load_datasets(cfg=load_cfg(str(path)))
+    train_axolotl(**block)
+    meta = load_datasets(cfg=load_cfg(str(path)))
+    assert len(meta.train_dataset) == 54
+    assert len(meta.eval_dataset) == 6
 
 
 def test_datasets_beside_a_mix_are_refused(
