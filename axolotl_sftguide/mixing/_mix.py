@@ -31,6 +31,8 @@ HELD_OUT = "held-out.jsonl"
 _FORM = 1
 """Of what is written: another one is another content."""
 
+_NO_HASHES = np.empty(0, np.uint64)
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
 
@@ -217,13 +219,13 @@ def build(
             np.array([p.piece.source for p in spooled], np.uint16),
             [len(p.ends) for p in spooled],
         ),
-        *_halves([piece.hashes for piece in spooled]),
+        *_halves(spooled),
         _tokens(spooled),
     )
-    for piece in spooled:
-        piece.hashes = piece.hashes[:0]
     made = plan(rows, settings, _excluded(inputs, pool))
     lines = Lines(spooled)
+    for piece in spooled:
+        piece.ends = np.empty(0, np.int64)  # `lines` holds them now
     written: dict[str, Written] = {}
     todo = {DATA: made.train}
     if settings.held_out:
@@ -272,9 +274,15 @@ def _spool_all(
     return found
 
 
-def _halves(hashes: Sequence[Hashes]) -> tuple[Hashes, Hashes]:
-    whole = np.concatenate(hashes or [np.empty((0, 2), np.uint64)])
-    return np.ascontiguousarray(whole[:, 0]), np.ascontiguousarray(whole[:, 1])
+def _halves(spooled: Sequence[Spooled]) -> tuple[Hashes, Hashes]:
+    """Both halves of all fingerprints, which the pieces need no longer."""
+    high, low = (
+        np.concatenate([piece.hashes[:, half] for piece in spooled] or [_NO_HASHES])
+        for half in (0, 1)
+    )
+    for piece in spooled:
+        piece.hashes = np.empty((0, 2), np.uint64)
+    return high, low
 
 
 def _tokens(spooled: Sequence[Spooled]) -> Any:

@@ -35,18 +35,23 @@ class Rows:
     """Of each row, where they were counted."""
 
     def __post_init__(self) -> None:
-        order = np.lexsort((self.low, self.high))  # stable: the order of reading stays
-        high, low = self.high[order], self.low[order]
+        # Stable: the order of reading stays. Four bytes an index, for there are many.
+        order = np.lexsort((self.low, self.high)).astype(np.uint32)
         new = np.ones(len(order), bool)
-        new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-        start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-        first, again = np.empty_like(order), np.empty(len(order), np.uint32)
+        new[1:] = False
+        for half in (self.high, self.low):
+            ordered = half[order]
+            new[1:] |= ordered[1:] != ordered[:-1]
+            del ordered
+        places = np.arange(len(order), dtype=np.uint32)
+        start = np.maximum.accumulate(np.where(new, places, np.uint32(0)))
+        first, again = np.empty_like(order), np.empty_like(order)
         first[order] = order[start]
-        again[order] = np.arange(len(order)) - start
+        again[order] = places - start
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "again", again)
 
-    first: Indices = field(init=False)
+    first: NDArray[np.uint32] = field(init=False)
     """For each row, the index of the first that says the same."""
     again: NDArray[np.uint32] = field(init=False)
     """For each row, how many before it say the same."""
