@@ -13,10 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mix_settings import MixSettings
+from ..mix_settings import MixSettings, SourceSettings
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.uint32]
+"""Of rows: four bytes each, for there may be many millions."""
 Hashes = NDArray[np.uint64]
+Weights = NDArray[np.uint8] | NDArray[np.uint32]
+"""What a row counts: one, or its tokens."""
+
+_NO_ROWS: Indices = np.empty(0, np.uint32)
+
+_HASHED_AT_ONCE = 2**20
 
 _DRAW, _HELD_OUT, _ORDER, _JITTER, _REPLAY = range(1, 6)
 """What a random number is for: different uses draw different ones."""
@@ -35,7 +42,7 @@ class Rows:
     """Of each row, where they were counted."""
 
     def __post_init__(self) -> None:
-        # Stable: the order of reading stays. Four bytes an index, for there are many.
+        # Stable: the order of reading stays.
         order = np.lexsort((self.low, self.high)).astype(np.uint32)
         new = np.ones(len(order), bool)
         new[1:] = False
@@ -51,7 +58,7 @@ class Rows:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "again", again)
 
-    first: NDArray[np.uint32] = field(init=False)
+    first: Indices = field(init=False)
     """For each row, the index of the first that says the same."""
     again: NDArray[np.uint32] = field(init=False)
     """For each row, how many before it say the same."""
@@ -86,7 +93,7 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
         settings: The mix.
         excluded: Fingerprints that must not be trained on, of shape (n, 2).
     """
-    made = Plan(np.empty(0, np.int64), np.empty(0, np.int64))
+    made = Plan(_NO_ROWS, _NO_ROWS)
     kept = np.ones(len(rows), bool)
     if excluded is not None and len(excluded):
         _exclude(rows, excluded, kept, made)
@@ -96,32 +103,25 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
     drawn = []
     held_out = []
     for source, own in enumerate(settings.sources):
-        indices = np.flatnonzero(kept & (rows.source == source))
-        indices = indices[_by_chance(rows, indices, settings.seed, _DRAW)]
-        if own.max_rows is not None:
-            made.not_drawn[source] = max(0, len(indices) - own.max_rows)
-            indices = indices[: own.max_rows]
-        if own.max_tokens is not None and rows.tokens is not None:
-            fits = np.cumsum(rows.tokens[indices], dtype=np.int64) <= own.max_tokens
-            before = made.not_drawn.get(source, 0)
-            made.not_drawn[source] = before + int((~fits).sum())
-            indices = indices[fits]
+        own_rows = np.flatnonzero(kept & (rows.source == source)).astype(np.uint32)
+        indices = _drawn(rows, own_rows, own, settings.seed)
+        made.not_drawn[source] = len(own_rows) - len(indices)
         aside = round(settings.held_out * len(indices))
-        by_chance = indices[_by_chance(rows, indices, settings.seed, _HELD_OUT)]
-        held_out.append(np.sort(by_chance[:aside]))
-        gone = np.zeros(len(rows), bool)
-        gone[by_chance[:aside]] = True
-        drawn.append(indices[~gone[indices]])
-    made.held_out = np.concatenate(held_out) if held_out else made.held_out
-    weights = np.ones(len(rows), np.int64)
+        if aside:
+            by_chance = _by_chance(rows, indices, settings.seed, _HELD_OUT)[:aside]
+            held_out.append(np.sort(indices[by_chance]))
+            indices = np.delete(indices, by_chance)
+        drawn.append(indices)
+    made.held_out = np.concatenate([_NO_ROWS, *held_out])
+    weights: Weights = np.ones(len(rows), np.uint8)
     if settings.shares_by == "tokens" and rows.tokens is not None:
-        weights = rows.tokens.astype(np.int64)
-    wanted = _sizes(settings, [int(weights[indices].sum()) for indices in drawn])
+        weights = rows.tokens
+    wanted = _sizes(settings, [_sum(weights[indices]) for indices in drawn])
     copies = []
     for source, (indices, size) in enumerate(zip(drawn, wanted, strict=True)):
         copies.append(_copies(indices, weights[indices], size))
         left = max(0, len(indices) - sum(map(len, copies[-1])))
-        made.not_drawn[source] = made.not_drawn.get(source, 0) + left
+        made.not_drawn[source] += left
     if settings.strategy == "stacked":
         made.train = _stacked(rows, copies, weights, settings.seed)
     else:
@@ -169,6 +169,15 @@ def _deduplicate(rows: Rows, kept: NDArray[np.bool_], made: Plan) -> None:
         made.duplicates[int(again), int(before)] = int(count)
 
 
+def _drawn(rows: Rows, indices: Indices, own: SourceSettings, seed: int) -> Indices:
+    """A source's rows by chance, no more than it asks for."""
+    indices = indices[_by_chance(rows, indices, seed, _DRAW)][: own.max_rows]
+    if own.max_tokens is not None and rows.tokens is not None:
+        tokens = np.cumsum(rows.tokens[indices], dtype=np.int64)
+        indices = indices[tokens <= own.max_tokens]
+    return indices
+
+
 def _sizes(settings: MixSettings, available: Sequence[int]) -> list[float]:
     """Rows, or tokens, of each source in the mix."""
     wanted = [
@@ -189,21 +198,25 @@ def _sizes(settings: MixSettings, available: Sequence[int]) -> list[float]:
     return [share * total for share in full]
 
 
-def _copies(indices: Indices, weights: NDArray[np.int64], size: float) -> list[Indices]:
+def _copies(indices: Indices, weights: Weights, size: float) -> list[Indices]:
     """Whole passes over the rows, then as many as come nearest to the size."""
-    whole = int(weights.sum())
+    whole = _sum(weights)
     if not whole:
         return []
     passes = int((size + 1e-9 * whole) // whole)
-    sums = np.concatenate([[0], np.cumsum(weights)])
-    part = int(np.argmin(np.abs(sums - (size - passes * whole))))
+    sums = np.cumsum(weights, dtype=np.int64)
+    rest = size - passes * whole
+    part = int(np.searchsorted(sums, rest))
+    below = int(sums[part - 1]) if part else 0
+    if part < len(sums) and sums[part] - rest < rest - below:
+        part += 1
     return [indices] * passes + ([indices[:part]] if part else [])
 
 
 def _stacked(
     rows: Rows,
     copies: Sequence[Sequence[Indices]],
-    weights: NDArray[np.int64],
+    weights: Weights,
     seed: int,
 ) -> Indices:
     """Each source spread evenly over the whole, by chance inside its own steps.
@@ -212,21 +225,25 @@ def _stacked(
     prefix holds each source's part to within about one row. With weights, k and n
     are sums of them.
     """
-    order, places = [], []
+    count = sum(len(indices) for passes in copies for indices in passes)
+    order, places = np.empty(count, np.uint32), np.empty(count)
+    end = 0
     for passes in copies:
-        size = sum(int(weights[indices].sum()) for indices in passes)
+        size = sum(_sum(weights[indices]) for indices in passes)
         step = 0
         for number, indices in enumerate(passes):
-            shuffled = indices[_by_chance(rows, indices, seed, _ORDER, number)]
-            jitter = _uniform(rows, shuffled, seed, _JITTER, number)
-            order.append(shuffled)
-            own = weights[shuffled]
-            ends = step + np.cumsum(own)
-            places.append((ends - own * (1 - jitter)) / size)
-            step = int(ends[-1])
-    if not order:
-        return np.empty(0, np.int64)
-    return np.concatenate(order)[np.argsort(np.concatenate(places), kind="stable")]
+            here = slice(end, end + len(indices))
+            end = here.stop
+            order[here] = indices[_by_chance(rows, indices, seed, _ORDER, number)]
+            places[here] = _uniform(rows, order[here], seed, _JITTER, number)
+            places[here] -= 1
+            own = weights[order[here]]
+            places[here] *= own
+            places[here] += np.cumsum(own, dtype=np.int64)
+            places[here] += step
+            places[here] /= size
+            step += _sum(own)
+    return order[np.argsort(places, kind="stable")]
 
 
 def _phased(
@@ -237,7 +254,7 @@ def _phased(
 ) -> Indices:
     """Phase after phase, by chance inside, with a share drawn from those before."""
     whole: list[Indices] = []
-    before = np.empty(0, np.int64)
+    before = _NO_ROWS
     for phase in range(len(settings.phases)):
         own = [
             indices
@@ -245,18 +262,18 @@ def _phased(
             if phases[source] == phase
             for indices in passes
         ]
-        fresh = np.concatenate(own) if own else np.empty(0, np.int64)
+        fresh = np.concatenate([_NO_ROWS, *own])
         wanted = round(settings.replay / (1 - settings.replay) * len(fresh))
         drawn = before[_by_chance(rows, before, settings.seed, _REPLAY, phase)]
         mixed = np.concatenate([fresh, drawn[:wanted]])
         whole.append(mixed[_by_chance(rows, mixed, settings.seed, _ORDER, phase)])
         before = np.concatenate([before, fresh])
-    return np.concatenate(whole) if whole else before
+    return np.concatenate([_NO_ROWS, *whole])
 
 
 def _by_chance(
     rows: Rows, indices: Indices, seed: int, use: int, number: int = 0
-) -> Indices:
+) -> NDArray[np.intp]:
     """An order of the rows by hash; the order of reading where two are the same."""
     return np.argsort(_hashed(rows, indices, seed, use, number), kind="stable")
 
@@ -270,14 +287,22 @@ def _uniform(
 
 
 def _hashed(rows: Rows, indices: Indices, seed: int, use: int, number: int) -> Hashes:
+    found = np.empty(len(indices), np.uint64)
     with np.errstate(over="ignore"):
         salt = seed * 0x9E3779B97F4A7C15 + use * 0x100000001B3 + number
         mixed = _splitmix(np.array([salt % 2**64], np.uint64))[0]
-        # Rows that say the same must not follow one another for that.
-        again = rows.again[indices].astype(np.uint64) << np.uint64(32)
-        return _splitmix(
-            rows.low[indices] ^ _splitmix(rows.high[indices] ^ again) ^ mixed
-        )
+        for start in range(0, len(indices), _HASHED_AT_ONCE):
+            part = indices[start : start + _HASHED_AT_ONCE]
+            # Rows that say the same must not follow one another for that.
+            again = rows.again[part].astype(np.uint64) << np.uint64(32)
+            found[start : start + len(part)] = _splitmix(
+                rows.low[part] ^ _splitmix(rows.high[part] ^ again) ^ mixed
+            )
+    return found
+
+
+def _sum(weights: Weights) -> int:
+    return int(weights.sum(dtype=np.int64))
 
 
 def _splitmix(values: Hashes) -> Hashes:
