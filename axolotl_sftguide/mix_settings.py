@@ -13,6 +13,16 @@ Form = Literal["messages", "sharegpt", "alpaca", "prompt_completion", "question_
 """How a row holds its conversation."""
 
 
+OF_THE_WHOLE = (
+    "chat_template",
+    "chat_template_jinja",
+    "train_on_eos",
+    "train_on_eot",
+    "split_thinking",
+)
+"""Keys of a dataset that its host heeds, and that no single row can carry."""
+
+
 class SourceSettings(Block):
     """One dataset: Axolotl's own keys for where it is and what it looks like, and ours.
 
@@ -20,7 +30,13 @@ class SourceSettings(Block):
     """
 
     path: str
-    """A file, a folder or a glob."""
+    """A file, a folder or a glob; or the name of a dataset of the hub."""
+    name: str | None = None
+    """The configuration of a dataset of the hub."""
+    split: str | None = None
+    """`train` by default; cut and added up as in `train[:10%]+test`."""
+    revision: str | None = None
+    """The commit of a dataset of the hub."""
     ds_type: Literal["json", "jsonl", "parquet", "arrow", "csv"] | None = None
     """The kind of file; by default what its name says."""
     data_files: str | list[str] | None = None
@@ -35,6 +51,18 @@ class SourceSettings(Block):
     """`role` and `content` by the turns' own keys."""
     roles: dict[str, list[str]] = Field(default_factory=dict)
     """The role of the template by those of the rows."""
+    message_field_training: str | None = None
+    """The turns' key that says whether they are trained on."""
+    roles_to_train: list[str] | None = None
+    """Whose turns are trained on; by default the assistant's."""
+    drop_system_message: bool = False
+    """Leave out the system turn."""
+    chat_template: str | None = None
+    chat_template_jinja: str | None = None
+    train_on_eos: Literal["all", "turn", "last", "none"] | None = None
+    train_on_eot: Literal["all", "turn", "last", "none"] | None = None
+    split_thinking: bool | None = None
+    """These five are for the host and must be the same in all datasets."""
     field_instruction: str | None = None
     """The column of the question, for rows that are no conversation."""
     field_input: str | None = None
@@ -104,6 +132,13 @@ class MixSettings(Block):
         tokens = self.shares_by == "tokens" or any(s.max_tokens for s in self.sources)
         if tokens and self.tokenizer is None:
             raise ValueError("tokenizer is missing: nothing else can count tokens")
+        for key in OF_THE_WHOLE:
+            values = list(dict.fromkeys(getattr(s, key) for s in self.sources))
+            if len(values) > 1:
+                raise ValueError(
+                    f"{key} is {values[0]!r} in one dataset and {values[1]!r} in "
+                    "another, but they become one; give all the same"
+                )
         if self.replay and self.strategy != "phased":
             raise ValueError("replay is for strategy: phased")
         if shares and self.strategy == "phased":
@@ -114,3 +149,9 @@ class MixSettings(Block):
     def sources(self) -> list[SourceSettings]:
         """All datasets, phase after phase."""
         return [source for phase in self.phases for source in phase.datasets]
+
+    @property
+    def of_the_whole(self) -> dict[str, str | bool]:
+        """What the datasets ask of the host, for the entry of the one they become."""
+        asked = {key: getattr(self.sources[0], key) for key in OF_THE_WHOLE}
+        return {key: value for key, value in asked.items() if value is not None}

@@ -183,7 +183,7 @@ def _stand_in_for_the_mix(cfg: Any, settings: MixSettings) -> None:
         )
     made = read_last_made(_mixes(cfg), settings)
     data, aside = made if made is not None else (MIX, MIX)
-    entry = {"ds_type": "json", "type": "chat_template"}
+    entry = {"ds_type": "json", "type": "chat_template", **settings.of_the_whole}
     cfg["datasets"] = [{"path": data, **entry}]
     if settings.held_out and not cfg.get("test_datasets"):
         cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]

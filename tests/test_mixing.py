@@ -134,6 +134,49 @@ class TestFiles:
             found = read(make([source]).data)
             assert {r["source"] for r in found} == {"x/a.jsonl", "x/b.jsonl"}
 
+    def test_more_files_than_may_be_open_at_once_are_mixed(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "many").mkdir()
+        for i in range(300):
+            write(tmp_path / f"many/{i}.jsonl", [row(i)])
+        script = """if True:
+            import resource
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            from axolotl_sftguide import mix
+            datasets = [{"path": "many"}]
+            spec = {"phases": [{"name": "all", "datasets": datasets}]}
+            print(mix(spec, "mixes", workers=2).manifest.parts[0].rows)
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.stdout.strip() == "300", done.stderr
+
+    def test_what_this_process_has_copied_from_is_let_go(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(20)])
+        make(["a.jsonl"], workers=1)
+        assert "building" not in Path("/proc/self/maps").read_text()
+
+    def test_an_array_is_read_row_by_row_up_to_where_it_breaks_off(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        text = json.dumps([row(0), 7, row(1), row(2)], indent=1)
+        (tmp_path / "a.json").write_text("\ufeff" + text[: text.rindex("role") - 2])
+        made = make(["a.json"], on_error="skip")
+        assert sorted(r["row"] for r in read(made.data)) == [1, 3]
+        faults = made.manifest.parts[0].faults
+        assert faults == {
+            "is no mapping of columns": 1,
+            "the file cannot be read on": 1,
+        }
+
     @pytest.mark.parametrize(
         ("source", "why"),
         [
@@ -164,6 +207,74 @@ class TestFiles:
         with pytest.raises(MixError) as caught:
             make(["a.jsonl", "b.jsonl"], ["c.jsonl"])
         assert len(str(caught.value).splitlines()) == 3
+
+
+class TestByName:
+    """What `datasets` loads: by a name of the hub, a split, a revision."""
+
+    @pytest.fixture(autouse=True)
+    def hub_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A cache as `datasets` leaves it, for no hub is reachable from a test."""
+        import datasets
+
+        cache = tmp_path / "cache"
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        folder = tmp_path / "toy"
+        folder.mkdir()
+        for split, count in (("train", 30), ("test", 10)):
+            rows = pa.Table.from_pylist([row(i, split) for i in range(count)])
+            pq.write_table(rows, folder / f"{split}.parquet")
+        datasets.load_dataset(str(folder), cache_dir=str(cache))
+        (cache / "toy").rename(cache / "someone___toy")
+        return cache
+
+    def test_a_name_of_the_hub_gives_its_rows_and_where_they_stood(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        found = read(make(["someone/toy"]).data)
+        assert {r["source"] for r in found} == {"someone/toy:train"}
+        by_row = {r["row"]: r["messages"] for r in found}
+        assert by_row == {i + 1: row(i, "train")["messages"] for i in range(30)}
+
+    @pytest.mark.parametrize("path", ["someone/toy", "toy", "toy/train.parquet"])
+    def test_splits_are_cut_and_added_up(
+        self, make: Callable[..., Mixed], path: str
+    ) -> None:
+        wanted = [("train", i) for i in range(3, 9)]
+        split = "train[10%:30%]"
+        if not path.endswith(".parquet"):
+            split += "+test[-2:]"
+            wanted += [("test", 9), ("test", 10)]
+        made = make([{"path": path, "split": split}])
+        wanted[:6] = [("train", i + 1) for i in range(3, 9)]
+        found = {(r["source"].split(":")[1], r["row"]) for r in read(made.data)}
+        assert found == set(wanted)
+        asked = [r["messages"][0]["content"] for r in read(made.data)]
+        assert "What is train 3?" in asked
+
+    def test_the_whole_of_a_mix_is_proven_from_the_cache(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        made = make(["someone/toy", {"path": "someone/toy", "split": "test"}])
+        assert verify(made.folder, base=tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("source", "why"),
+        [
+            ("someone/else", "someone/else: is no file here, and as a name cannot be"),
+            ({"path": "toy", "split": "tset"}, "toy: split 'tset' cannot be loaded"),
+            ({"path": "toy", "split": "train[:"}, "toy: split 'train\\[:' cannot be"),
+            ({"path": "someone/toy", "name": "other"}, "someone/toy: is no file here"),
+            ("tooy", "did you mean 'toy'"),
+        ],
+    )
+    def test_what_cannot_be_loaded_is_one_line(
+        self, make: Callable[..., Mixed], source: Any, why: str
+    ) -> None:
+        with pytest.raises(MixError, match=why) as caught:
+            make([source])
+        assert "\n" not in str(caught.value)
 
 
 class TestBytes:

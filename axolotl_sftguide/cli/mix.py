@@ -88,10 +88,13 @@ def _entry(mixed: Mixed) -> str:
     """What to write into a config of Axolotl, or into a script for TRL."""
     import yaml
 
+    from ..mixing import load_mix
+
     entry: dict[str, Any] = {
         "path": str(mixed.data),
         "ds_type": "json",
         "type": "chat_template",
+        **load_mix(mixed.manifest.settings).of_the_whole,
     }
     if mixed.manifest.trains_by_turn:
         entry["message_field_training"] = "train"

@@ -2,6 +2,7 @@
 
 _spec      what is mixed: phases, datasets, shares
 _read      files as rows, in pieces
+_hub       datasets by name, split or revision, as Arrow files
 _rows      a row of any form as one uniform conversation
 _tokens    how long a conversation is under a chat template
 _spool     first pass: uniform lines, and a fingerprint of each

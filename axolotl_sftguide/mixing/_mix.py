@@ -16,11 +16,12 @@ import numpy as np
 
 from ..errors import MixError
 from ..mix_settings import MixSettings, SourceSettings
+from ._hub import files_by_name, is_loaded_by_name
 from ._manifest import MANIFEST, Manifest, PhasePart, Written, read_manifest
 from ._plan import Hashes, Plan, Rows, largest_deviation, phase_of_sources, plan
-from ._read import Piece, SourceFile, files_of, look_at
+from ._read import FoundFile, Piece, SourceFile, files_at, look_at
 from ._spec import load_mix, read_mix
-from ._spool import Spooled, complete, fingerprints, spool, spool_path
+from ._spool import Spooled, complete, fingerprints, spool
 from ._tokens import tokenizer_checksums
 from ._workers import Workers
 from ._write import Lines, write
@@ -118,25 +119,32 @@ def _settings(spec: MixSettings | Mapping[str, Any] | str | Path) -> MixSettings
 def look(settings: MixSettings, root: Path, pool: Workers) -> Inputs:
     """Find and read all files once; all that is missing is told at once."""
     problems: list[str] = []
-    wanted: list[tuple[int, SourceSettings, Path]] = []
+    wanted: list[tuple[int, SourceSettings, FoundFile]] = []
     excluded = [SourceSettings(path=path) for path in settings.exclude]
     for index, source in enumerate([*settings.sources, *excluded]):
         try:
-            wanted += [(index, source, path) for path in files_of(source, root)]
+            wanted += [(index, source, file) for file in _files_of(source, root)]
         except MixError as error:
             problems.append(str(error))
     if problems:
         raise MixError("\n".join(problems))
-    looked = pool.map(look_at, [(path, i, s.ds_type) for i, s, path in wanted])
+    looked = pool.map(look_at, [(file, i, s.ds_type) for i, s, file in wanted])
     inputs = Inputs([], [], [])
-    for (index, _, path), (file, pieces) in zip(wanted, looked, strict=True):
-        label = _label(path, root)
+    for (index, _, found), (file, pieces) in zip(wanted, looked, strict=True):
+        label = found.label or _label(found.path, root)
         if index < len(settings.sources):
             inputs.files.append((index, label, file))
             inputs.pieces.extend((piece, label) for piece in pieces)
         else:
             inputs.excluded.append((label, file, pieces))
     return inputs
+
+
+def _files_of(source: SourceSettings, root: Path) -> list[FoundFile]:
+    path = root / Path(source.path).expanduser()
+    if is_loaded_by_name(source, path):
+        return files_by_name(source, path)
+    return [FoundFile(file) for file in files_at(source, path)]
 
 
 def _label(path: Path, root: Path) -> str:
@@ -258,11 +266,10 @@ def _spool_all(
             settings.sources[piece.source],
             names[piece.source],
             label,
-            path,
+            str(folder),
             settings.tokenizer,
         )
-        for i, (piece, label) in enumerate(inputs.pieces)
-        for path in [spool_path(folder, i)]
+        for piece, label in inputs.pieces
     ]
     whole = sum(file.size_bytes for _, _, file in inputs.files)
     done, found = 0, []

@@ -23,6 +23,8 @@ PIECE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**19
 """Read or written at once: what stays in the processor's cache costs half."""
 
+_ARROW_ROWS = 16 * 1024
+
 _KINDS = {
     ".jsonl": "json",
     ".ndjson": "json",
@@ -43,10 +45,27 @@ class Piece:
     path: str
     kind: str
     start: int
-    """First byte of a file of lines; first row group of a Parquet file."""
+    """First byte of a file of lines, row group of a Parquet, row of an Arrow file."""
     end: int
+    """After its last; 0 is to the end."""
     first_row: int
     """The number of its first row (in a file of lines: of its line), from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file to read, whole or in part."""
+
+    path: Path
+    kind: str | None = None
+    """Where it is not for the name to say."""
+    label: str | None = None
+    """What its rows tell as their source; by default its name."""
+    start: int = 0
+    end: int = 0
+    """Rows of an Arrow file; 0 is all."""
+    first_row: int = 1
+    """The number of its first row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +77,18 @@ class SourceFile:
     sha256: str
 
 
-def files_of(settings: SourceSettings, base: Path) -> list[Path]:
+def files_at(settings: SourceSettings, path: Path) -> list[Path]:
     """The files of a source that lies on this machine, in a stable order.
 
     Raises:
         MixError: Where there is none, or one lies outside of its folder.
     """
-    path = Path(settings.path).expanduser()
-    path = path if path.is_absolute() else base / path
     if settings.data_files is not None:
         return _inside(path, settings.data_files)
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and _kind(p))
+        found = sorted(p for p in path.rglob("*") if p.is_file() and kind_of(p))
         if found:
             return found
         raise MixError(f"{path}: holds no file of rows ({', '.join(_KINDS)})")
@@ -83,14 +100,15 @@ def files_of(settings: SourceSettings, base: Path) -> list[Path]:
 
 
 def look_at(
-    path: Path, source: int, ds_type: str | None
+    file: FoundFile, source: int, ds_type: str | None
 ) -> tuple[SourceFile, list[Piece]]:
     """Read a file once: its checksum, and the pieces to share out.
 
     Raises:
         MixError: Where it cannot be read, or is of no known kind.
     """
-    kind = {"jsonl": "json"}.get(ds_type or "", ds_type) or _kind(path)
+    path = file.path
+    kind = file.kind or {"jsonl": "json"}.get(ds_type or "", ds_type) or kind_of(path)
     if kind is None:
         raise MixError(
             f"{path}: is of no known kind ({', '.join(_KINDS)}, each also .gz or "
@@ -103,7 +121,7 @@ def look_at(
     except OSError as error:
         raise MixError(f"{path}: cannot be read ({error.strerror})") from None
     if not lines:
-        pieces = _whole(path, kind, source, size)
+        pieces = _pieces(file, kind, source) if size else []
     return SourceFile(str(path), size, sha256), pieces
 
 
@@ -120,7 +138,7 @@ def rows_of(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
         else:
             yield from _table(piece)
     except Exception as error:  # each kind of file breaks in ways of its own
-        yield 0, RowFault(f"the file cannot be read on ({_one_line(error)})")
+        yield 0, RowFault(f"the file cannot be read on ({one_line(error)})")
 
 
 def _json_rows(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
@@ -148,7 +166,8 @@ def _inside(folder: Path, names: str | list[str]) -> list[Path]:
     return found
 
 
-def _kind(path: Path) -> str | None:
+def kind_of(path: Path) -> str | None:
+    """The kind of a file by its name, packed or not; `json` is lines too."""
     suffixes = [s for s in path.suffixes if s not in _PACKED]
     return _KINDS.get(suffixes[-1]) if suffixes else None
 
@@ -191,21 +210,46 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _whole(path: Path, kind: str, source: int, size: int) -> list[Piece]:
-    if kind != "parquet":
-        return [Piece(source, str(path), kind, 0, 0, 1)] if size else []
+def _pieces(file: FoundFile, kind: str, source: int) -> list[Piece]:
+    path = str(file.path)
+    if kind == "parquet":
+        return _row_groups(path, source)
+    if kind == "arrow":
+        end = file.end or arrow_rows(path)
+        starts = range(file.start, end, _ARROW_ROWS)
+        found = [
+            Piece(source, path, kind, at, min(at + _ARROW_ROWS, end), number)
+            for at in starts
+            for number in [file.first_row + at - file.start]
+        ]
+        if found:
+            return found
+    return [Piece(source, path, kind, 0, 0, 1)]
+
+
+def _row_groups(path: str, source: int) -> list[Piece]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         metadata = pq.ParquetFile(path).metadata
     except (pa.ArrowInvalid, OSError) as error:
-        raise MixError(f"{path}: is no Parquet file ({_one_line(error)})") from None
+        raise MixError(f"{path}: is no Parquet file ({one_line(error)})") from None
     pieces, first = [], 1
     for group in range(metadata.num_row_groups):
-        pieces.append(Piece(source, str(path), kind, group, group + 1, first))
+        pieces.append(Piece(source, path, "parquet", group, group + 1, first))
         first += metadata.row_group(group).num_rows
     return pieces
+
+
+def arrow_rows(path: str) -> int:
+    """The rows of an Arrow file; 0 where it cannot be read to its end."""
+    import pyarrow as pa
+
+    try:
+        return sum(batch.num_rows for batch in _arrow_batches(path))
+    except (pa.ArrowInvalid, OSError):
+        return 0
 
 
 def _opened(path: str) -> Any:
@@ -248,17 +292,17 @@ def _row(line: bytes) -> dict[str, Any] | RowFault:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return RowFault(f"is not JSON ({_one_line(error)})")
+        return RowFault(f"is not JSON ({one_line(error)})")
     return row if isinstance(row, dict) else _no_mapping(row)
 
 
 def _array(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
-    try:
-        rows = orjson.loads(file.read().removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        yield 1, RowFault(f"the file is not JSON ({_one_line(error)})")
-        return
-    for number, row in enumerate(rows, start=1):
+    """Row after row: the whole of a large array is several times its file's size."""
+    import ijson
+
+    if file.peek(3).startswith(b"\xef\xbb\xbf"):  # type: ignore[attr-defined]
+        file.read(3)
+    for number, row in enumerate(ijson.items(file, "item", use_float=True), start=1):
         yield number, row if isinstance(row, dict) else _no_mapping(row)
 
 
@@ -282,12 +326,24 @@ def _table(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
         groups = range(piece.start, piece.end)
         batches = pq.ParquetFile(piece.path).iter_batches(1024, row_groups=groups)
     else:
-        batches = _arrow_batches(piece.path)
+        batches = _arrow_part(piece)
     number = piece.first_row
     for batch in batches:
         for row in batch.to_pylist():
             yield number, row
             number += 1
+
+
+def _arrow_part(piece: Piece) -> Iterator[Any]:
+    """A few rows at once: a batch of the file may hold all of them."""
+    first = 0
+    for batch in _arrow_batches(piece.path):
+        end = min(piece.end or first + batch.num_rows, first + batch.num_rows)
+        for start in range(max(piece.start, first), end, 1024):
+            yield batch.slice(start - first, min(1024, end - start))
+        first += batch.num_rows
+        if piece.end and first >= piece.end:
+            return
 
 
 def _arrow_batches(path: str) -> Any:
@@ -306,5 +362,6 @@ def _no_mapping(row: Any) -> RowFault:
     return RowFault(f"is no mapping of columns ({type(row).__name__})")
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The beginning of what an error says."""
     return str(error).partition("\n")[0][:120]

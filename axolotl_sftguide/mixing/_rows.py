@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..mix_settings import Form, SourceSettings
+from ..mix_settings import OF_THE_WHOLE, Form, SourceSettings
 
 MOST_BYTES = 16 * 2**20
 """A longer row is no conversation that a 24 GB card trains on."""
@@ -29,10 +29,15 @@ _QUESTION = ("instruction", "prompt", "question", "query", "input")
 _ANSWER = ("output", "completion", "answer", "response")
 
 
+_BLANKS = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)
+
 _SPECIAL = frozenset("system tools chat_template_kwargs unmask metadata".split())
 """Columns that say more of a conversation than its messages do."""
 
-_OF_THE_MIX = frozenset("share repeats max_rows".split())
+_TELLS_NOTHING_OF_ROWS = frozenset(
+    "path name split revision ds_type data_files where type "
+    "share repeats max_rows max_tokens".split()
+).union(OF_THE_WHOLE)
 
 
 class RowFault(Exception):
@@ -83,7 +88,13 @@ def uniform(
     if row.get("unmask") or _metadata(row).get("unmask"):
         for message in messages:
             message["train"] = message["role"] != "system"
+    if settings.drop_system_message and messages and not _unled(messages):
+        del messages[0]
     _check(messages)
+    if settings.roles_to_train is not None:
+        trained = {_SHAREGPT_ROLES.get(role, role) for role in settings.roles_to_train}
+        for message in messages:
+            message.setdefault("train", message["role"] in trained)
     found: dict[str, Any] = {"messages": messages}
     tools = row.get(settings.field_tools)
     if tools:
@@ -124,7 +135,9 @@ def conversation(
 def is_usual(settings: SourceSettings) -> bool:
     """Whether rows are taken as they are: nothing says what their columns mean."""
     told = settings.model_dump(exclude_defaults=True)
-    return not told.keys() - {"path", "ds_type", "data_files", "where"} - _OF_THE_MIX
+    if told.get("type", "chat_template") != "chat_template":
+        return False
+    return not told.keys() - _TELLS_NOTHING_OF_ROWS
 
 
 def fingerprint(conversation: Mapping[str, Any]) -> bytes:
@@ -132,26 +145,29 @@ def fingerprint(conversation: Mapping[str, Any]) -> bytes:
 
     White space counts as one blank; ids, metadata and what is trained do not count.
     """
-    parts: list[str] = []
+    parts: list[bytes] = []
     for message in conversation["messages"]:
-        parts += (message["role"], _squeezed(message["content"]))
+        parts += (message["role"].encode(), _squeezed(message["content"]))
         if len(message) > 2:
             for key in _OPTIONAL:
                 value = message.get(key)
                 if value:
                     text = value if isinstance(value, str) else _json(value)
-                    parts += (key, _squeezed(text))
+                    parts += (key.encode(), _squeezed(text))
     for key in ("tools", "chat_template_kwargs"):
         if key in conversation:
-            parts += (key, _json(conversation[key]))
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).digest()
+            parts += (key.encode(), _json(conversation[key]).encode())
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
 
 
-def _squeezed(text: str) -> str:
-    # Most texts of one line are so already, and that is soon seen.
-    if text.isascii() and text.isprintable() and "  " not in text:
-        return text.strip()
-    return " ".join(text.split())
+def _squeezed(text: str) -> bytes:
+    """What `" ".join(text.split())` gives, sooner."""
+    if not text.isascii():
+        return " ".join(text.split()).encode()
+    squeezed = text.encode().translate(_BLANKS)
+    while (shorter := squeezed.replace(b"  ", b" ")) != squeezed:
+        squeezed = shorter
+    return squeezed.strip()
 
 
 def passes(row: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
@@ -213,9 +229,10 @@ def _turn(turn: Any, settings: SourceSettings) -> dict[str, Any]:
         value = turn.get(names.get(key, key))
         if value:
             message[key] = _tool_calls(value) if key == "tool_calls" else value
-    for key in ("train", "training", "weight"):
-        if isinstance(turn.get(key), (bool, int)):
-            message["train"] = bool(turn[key])
+    for field in (settings.message_field_training, "train", "training", "weight"):
+        if field is not None and isinstance(turn.get(field), (bool, int)):
+            message["train"] = bool(turn[field])
+            break
     return message
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,13 @@ class Spooled:
 
     piece: Piece
     path: str
-    """Where its uniform lines are."""
+    """The file that its uniform lines are in, with those of others."""
     hashes: Hashes
     """Shape (rows, 2)."""
     ends: np.ndarray[Any, np.dtype[np.int64]]
     """Where each line ends in the file."""
+    start: int = 0
+    """Where the first begins."""
     tokens: np.ndarray[Any, np.dtype[np.uint32]] | None = None
     """Of each row, where they are counted."""
     keys: int = 0
@@ -59,7 +62,7 @@ def spool(
     settings: SourceSettings,
     phase: str,
     label: str,
-    path: str,
+    folder: str,
     tokenizer: str | None = None,
 ) -> Spooled:
     """Read a piece, write its lines, and say what they are.
@@ -69,13 +72,15 @@ def spool(
         settings: Of its source.
         phase: The name of its phase.
         label: The file's name as each of its rows tells it.
-        path: Where the lines go.
+        folder: Where the lines go, into one file for each worker.
         tokenizer: Counts tokens, where that is asked for.
     """
+    path = os.path.join(folder, f"{os.getpid()}.jsonl")
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     hashes, ends, tokens = bytearray(), array("q"), array("L")
     count = token_counter(tokenizer) if tokenizer is not None else None
-    with open(path, "wb", buffering=BLOCK_BYTES) as file:
+    with open(path, "ab", buffering=BLOCK_BYTES) as file:
+        found.start = end = file.tell()
         for number, said, digest in _conversations(found, settings):
             number_of_tokens = 0 if count is None else count(said)
             said |= {"phase": phase, "source": label, "row": number}
@@ -86,7 +91,8 @@ def spool(
                 continue
             file.write(line)
             hashes += digest
-            ends.append((ends[-1] if ends else 0) + len(line))
+            end += len(line)
+            ends.append(end)
             tokens.append(number_of_tokens)
     found.hashes = np.frombuffer(bytes(hashes), ">u8").reshape(-1, 2).astype(np.uint64)
     found.ends = np.array(ends, np.int64)
@@ -126,12 +132,15 @@ def complete(spooled: Spooled, keys: int) -> Spooled:
 
     Arrow, in which both hosts keep data, wants the same columns in each row.
     """
-    with open(spooled.path, "rb") as file:
-        lines = [_completed(line, keys) for line in file]
-    with open(spooled.path, "wb") as file:
-        file.writelines(line + b"\n" for line in lines)
-    lengths = np.fromiter((len(line) + 1 for line in lines), np.int64, len(lines))
-    spooled.ends = np.cumsum(lengths)
+    ends = array("q")
+    path = os.path.join(os.path.dirname(spooled.path), f"{os.getpid()}-complete.jsonl")
+    with open(spooled.path, "rb") as lines, open(path, "ab", BLOCK_BYTES) as file:
+        lines.seek(spooled.start)
+        spooled.start = end = file.tell()
+        for line in itertools.islice(lines, len(spooled.ends)):
+            end += file.write(_completed(line, keys))
+            ends.append(end)
+    spooled.path, spooled.ends = path, np.array(ends, np.int64)
     return spooled
 
 
@@ -151,7 +160,8 @@ def _completed(line: bytes, keys: int) -> bytes:
     ]
     columns = {c: row.get(c) for bit, c in enumerate(COLUMNS) if keys >> bit & 1}
     rest = {name: row[name] for name in ("phase", "source", "row")}
-    return orjson.dumps({"messages": messages, **columns, **rest})
+    complete = {"messages": messages, **columns, **rest}
+    return orjson.dumps(complete, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def fingerprints(piece: Piece, settings: SourceSettings) -> Hashes:
@@ -183,8 +193,3 @@ def _note(found: Spooled, number: int, reason: str) -> None:
     found.faults[reason.partition(" (")[0]] += 1
     if len(found.told) < _KEPT_FAULTS:
         found.told.append((number, reason))
-
-
-def spool_path(folder: Path, index: int) -> str:
-    """Where the lines of a piece go."""
-    return str(folder / f"piece-{index:06d}.jsonl")

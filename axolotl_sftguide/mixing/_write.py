@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import mmap
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +31,25 @@ class Lines:
     """
 
     def __init__(self, pieces: Sequence[Spooled]) -> None:
-        self.paths = [piece.path for piece in pieces]
-        counts = [len(piece.ends) for piece in pieces]
-        self._piece = np.repeat(np.arange(len(pieces), dtype=np.uint32), counts)
-        self._end = np.concatenate([p.ends for p in pieces] or [np.empty(0, np.int64)])
-        starts = [np.concatenate([[0], p.ends[:-1]]) for p in pieces if len(p.ends)]
-        self._length = (
-            self._end - np.concatenate(starts or [np.empty(0, np.int64)])
-        ).astype(np.uint32)
+        self.paths = sorted({piece.path for piece in pieces})
+        files = np.array([self.paths.index(piece.path) for piece in pieces], np.uint16)
+        self._file = np.repeat(files, [len(piece.ends) for piece in pieces])
+        self._end = np.concatenate([piece.ends for piece in pieces])
+        self._length = np.concatenate(
+            [
+                np.diff(piece.ends, prepend=piece.start).astype(np.uint32)
+                for piece in pieces
+            ]
+        )
 
     def lengths(self, rows: Indices) -> Any:
         """Bytes of each of these rows' lines."""
         return self._length[rows]
 
     def places(self, rows: Indices) -> tuple[Any, Any, Any]:
-        """Piece, first byte and length of each of these rows' lines."""
+        """File, first byte and length of each of these rows' lines."""
         lengths = self._length[rows]
-        return self._piece[rows], self._end[rows] - lengths, lengths
+        return self._file[rows], self._end[rows] - lengths, lengths
 
 
 def write(
@@ -76,6 +80,7 @@ def write(
                 digest.update(block)
                 size -= len(block)
             on_rows(count)
+    _mapped.cache_clear()  # else what this process has copied from stays on the disk
     return digest.hexdigest()
 
 
@@ -99,32 +104,39 @@ class _Tasks(Sequence[Any]):
             return [self[i] for i in range(*index.indices(len(self)))]
         first = index * _ROWS_A_TASK
         rows = self._rows[first : first + _ROWS_A_TASK]
-        pieces, starts, lengths = self._lines.places(rows)
-        names = {int(p): self._lines.paths[int(p)] for p in np.unique(pieces)}
-        return self._path, self._offsets[index], names, pieces, starts, lengths
+        places = self._lines.places(rows)
+        return self._path, self._offsets[index], self._lines.paths, *places
 
 
 def copy(
     path: str,
     offset: int,
-    names: dict[int, str],
-    pieces: Any,
+    paths: Sequence[str],
+    files: Any,
     starts: Any,
     lengths: Any,
 ) -> tuple[int, int]:
     """Copy some lines to one place of the file; how many, and how many bytes."""
-    opened = {piece: os.open(name, os.O_RDONLY) for piece, name in names.items()}
+    mapped = [_mapped(name) for name in paths]
+    ends = (starts + lengths).tolist()
+    places = zip(files.tolist(), starts.tolist(), ends, strict=True)
     out = os.open(path, os.O_WRONLY)
-    places = zip(pieces.tolist(), starts.tolist(), lengths.tolist(), strict=True)
     end = offset
     try:
         while part := list(itertools.islice(places, _ROWS_AT_ONCE)):
-            block = b"".join([os.pread(opened[p], n, at) for p, at, n in part])
-            rest = memoryview(block)
+            rest = memoryview(b"".join([mapped[f][at:to] for f, at, to in part]))
             while rest:
                 written = os.pwrite(out, rest, end)
                 rest, end = rest[written:], end + written
     finally:
-        for descriptor in (out, *opened.values()):
-            os.close(descriptor)
-    return len(pieces), end - offset
+        os.close(out)
+    return len(files), end - offset
+
+
+@lru_cache(maxsize=256)
+def _mapped(path: str) -> mmap.mmap | bytes:
+    with open(path, "rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:  # an empty file cannot be mapped
+            return b""
