@@ -727,6 +727,18 @@ class TestVerify:
 
 
 class TestCommand:
+    @pytest.fixture
+    def run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[dict[str, Any]], Any]:
+        monkeypatch.chdir(tmp_path)
+
+        def mix_of(settings: dict[str, Any]) -> Any:
+            (tmp_path / "spec.yml").write_text(json.dumps(settings))
+            return CliRunner().invoke(main, ["mix", "spec.yml"])
+
+        return mix_of
+
     def test_it_says_where_each_row_has_gone_and_what_to_write(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -747,6 +759,23 @@ class TestCommand:
         data.write_text("")
         proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 1
+
+    def test_what_is_for_the_host_is_in_what_to_write(
+        self, run: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(3)])
+        dataset = {"path": "a.jsonl", "chat_template": "chatml", "train_on_eos": "last"}
+        said = run(spec([dataset])).output
+        assert "chat_template: chatml" in said
+        assert "train_on_eos: last" in said
+
+    def test_one_dataset_cannot_train_in_two_ways(
+        self, run: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(0)])
+        other = {"path": "a.jsonl", "train_on_eos": "last"}
+        said = run(spec(["a.jsonl", other])).output
+        assert "train_on_eos is None in one dataset and 'last' in another" in said
 
     def test_what_a_host_cannot_express_is_said(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

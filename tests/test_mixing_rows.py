@@ -46,11 +46,16 @@ def conversation(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
 
 def test_only_settings_that_change_no_row_take_the_short_way() -> None:
     assert is_usual(SourceSettings(path="x", share=0.5, where={"a": 1}, max_rows=3))
+    assert is_usual(
+        SourceSettings(path="x", type="chat_template", split="train", max_tokens=9)
+    )
     for changing in (
         {"field_messages": "chat"},
         {"type": "alpaca"},
         {"roles": {"user": ["Q"]}},
         {"field_tools": "functions"},
+        {"roles_to_train": ["user"]},
+        {"drop_system_message": True},
     ):
         assert not is_usual(SourceSettings(path="x", **changing))
 
@@ -141,6 +146,26 @@ def test_unmasked_rows_train_all_turns_but_the_systems() -> None:
 def test_a_turns_own_training_flag_survives() -> None:
     row = {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, {**SAID, "train": True}]}
     assert [turn.get("train") for turn in turns(row)] == [None, False, None, True]
+
+
+def test_a_flag_is_read_from_the_key_that_is_named() -> None:
+    said = {**SAID, "weight": 1, "learn": False}
+    assert turns(chat(ASKED, said))[1]["train"] is True
+    found = turns(chat(ASKED, said), message_field_training="learn")
+    assert found[1]["train"] is False
+
+
+def test_roles_to_train_become_flags_where_a_turn_has_none() -> None:
+    row = chat(says("system"), ASKED, {**SAID, "train": False}, ASKED, SAID)
+    found = turns(row, roles_to_train=["human", "assistant"])
+    assert [turn["train"] for turn in found] == [False, True, False, True, True]
+
+
+def test_a_system_turn_is_dropped_where_that_is_asked_for() -> None:
+    row = chat(says("system"), *PLAIN)
+    assert turns(row, drop_system_message=True) == PLAIN
+    assert turns({"system": "s", **chat(*PLAIN)}, drop_system_message=True) == PLAIN
+    assert fault(chat(), drop_system_message=True)
 
 
 def test_tool_calls_keep_their_arguments_as_json_text() -> None:

@@ -20,6 +20,8 @@ class Witness(TrainerCallback):
         self.norms: list[float] = []
         self.events: list[str] = []
         self.answers = 0
+        self.rows: list[list[int]] = []
+        """The token ids of each row that was trained on, without padding."""
         self.trainer: Any = None
         self._squares: dict[str, torch.Tensor] = {}
         self._handles: list[Any] = []
@@ -57,6 +59,10 @@ class Witness(TrainerCallback):
         def counted(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             trained = torch.nn.functional.pad(inputs["labels"] != -100, (1, 0))
             self.answers += int((~trained[:, :-1] & trained[:, 1:]).sum())
+            masks = inputs.get("attention_mask")
+            if masks is not None:
+                pairs = zip(inputs["input_ids"], masks, strict=True)
+                self.rows += [ids[mask.bool()].tolist() for ids, mask in pairs]
             return original(model, inputs, *args, **kwargs)
 
         self.trainer.training_step = counted

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,31 @@ import pytest
 import torch
 import yaml
 from hosts import Outcome
+from transformers import AutoTokenizer
 
 from axolotl_sftguide.mixing import read_mix, verify
+
+TWO_RANKS = """
+import json, os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+
+def main():
+    import hosts
+    import axolotl_sftguide.mixing as mixing
+    found, make = {}, mixing.mix
+    def noted(*words):
+        mixed = make(*words)
+        found.update(built=mixed.built, folder=str(mixed.folder))
+        return mixed
+    mixing.mix = noted
+    outcome = hosts.run_axolotl(sys.argv[2], device_map={"": "cpu"})
+    found["rows"] = outcome.witness.rows
+    (Path(sys.argv[3]) / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
+
+if __name__ == "__main__":
+    main()
+"""
 
 
 def write(path: Path, words: str, rows: int) -> dict[str, str]:
@@ -80,6 +106,78 @@ def test_it_trains_on_the_rows_of_the_mix_in_their_order(
     assert f"sftguide: mixed 60 rows in {path.parent}" in said
     train_axolotl(datasets=None, sftguide=block, dataset_prepared_path=prepared)
     assert "found the mix of 60 rows" in capsys.readouterr().out
+
+
+def test_what_each_dataset_trains_on_survives(
+    train_axolotl: Callable[..., Outcome], phases: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    phases[0]["datasets"][0]["roles_to_train"] = ["user", "assistant"]
+    for phase in phases:
+        phase["datasets"][0]["train_on_eos"] = "none"
+    outcome = train_axolotl(
+        datasets=None,
+        sftguide={"mix": {"phases": phases}},
+        dataset_prepared_path=str(tmp_path / "prepared"),
+    )
+    assert outcome.trainer.axolotl_cfg.datasets[0]["train_on_eos"] == "none"
+    tokenizer = outcome.trainer.processing_class
+    asked = {"one": 0, "two": 0}
+    rows = [json.loads(line) for line in mixed_file(outcome).read_text().splitlines()]
+    data = outcome.trainer.train_dataset
+    for row, ids, labels in zip(rows, data["input_ids"], data["labels"], strict=True):
+        trained = tokenizer.decode(
+            [i for i, label in zip(ids, labels, strict=True) if label != -100]
+        )
+        assert row["messages"][1]["content"] in trained
+        assert tokenizer.eos_token not in trained
+        asked[row["phase"]] += row["messages"][0]["content"] in trained
+    assert asked == {"one": 40, "two": 0}
+
+
+def test_of_two_ranks_that_begin_together_one_builds(
+    axolotl_config: Callable[..., dict[str, Any]],
+    phases: list[dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    config = axolotl_config(
+        datasets=None,
+        sftguide={"mix": {"phases": phases}},
+        plugins=[
+            "axolotl_sftguide.SFTGuidePlugin",
+            "witness_plugin.WitnessPlugin",
+        ],
+        dataset_prepared_path=str(tmp_path / "prepared"),
+        ddp_backend="gloo",
+        max_steps=5,
+    )
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(config))
+    (tmp_path / "train.py").write_text(TWO_RANKS)
+    support = Path(__file__).parents[1] / "support"
+    words = [tmp_path / "train.py", support, tmp_path / "config.yml", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        + ["--nproc-per-node", "2", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "ACCELERATE_USE_CPU": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = [json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)]
+    assert sorted(rank["built"] for rank in told) == [False, True]
+    assert told[0]["folder"] == told[1]["folder"]
+    mixes = tmp_path / "prepared" / "mixes"
+    assert [p.name for p in mixes.glob("stacked-*")] == [Path(told[0]["folder"]).name]
+    # Together they have seen the beginning of the file: each its part of each batch.
+    path = Path(told[0]["folder"]) / "data.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    tokenizer = AutoTokenizer.from_pretrained(config["base_model"])
+    wanted = [
+        tokenizer.apply_chat_template(row["messages"], return_dict=False)
+        for row in rows[:40]
+    ]
+    seen = [ids for rank in told for ids in rank["rows"]]
+    assert sorted(seen) == sorted(wanted)
 
 
 def test_held_out_rows_are_evaluated_on(
