@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MixError
 from ..mix_settings import MixSettings, SourceSettings
@@ -231,6 +232,8 @@ def build(
         _tokens(spooled),
     )
     made = plan(rows, settings, _excluded(inputs, pool))
+    source, tokens = rows.source, rows.tokens
+    del rows  # the fingerprints are most of what is held
     lines = Lines(spooled)
     for piece in spooled:
         piece.ends = np.empty(0, np.int64)  # `lines` holds them now
@@ -249,7 +252,7 @@ def build(
         sha256 = write(building / name, lines, indices, pool, wrote)
         size = int(lines.lengths(indices).sum(dtype=np.int64))
         written[name] = Written(len(indices), size, sha256)
-    return _manifest(settings, inputs, spooled, rows, made, written)
+    return _manifest(settings, inputs, spooled, source, tokens, made, written)
 
 
 def _spool_all(
@@ -338,18 +341,19 @@ def _manifest(
     settings: MixSettings,
     inputs: Inputs,
     spooled: Sequence[Spooled],
-    rows: Rows,
+    source_of: NDArray[np.uint16],
+    tokens: NDArray[np.uint32] | None,
     made: Plan,
     written: dict[str, Written],
 ) -> Manifest:
     phases = phase_of_sources(settings)
     count = len(settings.sources)
-    out = np.bincount(rows.source[made.train], minlength=count)
-    aside = np.bincount(rows.source[made.held_out], minlength=count)
+    order = source_of[made.train]
+    out = np.bincount(order, minlength=count)
+    aside = np.bincount(source_of[made.held_out], minlength=count)
     of_tokens = None
-    if rows.tokens is not None:
-        own_tokens = rows.tokens[made.train].astype(np.float64)
-        of_tokens = np.bincount(rows.source[made.train], own_tokens, count)
+    if tokens is not None:
+        of_tokens = np.bincount(order, tokens[made.train].astype(np.float64), count)
     parts = []
     for source, own in enumerate(settings.sources):
         pieces = [p for p in spooled if p.piece.source == source]
@@ -387,7 +391,7 @@ def _manifest(
         )
     deviation = None
     if settings.strategy == "stacked" and len(made.train):
-        deviation = round(largest_deviation(rows.source[made.train]), 3)
+        deviation = round(largest_deviation(order), 3)
     return Manifest(
         form=_FORM,
         settings=settings.model_dump(mode="json"),

@@ -23,7 +23,8 @@ Weights = NDArray[np.uint8] | NDArray[np.uint32]
 
 _NO_ROWS: Indices = np.empty(0, np.uint32)
 
-_HASHED_AT_ONCE = 2**20
+_AT_ONCE = 2**20
+"""Rows, in steps that would need several times their indices' memory."""
 
 _DRAW, _HELD_OUT, _ORDER, _JITTER, _REPLAY = range(1, 6)
 """What a random number is for: different uses draw different ones."""
@@ -141,11 +142,17 @@ def phase_of_sources(settings: MixSettings) -> list[int]:
 def largest_deviation(sources: Sequence[int] | NDArray[np.uint16]) -> float:
     """How many rows any prefix is off from the whole's ratios, at the most."""
     order = np.asarray(sources)
-    count = np.arange(1, len(order) + 1)
+    totals = np.bincount(order)
+    seen = np.zeros(len(totals), np.int64)
     worst = 0.0
-    for source in np.unique(order):
-        seen = np.cumsum(order == source)
-        worst = max(worst, float(np.abs(seen - count * seen[-1] / len(order)).max()))
+    for start in range(0, len(order), _AT_ONCE):
+        part = order[start : start + _AT_ONCE]
+        count = np.arange(start + 1, start + len(part) + 1)
+        for source in np.flatnonzero(totals):
+            so_far = seen[source] + np.cumsum(part == source)
+            off = so_far - count * totals[source] / len(order)
+            worst = max(worst, float(np.abs(off).max()))
+            seen[source] = so_far[-1]
     return worst
 
 
@@ -291,8 +298,8 @@ def _hashed(rows: Rows, indices: Indices, seed: int, use: int, number: int) -> H
     with np.errstate(over="ignore"):
         salt = seed * 0x9E3779B97F4A7C15 + use * 0x100000001B3 + number
         mixed = _splitmix(np.array([salt % 2**64], np.uint64))[0]
-        for start in range(0, len(indices), _HASHED_AT_ONCE):
-            part = indices[start : start + _HASHED_AT_ONCE]
+        for start in range(0, len(indices), _AT_ONCE):
+            part = indices[start : start + _AT_ONCE]
             # Rows that say the same must not follow one another for that.
             again = rows.again[part].astype(np.uint64) << np.uint64(32)
             found[start : start + len(part)] = _splitmix(
