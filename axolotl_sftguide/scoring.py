@@ -26,7 +26,8 @@ def load_questions(path: str | Path) -> list[Question]:
         SettingsError: Where the file cannot be read or a row has no answer.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        with Path(path).open(encoding="utf-8") as file:
+            lines = list(file)  # str.splitlines would also cut at U+2028 in a text
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             [

@@ -155,6 +155,8 @@ class Settings(Block):
     """Seed the random generators before Axolotl makes the adapter."""
     exact_accumulation: bool = False
     """Average the loss over all trained tokens of a step, over all ranks."""
+    effective_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    """Samples of an optimizer step over all ranks, packed or not; `auto` chooses."""
     push_terminated: bool = False
     """Push a stopped run to the hub where `hub_model_id` is set."""
     monitor: MonitorSettings = MonitorSettings()

@@ -16,6 +16,7 @@ from .capture import CapturedStep, StepCapture
 from .cohort import Cohort
 from .comparability import comparability_key
 from .console import say
+from .effective_batch import Tally
 from .errors import SFTGuideError
 from .gradients import (
     MicroBatchGradients,
@@ -87,6 +88,7 @@ class Watch:
         self._measured: deque[Observation] = deque(
             self.past, maxlen=0 if micro_batches is None else kept
         )
+        self._batch = Tally()
         self._norm_is_right = True
         self._norm_checked = False
         fields = {**key_fields(trainer), **(extra_key_fields or {})}
@@ -199,6 +201,9 @@ class Watch:
         noise_scale = estimate(self._measured)
         if self._main and noise_scale is not None:
             say(noise_scale.advice())
+        wanted = self.settings.effective_batch_size
+        if self._main and wanted is not None and self._batch.steps:
+            say(f"effective batch size {wanted}: it was {self._batch}")
         if self._main and self.status == "finished":
             terminated.clear(self.output_dir)  # of the run that this one resumed
         if self._recorder is not None:
@@ -269,6 +274,7 @@ class Watch:
         counted = step.samples is not None
         if step.samples is not None:
             self._samples_seen += step.samples
+            self._batch.add(step.samples)
         else:
             self._samples_seen = self._epoch_times_size()
         norm = step.grad_norm

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -122,6 +123,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_rows(folder, asked.rows, asked.bytes)
+        os.sync()  # else the first arm shares the disk with what was just written
         size = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
         print(f"{asked.rows} rows, {size / 1e9:.2f} GB", flush=True)
         for _ in range(asked.rounds):
@@ -140,6 +142,7 @@ def clear(folder: Path) -> None:
     """All but the rows."""
     subprocess.run(["rm", "-rf", folder / "ours", folder / "cache"], check=True)
     (folder / "theirs.jsonl").unlink(missing_ok=True)
+    os.sync()
 
 
 if __name__ == "__main__":

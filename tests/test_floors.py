@@ -14,8 +14,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
-    {"errors", "units", "console", "correlation"},
-    {"validation", "configs"},
+    {"errors", "units", "console", "correlation", "evidence"},
+    {"validation", "configs", "effective_batch"},
     {"mix_settings"},
     {
         "signals",
@@ -58,7 +58,7 @@ HOSTS = {
     },
     "trl": set(),
     "peft": set(),
-    "datasets": set(),
+    "datasets": {"mixing"},
     "optuna": {"backtest", "cli", "pruner", "optuna_storage"},
     "accelerate": set(),
 }

@@ -301,6 +301,17 @@ class TestBytes:
             made.folder.rmdir()
         assert len(seen) == 1
 
+    def test_a_text_keeps_what_unicode_takes_for_the_end_of_a_line(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        odd = row(1)
+        odd["messages"][0]["content"] = "one\u2028two\x85three\x1cfour"
+        write(tmp_path / "a.jsonl", [odd, row(2)])
+        with make(["a.jsonl"]).data.open("rb") as lines:
+            found = [json.loads(line) for line in lines]
+        assert len(found) == 2
+        assert odd["messages"] in [r["messages"] for r in found]
+
     def test_do_not_depend_on_where_the_files_lie(self, tmp_path: Path) -> None:
         seen = set()
         for place in ("here", "there"):

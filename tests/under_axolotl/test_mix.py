@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,30 +13,9 @@ import torch
 import yaml
 from hosts import Outcome
 from transformers import AutoTokenizer
+from two_ranks import PLUGINS, train_on_two_ranks
 
 from axolotl_sftguide.mixing import read_mix, verify
-
-TWO_RANKS = """
-import json, os, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-
-def main():
-    import hosts
-    import axolotl_sftguide.mixing as mixing
-    found, make = {}, mixing.mix
-    def noted(*words):
-        mixed = make(*words)
-        found.update(built=mixed.built, folder=str(mixed.folder))
-        return mixed
-    mixing.mix = noted
-    outcome = hosts.run_axolotl(sys.argv[2], device_map={"": "cpu"})
-    found["rows"] = outcome.witness.rows
-    (Path(sys.argv[3]) / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
-
-if __name__ == "__main__":
-    main()
-"""
 
 
 def write(path: Path, words: str, rows: int) -> dict[str, str]:
@@ -142,34 +118,18 @@ def test_of_two_ranks_that_begin_together_one_builds(
     config = axolotl_config(
         datasets=None,
         sftguide={"mix": {"phases": phases}},
-        plugins=[
-            "axolotl_sftguide.SFTGuidePlugin",
-            "witness_plugin.WitnessPlugin",
-        ],
+        plugins=PLUGINS,
         dataset_prepared_path=str(tmp_path / "prepared"),
-        ddp_backend="gloo",
         max_steps=5,
     )
-    (tmp_path / "config.yml").write_text(yaml.safe_dump(config))
-    (tmp_path / "train.py").write_text(TWO_RANKS)
-    support = Path(__file__).parents[1] / "support"
-    words = [tmp_path / "train.py", support, tmp_path / "config.yml", tmp_path]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        + ["--nproc-per-node", "2", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "ACCELERATE_USE_CPU": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = [json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)]
-    assert sorted(rank["built"] for rank in told) == [False, True]
-    assert told[0]["folder"] == told[1]["folder"]
+    told = train_on_two_ranks(config, tmp_path)
+    one, two = (rank["mixes"] for rank in told)
+    assert sorted(m["built"] for m in one + two) == [False, True]
+    assert one[0]["folder"] == two[0]["folder"]
     mixes = tmp_path / "prepared" / "mixes"
-    assert [p.name for p in mixes.glob("stacked-*")] == [Path(told[0]["folder"]).name]
+    assert [p.name for p in mixes.glob("stacked-*")] == [Path(one[0]["folder"]).name]
     # Together they have seen the beginning of the file: each its part of each batch.
-    path = Path(told[0]["folder"]) / "data.jsonl"
+    path = Path(one[0]["folder"]) / "data.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     tokenizer = AutoTokenizer.from_pretrained(config["base_model"])
     wanted = [
@@ -201,17 +161,17 @@ def test_mixing_draws_nothing_from_the_hosts_generators(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same weights whether the mix is made in this run or was there."""
-    import axolotl_sftguide.plugin as plugin
+    from axolotl_sftguide.plugin import _mix
 
     states: list[Any] = []
-    point_at = plugin._point_at_the_mix
+    point_at = _mix.point_at
 
     def watched(*args: Any) -> None:
         before = random.getstate(), torch.get_rng_state().tolist()
         point_at(*args)
         states.append((before, (random.getstate(), torch.get_rng_state().tolist())))
 
-    monkeypatch.setattr(plugin, "_point_at_the_mix", watched)
+    monkeypatch.setattr(_mix, "point_at", watched)
     weights = []
     for name in ("a", "b"):
         outcome = train_axolotl(

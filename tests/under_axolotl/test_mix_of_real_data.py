@@ -34,7 +34,8 @@ def test_axolotl_sees_the_rows_of_the_manifest_in_their_order(
     )
     path = Path(outcome.trainer.axolotl_cfg.datasets[0]["path"])
     manifest = json.loads((path.parent / "manifest.json").read_text())
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open() as lines:
+        rows = [json.loads(line) for line in lines]
     assert len(rows) == sum(part["rows"] for part in manifest["parts"]) > 30_000
     tokenizer = AutoTokenizer.from_pretrained(BASE)
     wanted = [

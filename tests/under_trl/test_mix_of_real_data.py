@@ -23,7 +23,8 @@ def test_trl_sees_the_rows_of_the_manifest_in_their_order(
 ) -> None:
     spec = {"phases": real_phases(tmp_path), "strategy": strategy}
     mixed = mix(spec, tmp_path / "mixes")
-    rows = [json.loads(line) for line in mixed.data.read_text().splitlines()]
+    with mixed.data.open() as lines:
+        rows = [json.loads(line) for line in lines]
     assert len(rows) == sum(part.rows for part in mixed.manifest.parts) > 30_000
     trainer, witness = make_sft_trainer(
         BASE,

@@ -1,4 +1,4 @@
-"""The Axolotl plugin (the only file that imports axolotl).
+"""The plugin: what it does at which of the host's hooks.
 
 Axolotl loads plugins for training, preprocessing, merging and inference alike, and
 keeps them for the life of the process. Nothing here happens at import or in the
@@ -8,22 +8,20 @@ name this plugin.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from axolotl.integrations.base import BasePlugin
 from pydantic import BaseModel
 
-from .console import say
-from .errors import MixError, SettingsError
-from .last_made import note_last_made, read_last_made
-from .mix_settings import MixSettings
-from .settings import BLOCK, Settings, load_settings, misspelt_block
-from .terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
+from ..console import say
+from ..errors import SettingsError
+from ..settings import BLOCK, Settings, load_settings, misspelt_block
+from ..terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
+from . import _batch, _mix
 
-MIX = f"{BLOCK}.mix (not made yet: run `axolotl preprocess` on this config first)"
-"""Stands for the dataset until it is made; the host names what it cannot load."""
+T = TypeVar("T")
 
 
 class SFTGuideArgs(BaseModel):
@@ -62,24 +60,35 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
                 f"sftguide: {misspelt} is not a key of Axolotl or of this plugin; did "
                 f"you mean {BLOCK!r}?"
             )
-        settings = _settings_or_exit(cfg)
+        settings = _or_exit(_settings, cfg)
         if settings.mix is not None:
-            _stand_in_for_the_mix(cfg, settings.mix)
+            _mix.stand_in(cfg, settings.mix)
+        if settings.effective_batch_size is not None:
+            _or_exit(_batch.accumulate_before_data, cfg, settings.effective_batch_size)
         _refuse_lost_weights(cfg)
 
     def get_input_args(self) -> str:
         """The block's model, which Axolotl mixes into its own."""
         return f"{__name__}.{SFTGuideArgs.__name__}"
 
-    def load_datasets(self, cfg: Any, preprocess: bool = False) -> None:
+    def load_datasets(self, cfg: Any, preprocess: bool = False) -> Any:
         """Make the mix that the block asks for, or find it; the host loads it.
+
+        Only where an effective batch size has to know the data are they loaded here
+        and returned: two plugins that return some are an error of the host.
 
         Raises:
             SystemExit: With one line for each fault.
         """
-        settings = _settings(cfg).mix if self._is_named_by(cfg) else None
-        if settings is not None:
-            _point_at_the_mix(cfg, settings)
+        if not self._is_named_by(cfg):
+            return None
+        settings = _settings(cfg)
+        if settings.mix is not None:
+            _mix.point_at(cfg, settings.mix)
+        wanted = settings.effective_batch_size
+        if preprocess or wanted is None or not (cfg.sample_packing or wanted == "auto"):
+            return None
+        return _or_exit(_batch.accumulate_for_data, cfg, wanted)
 
     def pre_model_load(self, cfg: Any) -> None:
         """Refuse to resume from a checkpoint that was taken after a run went bad."""
@@ -100,13 +109,15 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         """The monitor, the rules, and the score where one is asked for."""
         if not self._is_named_by(cfg):
             return []
-        from .callbacks import (
+        from ..callbacks import (
             EarlyTerminationCallback,
             GradientMonitorCallback,
             HeldOutScoreCallback,
         )
 
         settings = _settings(cfg)
+        if settings.effective_batch_size is not None:
+            _or_exit(_batch.tell, cfg, settings.effective_batch_size, trainer)
         self._terminator = EarlyTerminationCallback(
             settings=settings.early_termination,
             push_terminated=settings.push_terminated,
@@ -148,9 +159,10 @@ def _settings(cfg: Any) -> Settings:
     return load_settings(block.to_dict() if hasattr(block, "to_dict") else block)
 
 
-def _settings_or_exit(cfg: Any) -> Settings:
+def _or_exit(function: Callable[..., T], *words: Any) -> T:
+    """What a function returns; its complaints end the process, a line each."""
     try:
-        return _settings(cfg)
+        return function(*words)
     except SettingsError as error:
         lines = [f"sftguide: {problem}" for problem in error.problems]
         raise SystemExit("\n".join(lines)) from None
@@ -167,66 +179,6 @@ def _key_fields(cfg: Any) -> dict[str, Any]:
         "packing": bool(cfg.sample_packing),
         "adapter_seed": _seed(cfg) if seeded else None,
     }
-
-
-def _stand_in_for_the_mix(cfg: Any, settings: MixSettings) -> None:
-    """What the host's own checks want to see; made when the host loads its data.
-
-    `axolotl evaluate` asks no plugin for data: it gets what was made last of these
-    settings, and else a path that says what to do.
-    """
-    datasets = cfg.get("datasets")
-    if datasets and not _is_a_mix(cfg, datasets[0]):
-        raise SystemExit(
-            f"sftguide: {BLOCK}.mix takes the place of `datasets`, and both are there; "
-            "move the datasets into a phase of the mix, or remove it"
-        )
-    made = read_last_made(_mixes(cfg), settings)
-    data, aside = made if made is not None else (MIX, MIX)
-    entry = {"ds_type": "json", "type": "chat_template", **settings.of_the_whole}
-    cfg["datasets"] = [{"path": data, **entry}]
-    if settings.held_out and not cfg.get("test_datasets"):
-        cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]
-
-
-def _point_at_the_mix(cfg: Any, settings: MixSettings) -> None:
-    from .mixing import mix
-
-    try:
-        mixed = mix(settings, _mixes(cfg))
-    except MixError as error:
-        raise SystemExit(
-            "\n".join(f"sftguide: {line}" for line in str(error).splitlines())
-        ) from None
-    for entries, path in (
-        (cfg.datasets, mixed.data),
-        (cfg.test_datasets, mixed.held_out),
-    ):
-        if entries and _is_a_mix(cfg, entries[0]):
-            entries[0]["path"] = str(path)
-            if mixed.manifest.trains_by_turn:
-                entries[0]["message_field_training"] = "train"
-    # The host would shuffle what the mix has put in order.
-    for key, value in (
-        ("shuffle_merged_datasets", False),
-        ("curriculum_sampling", True),
-        ("sample_packing_sequentially", True),
-    ):
-        cfg[key] = value
-    if not int(os.environ.get("LOCAL_RANK", "0")):
-        note_last_made(_mixes(cfg), settings, mixed.folder.name)
-        rows = sum(part.rows for part in mixed.manifest.parts)
-        how = "mixed" if mixed.built else "found the mix of"
-        say(f"{how} {rows} rows in {mixed.folder} (manifest.json says of what)")
-
-
-def _mixes(cfg: Any) -> Path:
-    return Path(cfg.get("dataset_prepared_path") or "last_run_prepared") / "mixes"
-
-
-def _is_a_mix(cfg: Any, entry: Any) -> bool:
-    path = str(entry.get("path"))
-    return path == MIX or Path(path).parent.parent == _mixes(cfg)
 
 
 def _refuse_lost_weights(cfg: Any) -> None:

@@ -1,0 +1,118 @@
+"""Samples of one optimizer step: what makes them up, and how many to ask for (pure)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import SettingsError
+from .evidence import CLAIMS
+
+KEY = "sftguide.effective_batch_size"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A batch for some data, and the claims that it rests on."""
+
+    samples: int
+    because: tuple[str, ...]
+    """Keys of claims."""
+
+
+def choose(rows: int, training: str) -> Choice:
+    """The effective batch size that the evidence points to.
+
+    Args:
+        rows: Of the training data.
+        training: `full` or `adapter`.
+    """
+    if training == "adapter":
+        low, high = 16, CLAIMS["adapter-batch"].high
+        samples = low if rows < 10_000 else int(high or low)
+        because: tuple[str, ...] = ("adapter-batch", "adapter-batch-grows")
+    else:
+        keys = ("full-batch-tiny", "full-batch-small", "full-batch-medium")
+        key = next(
+            (k for k in keys if CLAIMS[k].setting.holds(training, rows)), "large-batch"
+        )
+        samples, because = int(CLAIMS[key].low or 1), (key,)
+    return Choice(min(samples, max(rows, 1)), because)
+
+
+def accumulation(samples: int, micro_batch_size: int, ranks: int) -> int:
+    """Micro batches that a step accumulates on each rank, without packing.
+
+    Args:
+        samples: Wanted in one optimizer step, over all ranks.
+        micro_batch_size: Rows of one micro batch.
+        ranks: Data-parallel ranks.
+
+    Raises:
+        SettingsError: Where it does not come out even; it names the nearest that do.
+    """
+    together = micro_batch_size * ranks
+    if samples % together == 0:
+        return samples // together
+    below, above = samples // together * together, -(-samples // together) * together
+    nearest = f"{below} or {above}" if below else str(above)
+    raise SettingsError(
+        [
+            f"{KEY} must be a multiple of {factors(micro_batch_size, ranks)} = "
+            f"{together}, got {samples}; nearest: {nearest}"
+        ]
+    )
+
+
+def nearest_accumulation(samples: int, samples_a_micro_step: float) -> int:
+    """Micro steps that come nearest to the wanted samples.
+
+    Args:
+        samples: Wanted in one optimizer step, over all ranks.
+        samples_a_micro_step: Mean over all ranks together; packed rows hold several.
+    """
+    return max(1, math.floor(samples / samples_a_micro_step + 0.5))
+
+
+def refuse_more_than_there_are(samples: int, rows: int) -> None:
+    """A step cannot hold more samples than the data.
+
+    Raises:
+        SettingsError: Where it should.
+    """
+    if samples > rows:
+        raise SettingsError(
+            [
+                f"{KEY} must be at most the {rows} rows that the training data hold "
+                f"after preparation, got {samples}; nearest: {rows}"
+            ]
+        )
+
+
+def factors(micro_batch_size: int, ranks: int) -> str:
+    """The product of what a micro step is made of, in words."""
+    return f"micro_batch_size {micro_batch_size} x {ranks} rank{'s' * (ranks > 1)}"
+
+
+class Tally:
+    """Mean and spread of the samples of a run's steps, in one pass."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.mean = 0.0
+        self._squares = 0.0
+
+    def add(self, samples: float) -> None:
+        """Count one more step (Welford's update)."""
+        self.steps += 1
+        off = samples - self.mean
+        self.mean += off / self.steps
+        self._squares += off * (samples - self.mean)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of a step."""
+        return math.sqrt(self._squares / self.steps) if self.steps else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} samples a step (sd {self.deviation:.1f})"
