@@ -6,7 +6,6 @@ for which setting it was shown; it is not evidence for another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -362,7 +361,8 @@ CLAIMS: dict[str, Claim] = {
         "paper",
     ),
     "batch-moves-the-norm": Claim(
-        "E|g|^2 = |G|^2 + tr(S)/B: a larger batch lowers the norm by arithmetic alone",
+        "the mean squared norm is that of the true gradient plus tr(S)/B: a larger batch "
+        "lowers it by arithmetic alone",
         Setting(),
         "arXiv 1812.06162",
         "App. A",
@@ -380,8 +380,11 @@ def claim(key: str) -> Claim:
     return CLAIMS[key]
 
 
-def rows_of_table() -> Iterator[tuple[str, str, str, str, str]]:
-    """Key, value and words, setting, source and grade of each claim."""
+def claims_table() -> str:
+    """All claims as the Markdown table of `docs/evidence.md`."""
+    lines = ["| claim | says | shown for | source | grade |", "|---|---|---|---|---|"]
     for key, said in CLAIMS.items():
         value = f"{said.value}: " if said.value else ""
-        yield key, value + said.says, str(said.setting), said.reference, said.grade
+        cells = [f"`{key}`", value + said.says, str(said.setting), said.reference]
+        lines.append("| " + " | ".join([*cells, said.grade]) + " |")
+    return "\n".join(lines) + "\n"
