@@ -352,6 +352,15 @@ CLAIMS: dict[str, Claim] = {
         2,
         "epochs",
     ),
+    "quickstart-rate": Claim(
+        "of five rates from 1e-6 to 1, 5e-4 and 1e-3 scored best, within their error",
+        Setting("full", models="the quickstart's 1M-parameter Llama"),
+        "recipes/sweeps/quickstart-lr.yml",
+        "",
+        "measured here",
+        5e-4,
+        1e-3,
+    ),
     "low-norm-high-loss": Claim(
         "runs with a lower gradient norm and a higher loss early on ended better; no "
         "threshold and no step are told",
@@ -361,8 +370,8 @@ CLAIMS: dict[str, Claim] = {
         "paper",
     ),
     "batch-moves-the-norm": Claim(
-        "the mean squared norm is that of the true gradient plus tr(S)/B: a larger batch "
-        "lowers it by arithmetic alone",
+        "the mean squared norm is that of the true gradient plus tr(S)/B: a larger "
+        "batch lowers it by arithmetic alone",
         Setting(),
         "arXiv 1812.06162",
         "App. A",

@@ -18,7 +18,8 @@ def test_the_page_shows_all_claims_as_they_are() -> None:
 @pytest.mark.parametrize("key", CLAIMS)
 def test_a_claim_says_what_where_and_whence(key: str) -> None:
     said = CLAIMS[key]
-    assert said.says and said.source
+    assert said.says
+    assert said.source
     assert said.low is None or said.high is None or said.low <= said.high
     assert (said.low is None) == (said.value == "")
 

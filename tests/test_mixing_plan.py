@@ -82,6 +82,13 @@ class TestOrder:
         of = saying([0] * 6 + [1] * 3, "abcdefxyz")
         assert plan(of, settings({}, {})).train.tolist() == FOR_EVER
 
+    def test_phased_copies_of_a_row_do_not_stand_side_by_side(self) -> None:
+        of = rows(400, 300)
+        wanted = settings({"repeats": 3}, {"repeats": 2}, phases=1, strategy="phased")
+        train = plan(of, wanted).train
+        assert np.bincount(train).tolist() == [3] * 400 + [2] * 300
+        assert (train[1:] == train[:-1]).sum() < 12  # some 3 by chance
+
     def test_phased_keeps_the_phases_and_is_random_inside(self) -> None:
         of = rows(100, 50, 70)
         made = plan(of, settings({}, {}, {}, phases=1, strategy="phased"))

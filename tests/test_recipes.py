@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from axolotl_sftguide.errors import RecipeError
-from axolotl_sftguide.recipes import find_recipe, shipped_recipes
+from axolotl_sftguide.evidence import CLAIMS, Claim
+from axolotl_sftguide.recipes import Recipe, find_recipe, shipped_recipes
 
 QUICKSTART = find_recipe("quickstart-cpu")
 
@@ -26,6 +29,104 @@ def test_each_has_a_header_and_a_reason_on_each_number() -> None:
             key, _, value = line.partition(":")
             if key.isidentifier() and value.split("#")[0].strip().isdigit():
                 assert value.partition("#")[2].strip(), line
+
+
+TUNED = {
+    "learning_rate",
+    "effective_batch_size",
+    "sftguide.effective_batch_size",
+    "warmup_steps",
+    "warmup_ratio",
+    "num_epochs",
+    "adam_beta1",
+    "adam_beta2",
+    "weight_decay",
+    "max_grad_norm",
+    "lora_r",
+    "lora_alpha",
+}
+"""What evidence is for: each number of these names the claim that it rests on."""
+
+WRITTEN = [recipe.path for recipe in shipped_recipes()]
+WRITTEN += sorted((QUICKSTART.path.parent / "sweeps").glob("[!q]*.yml"))
+WRITTEN += [QUICKSTART.path.parent / "sweeps" / "qlora.yml"]
+
+
+def numbers(text: str) -> Iterator[tuple[str, float, str]]:
+    """The key, the value and the comment of each number in a YAML file."""
+
+    def walk(node: yaml.Node, key: str) -> Iterator[tuple[str, yaml.ScalarNode]]:
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                inner = key if name.value in ("low", "high") else name.value
+                yield from walk(value, inner)
+        elif isinstance(node, yaml.SequenceNode):
+            for value in node.value:
+                yield from walk(value, key)
+        elif node.tag.rpartition(":")[2] in ("int", "float"):
+            yield key, node  # type: ignore[misc]
+
+    lines = text.splitlines()
+    for key, node in walk(yaml.compose(text), ""):
+        yield key, float(node.value), lines[node.start_mark.line].partition("#")[2]
+
+
+def claims_of(comment: str) -> list[tuple[Claim, float | None]]:
+    """Each claim that a comment names, and the number that it works out to, if any."""
+    found = []
+    for key, result in re.findall(r"\[([\w-]+)(?:: [^\]=]*= ([\d.]+))?\]", comment):
+        if key != "fits":
+            found.append((CLAIMS[key], float(result) if result else None))
+    return found
+
+
+def rests_on_a_claim(value: float, comment: str) -> bool:
+    claims = claims_of(comment)
+    if len(claims) == 2:  # from one to the other
+        low, high = (claim for claim, _ in claims)
+        return (low.low or 0) <= value <= (high.high or high.low or 0)
+    return any(
+        claim.allows(value) if result is None else claim.allows(result)
+        for claim, result in claims
+    )
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.stem)
+def test_each_number_has_its_reason_and_each_tuned_one_its_claim(path: Path) -> None:
+    found = list(numbers(path.read_text()))
+    assert found
+    for key, value, comment in found:
+        assert comment.strip(), (key, value)
+        if key in TUNED:
+            assert rests_on_a_claim(value, comment), (key, value, comment)
+
+
+def test_a_number_without_its_claim_is_found() -> None:
+    (_, value, comment) = next(numbers("learning_rate: 3.0e-2  # [adapter-rate]"))
+    assert not rests_on_a_claim(value, comment)
+    (_, value, comment) = next(numbers("lora_r: 64"))
+    assert not comment
+    (_, value, comment) = next(numbers("num_epochs: 9  # [steps-enough: 9 x 9 = 81]"))
+    assert not rests_on_a_claim(value, comment)
+
+
+def test_no_adapter_recipe_copies_the_papers_batch() -> None:
+    for recipe in shipped_recipes():
+        config = yaml.safe_load(recipe.text)
+        if config.get("adapter"):
+            assert config["sftguide"].get("effective_batch_size", 32) <= 64
+
+
+@pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
+def test_a_header_says_what_it_takes_and_what_comes_after(recipe: Recipe) -> None:
+    header = recipe.text.partition("base_model:")[0]
+    for word in ("# What:", "# Run:"):
+        assert word in header
+    assert f"axolotl train recipes/{recipe.name}.yml" in header
+    if not recipe.name.startswith("quickstart"):
+        for word in ("# Data:", "# Need:", "# Steps:", "# Then:", "not measured"):
+            assert word in header
+        assert ("merge-lora" in header) == ("\nadapter:" in recipe.text)
 
 
 def test_a_wrong_name_gets_the_nearest() -> None:

@@ -262,18 +262,22 @@ def _phased(
     """Phase after phase, by chance inside, with a share drawn from those before."""
     whole: list[Indices] = []
     before = _NO_ROWS
-    for phase in range(len(settings.phases)):
+    seed, count = settings.seed, len(settings.phases)
+    for phase in range(count):
+        # A row's copies have a number each, lest they stand side by side.
         own = [
-            indices
+            (indices, phase + count * number)
             for source, passes in enumerate(copies)
             if phases[source] == phase
-            for indices in passes
+            for number, indices in enumerate(passes)
         ]
-        fresh = np.concatenate([_NO_ROWS, *own])
+        fresh = np.concatenate([_NO_ROWS, *(indices for indices, _ in own)])
         wanted = round(settings.replay / (1 - settings.replay) * len(fresh))
-        drawn = before[_by_chance(rows, before, settings.seed, _REPLAY, phase)]
-        mixed = np.concatenate([fresh, drawn[:wanted]])
-        whole.append(mixed[_by_chance(rows, mixed, settings.seed, _ORDER, phase)])
+        drawn = before[_by_chance(rows, before, seed, _REPLAY, phase)][:wanted]
+        mixed = np.concatenate([fresh, drawn])
+        hashed = [_hashed(rows, part, seed, _ORDER, n) for part, n in own]
+        hashed.append(_hashed(rows, drawn, seed, _REPLAY, phase + count))
+        whole.append(mixed[np.argsort(np.concatenate(hashed), kind="stable")])
         before = np.concatenate([before, fresh])
     return np.concatenate([_NO_ROWS, *whole])
 
