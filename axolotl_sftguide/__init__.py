@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .advice import advise as advise
     from .callbacks import EarlyTerminationCallback as EarlyTerminationCallback
     from .callbacks import GradientMonitorCallback as GradientMonitorCallback
     from .mixing import mix as mix
@@ -23,6 +24,7 @@ _HOME = {
     "EarlyTerminationCallback": "callbacks",
     "GradientMonitorCallback": "callbacks",
     "RunHistory": "run_history",
+    "advise": "advice",
     "mix": "mixing",
     "SFTGuidePlugin": "plugin",
     "SFTGuidePruner": "pruner",
@@ -35,6 +37,7 @@ __all__ = [
     "SFTGuidePlugin",
     "SFTGuidePruner",
     "__version__",
+    "advise",
     "mix",
 ]
 

@@ -14,8 +14,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
-    {"errors", "units", "console", "correlation", "evidence"},
-    {"validation", "configs", "effective_batch"},
+    {"errors", "units", "console", "correlation", "evidence", "axolotl_keys"},
+    {"validation", "configs", "effective_batch", "model_configs"},
     {"mix_settings"},
     {
         "signals",
@@ -27,7 +27,7 @@ FLOORS = (
         "redaction",
         "last_made",
     },
-    {"traces", "rules", "mixing"},
+    {"traces", "rules", "mixing", "advice"},
     {"judge", "run_history", "trainer_states"},
     {"history_writer", "lm_eval_results", "backtest", "optuna_storage"},
     {"recorder"},

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
+from .check import check
 from .mix import mix
 from .recipes import recipes
 from .runs import runs
@@ -39,6 +40,7 @@ def main() -> None:
 
 
 main.add_command(backtest)
+main.add_command(check)
 main.add_command(mix)
 main.add_command(recipes)
 main.add_command(runs)

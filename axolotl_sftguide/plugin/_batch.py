@@ -114,4 +114,9 @@ def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
             f"= {factors(micro, ranks)}{packed} x {derived} "
             f"(gradient_accumulation_steps, derived); {total} steps"
         )
+        if a_micro_step > 1.25 * int(wanted):
+            say(
+                f"warning: a micro step alone holds {a_micro_step:.1f} samples, and "
+                f"{wanted} are wanted; lower micro_batch_size or sequence_len"
+            )
     return loaded

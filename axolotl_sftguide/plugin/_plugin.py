@@ -8,6 +8,7 @@ name this plugin.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from axolotl.integrations.base import BasePlugin
 from pydantic import BaseModel
 
+from ..configs import read_config
 from ..console import say
 from ..errors import SettingsError
 from ..settings import BLOCK, Settings, load_settings, misspelt_block
@@ -22,6 +24,14 @@ from ..terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
 from . import _batch, _mix
 
 T = TypeVar("T")
+
+_CUDA_KERNELS = (
+    "lora_mlp_kernel",
+    "lora_qkv_kernel",
+    "lora_o_kernel",
+    "lora_embedding_kernel",
+)
+"""Axolotl 0.19.0 turns them on for adapters wherever they are not set."""
 
 
 class SFTGuideArgs(BaseModel):
@@ -46,8 +56,8 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
     def register(self, cfg: Any) -> None:
         """Refuse a wrong block, and the weights of a run that was stopped.
 
-        Changes nothing and may be called any number of times. It is given the
-        configuration before Axolotl's own validation.
+        Reads and writes no data, and may be called any number of times. It is given
+        the configuration before Axolotl's own validation.
 
         Raises:
             SystemExit: With one line for each fault.
@@ -65,6 +75,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             _mix.stand_in(cfg, settings.mix)
         if settings.effective_batch_size is not None:
             _or_exit(_batch.accumulate_before_data, cfg, settings.effective_batch_size)
+        _spare_what_needs_cuda(cfg)
         _refuse_lost_weights(cfg)
 
     def get_input_args(self) -> str:
@@ -125,6 +136,8 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         monitor = GradientMonitorCallback(
             settings=settings, config=cfg.to_dict(), key_fields=_key_fields(cfg)
         )
+        if trainer.is_world_process_zero():
+            _tell_what_weighs_most(cfg, len(trainer.train_dataset))
         score = [HeldOutScoreCallback(settings.score)] if settings.score else []
         return [*score, monitor, self._terminator]
 
@@ -157,6 +170,39 @@ def _settings(cfg: Any) -> Settings:
     """The settings from the plain mapping that Axolotl's validation leaves."""
     block = cfg.get(BLOCK)
     return load_settings(block.to_dict() if hasattr(block, "to_dict") else block)
+
+
+def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
+    """The weightiest findings on the configuration as it was written."""
+    from ..advice import Weight, advise
+    from ..model_configs import parameter_count, read_model_config
+
+    try:
+        written = read_config(cfg.axolotl_config_path)
+    except (SettingsError, TypeError):
+        return  # it did not come from a file
+    model = read_model_config(str(cfg.base_model))
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    parameters = parameter_count(model) if model else None
+    found = advise(written, rows=rows, ranks=ranks, parameters=parameters)
+    for finding in [f for f in found if f.weight < Weight.NOTE][:most]:
+        value = "" if finding.value is None else f" = {finding.value}"
+        say(
+            f"warning: {finding.path}{value}: {finding.says}; {finding.remedy} "
+            f"({finding.source})"
+        )
+
+
+def _spare_what_needs_cuda(cfg: Any) -> None:
+    """Leave Triton kernels off that the host would turn on, and that crash on a CPU."""
+    import torch
+
+    if torch.cuda.is_available() or cfg.get("adapter") not in ("lora", "qlora"):
+        return
+    unset = [key for key in _CUDA_KERNELS if cfg.get(key) is None]
+    cfg.update(dict.fromkeys(unset, False))
+    if unset and not int(os.environ.get("LOCAL_RANK", "0")):
+        say(f"no CUDA here: left off {', '.join(unset)}")
 
 
 def _or_exit(function: Callable[..., T], *words: Any) -> T:

@@ -1,0 +1,370 @@
+"""What is said of a configuration: fifty of them, right, wrong and odd."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from axolotl_sftguide import advise
+from axolotl_sftguide.advice import Finding, Weight, summary
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.evidence import CLAIMS
+from axolotl_sftguide.recipes import shipped_recipes
+
+FULL = """
+base_model: mistralai/Mistral-7B-v0.1
+datasets: [{path: tatsu-lab/alpaca, type: alpaca}]
+output_dir: out
+seed: 42
+micro_batch_size: 2
+gradient_accumulation_steps: 64
+learning_rate: 1.0e-5
+lr_scheduler: constant
+warmup_steps: 0
+num_epochs: 2
+bf16: true
+sftguide: {exact_accumulation: true}
+plugins: [axolotl_sftguide.SFTGuidePlugin]
+"""
+LORA = """
+base_model: Qwen/Qwen3-8B-Base
+datasets: [{path: tatsu-lab/alpaca, type: alpaca}]
+adapter: qlora
+load_in_4bit: true
+lora_r: 32
+lora_alpha: 32
+lora_target_linear: true
+output_dir: out
+seed: 42
+micro_batch_size: 2
+gradient_accumulation_steps: 8
+learning_rate: 2.0e-4
+warmup_steps: 0
+num_epochs: 2
+sftguide: {exact_accumulation: true, seed_adapter: true}
+plugins: [axolotl_sftguide.SFTGuidePlugin]
+"""
+BLOCK = "sftguide: {exact_accumulation: true}"
+
+# A base, the lines that replace or add to its own, and the paths that are found.
+CASES: list[tuple[str, str, str, list[str]]] = [
+    ("a full run", FULL, "", []),
+    ("an adapter", LORA, "", []),
+    (
+        "a list of one plugin as text",
+        FULL,
+        "plugins: axolotl_sftguide.SFTGuidePlugin",
+        [],
+    ),
+    ("no learning rate", FULL, "learning_rate: null", []),
+    ("rate as text", FULL, "learning_rate: 1e-5", []),
+    ("rate as text, high", FULL, "learning_rate: 5e-4", ["learning_rate"]),
+    ("rate that is no number", FULL, "learning_rate: fast", []),
+    ("rate of NaN", FULL, "learning_rate: .nan", []),
+    ("cosine", FULL, "lr_scheduler: cosine", []),
+    ("a misspelt key", FULL, "learning_rat: 1.0e-5", ["learning_rat"]),
+    (
+        "two misspelt keys",
+        FULL,
+        "microbatch: 1\nnum_epoch: 2",
+        ["microbatch", "num_epoch"],
+    ),
+    ("a key of a plugin", FULL, "liger_rope: true", []),
+    (
+        "a foreign plugin",
+        FULL,
+        "plugins: [axolotl_sftguide.SFTGuidePlugin, mine.Plugin]\nown_key: 1",
+        ["own_key"],
+    ),
+    (
+        "dataset weight",
+        FULL,
+        "datasets: [{path: a, weight: 0.1}]",
+        ["datasets.0.weight"],
+    ),
+    ("dataset typo", FULL, "datasets: [{path: a, feild: x}]", ["datasets.0.feild"]),
+    ("datasets that are no list", FULL, "datasets: {path: a}", []),
+    ("an entry that is no mapping", FULL, "datasets: [a, b]", []),
+    ("two datasets", FULL, "datasets: [{path: a}, {path: b}]", []),
+    ("no seed", FULL, "seed: null", ["seed"]),
+    ("seed of zero", FULL, "seed: 0", []),
+    ("rate of an adapter", FULL, "learning_rate: 2.0e-4", ["learning_rate"]),
+    ("rate of full fine-tuning", LORA, "learning_rate: 1.0e-5", ["learning_rate"]),
+    ("rate too high for LoRA", LORA, "learning_rate: 5.0e-3", ["learning_rate"]),
+    ("rate at the end of the range", LORA, "learning_rate: 1.0e-3", []),
+    (
+        "the paper's batch for an adapter",
+        LORA,
+        "gradient_accumulation_steps: 1920",
+        ["gradient_accumulation_steps"],
+    ),
+    ("64 samples for an adapter", LORA, "gradient_accumulation_steps: 32", []),
+    (
+        "samples of the block",
+        LORA,
+        "gradient_accumulation_steps: null\n"
+        "sftguide: {effective_batch_size: 512, exact_accumulation: true, "
+        "seed_adapter: true}",
+        ["sftguide.effective_batch_size"],
+    ),
+    (
+        "auto",
+        LORA,
+        "gradient_accumulation_steps: null\n"
+        "sftguide: {effective_batch_size: auto, exact_accumulation: true, "
+        "seed_adapter: true}",
+        [],
+    ),
+    (
+        "both batch keys",
+        FULL,
+        "sftguide: {effective_batch_size: 64, exact_accumulation: true}",
+        ["gradient_accumulation_steps"],
+    ),
+    (
+        "batch_size alone",
+        FULL,
+        "gradient_accumulation_steps: null\nbatch_size: 64",
+        ["batch_size"],
+    ),
+    ("stock accumulation", FULL, "sftguide: {}", ["gradient_accumulation_steps"]),
+    ("one micro batch", FULL, "sftguide: {}\ngradient_accumulation_steps: 1", []),
+    ("packing", FULL, "sample_packing: true", ["sample_packing"]),
+    (
+        "packing in samples",
+        FULL,
+        "sample_packing: true\ngradient_accumulation_steps: null\n"
+        "sftguide: {effective_batch_size: 128, exact_accumulation: true}",
+        [],
+    ),
+    (
+        "packing with sdpa",
+        FULL,
+        "sample_packing: true\nattn_implementation: sdpa",
+        ["sample_packing", "attn_implementation"],
+    ),
+    ("no warm-up given", FULL, "warmup_steps: null", ["warmup_steps"]),
+    ("warm-up of one", FULL, "warmup_steps: 1", ["warmup_steps"]),
+    (
+        "a ratio that rounds to none",
+        FULL,
+        "warmup_steps: null\nwarmup_ratio: 0.03\nmax_steps: 20",
+        ["warmup_ratio"],
+    ),
+    (
+        "a ratio that does not",
+        FULL,
+        "warmup_steps: null\nwarmup_ratio: 0.03\nmax_steps: 200",
+        [],
+    ),
+    ("clip at zero", FULL, "max_grad_norm: 0", ["max_grad_norm"]),
+    ("clip", FULL, "max_grad_norm: 1.0", []),
+    (
+        "the watchdog",
+        FULL,
+        "loss_watchdog_threshold: 5\nlogging_steps: 10",
+        ["loss_watchdog_threshold"],
+    ),
+    (
+        "the watchdog, each step",
+        FULL,
+        "loss_watchdog_threshold: 5\nlogging_steps: 1",
+        [],
+    ),
+    ("qlora in 16 bits", LORA, "load_in_4bit: false", ["load_in_4bit"]),
+    ("4 bits in full", FULL, "load_in_4bit: true", ["load_in_4bit"]),
+    (
+        "attention alone",
+        LORA,
+        "lora_target_linear: false\nlora_target_modules: [q_proj, v_proj]",
+        ["lora_target_modules"],
+    ),
+    (
+        "the MLP too",
+        LORA,
+        "lora_target_linear: false\nlora_target_modules: [q_proj, down_proj]",
+        [],
+    ),
+    ("a large alpha", LORA, "lora_alpha: 512", ["lora_alpha"]),
+    ("many passes", LORA, "num_epochs: 10", ["num_epochs"]),
+    ("unseeded adapter", LORA, BLOCK, ["adapter"]),
+    ("a misspelt block", FULL, "sftguide: null\nsft_guide: {}", ["sft_guide", "grad"]),
+    (
+        "a wrong block",
+        FULL,
+        "sftguide: {exact_acumulation: true}",
+        ["sftguide.exact_ac", "grad"],
+    ),
+    ("no plugin", FULL, "plugins: []", ["sftguide"]),
+    (
+        "a mix beside datasets",
+        FULL,
+        "sftguide: {exact_accumulation: true, mix: {phases: [{name: a, datasets: "
+        "[{path: x}]}]}}",
+        ["sftguide.mix"],
+    ),
+    (
+        "an evaluation on the end",
+        FULL,
+        "val_set_size: 0.1\nshuffle_merged_datasets: false",
+        ["val_set_size"],
+    ),
+    ("an evaluation", FULL, "val_set_size: 0.1", []),
+    ("a deprecated key", FULL, "flash_attention: true", ["flash_attention"]),
+    ("questions too", FULL, "train_on_inputs: true", ["train_on_inputs"]),
+    ("DPO", LORA, "rl: dpo\nlearning_rate: 1.0e-6\nnum_epochs: 9", [""]),
+    ("GRPO", LORA, "rl: grpo\nlearning_rate: 1.0e-6", [""]),
+    (
+        "pre-training",
+        FULL,
+        "pretraining_dataset: [{path: x}]\nlearning_rate: 3.0e-4",
+        [""],
+    ),
+    ("multimodal", FULL, "processor_type: AutoProcessor\nlearning_rate: 3.0e-4", [""]),
+    ("nothing at all", "{}", "", ["seed", "warmup_steps"]),
+]
+
+
+def config(base: str, lines: str) -> dict[str, Any]:
+    found = {**yaml.safe_load(base), **(yaml.safe_load(lines) or {})}
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def test_there_are_fifty() -> None:
+    assert len(CASES) >= 50
+    assert len({name for name, *_ in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize(
+    ("base", "lines", "paths"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_exactly_what_is_there_is_found(
+    base: str, lines: str, paths: list[str]
+) -> None:
+    found = advise(config(base, lines))
+    told = [f.path for f in found]
+    assert len(told) == len(paths), told
+    for path in paths:
+        assert any(p == path or (path and p.startswith(path)) for p in told), told
+
+
+@pytest.mark.parametrize(
+    ("base", "lines"), [c[1:3] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_every_finding_has_a_way_out_and_a_source(base: str, lines: str) -> None:
+    for finding in advise(config(base, lines)):
+        assert finding.remedy
+        assert finding.source
+        assert finding.claim is None or finding.claim in CLAIMS
+        json.dumps(finding.to_dict(), default=str)
+
+
+@pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
+def test_no_recipe_has_a_finding(recipe: Any) -> None:
+    done = CliRunner().invoke(main, ["check", str(recipe.path), "--strict"])
+    assert done.exit_code == 0, done.output
+    assert ": no findings" in done.output
+    assert len(done.output.splitlines()) == 5
+
+
+@pytest.mark.parametrize("rows", [100, 5_000, 150_000])
+@pytest.mark.parametrize("base", [FULL, LORA])
+def test_thousands_of_samples_are_advised_to_no_adapter_and_no_small_data(
+    rows: int, base: str
+) -> None:
+    for accumulation in (1, 64, 4096):
+        written = config(base, f"gradient_accumulation_steps: {accumulation}")
+        for finding in advise(written, rows=rows):
+            assert "3,840" not in finding.remedy
+            assert finding.claim != "large-batch"
+
+
+def test_a_large_batch_for_few_rows_tells_how_few_steps_they_make() -> None:
+    written = config(FULL, "gradient_accumulation_steps: 1920")
+    (finding,) = advise(written, rows=10_000)
+    assert finding.claim == "steps-enough"
+    assert "10,000 rows make 2 steps a pass" in finding.says
+    assert advise(written, rows=900_000) == []
+
+
+def test_few_samples_for_many_rows_are_told_the_papers() -> None:
+    (finding,) = advise(config(FULL, "gradient_accumulation_steps: 8"), rows=900_000)
+    assert finding.claim == "large-batch"
+    assert finding.weight == Weight.NOTE
+
+
+def test_ranks_count() -> None:
+    written = config(LORA, "gradient_accumulation_steps: 16")
+    assert advise(written) == []
+    (finding,) = advise(written, ranks=8)
+    assert finding.value == 256
+
+
+def test_a_model_of_another_size_is_not_held_against_what_was_shown_for_billions() -> (
+    None
+):
+    written = config(FULL, "learning_rate: 1.0e-3")
+    assert advise(written, parameters=1_000_000) == []
+    assert advise(written, parameters=7_000_000_000)
+
+
+def test_the_weightiest_come_first() -> None:
+    found = advise(config(LORA, "seed: null\nlearning_rat: 1\nflash_attention: true"))
+    assert [f.weight for f in found] == sorted(f.weight for f in found)
+    assert found[0].path == "learning_rat"
+
+
+def test_the_summary_has_four_lines() -> None:
+    model, data, step, schedule = summary(config(LORA, ""), rows=52_002, ranks=2)
+    assert model == "model     Qwen/Qwen3-8B-Base, qlora in 4 bits"
+    assert data == "data      1 dataset, 52,002 rows, up to 512 tokens"
+    assert step == "step      32 samples = 2 x 8 x 2 ranks"
+    assert schedule == "schedule  0.0002 cosine, warm-up 0, 3251 steps"
+
+
+class TestCommand:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        path = tmp_path / "mine.yml"
+        path.write_text(yaml.safe_dump(config(LORA, "learning_rat: 1")))
+        return path
+
+    def test_findings_are_told_with_value_remedy_and_source(self, path: Path) -> None:
+        done = CliRunner().invoke(main, ["check", str(path)])
+        assert done.exit_code == 0
+        assert "wrong    learning_rat = 1: is not a key of Axolotl" in done.output
+        assert "Did you mean 'learning_rate'?" in done.output
+        assert f"{path}: 1 finding\n" in done.output
+
+    def test_strict_ends_with_one(self, path: Path) -> None:
+        assert CliRunner().invoke(main, ["check", str(path), "--strict"]).exit_code == 1
+
+    def test_json_has_findings_and_summary(self, path: Path) -> None:
+        done = CliRunner().invoke(main, ["check", str(path), "--json"])
+        said = json.loads(done.output)
+        assert said["findings"][0]["path"] == "learning_rat"
+        assert said["findings"][0]["weight"] == "wrong"
+        assert len(said["summary"]) == 4
+
+    @pytest.mark.parametrize("text", [None, "a: [", "- 1", "", "\x00"])
+    def test_what_cannot_be_read_is_one_line(
+        self, tmp_path: Path, text: str | None
+    ) -> None:
+        path = tmp_path / "bad.yml"
+        if text is not None:
+            path.write_text(text)
+        done = CliRunner().invoke(main, ["check", str(path)])
+        assert done.exit_code == 2
+        assert done.output.startswith(f"Error: {path}: ")
+        assert len(done.output.strip().splitlines()) == 1
+
+
+def test_a_finding_names_what_its_claim_was_shown_for() -> None:
+    finding = Finding(Weight.NOTE, "a", 1, "x", "y", "low-rate")
+    assert "full fine-tuning" in finding.source
+    assert Finding(Weight.NOTE, "a", 1, "x", "y").source == "Axolotl 0.19.0"
