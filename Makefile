@@ -16,10 +16,15 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart sweep test test-slow test-trl test-import lint benchmark clean
+.PHONY: quickstart quickstart-qlora sweep test test-slow test-trl test-import lint benchmark clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
 	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml
+	@echo
+	$(BIN)/sftguide runs show latest
+
+quickstart-qlora: $(VENV)/host  ## the same by 4-bit QLoRA
+	$(IN_VENV) axolotl train recipes/quickstart-cpu-qlora.yml
 	@echo
 	$(BIN)/sftguide runs show latest
 

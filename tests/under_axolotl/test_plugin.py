@@ -20,7 +20,7 @@ NOT_FINITE = {"learning_rate": 1e30, "max_grad_norm": 0.0, "max_steps": 40}
 
 
 def test_a_training_begins_with_the_weightiest_findings(
-    train_axolotl: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    train_axolotl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     train_axolotl(
         learning_rat=1, micro_batchsize=2, num_epoch=3, grad_clip=1, max_steps=1
@@ -31,8 +31,8 @@ def test_a_training_begins_with_the_weightiest_findings(
         if "is not a key of Axolotl" in line
     ]
     assert len(said) == 3
-    assert said[0].startswith("sftguide: warning: learning_rat = 1: is not a key")
-    assert "did you mean 'learning_rate'" in said[0].lower()
+    assert said[0].startswith("sftguide: warning: grad_clip = 1: is not a key")
+    assert "did you mean 'learning_rate'" in said[1].lower()
 
 
 def test_the_banner_says_what_is_on_and_where_it_is_written(

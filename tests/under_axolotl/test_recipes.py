@@ -154,6 +154,16 @@ def test_the_quickstart_teaches_what_the_base_does_not_say(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_the_quickstart_by_qlora_teaches_more_than_the_format(tmp_path: Path) -> None:
+    recipe = next(r for r in RECIPES if r.name == "quickstart-cpu-qlora")
+    recipe.copy_to(tmp_path)
+    said = axolotl("train", str(recipe.relative_path), cwd=tmp_path)
+    found = LINE.search(said)
+    assert found is not None
+    assert float(found.group(1)) > 0.2  # chance is 0.177, the format alone 0.121
+
+
+@pytest.mark.slow
 def test_the_control_that_is_tuned_on_the_format_alone_stays_at_chance(
     tmp_path: Path,
 ) -> None:
