@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .advice import advise as advise
     from .callbacks import EarlyTerminationCallback as EarlyTerminationCallback
     from .callbacks import GradientMonitorCallback as GradientMonitorCallback
+    from .memory import plan_memory as plan_memory
     from .mixing import mix as mix
     from .plugin import SFTGuidePlugin as SFTGuidePlugin
     from .pruner import SFTGuidePruner as SFTGuidePruner
@@ -26,6 +27,7 @@ _HOME = {
     "RunHistory": "run_history",
     "advise": "advice",
     "mix": "mixing",
+    "plan_memory": "memory",
     "SFTGuidePlugin": "plugin",
     "SFTGuidePruner": "pruner",
 }
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "advise",
     "mix",
+    "plan_memory",
 ]
 
 

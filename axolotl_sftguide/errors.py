@@ -47,6 +47,10 @@ class MixError(SFTGuideError):
     """Data cannot be found, read or mixed; the last line says the way out."""
 
 
+class PlanError(SFTGuideError):
+    """A training's memory cannot be planned; the line says why and the way out."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint such as `; did you mean 'patience'?`, or an empty string."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)

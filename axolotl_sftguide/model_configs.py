@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 
 def read_model_config(base_model: str) -> dict[str, Any] | None:
-    """The `config.json` of a local folder; None where there is none to be read."""
+    """The `config.json` of a local folder, or of the hub's cache; None without one."""
+    for folder in (Path(base_model), *_cached(base_model)):
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(config, dict):
+            return config
+    return None
+
+
+def _cached(name: str) -> list[Path]:
+    """Snapshots in the hub's cache, the newest first."""
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    cache = os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")
+    folder = (
+        Path(cache).expanduser() / f"models--{name.replace('/', '--')}" / "snapshots"
+    )
     try:
-        text = (Path(base_model) / "config.json").read_text(encoding="utf-8")
-        config = json.loads(text)
-    except (OSError, ValueError):
-        return None
-    return config if isinstance(config, dict) else None
+        return sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    except OSError:
+        return []
 
 
 def parameter_count(config: dict[str, Any]) -> int | None:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
     {"errors", "units", "console", "correlation", "evidence", "axolotl_keys"},
-    {"validation", "configs", "effective_batch", "model_configs"},
+    {"validation", "configs", "effective_batch", "model_configs", "memory"},
     {"mix_settings"},
     {
         "signals",

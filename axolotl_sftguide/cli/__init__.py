@@ -14,6 +14,7 @@ from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
 from .mix import mix
+from .plan import plan
 from .recipes import recipes
 from .runs import runs
 from .sweep import sweep
@@ -42,6 +43,7 @@ def main() -> None:
 main.add_command(backtest)
 main.add_command(check)
 main.add_command(mix)
+main.add_command(plan)
 main.add_command(recipes)
 main.add_command(runs)
 main.add_command(sweep)

@@ -1,0 +1,224 @@
+"""A dense decoder's `config.json` as the shapes of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import PlanError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A linear layer that every decoder layer has."""
+
+    name: str
+    inputs: int
+    outputs: int
+    bias: bool = False
+
+    @property
+    def numbers(self) -> int:
+        """Of its weight, without the bias."""
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The shapes of a decoder-only model."""
+
+    model_type: str
+    hidden: int
+    inner: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    words: int
+    """Of the vocabulary."""
+    tied: bool
+    """Whether the output is the embedding's own table."""
+    linears: tuple[Linear, ...]
+    """Of one decoder layer."""
+    norms: int
+    """Numbers of all normalisations of one decoder layer."""
+    last_norm: int
+    """Numbers of the one before the output."""
+
+    @property
+    def embedding(self) -> int:
+        """Numbers of the embedding's table, and of the output's where it has one."""
+        return self.words * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def quantisable(self) -> int:
+        """Numbers of the linear layers' weights; the output is not among them."""
+        return self.layers * sum(linear.numbers for linear in self.linears)
+
+    @property
+    def biases(self) -> int:
+        """Numbers of the linear layers' biases."""
+        return self.layers * sum(
+            linear.outputs for linear in self.linears if linear.bias
+        )
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        norms = self.layers * self.norms + self.last_norm
+        return self.embedding + self.quantisable + self.biases + norms
+
+
+def read_architecture(
+    config: Mapping[str, Any], name: str = "config.json"
+) -> Architecture:
+    """The shapes of a model.
+
+    Args:
+        config: Its `config.json`.
+        name: What errors call it.
+
+    Raises:
+        PlanError: Where it is of a kind that is not known, with the reason.
+    """
+    model_type = str(config.get("model_type", "none"))
+    _refuse(config, model_type, name)
+    if model_type not in _KINDS:
+        raise PlanError(
+            f"{name}: model_type {model_type!r} is not known"
+            f"{did_you_mean(model_type, _KINDS)} (known: {', '.join(_KINDS)})"
+        )
+    try:
+        return _KINDS[model_type](config, model_type)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlanError(f"{name}: lacks a number that it needs ({error})") from None
+
+
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_MIXED = ("mamba", "linear_attention", "conv", "recurrent", "ssm")
+
+
+def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
+    if "vision_config" in config or "audio_config" in config or "text_config" in config:
+        raise PlanError(f"{name}: {model_type} is multimodal; only text is planned")
+    for key in _EXPERTS:
+        if config.get(key):
+            raise PlanError(
+                f"{name}: {model_type} is a mixture of experts ({key}: {config[key]}); "
+                "only dense models are planned"
+            )
+    kinds = {str(kind) for kind in config.get("layer_types") or ()}
+    mixed = sorted(k for k in kinds if any(word in k for word in _MIXED))
+    if mixed or any(key.startswith(("mamba_", "ssm_")) for key in config):
+        layers = ", ".join(mixed) or "state-space layers"
+        raise PlanError(f"{name}: {model_type} is hybrid ({layers}); not planned")
+
+
+def _llama(
+    config: Mapping[str, Any],
+    model_type: str,
+    *,
+    qkv_bias: bool | None = None,
+    o_bias: bool | None = None,
+    norms_a_layer: int = 2,
+    head_norms: bool = False,
+    wide_norms: bool = False,
+) -> Architecture:
+    """Grouped-query attention and a gated MLP, as most have them."""
+    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
+    heads = int(config["num_attention_heads"])
+    kv = int(config.get("num_key_value_heads") or heads)
+    width = int(config.get("head_dim") or hidden // heads)
+    attention = bool(config.get("attention_bias", False))
+    mlp = bool(config.get("mlp_bias", False))
+    first = attention if qkv_bias is None else qkv_bias
+    last = attention if o_bias is None else o_bias
+    linears = (
+        Linear("q_proj", hidden, heads * width, first),
+        Linear("k_proj", hidden, kv * width, first),
+        Linear("v_proj", hidden, kv * width, first),
+        Linear("o_proj", heads * width, hidden, last),
+        Linear("gate_proj", hidden, inner, mlp),
+        Linear("up_proj", hidden, inner, mlp),
+        Linear("down_proj", inner, hidden, mlp),
+    )
+    norms = norms_a_layer * hidden
+    norms += 2 * width if head_norms else 0
+    norms += (heads + kv) * width if wide_norms else 0
+    return _made(config, model_type, linears, norms, hidden, width)
+
+
+def _phi3(config: Mapping[str, Any], model_type: str) -> Architecture:
+    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
+    heads = int(config["num_attention_heads"])
+    kv = int(config.get("num_key_value_heads") or heads)
+    width = int(config.get("head_dim") or hidden // heads)
+    linears = (
+        Linear("qkv_proj", hidden, (heads + 2 * kv) * width),
+        Linear("o_proj", heads * width, hidden),
+        Linear("gate_up_proj", hidden, 2 * inner),
+        Linear("down_proj", inner, hidden),
+    )
+    return _made(config, model_type, linears, 2 * hidden, hidden, width)
+
+
+def _starcoder2(config: Mapping[str, Any], model_type: str) -> Architecture:
+    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
+    heads = int(config["num_attention_heads"])
+    kv = int(config.get("num_key_value_heads") or heads)
+    width = hidden // heads
+    bias = bool(config.get("use_bias", True))
+    linears = (
+        Linear("q_proj", hidden, heads * width, bias),
+        Linear("k_proj", hidden, kv * width, bias),
+        Linear("v_proj", hidden, kv * width, bias),
+        Linear("o_proj", heads * width, hidden, bias),
+        Linear("c_fc", hidden, inner, bias),
+        Linear("c_proj", inner, hidden, bias),
+    )
+    return _made(config, model_type, linears, 4 * hidden, 2 * hidden, width)
+
+
+def _made(
+    config: Mapping[str, Any],
+    model_type: str,
+    linears: tuple[Linear, ...],
+    norms: int,
+    last_norm: int,
+    width: int,
+) -> Architecture:
+    heads = int(config["num_attention_heads"])
+    return Architecture(
+        model_type=model_type,
+        hidden=int(config["hidden_size"]),
+        inner=int(config["intermediate_size"]),
+        layers=int(config["num_hidden_layers"]),
+        heads=heads,
+        kv_heads=int(config.get("num_key_value_heads") or heads),
+        head_width=width,
+        words=int(config["vocab_size"]),
+        tied=bool(config.get("tie_word_embeddings", model_type in _TIED)),
+        linears=linears,
+        norms=norms,
+        last_norm=last_norm,
+    )
+
+
+_TIED = ("gemma", "gemma2", "gemma3_text", "starcoder2", "smollm3")
+"""Kinds whose output is the embedding unless their config says otherwise."""
+
+_KINDS: dict[str, Callable[[Mapping[str, Any], str], Architecture]] = {
+    "llama": _llama,
+    "mistral": lambda c, t: _llama(c, t, qkv_bias=False, o_bias=False),
+    "granite": _llama,
+    "smollm3": _llama,
+    "qwen2": lambda c, t: _llama(c, t, qkv_bias=True, o_bias=False),
+    "qwen3": lambda c, t: _llama(c, t, head_norms=True),
+    "gemma": _llama,
+    "gemma2": lambda c, t: _llama(c, t, norms_a_layer=4),
+    "gemma3_text": lambda c, t: _llama(c, t, norms_a_layer=4, head_norms=True),
+    "olmo2": lambda c, t: _llama(c, t, wide_norms=True),
+    "phi3": _phi3,
+    "starcoder2": _starcoder2,
+}

@@ -1,0 +1,107 @@
+"""What a configuration of Axolotl asks of a card's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import PlanError
+from ._architecture import Architecture
+
+Loss = Literal["plain", "chunked", "liger", "cut"]
+"""How the logits are made: whole, in chunks, fused with the loss, or never written."""
+
+_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A training, as far as its memory goes."""
+
+    adapter: bool
+    four_bits: bool
+    rank: int
+    targets: tuple[str, ...]
+    """Names of the linear layers that have adapters."""
+    whole_modules: int
+    """Embedding tables that are trained whole beside the adapters."""
+    optimizer: str
+    micro_batch_size: int
+    sequence_len: int
+    checkpointing: bool
+    loss: Loss
+    half: bool
+    """Whether it computes in 16 bits."""
+    shards: int
+    """Cards over which weights, gradients and optimizer are divided."""
+
+    @property
+    def tokens(self) -> int:
+        """Of one micro batch, padded or packed to its whole length."""
+        return self.micro_batch_size * self.sequence_len
+
+
+def read_setting(
+    config: Mapping[str, Any], architecture: Architecture, *, gpus: int = 1
+) -> Setting:
+    """The setting of a configuration.
+
+    Args:
+        config: Of Axolotl, before its own validation.
+        architecture: Of its model.
+        gpus: Cards; they share weights where FSDP or ZeRO-3 is configured.
+
+    Raises:
+        PlanError: Where a number that it needs is none.
+    """
+    try:
+        return Setting(
+            adapter=bool(config.get("adapter")),
+            four_bits=bool(config.get("load_in_4bit")),
+            rank=int(config.get("lora_r") or 0),
+            targets=_targets(config, architecture),
+            whole_modules=_whole_modules(config, architecture),
+            optimizer=str(config.get("optimizer") or "adamw_torch_fused"),
+            micro_batch_size=int(config.get("micro_batch_size") or 1),
+            sequence_len=int(config.get("sequence_len") or 512),
+            checkpointing=bool(config.get("gradient_checkpointing")),
+            loss=_loss(config),
+            half=bool(config.get("bf16") or config.get("fp16")),
+            shards=gpus if _sharded(config) else 1,
+        )
+    except (TypeError, ValueError) as error:
+        raise PlanError(f"a number of the configuration is none ({error})") from None
+
+
+def _targets(config: Mapping[str, Any], architecture: Architecture) -> tuple[str, ...]:
+    names = tuple(linear.name for linear in architecture.linears)
+    if not config.get("adapter"):
+        return ()
+    if config.get("lora_target_linear"):
+        return names
+    asked = config.get("lora_target_modules") or []
+    asked = [asked] if isinstance(asked, str) else asked
+    if "all-linear" in asked:
+        return names
+    last = {str(name).rpartition(".")[2] for name in asked}
+    return tuple(name for name in names if name in last)
+
+
+def _whole_modules(config: Mapping[str, Any], architecture: Architecture) -> int:
+    asked = set(config.get("lora_modules_to_save") or ())
+    return len(asked & {"embed_tokens", "lm_head"}) if config.get("adapter") else 0
+
+
+def _loss(config: Mapping[str, Any]) -> Loss:
+    if config.get("cut_cross_entropy"):
+        return "cut"
+    if config.get("liger_fused_linear_cross_entropy"):
+        return "liger"
+    return "chunked" if config.get("chunked_cross_entropy") else "plain"
+
+
+def _sharded(config: Mapping[str, Any]) -> bool:
+    return bool(config.get("fsdp_config") or config.get("fsdp")) or (
+        "zero3" in str(config.get("deepspeed", ""))
+    )

@@ -1,0 +1,386 @@
+"""Bytes of a training: exact where they can be, and held against counted tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+from peak_memory import PeakMemory
+
+from axolotl_sftguide import plan_memory
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.errors import PlanError
+from axolotl_sftguide.memory import KNOWN, Linear, read_architecture, read_setting
+from axolotl_sftguide.memory._parts import (
+    adapter_shapes,
+    optimizer_bytes,
+    passing_parts,
+    quantised_bytes,
+)
+
+QLORA = {
+    "adapter": "qlora",
+    "load_in_4bit": True,
+    "lora_r": 16,
+    "lora_target_linear": True,
+    "bf16": True,
+    "gradient_checkpointing": True,
+    "liger_fused_linear_cross_entropy": True,
+    "optimizer": "paged_adamw_8bit",
+    "sequence_len": 2048,
+    "micro_batch_size": 1,
+}
+
+
+def on_meta(config: dict[str, Any]) -> Any:
+    """The model itself, without memory."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    made = AutoConfig.for_model(**config)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(made)
+
+
+def numbers(parameters: Any) -> int:
+    return sum(p.numel() for p in parameters)
+
+
+class TestShapes:
+    @pytest.mark.parametrize("name", KNOWN)
+    def test_parameters_are_those_of_the_model_itself(self, name: str) -> None:
+        model = on_meta(KNOWN[name])
+        architecture = read_architecture(KNOWN[name], name)
+        assert architecture.parameters == numbers(model.parameters())
+        assert architecture.layers == model.config.num_hidden_layers
+
+    @pytest.mark.parametrize("name", KNOWN)
+    def test_linear_layers_are_those_of_the_model_itself(self, name: str) -> None:
+        architecture = read_architecture(KNOWN[name], name)
+        layer = on_meta(KNOWN[name]).model.layers[0]
+        found = {
+            (n.rpartition(".")[2], m.in_features, m.out_features, m.bias is not None)
+            for n, m in layer.named_modules()
+            if isinstance(m, torch.nn.Linear)
+        }
+        told = {(x.name, x.inputs, x.outputs, x.bias) for x in architecture.linears}
+        assert told == found
+
+    @pytest.mark.parametrize("name", KNOWN)
+    @pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "v_proj"]])
+    def test_adapters_are_those_that_peft_makes(self, name: str, targets: Any) -> None:
+        from peft import LoraConfig, get_peft_model
+
+        architecture = read_architecture(KNOWN[name], name)
+        asked = {"adapter": "lora", "lora_r": 8, "lora_target_modules": targets}
+        told = sum(adapter_shapes(architecture, read_setting(asked, architecture)))
+        if isinstance(targets, list) and architecture.model_type == "phi3":
+            assert told == 0  # its projections are fused
+            return
+        model = get_peft_model(
+            on_meta(KNOWN[name]), LoraConfig(r=8, target_modules=targets)
+        )
+        assert told == numbers(p for p in model.parameters() if p.requires_grad)
+
+    @pytest.mark.parametrize(
+        ("config", "why"),
+        [
+            ({"model_type": "mixtral", "num_local_experts": 8}, "mixture of experts"),
+            ({"model_type": "qwen3_moe", "num_experts": 128}, "mixture of experts"),
+            (
+                {"model_type": "qwen3_next", "layer_types": ["linear_attention"]},
+                r"qwen3_next is hybrid \(linear_attention\)",
+            ),
+            (
+                {"model_type": "granitemoehybrid", "layer_types": ["mamba"]},
+                "granitemoehybrid is hybrid",
+            ),
+            ({"model_type": "falcon_h1", "mamba_d_state": 1}, "falcon_h1 is hybrid"),
+            ({"model_type": "gemma3", "vision_config": {}}, "gemma3 is multimodal"),
+            ({"model_type": "lama"}, "did you mean 'llama'"),
+            ({}, "model_type 'none' is not known"),
+            ({"model_type": "llama"}, "lacks a number that it needs"),
+            ({"model_type": "llama", "hidden_size": "x"}, "lacks a number"),
+        ],
+    )
+    def test_what_is_not_planned_is_refused_by_name(
+        self, config: dict[str, Any], why: str
+    ) -> None:
+        with pytest.raises(PlanError, match=why):
+            read_architecture(config, "it")
+
+
+class TestStates:
+    @pytest.mark.parametrize(
+        ("inputs", "outputs"), [(128, 320), (4096, 1024), (64, 100), (4096, 4096)]
+    )
+    def test_quantised_bytes_are_those_of_bitsandbytes(
+        self, inputs: int, outputs: int
+    ) -> None:
+        functional = pytest.importorskip("bitsandbytes.functional")
+        weight = torch.randn(outputs, inputs, dtype=torch.bfloat16)
+        packed, state = functional.quantize_4bit(
+            weight, blocksize=64, compress_statistics=True, quant_type="nf4"
+        )
+        nested = state.state2
+        held = [packed, state.absmax, state.code, state.offset]
+        held += [nested.absmax, nested.code]
+        size = sum(t.numel() * t.element_size() for t in held)
+        assert quantised_bytes(Linear("x", inputs, outputs)) == size
+
+    @pytest.mark.parametrize("name", ["AdamW8bit", "PagedAdamW8bit", "AdamW32bit"])
+    def test_optimizer_bytes_are_those_of_bitsandbytes(self, name: str) -> None:
+        optim = pytest.importorskip("bitsandbytes.optim")
+        sizes = [64 * 4096, 100 * 50, 4095, 4096, 10]
+        weights = [torch.nn.Parameter(torch.randn(size)) for size in sizes]
+        made = getattr(optim, name)(weights)
+        for weight in weights:
+            weight.grad = torch.randn_like(weight)
+        made.step()
+        held = sum(
+            tensor.numel() * tensor.element_size()
+            for weight in weights
+            for key, tensor in made.state[weight].items()
+            if isinstance(tensor, torch.Tensor) and not key.startswith("qmap")
+        )
+        written = name.lower().replace("adamw", "adamw_")
+        assert optimizer_bytes(sizes, written, 4) == held
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_torchs_own_optimizer_holds_two_states(self, dtype: torch.dtype) -> None:
+        weight = torch.nn.Parameter(torch.randn(1000, dtype=dtype))
+        made = torch.optim.AdamW([weight])
+        weight.grad = torch.randn_like(weight)
+        made.step()
+        held = sum(made.state[weight][key].nbytes for key in ("exp_avg", "exp_avg_sq"))
+        assert (
+            optimizer_bytes([1000], "adamw_torch_fused", weight.element_size()) == held
+        )
+
+
+class TestPassing:
+    """Peaks of tensors that were counted, on models of several shapes."""
+
+    @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+    @pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
+    @pytest.mark.parametrize("again", [False, True], ids=["kept", "checkpointing"])
+    @pytest.mark.parametrize(
+        "shape",
+        [
+            {"vocab_size": 8000},
+            {"vocab_size": 200},
+            {"vocab_size": 2000, "num_key_value_heads": 4, "num_hidden_layers": 4},
+        ],
+        ids=["logits", "layers", "plain attention"],
+    )
+    def test_the_peak_is_within_five_percent(
+        self, shape: dict[str, int], again: bool, adapter: bool, half: bool
+    ) -> None:
+        config = {
+            "model_type": "llama",
+            "hidden_size": 256,
+            "intermediate_size": 704,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            **shape,
+        }
+        asked = {
+            "adapter": "lora" if adapter else None,
+            "lora_r": 16,
+            "lora_target_linear": True,
+            "bf16": half,
+            "gradient_checkpointing": again,
+            "sequence_len": 512,
+        }
+        architecture = read_architecture(config)
+        parts = passing_parts(architecture, read_setting(asked, architecture))
+        size = {part.name: part.size_bytes for part in parts}
+        kept = size.get("checkpoints", 0) + size.get("activations", 0)
+        in_a_layer = size.get("one layer again", 0) + size["its gradients"]
+        told = kept + max(in_a_layer, size["logits"])
+        assert told == pytest.approx(counted(config, asked), rel=0.05)
+
+
+def counted(config: dict[str, Any], asked: dict[str, Any]) -> int:
+    """The peak of one step's tensors, the weights and their gradients left out."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(**config, use_cache=False), attn_implementation="sdpa"
+    )
+    model = model.to(torch.bfloat16 if asked["bf16"] else torch.float32).train()
+    if asked["gradient_checkpointing"]:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if asked["adapter"]:
+        model = get_peft_model(
+            model, LoraConfig(r=asked["lora_r"], target_modules="all-linear")
+        )
+        model.enable_input_require_grads()
+    weights = list(model.parameters())
+    for weight in weights:
+        if weight.requires_grad:
+            weight.grad = torch.zeros_like(weight)
+    ids = torch.randint(0, config["vocab_size"], (1, asked["sequence_len"]))
+    memory = PeakMemory()
+    gradients = [w.grad for w in weights if w.grad is not None]
+    memory.known([*weights, *model.buffers(), *gradients, ids])
+    autocast = torch.autocast("cpu", torch.bfloat16)
+    with memory, autocast if asked["bf16"] else contextlib.nullcontext():
+        model(input_ids=ids, labels=ids).loss.backward()
+    return memory.peak
+
+
+class TestPlan:
+    def test_the_largest_micro_batch_fits_and_one_more_does_not(self) -> None:
+        for name, model in KNOWN.items():
+            most = plan_memory({"base_model": name, **QLORA}, model).largest_micro_batch
+            assert most > 0
+            for micro, fits in ((most, True), (most + 1, False)):
+                asked = {**QLORA, "micro_batch_size": micro}
+                assert plan_memory(asked, model).fits == fits
+
+    def test_full_fine_tuning_of_7b_needs_more_than_one_24_gib_card(self) -> None:
+        full = {"bf16": True, "gradient_checkpointing": True, "sequence_len": 2048}
+        model = KNOWN["mistralai/Mistral-7B-v0.1"]
+        one = plan_memory(full, model)
+        assert not one.fits
+        assert one.largest_micro_batch == 0
+        sharded = {**full, "fsdp_version": 2, "fsdp_config": {"x": 1}}
+        node = plan_memory(sharded, model, gpu_bytes=80 * 2**30, gpus=8)
+        assert node.fits
+        weights = next(p for p in node.parts if p.name == "weights")
+        assert weights.size_bytes == 4 * node.architecture.parameters // 8
+
+    def test_the_loss_kernel_decides_what_the_logits_take(self) -> None:
+        model = KNOWN["meta-llama/Llama-3.1-8B"]
+        sizes = []
+        for key in (
+            "none",
+            "chunked_cross_entropy",
+            "liger_fused_linear_cross_entropy",
+            "cut_cross_entropy",
+        ):
+            asked = {**QLORA, "liger_fused_linear_cross_entropy": False, key: True}
+            parts = plan_memory(asked, model).parts
+            sizes.append(next(p.size_bytes for p in parts if p.name == "logits"))
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] == 2048 * (128256 * 12 + 3 * 4096 * 2)
+
+    def test_modules_that_are_trained_whole_count(self) -> None:
+        model = KNOWN["Qwen/Qwen3-8B-Base"]
+        plain = plan_memory(QLORA, model)
+        whole = plan_memory(
+            {**QLORA, "lora_modules_to_save": ["embed_tokens", "lm_head"]}, model
+        )
+        more = 2 * 151936 * 4096
+        sizes = [
+            next(p.size_bytes for p in plan.parts if p.name == "gradients")
+            for plan in (plain, whole)
+        ]
+        assert sizes[1] - sizes[0] == 4 * more
+
+    def test_a_number_that_is_none_is_told(self) -> None:
+        with pytest.raises(PlanError, match="a number of the configuration is none"):
+            plan_memory({"sequence_len": "long"}, KNOWN["meta-llama/Llama-3.2-1B"])
+
+
+class TestCommand:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        text = "# mine\nbase_model: Qwen/Qwen3-8B-Base\n" + yaml.safe_dump(QLORA)
+        text = text.replace(
+            "micro_batch_size: 1", "micro_batch_size: 1   # [fits]\n# a comment"
+        )
+        (tmp_path / "mine.yml").write_text(text)
+        return tmp_path / "mine.yml"
+
+    def test_parts_peak_and_verdict_are_told(self, path: Path) -> None:
+        done = CliRunner().invoke(main, ["plan", str(path)])
+        assert done.exit_code == 0, done.output
+        for word in ("quantised weights", "adapters", "optimizer", "logits", "peak"):
+            assert word in done.output
+        assert "fits in 24.00 GiB by estimate; largest micro batch" in done.output
+        assert "not measured on a card" in done.output
+
+    def test_what_does_not_fit_ends_with_one(self, path: Path) -> None:
+        done = CliRunner().invoke(main, ["plan", str(path), "--gpu-memory", "4GiB"])
+        assert done.exit_code == 1
+        assert "does not fit in 4.00 GiB" in done.output
+        assert "not even a micro batch of 1" in done.output
+
+    def test_what_is_written_differs_in_the_micro_batch_alone(self, path: Path) -> None:
+        target = path.with_name("out.yml")
+        CliRunner().invoke(main, ["plan", str(path), "--write", str(target)])
+        was, now = path.read_text().splitlines(), target.read_text().splitlines()
+        changed = [(a, b) for a, b in zip(was, now, strict=True) if a != b]
+        assert len(changed) == 1
+        assert changed[0][0] == "micro_batch_size: 1   # [fits]"
+        most = yaml.safe_load(target.read_text())["micro_batch_size"]
+        assert changed[0][1] == f"micro_batch_size: {most}   # [fits]"
+        again = CliRunner().invoke(main, ["plan", str(target)])
+        assert again.exit_code == 0
+
+    def test_json_has_bytes_and_formulas(self, path: Path) -> None:
+        done = CliRunner().invoke(main, ["plan", str(path), "--json"])
+        said = json.loads(done.output)
+        assert said["parameters"] == 8_190_735_360
+        assert said["fits"] is True
+        assert all(part["formula"] and part["source"] for part in said["parts"])
+
+    def test_a_local_folder_and_the_hubs_cache_are_read(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        snapshot = tmp_path / "hub" / "models--a--b" / "snapshots" / "1"
+        snapshot.mkdir(parents=True)
+        model = json.dumps(KNOWN["meta-llama/Llama-3.2-1B"])
+        (snapshot / "config.json").write_text(model)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+        for name in ("a/b", str(snapshot)):
+            text = path.read_text().replace("Qwen/Qwen3-8B-Base", name)
+            path.write_text(text)
+            done = CliRunner().invoke(main, ["plan", str(path), "--json"])
+            assert json.loads(done.output)["parameters"] == 1_235_814_400
+            path.write_text(text.replace(name, "Qwen/Qwen3-8B-Base"))
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ("Qwen/Qwen3-8B-Base", "nobody/knows", "is no folder with a config.json"),
+            ("sequence_len: 2048", "sequence_len: long", "a number of the config"),
+        ],
+    )
+    def test_what_cannot_be_planned_is_one_line(
+        self, path: Path, old: str, new: str, says: str
+    ) -> None:
+        path.write_text(path.read_text().replace(old, new))
+        done = CliRunner().invoke(main, ["plan", str(path)])
+        assert done.exit_code == 2
+        assert says in done.output
+        assert len(done.output.strip().splitlines()) == 1
+
+    def test_a_size_that_is_none_is_told(self, path: Path) -> None:
+        done = CliRunner().invoke(main, ["plan", str(path), "--gpu-memory", "much"])
+        assert done.exit_code == 2
+        assert "'much' is no size; write it as 24GiB or 24GB" in done.output
+
+
+def test_every_adapter_recipe_fits_on_its_card_by_estimate() -> None:
+    from axolotl_sftguide.recipes import shipped_recipes
+
+    planned = 0
+    for recipe in shipped_recipes():
+        config = yaml.safe_load(recipe.text)
+        model = KNOWN.get(config["base_model"])
+        if model is not None and config.get("adapter"):
+            made = plan_memory(config, model)
+            assert made.fits
+            assert made.largest_micro_batch >= 2 * config["micro_batch_size"]
+            planned += 1
+    assert planned == 4
