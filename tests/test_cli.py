@@ -221,7 +221,7 @@ class TestFaults:
 
 
 def test_recipes_are_listed_shown_and_copied(tmp_path: Path) -> None:
-    assert ok("recipes", "list").startswith("quickstart-cpu")
+    assert "\nquickstart-cpu " in ok("recipes", "list")
     assert "base_model: recipes/quickstart/base" in ok(
         "recipes", "show", "quickstart-cpu"
     )

@@ -18,7 +18,7 @@ def list_recipes() -> None:
     from ..recipes import shipped_recipes
 
     for recipe in shipped_recipes():
-        click.echo(f"{recipe.name:<20} {recipe.summary}")
+        click.echo(f"{recipe.name:<26} {recipe.summary}")
 
 
 @recipes.command("show")
