@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
 
 FLOORS = (
     {"errors", "units", "console", "correlation", "evidence", "axolotl_keys"},
-    {"validation", "configs", "effective_batch", "model_configs", "memory"},
-    {"mix_settings"},
+    {"validation", "configs", "effective_batch", "model_configs"},
+    {"mix_settings", "memory"},
     {
         "signals",
         "settings",

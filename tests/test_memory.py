@@ -16,7 +16,13 @@ from peak_memory import PeakMemory
 from axolotl_sftguide import plan_memory
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import PlanError
-from axolotl_sftguide.memory import KNOWN, Linear, read_architecture, read_setting
+from axolotl_sftguide.memory import (
+    KNOWN,
+    Linear,
+    read_architecture,
+    read_setting,
+    too_large,
+)
 from axolotl_sftguide.memory._parts import (
     adapter_shapes,
     optimizer_bytes,
@@ -289,6 +295,30 @@ class TestPlan:
     def test_a_number_that_is_none_is_told(self) -> None:
         with pytest.raises(PlanError, match="a number of the configuration is none"):
             plan_memory({"sequence_len": "long"}, KNOWN["meta-llama/Llama-3.2-1B"])
+
+
+class TestWarning:
+    """What the plugin says before a model is loaded."""
+
+    MISTRAL = "mistralai/Mistral-7B-v0.1"
+
+    def test_what_fits_is_not_spoken_of(self) -> None:
+        assert too_large({"base_model": self.MISTRAL, **QLORA}, 24 * 2**30) is None
+
+    def test_a_smaller_micro_batch_is_named_where_one_fits(self) -> None:
+        asked = {"base_model": self.MISTRAL, **QLORA, "micro_batch_size": 64}
+        told = too_large(asked, 24 * 2**30)
+        assert told is not None
+        assert "the card has 24.0; micro_batch_size" in told
+
+    def test_full_fine_tuning_on_one_card_is_told_of_adapters(self) -> None:
+        told = too_large({"base_model": self.MISTRAL, "bf16": True}, 24 * 2**30)
+        assert told is not None
+        assert "adapters for one 24 GB card" in told
+
+    @pytest.mark.parametrize("name", ["nobody/knows", None])
+    def test_nothing_is_said_of_what_is_not_known(self, name: Any) -> None:
+        assert too_large({"base_model": name}, 1) is None
 
 
 class TestCommand:

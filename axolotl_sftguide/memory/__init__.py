@@ -10,7 +10,7 @@ _plan          the whole: the peak, what fits, and the batch that it makes
 from ._architecture import Architecture, Linear, read_architecture
 from ._known import KNOWN
 from ._parts import Part
-from ._plan import MemoryPlan, plan_memory
+from ._plan import MemoryPlan, plan_memory, too_large
 from ._setting import Setting, read_setting
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "plan_memory",
     "read_architecture",
     "read_setting",
+    "too_large",
 ]

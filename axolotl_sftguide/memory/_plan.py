@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import PlanError
+from ..model_configs import read_model_config
 from ._architecture import Architecture, read_architecture
+from ._known import KNOWN
 from ._parts import Part, passing_parts, state_parts
 from ._setting import Setting, read_setting
 
@@ -68,6 +72,35 @@ def plan_memory(
             break
         largest = micro
     return MemoryPlan(architecture, setting, parts, peak, at, gpu_bytes, largest)
+
+
+def too_large(config: Mapping[str, Any], gpu_bytes: int) -> str | None:
+    """What to say of a training that a card will probably not hold, if anything.
+
+    Args:
+        config: Of Axolotl.
+        gpu_bytes: Memory of one card.
+    """
+    name = str(config.get("base_model"))
+    model = read_model_config(name) or KNOWN.get(name)
+    if model is None:
+        return None
+    try:
+        gpus = int(os.environ.get("WORLD_SIZE", "1"))
+        made = plan_memory(config, model, gpu_bytes=gpu_bytes, gpus=gpus)
+    except PlanError:
+        return None
+    if made.fits:
+        return None
+    told = (
+        f"by estimate this takes {made.peak_bytes / 2**30:.1f} GiB, and the card has "
+        f"{gpu_bytes / 2**30:.1f}"
+    )
+    if made.largest_micro_batch:
+        return f"{told}; micro_batch_size {made.largest_micro_batch} would fit"
+    if not config.get("adapter"):
+        return f"{told}; `sftguide recipes list` has adapters for one 24 GB card"
+    return f"{told}; lower sequence_len"
 
 
 def _peak(

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from ..configs import read_config
 from ..console import say
 from ..errors import SettingsError
+from ..memory import too_large
 from ..settings import BLOCK, Settings, load_settings, misspelt_block
 from ..terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
 from . import _batch, _mix
@@ -102,9 +103,17 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         return _or_exit(_batch.accumulate_for_data, cfg, wanted)
 
     def pre_model_load(self, cfg: Any) -> None:
-        """Refuse to resume from a checkpoint that was taken after a run went bad."""
-        if self._is_named_by(cfg) and not cfg.inference and not cfg.merge_lora:
-            _refuse_lost_checkpoint(cfg)
+        """Refuse a checkpoint of a run gone bad; warn where the card is too small."""
+        if not self._is_named_by(cfg) or cfg.inference or cfg.merge_lora:
+            return
+        _refuse_lost_checkpoint(cfg)
+        import torch
+
+        if torch.cuda.is_available() and not int(os.environ.get("LOCAL_RANK", "0")):
+            total = torch.cuda.get_device_properties(0).total_memory
+            warning = too_large(cfg.to_dict(), total)
+            if warning is not None:
+                say(f"warning: {warning}")
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Seed what the adapter is made from, where `seed_adapter` asks for it.

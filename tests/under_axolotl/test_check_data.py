@@ -1,0 +1,105 @@
+"""`sftguide check --data` on real prepared data: which tokens are really trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from tiny import uneven_rows, write_rows
+
+from axolotl_sftguide.cli import main
+
+
+@pytest.fixture
+def check(
+    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> Callable[..., dict[str, Any]]:
+    """The data's part of the JSON, with the findings on them."""
+
+    def run(
+        rows: Path, *, entry: dict[str, Any] | None = None, **overrides: Any
+    ) -> Any:
+        dataset = {"path": str(rows), "ds_type": "json", "type": "chat_template"}
+        config = axolotl_config(datasets=[dataset | (entry or {})], **overrides)
+        path = tmp_path / "mine.yml"
+        path.write_text(yaml.safe_dump(config))
+        done = CliRunner().invoke(main, ["check", str(path), "--data", "--json"])
+        assert done.exit_code == 0, done.output
+        said = json.loads(done.output[done.output.index('{\n  "findings"') :])
+        told = [f["says"] for f in said["findings"] if f["path"] == str(rows)]
+        return {"told": told, **said["data"][0]}
+
+    return run
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "rows.jsonl", uneven_rows(40))
+
+
+def test_the_answers_and_their_ends_are_trained(
+    check: Callable[..., Any], rows: Path
+) -> None:
+    found = check(rows)
+    assert found["rows"] == 40
+    assert 0 < found["trained"] < found["tokens"]
+    assert found["unended"] == found["masked_rows"] == 0
+    trained = [text for text, is_trained in found["sample"] if is_trained]
+    said = json.loads(rows.read_text().splitlines()[0])["messages"][1]["content"]
+    assert "".join(trained[0].split()).startswith("".join(said.split()))
+
+
+def test_a_loss_that_looks_fine_on_a_model_that_learns_nothing_is_caught(
+    check: Callable[..., Any], rows: Path
+) -> None:
+    found = check(rows, entry={"roles_to_train": ["system"]})
+    assert found["masked_rows"] == 40
+    assert "40 of 40 rows train no token" in found["told"]
+
+
+def test_an_end_that_is_not_trained_is_caught(
+    check: Callable[..., Any], rows: Path
+) -> None:
+    found = check(rows, entry={"train_on_eos": "none"})
+    assert any("the end of the turn is not trained" in line for line in found["told"])
+
+
+def test_a_template_of_another_model_is_caught(
+    check: Callable[..., Any], rows: Path
+) -> None:
+    found = check(rows, chat_template="chatml", entry={"chat_template": "chatml"})
+    assert any("is ordinary text to this tokenizer" in line for line in found["told"])
+
+
+def test_rows_lost_to_the_sequence_length_are_counted_before_they_are_dropped(
+    check: Callable[..., Any], rows: Path
+) -> None:
+    found = check(rows, sequence_len=16)
+    assert found["rows"] == 40
+    assert found["long_rows"] > 5
+    assert any("are longer than sequence_len" in line for line in found["told"])
+
+
+def test_rows_that_stand_there_twice_are_counted(
+    check: Callable[..., Any], tmp_path: Path
+) -> None:
+    lines = uneven_rows(10)
+    found = check(write_rows(tmp_path / "twice.jsonl", lines * 2))
+    assert found["duplicates"] >= 10
+
+
+def test_data_that_cannot_be_prepared_are_one_line(
+    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yml"
+    dataset = {"path": str(tmp_path / "gone.jsonl"), "type": "chat_template"}
+    path.write_text(yaml.safe_dump(axolotl_config(datasets=[dataset])))
+    done = CliRunner().invoke(main, ["check", str(path), "--data"])
+    assert done.exit_code == 2
+    assert f"Error: {path}: its data cannot be prepared (" in done.output
+    assert "Traceback" not in done.output
