@@ -203,10 +203,20 @@ def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
 
 
 def _spare_what_needs_cuda(cfg: Any) -> None:
-    """Leave Triton kernels off that the host would turn on, and that crash on a CPU."""
+    """Leave Triton kernels off that the host would turn on, and that crash on a CPU.
+
+    Those of adapters on attention alone, in 16 bits, run there: they stay, for they
+    round in their own way.
+    """
     import torch
 
     if torch.cuda.is_available() or cfg.get("adapter") not in ("lora", "qlora"):
+        return
+    targets = cfg.get("lora_target_modules") or []
+    targets = [targets] if isinstance(targets, str) else targets
+    bits = cfg.get("load_in_4bit") or cfg.get("load_in_8bit")
+    mlp = any("gate" in t or "up_" in t or "down" in t for t in map(str, targets))
+    if not (bits or mlp or cfg.get("lora_target_linear") or "all-linear" in targets):
         return
     unset = [key for key in _CUDA_KERNELS if cfg.get(key) is None]
     cfg.update(dict.fromkeys(unset, False))

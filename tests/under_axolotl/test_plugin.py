@@ -19,6 +19,41 @@ from axolotl_sftguide.terminated import MARKER, Termination, mark, read_marker
 NOT_FINITE = {"learning_rate": 1e30, "max_grad_norm": 0.0, "max_steps": 40}
 
 
+@pytest.mark.parametrize(
+    ("asked", "spared"),
+    [
+        ({"adapter": "qlora", "load_in_4bit": True, "lora_target_linear": True}, 4),
+        ({"adapter": "lora", "lora_target_linear": True}, 4),
+        ({"adapter": "lora", "lora_target_modules": ["q_proj", "down_proj"]}, 4),
+        ({"adapter": "lora", "lora_target_modules": "all-linear"}, 4),
+        (
+            {
+                "adapter": "lora",
+                "lora_target_linear": True,
+                "lora_mlp_kernel": True,
+            },
+            3,
+        ),
+        # These run on a CPU, and round in their own way.
+        ({"adapter": "lora", "lora_target_modules": ["q_proj", "v_proj"]}, 0),
+        ({"lora_target_linear": True}, 0),
+    ],
+)
+def test_kernels_are_left_off_where_they_would_crash_and_nowhere_else(
+    asked: dict[str, Any], spared: int
+) -> None:
+    from axolotl.utils.dict import DictDefault
+
+    from axolotl_sftguide import SFTGuidePlugin
+
+    plugins = ["axolotl_sftguide.SFTGuidePlugin"]
+    cfg = DictDefault({"plugins": plugins, **asked})
+    SFTGuidePlugin().register(cfg)
+    off = [k for k in cfg if k.endswith("_kernel") and cfg[k] is False]
+    assert len(off) == spared
+    assert cfg.get("lora_mlp_kernel") is not False or "lora_mlp_kernel" not in asked
+
+
 def test_a_training_begins_with_the_weightiest_findings(
     train_axolotl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
