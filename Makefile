@@ -16,7 +16,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep test test-slow test-trl test-import lint benchmark clean
+.PHONY: quickstart quickstart-qlora sweep test test-slow test-trl test-import lint benchmark gpu-suite clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
 	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml
@@ -54,6 +54,11 @@ benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/cli_start.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/history.py
+	$(BIN)/python benchmarks/mixing.py
+	$(BIN)/python benchmarks/memory_reported.py
+
+gpu-suite: $(VENV)/host  ## QLoRA on a CUDA device under a 24 GB cap, in nine minutes
+	$(BIN)/python benchmarks/gpu_qlora.py --out benchmarks
 
 clean:
 	rm -rf $(VENV) $(TRL_VENV) .venv-transformers-* outputs
