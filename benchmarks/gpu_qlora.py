@@ -5,7 +5,7 @@
 Random weights of 7B and 8B architectures at 2,048, 4,096 and 8,192 tokens: our recipes'
 settings and those of Axolotl's stock QLoRA example in turn, in one process, with the
 figure of `sftguide plan` beside each peak. Written as JSON and printed as a table. What
-it measures is the device at hand under a cap, not another card. Packages that are missing
+it measures is the device at hand under a cap, not another card. Missing packages
 (liger-kernel) are told and done without. `--smoke` runs one small model on the CPU, to
 see that the suite itself works; it measures no memory.
 """
