@@ -397,3 +397,87 @@ def claims_table() -> str:
         cells = [f"`{key}`", value + said.says, str(said.setting), said.reference]
         lines.append("| " + " | ".join([*cells, said.grade]) + " |")
     return "\n".join(lines) + "\n"
+
+
+OLMO = "OLMo-core, SkipStepOptimizer"
+
+DEFAULTS: dict[str, tuple[str, Grade]] = {
+    "monitor.noise_scale_every": (
+        "of each fourth step the estimate costs a third of what it costs of all "
+        "(benchmarks/overhead.py)",
+        "measured here",
+    ),
+    "early_termination.non_finite.steps": (
+        "one bad batch, or a step that a loss scaler skips, ends no run",
+        "derived",
+    ),
+    "early_termination.divergence.window": (
+        f"{OLMO}, looks at 128 steps of pre-training; SFT runs are shorter",
+        "derived",
+    ),
+    "early_termination.divergence.sigmas": (OLMO, "follow-up"),
+    "early_termination.divergence.margin": (
+        "of a level that hardly varies, six deviations are nothing",
+        "derived",
+    ),
+    "early_termination.divergence.norm_margin": (
+        "norms that grow several times over recover; ten times is another run",
+        "derived",
+    ),
+    "early_termination.divergence.patience": (
+        "spikes recover within some steps; what does not in 24 has left its level",
+        "derived",
+    ),
+    "early_termination.not_learning.steps": (
+        "a step without a gradient may be chance, five are not",
+        "derived",
+    ),
+    "early_termination.not_learning.grace": (
+        "slow rates move the loss late",
+        "derived",
+    ),
+    "early_termination.not_learning.sigmas": ("one chance in some hundred", "derived"),
+    "early_termination.not_learning.margin": (
+        "a move that is certain may still be too small to matter",
+        "derived",
+    ),
+    "early_termination.not_learning.patience": (
+        "a flat stretch is no end",
+        "derived",
+    ),
+    "early_termination.comparison.grace": (
+        "the first steps of any run are alike",
+        "derived",
+    ),
+    "early_termination.comparison.window": (
+        "fewer steps than that are mostly noise",
+        "derived",
+    ),
+    "early_termination.comparison.sigmas": ("one chance in some hundred", "derived"),
+    "early_termination.comparison.margin": (
+        "a difference that is certain may still be too small to matter",
+        "derived",
+    ),
+    "early_termination.comparison.patience": (
+        "a difference that does not last decides nothing",
+        "derived",
+    ),
+    "early_termination.cohort.quantile": (
+        "the median of those that came before, as Optuna's and Ray's rules have it",
+        "follow-up",
+    ),
+    "early_termination.cohort.least_peers": (
+        "of fewer runs, a rule on both signals would stop the best one too often",
+        "derived",
+    ),
+    "early_termination.cohort.grace": ("as for one reference", "derived"),
+    "early_termination.cohort.window": ("as for one reference", "derived"),
+    "early_termination.cohort.sigmas": ("as for one reference", "derived"),
+    "early_termination.cohort.patience": ("as for one reference", "derived"),
+    "score.max_new_tokens": ("short answers are compared whole", "derived"),
+    "score.batch_size": ("answered at once; it changes no answer", "derived"),
+    "mix.seed": ("any; the same one makes the same mix", "derived"),
+    "mix.held_out": ("asked for, not taken", "derived"),
+    "mix.replay": ("asked for, not taken", "derived"),
+}
+"""Why a default of the settings is what it is, by its dotted path."""

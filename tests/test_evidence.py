@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from axolotl_sftguide.evidence import CLAIMS, Claim, Setting, claim, claims_table
+from axolotl_sftguide.evidence import (
+    CLAIMS,
+    DEFAULTS,
+    Claim,
+    Setting,
+    claim,
+    claims_table,
+)
+from axolotl_sftguide.mix_settings import MixSettings
+from axolotl_sftguide.settings import ScoreSettings, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "evidence.md"
 
@@ -22,6 +34,39 @@ def test_a_claim_says_what_where_and_whence(key: str) -> None:
     assert said.source
     assert said.low is None or said.high is None or said.low <= said.high
     assert (said.low is None) == (said.value == "")
+
+
+def numeric_defaults(model: type[Any], path: str = "") -> Iterator[tuple[str, float]]:
+    """The dotted path and value of each number that is a default."""
+    for name, field in model.model_fields.items():
+        here = f"{path}.{name}" if path else name
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            yield from numeric_defaults(type(default), here)
+        elif isinstance(default, (int, float)) and not isinstance(default, bool):
+            yield here, default
+
+
+def all_defaults() -> dict[str, float]:
+    found = dict(numeric_defaults(Settings))
+    found |= numeric_defaults(ScoreSettings, "score")
+    return found | dict(numeric_defaults(MixSettings, "mix"))
+
+
+def defaults_table() -> str:
+    lines = ["| setting | default | why | grade |", "|---|---|---|---|"]
+    for path, value in all_defaults().items():
+        why, grade = DEFAULTS[path]
+        lines.append(f"| `{path}` | {value:g} | {why} | {grade} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_each_number_that_is_a_default_has_its_reason() -> None:
+    assert set(all_defaults()) == set(DEFAULTS)
+
+
+def test_the_page_shows_the_defaults_as_they_are() -> None:
+    assert defaults_table() in PAGE.read_text()
 
 
 def test_no_two_claims_say_the_same() -> None:
