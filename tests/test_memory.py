@@ -338,6 +338,15 @@ class TestCommand:
             assert word in done.output
         assert "fits in 24.00 GiB by estimate; largest micro batch" in done.output
         assert "not measured on a card" in done.output
+        assert "step      1 samples = 1 x 1 x 1 rank" in done.output
+
+    def test_the_steps_are_told_where_the_rows_are(self, path: Path) -> None:
+        text = path.read_text() + "gradient_accumulation_steps: 16\nnum_epochs: 2\n"
+        path.write_text(text)
+        words = ["plan", str(path), "--rows", "24000", "--gpus", "2"]
+        done = CliRunner().invoke(main, words)
+        assert "step      32 samples = 1 x 16 x 2 ranks" in done.output
+        assert "1500 steps" in done.output
 
     def test_what_does_not_fit_ends_with_one(self, path: Path) -> None:
         done = CliRunner().invoke(main, ["plan", str(path), "--gpu-memory", "4GiB"])

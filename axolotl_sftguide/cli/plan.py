@@ -37,6 +37,7 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="Of one card.",
 )
 @click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--rows", type=click.IntRange(min=1), help="Rows of the training data.")
 @click.option(
     "--write",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -49,6 +50,7 @@ def plan(
     config: Path,
     gpu_bytes: int,
     gpus: int,
+    rows: int | None,
     write: Path | None,
     as_json: bool,
 ) -> None:
@@ -58,6 +60,7 @@ def plan(
     public models, from this package; no weights are read. Exit status 1 where it does
     not fit.
     """
+    from ..advice import summary
     from ..configs import read_config
     from ..errors import PlanError
     from ..memory import KNOWN, plan_memory
@@ -77,6 +80,8 @@ def plan(
         click.echo(json.dumps(_as_dict(made), indent=2))
     else:
         _print(made, model)
+        for line in summary(loaded, rows=rows, ranks=gpus)[1:]:
+            click.echo(line)
     if write is not None:
         _write(config, write, made)
     if not made.fits:
