@@ -157,6 +157,8 @@ class Settings(Block):
     """Average the loss over all trained tokens of a step, over all ranks."""
     effective_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
     """Samples of an optimizer step over all ranks, packed or not; `auto` chooses."""
+    longest_first: bool = False
+    """Begin with the longest rows: a card that is too small says so in two steps."""
     push_terminated: bool = False
     """Push a stopped run to the hub where `hub_model_id` is set."""
     monitor: MonitorSettings = MonitorSettings()

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from ..configs import read_config
 from ..console import say
 from ..errors import SettingsError
+from ..longest_first import put_longest_first
 from ..memory import too_large
 from ..settings import BLOCK, Settings, load_settings, misspelt_block
 from ..terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
@@ -145,6 +146,10 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         monitor = GradientMonitorCallback(
             settings=settings, config=cfg.to_dict(), key_fields=_key_fields(cfg)
         )
+        if settings.longest_first:
+            obstacle = put_longest_first(trainer)
+            if obstacle is not None:
+                say(f"no longest_first: {obstacle}")
         if trainer.is_world_process_zero():
             _tell_what_weighs_most(cfg, len(trainer.train_dataset))
         score = [HeldOutScoreCallback(settings.score)] if settings.score else []
