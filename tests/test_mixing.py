@@ -771,6 +771,17 @@ class TestCommand:
         proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 1
 
+    def test_without_what_mixing_needs_it_says_what_to_install(
+        self, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in [n for n in sys.modules if n.startswith("axolotl_sftguide.mixing")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr("axolotl_sftguide.mixing", raising=False)
+        monkeypatch.setitem(sys.modules, "orjson", None)
+        done = run(spec(["a.jsonl"]))
+        assert done.exit_code == 2
+        assert "pip install 'axolotl-sftguide[mix]'" in done.output
+
     def test_what_is_for_the_host_is_in_what_to_write(
         self, run: Callable[..., Any], tmp_path: Path
     ) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import SFTGuideError
+
 if TYPE_CHECKING:
     from ..mixing import Mixed
 
@@ -48,17 +50,16 @@ def make(
     as_json: bool,
 ) -> None:
     """Make one dataset of the phases in SPEC, a YAML file."""
-    from ..mixing import MixSettings, read_mix
-    from ..mixing import mix as make_mix
+    mixing = _mixing()
     from .mix_tables import MixProgress, print_mix
 
-    settings = read_mix(spec)
+    settings = mixing.read_mix(spec)
     given = {"strategy": strategy, "seed": seed}
     changed = {key: value for key, value in given.items() if value is not None}
     if changed:
-        settings = MixSettings.model_validate(settings.model_dump() | changed)
+        settings = mixing.MixSettings.model_validate(settings.model_dump() | changed)
     with MixProgress() as progress:
-        mixed = make_mix(settings, output_dir, workers=workers, progress=progress)
+        mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
     if as_json:
         click.echo(mixed.manifest.to_json(), nl=False)
         return
@@ -74,14 +75,21 @@ def verify_mix(ctx: click.Context, folder: Path) -> None:
 
     Run it where the mix was made: relative paths start from the working folder.
     """
-    from ..mixing import verify
-
-    problems = verify(folder)
+    problems = _mixing().verify(folder)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         ctx.exit(1)
     click.echo(f"{folder}: is what its sources and its spec give")
+
+
+def _mixing() -> Any:
+    """The package that mixes, or one line on what it lacks."""
+    try:
+        from .. import mixing
+    except ImportError as error:
+        raise SFTGuideError(f"{error}; pip install 'axolotl-sftguide[mix]'") from None
+    return mixing
 
 
 def _entry(mixed: Mixed) -> str:

@@ -42,8 +42,13 @@ def point_at(cfg: Any, settings: MixSettings) -> None:
     Raises:
         SystemExit: With one line for each fault.
     """
-    from ..mixing import mix
-
+    try:
+        from ..mixing import mix
+    except ImportError as error:
+        raise SystemExit(
+            f"sftguide: {BLOCK}.mix cannot be made because {error}; pip install "
+            "'axolotl-sftguide[mix]'"
+        ) from None
     try:
         mixed = mix(settings, _mixes(cfg))
     except MixError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,18 @@ def test_a_row_that_cannot_be_used_ends_it_with_its_line(
     lines = str(caught.value.code).splitlines()
     assert "two.jsonl: row 29: is not JSON" in lines[0]
     assert all(line.startswith("sftguide: ") for line in lines)
+
+
+def test_without_what_mixing_needs_it_says_what_to_install(
+    train_axolotl: Callable[..., Outcome],
+    phases: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [n for n in sys.modules if n.startswith("axolotl_sftguide.mixing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    with pytest.raises(SystemExit, match=r"orjson.*pip install 'axolotl-sftguide\[mix"):
+        train_axolotl(datasets=None, sftguide={"mix": {"phases": phases}})
 
 
 def test_a_wrong_mix_is_refused_with_the_whole_path_of_its_key(
