@@ -149,6 +149,15 @@ def test_a_copy_brings_all_that_its_paths_name(tmp_path: Path) -> None:
     assert not [p for p in written if "__pycache__" in p.parts]
 
 
+@pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
+def test_a_copy_brings_the_sweeps_that_its_header_names(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe.copy_to(tmp_path)
+    for named in re.findall(r"recipes/sweeps/[\w-]+\.yml", recipe.text):
+        assert (tmp_path / named).is_file()
+
+
 def test_a_second_copy_writes_nothing(tmp_path: Path) -> None:
     assert QUICKSTART.copy_to(tmp_path)
     assert QUICKSTART.copy_to(tmp_path) == []
