@@ -216,6 +216,13 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ),
     ("an evaluation", FULL, "val_set_size: 0.1", []),
     ("a deprecated key", FULL, "flash_attention: true", ["flash_attention"]),
+    (
+        "kernels on a CPU",
+        LORA,
+        "bf16: false\nplugins: []\nsftguide: null",
+        ["lora_mlp_kernel", "adapter", "gradient_accumulation_steps"],
+    ),
+    ("kernels on a CPU with the plugin", LORA, "bf16: false", []),
     ("questions too", FULL, "train_on_inputs: true", ["train_on_inputs"]),
     ("DPO", LORA, "rl: dpo\nlearning_rate: 1.0e-6\nnum_epochs: 9", [""]),
     ("GRPO", LORA, "rl: grpo\nlearning_rate: 1.0e-6", [""]),

@@ -13,6 +13,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _host.unknown_keys,
     _host.own_block,
     _host.traps,
+    _host.kernels,
     _host.reproducibility,
     _host.schedules,
 )

@@ -195,6 +195,29 @@ def data(view: View) -> Iterator[Finding]:
         )
 
 
+def kernels(view: View) -> Iterator[Finding]:
+    """Triton kernels of adapters on a configuration for the CPU."""
+    keys = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
+    for_cpu = view.config.get("bf16") is False and not view.get("fp16")
+    wide = view.get("load_in_4bit") or view.get("lora_target_linear")
+    unset = [key for key in keys if view.config.get(key) is None]
+    if (
+        view.training == "adapter"
+        and for_cpu
+        and wide
+        and unset
+        and not view.has_plugin
+    ):
+        yield Finding(
+            AGAINST,
+            unset[0],
+            None,
+            "is turned on where it is not set, and crashes without CUDA",
+            f"{', '.join(f'{key}: false' for key in unset)}, or this package's plugin, "
+            "which leaves them off there",
+        )
+
+
 def traps(view: View) -> Iterator[Finding]:
     """Single keys that do something else."""
     clip = view.number("max_grad_norm")
