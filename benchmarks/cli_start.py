@@ -18,7 +18,14 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 PEER = "axolotl --help"
-COMMANDS = (PEER, "sftguide --help", "sftguide runs list")
+RECIPES = Path(__file__).parent.parent / "recipes"
+COMMANDS = (
+    PEER,
+    "sftguide --help",
+    "sftguide runs list",
+    f"sftguide check {RECIPES / '8b-stacked-qlora.yml'}",
+    f"sftguide plan {RECIPES / '8b-stacked-qlora.yml'}",
+)
 
 
 def seconds(command: str, environment: dict[str, str]) -> float:
@@ -55,7 +62,7 @@ def main() -> None:
     for command, found in times.items():
         middle = statistics.median(found)
         print(
-            f"{command:<20} median {middle:6.2f} s  "
+            f"{' '.join(command.split()[:2]):<20} median {middle:6.2f} s  "
             f"({min(found):.2f} to {max(found):.2f})  {middle / peer:.2f} of {PEER!r}"
         )
 
