@@ -48,7 +48,9 @@ def made_small(recipe: Recipe, base: Path, folder: Path) -> dict[str, Any]:
     for phase in mix["phases"]:
         for dataset in phase["datasets"]:
             rows = uneven_rows(1100, seed=number)
-            if config.get("adapter"):  # of some hundred tokens, as the real ones
+            if (
+                config["sftguide"]["effective_batch_size"] < 1000
+            ):  # as long as real ones
                 for row in rows:
                     row["messages"][1]["content"] += " water" * 300
             path = write_rows(folder / f"rows{number}.jsonl", rows)
@@ -86,7 +88,6 @@ def test_it_trains_with_the_samples_a_step_that_it_asks_for(
         assert abs(after - before - wanted) <= max(0.6 * a_micro_step, 0.1 * wanted)
     assert sum(b - a for a, b in pairwise(seen)) == outcome.witness.answers
     assert outcome.trainer.args.learning_rate == config["learning_rate"]
-    assert outcome.trainer.lr_scheduler.get_last_lr()[0] > 0
     said = capsys.readouterr().out
     assert f"effective batch size {wanted} (as asked for)" in said
     assert ("no CUDA here: left off lora_mlp_kernel" in said) == adapter
