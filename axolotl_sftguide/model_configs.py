@@ -33,6 +33,12 @@ def _cached(name: str) -> list[Path]:
         return []
 
 
+def parameters_of(base_model: str) -> int | None:
+    """About how many parameters a model has, where its `config.json` is here."""
+    config = read_model_config(base_model)
+    return parameter_count(config) if config else None
+
+
 def parameter_count(config: dict[str, Any]) -> int | None:
     """Parameters of a dense decoder, to within a few percent; None for others."""
     try:

@@ -45,16 +45,14 @@ def check(
     from ..advice import advise, summary
     from ..advice import findings as findings_of
     from ..configs import read_config
-    from ..model_configs import parameter_count, read_model_config
+    from ..model_configs import parameters_of
 
     loaded = read_config(config)
-    model = read_model_config(str(loaded.get("base_model", "")))
     examined = _examine(config) if data else []
     rows = rows or sum(found.rows for found in examined) or None
     known: dict[str, Any] = {"rows": rows, "ranks": ranks}
-    findings = advise(
-        loaded, **known, parameters=parameter_count(model) if model else None
-    )
+    parameters = parameters_of(str(loaded.get("base_model", "")))
+    findings = advise(loaded, **known, parameters=parameters)
     findings += [f for found in examined for f in findings_of(found)]
     findings.sort(key=lambda f: f.weight)
     lines = summary(loaded, **known)

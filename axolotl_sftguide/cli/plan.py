@@ -63,12 +63,11 @@ def plan(
     from ..advice import summary
     from ..configs import read_config
     from ..errors import PlanError
-    from ..memory import KNOWN, plan_memory
-    from ..model_configs import read_model_config
+    from ..memory import KNOWN, find_model, plan_memory
 
     loaded = read_config(config)
     model = str(loaded.get("base_model", ""))
-    found = read_model_config(model) or KNOWN.get(model)
+    found = find_model(model)
     if found is None:
         raise PlanError(
             f"{config}: base_model {model!r} is no folder with a config.json, is not "

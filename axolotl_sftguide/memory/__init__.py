@@ -8,7 +8,7 @@ _plan          the whole: the peak, what fits, and the batch that it makes
 """
 
 from ._architecture import Architecture, Linear, read_architecture
-from ._known import KNOWN
+from ._known import KNOWN, find_model
 from ._parts import Part
 from ._plan import MemoryPlan, plan_memory, too_large
 from ._setting import Setting, read_setting
@@ -20,6 +20,7 @@ __all__ = [
     "MemoryPlan",
     "Part",
     "Setting",
+    "find_model",
     "plan_memory",
     "read_architecture",
     "read_setting",

@@ -115,6 +115,14 @@ def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
         raise PlanError(f"{name}: {model_type} is hybrid ({layers}); not planned")
 
 
+def _sizes(config: Mapping[str, Any]) -> tuple[int, int, int, int, int]:
+    """Hidden states, MLP, heads, key and value heads, and a head's width."""
+    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
+    heads = int(config["num_attention_heads"])
+    kv = int(config.get("num_key_value_heads") or heads)
+    return hidden, inner, heads, kv, int(config.get("head_dim") or hidden // heads)
+
+
 def _llama(
     config: Mapping[str, Any],
     model_type: str,
@@ -126,10 +134,7 @@ def _llama(
     wide_norms: bool = False,
 ) -> Architecture:
     """Grouped-query attention and a gated MLP, as most have them."""
-    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
-    heads = int(config["num_attention_heads"])
-    kv = int(config.get("num_key_value_heads") or heads)
-    width = int(config.get("head_dim") or hidden // heads)
+    hidden, inner, heads, kv, width = _sizes(config)
     attention = bool(config.get("attention_bias", False))
     mlp = bool(config.get("mlp_bias", False))
     first = attention if qkv_bias is None else qkv_bias
@@ -150,10 +155,7 @@ def _llama(
 
 
 def _phi3(config: Mapping[str, Any], model_type: str) -> Architecture:
-    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
-    heads = int(config["num_attention_heads"])
-    kv = int(config.get("num_key_value_heads") or heads)
-    width = int(config.get("head_dim") or hidden // heads)
+    hidden, inner, heads, kv, width = _sizes(config)
     linears = (
         Linear("qkv_proj", hidden, (heads + 2 * kv) * width),
         Linear("o_proj", heads * width, hidden),
@@ -164,9 +166,7 @@ def _phi3(config: Mapping[str, Any], model_type: str) -> Architecture:
 
 
 def _starcoder2(config: Mapping[str, Any], model_type: str) -> Architecture:
-    hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
-    heads = int(config["num_attention_heads"])
-    kv = int(config.get("num_key_value_heads") or heads)
+    hidden, inner, heads, kv, _ = _sizes(config)
     width = hidden // heads
     bias = bool(config.get("use_bias", True))
     linears = (
@@ -188,14 +188,14 @@ def _made(
     last_norm: int,
     width: int,
 ) -> Architecture:
-    heads = int(config["num_attention_heads"])
+    hidden, inner, heads, kv, _ = _sizes(config)
     return Architecture(
         model_type=model_type,
-        hidden=int(config["hidden_size"]),
-        inner=int(config["intermediate_size"]),
+        hidden=hidden,
+        inner=inner,
         layers=int(config["num_hidden_layers"]),
         heads=heads,
-        kv_heads=int(config.get("num_key_value_heads") or heads),
+        kv_heads=kv,
         head_width=width,
         words=int(config["vocab_size"]),
         tied=bool(config.get("tie_word_embeddings", model_type in _TIED)),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..model_configs import read_model_config
+
 
 def _decoder(
     model_type: str,
@@ -65,3 +67,8 @@ KNOWN: dict[str, dict[str, Any]] = {
         "starcoder2", 3072, 12288, 30, 24, 2, 49152, tied=True
     ),
 }
+
+
+def find_model(name: str) -> dict[str, Any] | None:
+    """A model's `config.json`, from this machine or from those known here."""
+    return read_model_config(name) or KNOWN.get(name)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import PlanError
-from ..model_configs import read_model_config
 from ._architecture import Architecture, read_architecture
-from ._known import KNOWN
+from ._known import find_model
 from ._parts import Part, passing_parts, state_parts
 from ._setting import Setting, read_setting
 
@@ -82,7 +81,7 @@ def too_large(config: Mapping[str, Any], gpu_bytes: int) -> str | None:
         gpu_bytes: Memory of one card.
     """
     name = str(config.get("base_model"))
-    model = read_model_config(name) or KNOWN.get(name)
+    model = find_model(name)
     if model is None:
         return None
     try:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..advice import Examined, examine
-from ..settings import BLOCK, load_settings
 from . import _mix
+from ._plugin import settings_of
 
 _FOR_A_CPU = {
     "bf16": False,
@@ -17,14 +17,13 @@ _FOR_A_CPU = {
 }
 
 
-def examined_datasets(config: str, most: int | None = None) -> Iterator[Examined]:
+def examined_datasets(config: str) -> Iterator[Examined]:
     """What each dataset of a configuration really trains.
 
     Rows are taken before the host leaves any out for their length or their labels.
 
     Args:
         config: The path of the YAML file.
-        most: Rows of each dataset to look at, from its beginning; by default all.
     """
     import torch
     from axolotl.cli.config import load_cfg
@@ -37,8 +36,7 @@ def examined_datasets(config: str, most: int | None = None) -> Iterator[Examined
     written = read_config(config)
     spare = {} if torch.cuda.is_available() else _FOR_A_CPU
     cfg = load_cfg(config, **{k: v for k, v in spare.items() if written.get(k)})
-    block = cfg.get(BLOCK)
-    settings = load_settings(block.to_dict() if hasattr(block, "to_dict") else block)
+    settings = settings_of(cfg)
     if settings.mix is not None:
         _mix.point_at(cfg, settings.mix)
     tokenizer = load_tokenizer(cfg)
@@ -50,8 +48,6 @@ def examined_datasets(config: str, most: int | None = None) -> Iterator[Examined
             split="train",
             seed=cfg.seed,
         )
-        if most is not None:
-            rows = rows.select(range(min(most, len(rows))))
         yield examine(
             str(entry.path),
             ((row["input_ids"], row["labels"]) for row in rows),

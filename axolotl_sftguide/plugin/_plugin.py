@@ -72,7 +72,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
                 f"sftguide: {misspelt} is not a key of Axolotl or of this plugin; did "
                 f"you mean {BLOCK!r}?"
             )
-        settings = _or_exit(_settings, cfg)
+        settings = _or_exit(settings_of, cfg)
         if settings.mix is not None:
             _mix.stand_in(cfg, settings.mix)
         if settings.effective_batch_size is not None:
@@ -95,7 +95,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         """
         if not self._is_named_by(cfg):
             return None
-        settings = _settings(cfg)
+        settings = settings_of(cfg)
         if settings.mix is not None:
             _mix.point_at(cfg, settings.mix)
         wanted = settings.effective_batch_size
@@ -121,7 +121,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
 
         Axolotl 0.19.0 makes the adapter before anything is seeded.
         """
-        if self._is_named_by(cfg) and cfg.adapter and _settings(cfg).seed_adapter:
+        if self._is_named_by(cfg) and cfg.adapter and settings_of(cfg).seed_adapter:
             import torch
 
             torch.manual_seed(_seed(cfg))
@@ -136,7 +136,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             HeldOutScoreCallback,
         )
 
-        settings = _settings(cfg)
+        settings = settings_of(cfg)
         if settings.effective_batch_size is not None:
             _or_exit(_batch.tell, cfg, settings.effective_batch_size, trainer)
         self._terminator = EarlyTerminationCallback(
@@ -180,7 +180,7 @@ def known_keys() -> list[str]:
     return sorted(AxolotlInputConfig.model_fields)
 
 
-def _settings(cfg: Any) -> Settings:
+def settings_of(cfg: Any) -> Settings:
     """The settings from the plain mapping that Axolotl's validation leaves."""
     block = cfg.get(BLOCK)
     return load_settings(block.to_dict() if hasattr(block, "to_dict") else block)
@@ -189,15 +189,14 @@ def _settings(cfg: Any) -> Settings:
 def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
     """The weightiest findings on the configuration as it was written."""
     from ..advice import Weight, advise
-    from ..model_configs import parameter_count, read_model_config
+    from ..model_configs import parameters_of
 
     try:
         written = read_config(cfg.axolotl_config_path)
     except (SettingsError, TypeError):
         return  # it did not come from a file
-    model = read_model_config(str(cfg.base_model))
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    parameters = parameter_count(model) if model else None
+    parameters = parameters_of(str(cfg.base_model))
     found = advise(written, rows=rows, ranks=ranks, parameters=parameters)
     for finding in [f for f in found if f.weight < Weight.NOTE][:most]:
         value = "" if finding.value is None else f" = {finding.value}"
@@ -243,7 +242,7 @@ def _seed(cfg: Any) -> int:
 
 
 def _key_fields(cfg: Any) -> dict[str, Any]:
-    seeded = bool(cfg.adapter) and _settings(cfg).seed_adapter
+    seeded = bool(cfg.adapter) and settings_of(cfg).seed_adapter
     return {
         "sequence_len": cfg.sequence_len,
         "packing": bool(cfg.sample_packing),

@@ -28,11 +28,6 @@ class PeakMemory(TorchDispatchMode):
                 self._count(leaf.untyped_storage())
         return made
 
-    def count(self, tensors: Any) -> None:
-        """Count what was there before it was entered."""
-        for tensor in tensors:
-            self._count(tensor.untyped_storage())
-
     def known(self, tensors: Any) -> None:
         """Leave out what was there before it was entered."""
         for tensor in tensors:
