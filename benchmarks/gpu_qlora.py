@@ -7,7 +7,8 @@ settings and those of Axolotl's stock QLoRA example in turn, in one process, wit
 figure of `sftguide plan` beside each peak. Written as JSON and printed as a table. What
 it measures is the device at hand under a cap, not another card. Missing packages
 (liger-kernel) are told and done without. `--smoke` runs one small model on the CPU, to
-see that the suite itself works; it measures no memory.
+see that the suite itself works; it measures no memory. Where Axolotl is installed, its
+kernels for adapters are on in both, as it turns them on by itself on a card.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import argparse
 import gc
 import importlib.util
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from axolotl_sftguide.memory import KNOWN, plan_memory
+from axolotl_sftguide.memory import KNOWN, LORA_KERNELS, plan_memory
 
 MODELS = ("mistralai/Mistral-7B-v0.1", "Qwen/Qwen3-8B-Base")
 TOKENS = (2048, 4096, 8192)
@@ -33,6 +35,8 @@ OURS = {
     "lora_r": 64,
     "lora_alpha": 32,
     "optimizer": "paged_adamw_8bit",
+    "liger_rms_norm": True,
+    "liger_glu_activation": True,
     "liger_fused_linear_cross_entropy": True,
 }
 STOCK = {"lora_r": 32, "lora_alpha": 16, "optimizer": "adamw_bnb_8bit"}
@@ -110,9 +114,22 @@ def make_model(shape: dict[str, Any], config: dict[str, Any], device: str) -> An
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
     lora = LoraConfig(
-        r=config["lora_r"], lora_alpha=config["lora_alpha"], target_modules="all-linear"
+        r=config["lora_r"],
+        lora_alpha=config["lora_alpha"],
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
-    return get_peft_model(model.train(), lora).to(device)
+    if not config[LORA_KERNELS[0]]:
+        return get_peft_model(model.train(), lora).to(device)
+    from axolotl.monkeypatch import lora_kernels
+    from axolotl.utils.dict import DictDefault
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.config.save_pretrained(folder)
+        chosen = DictDefault(config, base_model=folder, trust_remote_code=False)
+        lora_kernels.patch_self_attn_lora(chosen)
+    model = get_peft_model(model.train(), lora).to(device)
+    return lora_kernels.apply_lora_kernel_patches(model, chosen)
 
 
 def use_liger(config: dict[str, Any]) -> str:
@@ -135,8 +152,10 @@ def measure(
     """One setting: peak, tokens per second, and what was planned."""
     import bitsandbytes as bnb
 
-    tokens = config["sequence_len"]
-    planned = plan_memory({**config, "bf16": device == "cuda"}, shape)
+    tokens, cuda = config["sequence_len"], device == "cuda"
+    kernels = cuda and has("axolotl")
+    config = {**config, **dict.fromkeys(LORA_KERNELS[:3], kernels), "bf16": cuda}
+    planned = plan_memory(config, shape)
     row = {
         "model": name,
         "tokens": tokens,
@@ -144,7 +163,6 @@ def measure(
         "planned_gb": planned.peak_bytes / 1e9,
         "loss": use_liger(config),
     }
-    cuda = device == "cuda"
     if cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

@@ -13,62 +13,125 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from axolotl_sftguide.memory import KNOWN, plan_memory
+from axolotl_sftguide.memory import KNOWN, LORA_KERNELS, plan_memory
+
+
+def shape(
+    hidden: int, inner: int, layers: int, heads: int, words: int
+) -> dict[str, Any]:
+    """A `config.json` with plain attention."""
+    return {
+        "model_type": "llama",
+        "hidden_size": hidden,
+        "intermediate_size": inner,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "vocab_size": words,
+    }
+
 
 UNSLOTH = "https://unsloth.ai/docs/basics/unsloth-benchmarks (HF + FA2, a fitted line)"
 LITGPT = "https://github.com/Lightning-AI/litgpt, config_hub (A10G)"
 LLAMA, MISTRAL = "meta-llama/Llama-3.1-8B", "mistralai/Mistral-7B-v0.1"
 
-# Model, tokens, micro batch, rank, 4 bits, checkpointing, reported GB, source.
-REPORTED: list[tuple[str, int, int, int, bool, bool, float, str]] = [
-    (LLAMA, 932, 1, 32, True, True, 12.0, UNSLOTH),
-    (LLAMA, 2551, 1, 32, True, True, 16.0, UNSLOTH),
-    (LLAMA, 5789, 1, 32, True, True, 24.0, UNSLOTH),
-    (LLAMA, 12264, 1, 32, True, True, 40.0, UNSLOTH),
-    (LLAMA, 512, 2, 32, True, False, 17.41, LITGPT),
-    (MISTRAL, 512, 2, 32, True, False, 14.29, LITGPT),
-    ("meta-llama/Llama-2-7b-hf", 512, 2, 32, True, False, 13.68, LITGPT),
-    ("google/gemma-2-9b", 512, 1, 4, True, False, 20.92, LITGPT),
-    (LLAMA, 512, 1, 32, False, False, 19.73, LITGPT),
+QWEN = "https://github.com/QwenLM/Qwen, README (A100, torch 2.0, FA2)"
+FUSED = "https://unsloth.ai/docs/basics/unsloth-benchmarks (theirs, a fitted line)"
+TORCHTUNE = "https://github.com/pytorch/torchtune/issues/856 (RTX 4090)"
+
+# Shapes that are not among those the package knows; Qwen's first models as a Llama.
+OTHERS = {
+    "Qwen/Qwen-1_8B": shape(2048, 5504, 24, 16, 151936),
+    "Qwen/Qwen-7B": shape(4096, 11008, 32, 32, 151936),
+    "Qwen/Qwen-14B": shape(5120, 13696, 40, 40, 152064),
+    "google/gemma-7b": {
+        **shape(3072, 24576, 28, 16, 256000),
+        "model_type": "gemma",
+        "head_dim": 256,
+        "tie_word_embeddings": True,
+    },
+}
+MODELS = {**KNOWN, **OTHERS}
+
+
+class Reported(NamedTuple):
+    """One figure of somebody's, and the training that it is of."""
+
+    model: str
+    tokens: int
+    gb: float
+    source: str
+    micro: int = 1
+    rank: int = 32
+    bits: bool = True
+    again: bool = True
+    """With gradient checkpointing."""
+    fused: bool = False
+    """With kernels for adapters and a fused loss."""
+
+
+REPORTED = [
+    *(
+        Reported(f"Qwen/Qwen-{size}", tokens, gb, QWEN, rank=64)
+        for size, figures in {
+            "1_8B": (7.8, 10.2, 15.8),
+            "7B": (13.9, 16.9, 23.5),
+            "14B": (19.9, 23.0, 27.9),
+        }.items()
+        for tokens, gb in zip((2048, 4096, 8192), figures, strict=True)
+    ),
+    *(
+        Reported("Qwen/Qwen-7B", tokens, gb, QWEN, rank=64, bits=False)
+        for tokens, gb in ((2048, 23.8), (4096, 29.7), (8192, 36.6))
+    ),
+    *(
+        Reported(LLAMA, tokens, gb, UNSLOTH)
+        for tokens, gb in ((932, 12.0), (2551, 16.0), (5789, 24.0), (12264, 40.0))
+    ),
+    *(
+        Reported(LLAMA, tokens, gb, FUSED, fused=True)
+        for tokens, gb in ((2972, 8.0), (78475, 24.0))
+    ),
+    Reported(LLAMA, 512, 17.41, LITGPT, micro=2, again=False),
+    Reported(MISTRAL, 512, 14.29, LITGPT, micro=2, again=False),
+    Reported("meta-llama/Llama-2-7b-hf", 512, 13.68, LITGPT, micro=2, again=False),
+    Reported("google/gemma-7b", 512, 17.18, LITGPT, again=False),
+    Reported("google/gemma-2-9b", 512, 20.92, LITGPT, rank=4, again=False),
+    Reported(LLAMA, 512, 19.73, LITGPT, bits=False, again=False),
+    Reported(LLAMA, 4096, 24.0, TORCHTUNE, rank=8, bits=False),
 ]
 
 
-def told(
-    model: str, tokens: int, micro: int, rank: int, bits: bool, again: bool
-) -> float:
+def told(row: Reported) -> float:
     """Ours, in GB."""
+    kernels = dict.fromkeys(LORA_KERNELS[:3], row.fused)
     config = {
-        "adapter": "qlora" if bits else "lora",
-        "load_in_4bit": bits,
-        "lora_r": rank,
+        **kernels,
+        "adapter": "qlora" if row.bits else "lora",
+        "load_in_4bit": row.bits,
+        "lora_r": row.rank,
         "lora_target_linear": True,
         "bf16": True,
-        "gradient_checkpointing": again,
-        "optimizer": "paged_adamw_8bit" if again else "adamw_torch",
-        "sequence_len": tokens,
-        "micro_batch_size": micro,
+        "gradient_checkpointing": row.again,
+        "liger_rms_norm": row.fused,
+        "liger_fused_linear_cross_entropy": row.fused,
+        "optimizer": "paged_adamw_8bit" if row.again else "adamw_torch",
+        "sequence_len": row.tokens,
+        "micro_batch_size": row.micro,
     }
-    return plan_memory(config, KNOWN[model]).peak_bytes / 1e9
+    return plan_memory(config, MODELS[row.model]).peak_bytes / 1e9
 
 
-def fitcheck(
-    folder: Path,
-    model: str,
-    tokens: int,
-    micro: int,
-    rank: int,
-    bits: bool,
-    again: bool,
-) -> float | None:
+def fitcheck(folder: Path, row: Reported) -> float | None:
     """Theirs, in GB; None where it is not here or refuses."""
     if shutil.which("fitcheck") is None:
         return None
-    words = ["fitcheck", model, "--json", "--flash-attn", "--lora-targets", "full"]
-    words += ["--lora-r", str(rank), "--seq-len", str(tokens)]
-    words += ["--batch-size", str(micro), "--precision", "bf16"]
-    words += ["--quant", "nf4", "--double-quant"] if bits else []
-    words += ["--grad-checkpoint", "--optimizer", "adam8bit"] if again else []
+    words = ["fitcheck", row.model, "--json", "--flash-attn", "--lora-targets", "full"]
+    words += ["--lora-r", str(row.rank), "--seq-len", str(row.tokens)]
+    words += ["--batch-size", str(row.micro), "--precision", "bf16"]
+    words += ["--quant", "nf4", "--double-quant"] if row.bits else []
+    words += ["--grad-checkpoint", "--optimizer", "adam8bit"] if row.again else []
     done = subprocess.run(
         words,
         capture_output=True,
@@ -83,7 +146,7 @@ def fitcheck(
 
 def make_cache(folder: Path) -> None:
     """The hub's cache as a download would leave it, of configurations alone."""
-    for name, config in KNOWN.items():
+    for name, config in MODELS.items():
         root = folder / "hub" / f"models--{name.replace('/', '--')}"
         (root / "refs").mkdir(parents=True)
         (root / "refs" / "main").write_text("0" * 40)
@@ -105,17 +168,16 @@ def main() -> None:
         print(
             "model                      tokens     reported    told          fitcheck"
         )
-        for model, tokens, micro, rank, bits, again, reported, source in REPORTED:
-            ours = told(model, tokens, micro, rank, bits, again)
-            theirs = fitcheck(Path(name), model, tokens, micro, rank, bits, again)
+        for row in REPORTED:
+            ours, theirs = told(row), fitcheck(Path(name), row)
             other = (
-                "-" if theirs is None else f"{theirs:6.2f} {theirs / reported - 1:+.0%}"
+                "-" if theirs is None else f"{theirs:6.2f} {theirs / row.gb - 1:+.0%}"
             )
-            kind = "4 bits" if bits else "bf16"
+            kind = "4 bits" if row.bits else "bf16"
             print(
-                f"{model.rpartition('/')[2]:<20} {kind:<6} {tokens:>6} x {micro} "
-                f"{reported:8.2f} {ours:8.2f} {ours / reported - 1:+.0%}   {other:<14} "
-                f"{source}"
+                f"{row.model.rpartition('/')[2]:<20} {kind:<6} {row.tokens:>6} x "
+                f"{row.micro} {row.gb:8.2f} {ours:8.2f} {ours / row.gb - 1:+.0%}   "
+                f"{other:<14} {row.source}"
             )
 
 

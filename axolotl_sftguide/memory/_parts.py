@@ -9,6 +9,7 @@ from ._architecture import Architecture, Linear
 from ._setting import Setting
 
 BNB = "bitsandbytes, functional.quantize_4bit"
+_OF_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj")
 _BLOCK, _NESTED = 64, 256
 _CODES = 16 * 4 + 256 * 4 + 4
 """Tables of each quantised weight: NF4's 16 values, 256 of the scales', an offset."""
@@ -137,9 +138,9 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
 def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
     """What a forward and backward pass holds for a while.
 
-    The counts of what a layer keeps are those of transformers' own modules with
-    scaled dot-product attention, and of peft's without Axolotl's kernels, which keep
-    less; the tests hold them against tensors counted on a CPU.
+    What a layer keeps is counted for transformers' own modules with scaled dot-product
+    attention, for peft's, and for the kernels of Axolotl 0.19.0 and of Liger 0.8; the
+    tests hold it against tensors counted on a CPU, where those kernels are interpreted.
     """
     width = 2 if setting.half else 4
     tokens = setting.tokens
@@ -184,35 +185,82 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
                 "the largest linear layer",
             )
         )
+    if setting.adapter and setting.half:
+        parts.append(_adapter_copies(arch, setting))
     parts.append(_logits(arch, setting))
     return parts
+
+
+def _adapter_copies(arch: Architecture, setting: Setting) -> Part:
+    """What autocast, or a kernel, computes with in place of adapters in float32."""
+    name, numbers = "adapters in 16 bits", sum(adapter_shapes(arch, setting))
+    if setting.checkpointing:  # autocast has ended, and those of one layer come back
+        name, numbers = "its adapters in 16 bits", numbers // arch.layers
+        if setting.mlp_kernel:  # which makes their gradients in 16 bits too
+            numbers += 3 * setting.rank * (arch.hidden + arch.inner)
+    said = f"{numbers:,} numbers x 2 bytes"
+    return Part(name, 2 * numbers, said, "torch.autocast's cache")
 
 
 def _kept_in_a_layer(arch: Architecture, setting: Setting) -> int:
     """Bytes a token that the backward pass of one decoder layer needs."""
     width = 2 if setting.half else 4
-    gated = any("gate" in linear.name for linear in arch.linears)
-    attention = (2 * arch.heads + 2 * arch.kv_heads) * arch.head_width
-    inner = (4 if gated else 2) * arch.inner
-    adapted = [x for x in arch.linears if x.name in setting.targets]
-    ranks = setting.rank * len(adapted)
+    core = 2 * (arch.heads + arch.kv_heads) * arch.head_width * width
+    return (
+        core
+        + 4 * (arch.heads + 2)  # a logarithm a head, a scale a norm
+        + _kept_of_the_mlp(arch, setting) * width
+        + _kept_of_inputs(arch, setting) * width
+        + _kept_of_the_norms(arch, setting)
+    )
+
+
+def _kept_of_the_mlp(arch: Architecture, setting: Setting) -> int:
+    """Numbers a token between the MLP's layers."""
+    if not any("gate" in linear.name for linear in arch.linears):
+        kept = 2
+    else:  # the gate's and the other's output, the activation, and their product
+        kept = 2 if setting.mlp_kernel else 3 if setting.fused_glu else 4
+    if setting.adapter and setting.half and not setting.mlp_kernel:
+        kept -= 1  # a frozen layer keeps no input; its adapter has a copy
+    return kept * arch.inner
+
+
+def _kept_of_inputs(arch: Architecture, setting: Setting) -> int:
+    """Numbers a token of what linear layers and adapters take in."""
     if not setting.adapter:
-        # Each norm keeps its input, in float32, what it made of it, and its output.
-        in_float32 = 4 * arch.hidden if setting.half else 0
-        return (6 * arch.hidden + attention + inner) * width + in_float32
+        return 2 * arch.hidden
     if not setting.half:
-        return (4 * arch.hidden + attention + inner + ranks) * width
-    # Autocast gives each adapter a copy of its input; frozen layers keep none.
-    copies = sum(linear.inputs for linear in adapted)
-    kept = attention + inner - arch.inner + copies + ranks
-    return kept * width + 2 * arch.hidden * 4
+        return 2 * arch.hidden + setting.rank * len(setting.targets)
+    # Autocast gives each adapter a copy of its input; Axolotl's kernels share one.
+    kept = arch.hidden * (setting.mlp_kernel + setting.attention_kernels)
+    for linear in arch.linears:
+        of_mlp = linear.name not in _OF_ATTENTION
+        shared = setting.mlp_kernel if of_mlp else setting.attention_kernels
+        if linear.name in setting.targets and not shared:
+            kept += linear.inputs + setting.rank
+    return kept
+
+
+def _kept_of_the_norms(arch: Architecture, setting: Setting) -> int:
+    """Bytes a token; the first one's input is the checkpoint, where there is one."""
+    width = 2 if setting.half else 4
+    if setting.fused_norms:
+        return (1 if setting.checkpointing else 2) * arch.hidden * width
+    # Each input in float32, and what a trained scale was multiplied with.
+    return 8 * arch.hidden + (0 if setting.adapter else 2 * arch.hidden * width)
 
 
 def _going_back(arch: Architecture, setting: Setting) -> int:
-    """Bytes a token of the gradients inside one layer, at their most."""
+    """Bytes a token of the gradients inside the MLP, where they are most."""
+    inner, hidden = arch.inner, arch.hidden
+    if setting.mlp_kernel:
+        return 2 * inner + 4 * hidden + 6 * setting.rank
     if setting.adapter and setting.half:
-        return 4 * (3 * arch.inner + arch.hidden)
-    return (2 if setting.half else 4) * (2 * arch.inner + 3 * arch.hidden // 2)
+        return 6 * inner + (8 if setting.fused_norms else 10) * hidden
+    if setting.half:
+        return (2 if setting.fused_glu else 4) * inner + 2 * hidden
+    return 8 * inner
 
 
 def _logits(arch: Architecture, setting: Setting) -> Part:
@@ -227,14 +275,21 @@ def _logits(arch: Architecture, setting: Setting) -> Part:
     if setting.loss == "liger":
         rows = min(tokens, _power_of_two(ceil(tokens / ceil(words / arch.hidden))))
         size = rows * words * (width + 4) + tokens * arch.hidden * width
-        return Part(
-            "logits",
-            size,
-            f"{rows:,} tokens at once x {words:,} words x ({width} + 4) + the "
-            "gradient of the hidden states",
-            "Liger, fused linear cross-entropy",
+        said = (
+            f"{rows:,} tokens at once x {words:,} words x ({width} + 4) + the gradient "
+            "of the hidden states"
         )
-    copies = 2 * width + 1 if setting.loss == "chunked" else 12
+        if not setting.adapter or setting.whole_modules:
+            # It adds each chunk's in float32 to the gradient, which waits for its turn.
+            size += words * arch.hidden * (2 * width + 4)
+            said += f", and of the output x {2 * width + 4}"
+        elif setting.checkpointing and not setting.fused_adapters:
+            # It is made in the forward pass, where autocast still has its copies.
+            size += 2 * sum(adapter_shapes(arch, setting))
+            said += ", and all adapters in 16 bits"
+        return Part("logits", size, said, "Liger, fused linear cross-entropy")
+    # Chunked: in 16 bits, accelerate makes a float32 copy of what the model returns.
+    copies = (6 if setting.half else 8) if setting.loss == "chunked" else 12
     return Part(
         "logits",
         tokens * words * copies + 3 * tokens * arch.hidden * width,

@@ -1,15 +1,12 @@
-"""The peak of a training's memory, whether it fits, and the batch that it makes."""
+"""The peak of a training's memory, and whether it fits."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import PlanError
 from ._architecture import Architecture, read_architecture
-from ._known import find_model
 from ._parts import Part, passing_parts, state_parts
 from ._setting import Setting, read_setting
 
@@ -73,35 +70,6 @@ def plan_memory(
     return MemoryPlan(architecture, setting, parts, peak, at, gpu_bytes, largest)
 
 
-def too_large(config: Mapping[str, Any], gpu_bytes: int) -> str | None:
-    """What to say of a training that a card will probably not hold, if anything.
-
-    Args:
-        config: Of Axolotl.
-        gpu_bytes: Memory of one card.
-    """
-    name = str(config.get("base_model"))
-    model = find_model(name)
-    if model is None:
-        return None
-    try:
-        gpus = int(os.environ.get("WORLD_SIZE", "1"))
-        made = plan_memory(config, model, gpu_bytes=gpu_bytes, gpus=gpus)
-    except PlanError:
-        return None
-    if made.fits:
-        return None
-    told = (
-        f"by estimate this takes {made.peak_bytes / 2**30:.1f} GiB, and the card has "
-        f"{gpu_bytes / 2**30:.1f}"
-    )
-    if made.largest_micro_batch:
-        return f"{told}; micro_batch_size {made.largest_micro_batch} would fit"
-    if not config.get("adapter"):
-        return f"{told}; `sftguide recipes list` has adapters for one 24 GB card"
-    return f"{told}; lower sequence_len"
-
-
 def _peak(
     architecture: Architecture, setting: Setting
 ) -> tuple[tuple[Part, ...], int, str]:
@@ -124,5 +92,10 @@ def _peak(
     return parts, size + slack.size_bytes, at
 
 
-_KEPT = ("checkpoints", "activations")
-_IN_A_LAYER = ("one layer again", "its gradients", "one weight again")
+_KEPT = ("checkpoints", "activations", "adapters in 16 bits")
+_IN_A_LAYER = (
+    "one layer again",
+    "its gradients",
+    "its adapters in 16 bits",
+    "one weight again",
+)

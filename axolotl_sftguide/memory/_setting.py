@@ -12,7 +12,16 @@ from ._architecture import Architecture
 Loss = Literal["plain", "chunked", "liger", "cut"]
 """How the logits are made: whole, in chunks, fused with the loss, or never written."""
 
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj")
+LORA_KERNELS = (
+    "lora_mlp_kernel",
+    "lora_qkv_kernel",
+    "lora_o_kernel",
+    "lora_embedding_kernel",
+)
+"""Axolotl's keys of its kernels for adapters."""
+
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+_MLP = {"gate_proj", "up_proj", "down_proj"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +40,23 @@ class Setting:
     sequence_len: int
     checkpointing: bool
     loss: Loss
+    mlp_kernel: bool
+    """Axolotl's, for an MLP whose three layers have adapters."""
+    attention_kernels: bool
+    """Axolotl's, for queries, keys, values and the output."""
+    fused_norms: bool
+    """Liger's, which keep no copy in float32."""
+    fused_glu: bool
+    """Liger's, which makes the gate's activation again going back."""
     half: bool
     """Whether it computes in 16 bits."""
     shards: int
     """Cards over which weights, gradients and optimizer are divided."""
+
+    @property
+    def fused_adapters(self) -> bool:
+        """Whether all adapters are in kernels, out of autocast's sight."""
+        return self.mlp_kernel and self.attention_kernels
 
     @property
     def tokens(self) -> int:
@@ -55,18 +77,23 @@ def read_setting(
     Raises:
         PlanError: Where a number that it needs is none.
     """
+    targets = _targets(config, architecture)
     try:
         return Setting(
             adapter=bool(config.get("adapter")),
             four_bits=bool(config.get("load_in_4bit")),
             rank=int(config.get("lora_r") or 0),
-            targets=_targets(config, architecture),
+            targets=targets,
             whole_modules=_whole_modules(config, architecture),
             optimizer=str(config.get("optimizer") or "adamw_torch_fused"),
             micro_batch_size=int(config.get("micro_batch_size") or 1),
             sequence_len=int(config.get("sequence_len") or 512),
             checkpointing=bool(config.get("gradient_checkpointing")),
             loss=_loss(config),
+            mlp_kernel=_kernel(config, "lora_mlp_kernel", targets, _MLP),
+            attention_kernels=_kernel(config, "lora_qkv_kernel", targets, _ATTENTION),
+            fused_norms=bool(config.get("liger_rms_norm")),
+            fused_glu=bool(config.get("liger_glu_activation")),
             half=bool(config.get("bf16") or config.get("fp16")),
             shards=gpus if _sharded(config) else 1,
         )
@@ -99,6 +126,21 @@ def _loss(config: Mapping[str, Any]) -> Loss:
     if config.get("liger_fused_linear_cross_entropy"):
         return "liger"
     return "chunked" if config.get("chunked_cross_entropy") else "plain"
+
+
+def _kernel(
+    config: Mapping[str, Any], key: str, targets: tuple[str, ...], needs: set[str]
+) -> bool:
+    """Whether a kernel for adapters is at work.
+
+    Axolotl 0.19.0 turns all of them on where none is set, but not for 8 bits or for
+    code of a model's own.
+    """
+    if config.get("adapter") not in ("lora", "qlora") or not needs <= set(targets):
+        return False
+    if any(config.get(each) is not None for each in LORA_KERNELS):
+        return bool(config.get(key))
+    return not (config.get("load_in_8bit") or config.get("trust_remote_code"))
 
 
 def _sharded(config: Mapping[str, Any]) -> bool:

@@ -20,10 +20,10 @@ from ..configs import read_config
 from ..console import say
 from ..errors import SettingsError
 from ..longest_first import put_longest_first
-from ..memory import too_large
 from ..settings import BLOCK, Settings, load_settings, misspelt_block
 from ..terminated import MARKER, checkpoint_step, latest_checkpoint, read_marker
 from . import _batch, _mix
+from ._memory import too_large
 
 T = TypeVar("T")
 

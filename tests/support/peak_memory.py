@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from typing import Any
 
@@ -11,10 +12,15 @@ from torch.utils._pytree import tree_leaves
 
 
 class PeakMemory(TorchDispatchMode):
-    """Counts the bytes of all storages that operations make while it is entered."""
+    """Counts the bytes of all storages that operations make while it is entered.
 
-    def __init__(self) -> None:
+    Args:
+        collect: Whether to free what only cycles hold before a new peak counts.
+    """
+
+    def __init__(self, *, collect: bool = False) -> None:
         super().__init__()
+        self._collect = collect
         self.now = 0
         self.peak = 0
         self._seen: set[int] = set()
@@ -40,8 +46,10 @@ class PeakMemory(TorchDispatchMode):
         self._seen.add(key)
         size = storage.nbytes()
         self.now += size
-        self.peak = max(self.peak, self.now)
         weakref.finalize(storage, self._gone, key, size)
+        if self._collect and self.now > self.peak:
+            gc.collect()
+        self.peak = max(self.peak, self.now)
 
     def _gone(self, key: int, size: int) -> None:
         self._seen.discard(key)

@@ -1,0 +1,58 @@
+"""What the plugin says of a training that the card will not hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from axolotl_sftguide.plugin._memory import too_large
+
+QLORA = {
+    "adapter": "qlora",
+    "load_in_4bit": True,
+    "lora_r": 16,
+    "lora_target_linear": True,
+    "bf16": True,
+    "gradient_checkpointing": True,
+    "liger_fused_linear_cross_entropy": True,
+    "optimizer": "paged_adamw_8bit",
+    "sequence_len": 2048,
+    "micro_batch_size": 1,
+}
+
+
+class TestWarning:
+    """What the plugin says before a model is loaded."""
+
+    MISTRAL = "mistralai/Mistral-7B-v0.1"
+
+    def test_what_fits_is_not_spoken_of(self) -> None:
+        assert too_large({"base_model": self.MISTRAL, **QLORA}, 24 * 2**30) is None
+
+    def test_a_smaller_micro_batch_is_named_where_one_fits(self) -> None:
+        asked = {"base_model": self.MISTRAL, **QLORA, "micro_batch_size": 64}
+        told = too_large(asked, 24 * 2**30)
+        assert told is not None
+        assert "the card has 24.0; micro_batch_size" in told
+
+    def test_full_fine_tuning_on_one_card_is_told_of_adapters(self) -> None:
+        told = too_large({"base_model": self.MISTRAL, "bf16": True}, 24 * 2**30)
+        assert told is not None
+        way_out = "the recipe 7b-stacked-qlora would fit: sftguide recipes copy"
+        assert way_out in told
+
+    def test_for_another_model_the_largest_that_fits_is_named(self) -> None:
+        full = {"base_model": "meta-llama/Llama-3.1-8B", "bf16": True}
+        told = too_large(full, 24 * 2**30)
+        assert told is not None
+        assert "8b-granite-stacked-qlora" in told
+
+    def test_where_no_recipe_fits_the_length_is_named(self) -> None:
+        told = too_large({"base_model": self.MISTRAL, "bf16": True}, 2**30)
+        assert told is not None
+        assert told.endswith("; lower sequence_len")
+
+    @pytest.mark.parametrize("name", ["nobody/knows", None])
+    def test_nothing_is_said_of_what_is_not_known(self, name: Any) -> None:
+        assert too_large({"base_model": name}, 1) is None
