@@ -126,8 +126,16 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
     ) -> None:
         """Record what the evaluation found."""
-        if self.watch is not None and metrics:
-            self.watch.evaluated(metrics)
+        if self.watch is not None:
+            self.watch.interrupted()
+            if metrics:
+                self.watch.evaluated(metrics)
+
+    @harmless
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Do not take the time of a save for training."""
+        if self.watch is not None:
+            self.watch.interrupted()
 
     @harmless
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -66,6 +66,8 @@ class RunRecorder:
         self._comparable: bool = run["comparable"]
         self._evaluated: dict[str, float] = {}
         self._scored = False
+        self.step_s: float | None = None
+        """Mean seconds of an optimizer step so far."""
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
         self._writer: HistoryWriter | None = None
@@ -128,8 +130,8 @@ class RunRecorder:
         last_loss = self._evaluated.get("eval_loss")
         if status == "finished" and not self._scored and last_loss is not None:
             self.score(Score("eval_loss", last_loss, "min"))
-        at = time.time()
-        self._to_trace(lambda t: t.event("end", status=status, reason=reason, at=at))
+        at, ended = time.time(), {"status": status, "reason": reason}
+        self._to_trace(lambda t: t.event("end", **ended, at=at, step_s=self.step_s))
         self._to_trace(lambda trace: trace.close())
         self._note_progress()
         self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
@@ -168,7 +170,7 @@ class RunRecorder:
 
     def _note_progress(self) -> None:
         self._progress_at = time.monotonic()
-        last, comparable = self._last, self._comparable
+        last, comparable, step_s = self._last, self._comparable, self.step_s
         if last is None:
             return
         self._to_history(
@@ -179,6 +181,7 @@ class RunRecorder:
                 loss=last.loss,
                 grad_norm=last.grad_norm,
                 comparable=comparable,
+                step_s=step_s,
             )
         )
 

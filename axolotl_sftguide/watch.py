@@ -25,6 +25,7 @@ from .gradients import (
 )
 from .identity import host_name, key_fields
 from .noise_scale import WINDOW, estimate, noise_scale_logs
+from .pace import Pace, device_name
 from .recorder import RunRecorder, new_run_id, output_folder
 from .redaction import json_safe
 from .run_history import Status, this_process
@@ -89,6 +90,7 @@ class Watch:
             self.past, maxlen=0 if micro_batches is None else kept
         )
         self._batch = Tally()
+        self._pace = Pace()
         self._norm_is_right = True
         self._norm_checked = False
         fields = {**key_fields(trainer), **(extra_key_fields or {})}
@@ -137,7 +139,12 @@ class Watch:
 
     def end_step(self, learning_rate: float) -> None:
         """Close the optimizer step that the trainer has just taken."""
+        self._pace.step()
         self._capture.end_step(self.trainer.state.global_step, learning_rate)
+
+    def interrupted(self) -> None:
+        """The host did something else between two steps: it evaluated or saved."""
+        self._pace.interrupt()
 
     def evaluated(self, metrics: dict[str, Any]) -> None:
         """Record what the host's own evaluation found, on the first rank."""
@@ -247,6 +254,7 @@ class Watch:
         self.window = tuple(self._observe(step, logs) for step in captured)
         self._measured.extend(self.window)
         if self._recorder is not None:
+            self._recorder.step_s = self._pace.step_s
             self._recorder.steps(self.window)
 
     def _check_norm(self, step: CapturedStep) -> None:
@@ -336,6 +344,7 @@ class Watch:
             "key_fields": fields,
             "comparable": all(o.measured for o in self.past),
             "host": host_name(self.trainer),
+            "device": device_name(args.device),
             "config": json_safe(config if config is not None else args.to_dict()),
             "output_dir": self.output_dir,
             "max_steps": self.trainer.state.max_steps,

@@ -438,6 +438,18 @@ class TestUpgrade:
         history.add_points("r1", [Point(32, 1.0, 2.0, 0.5)])
         assert RunHistory(str(path)).points("r1")[1].grad_noise == 0.5
 
+    def test_a_history_of_an_earlier_version_gains_the_pace(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "old.db"
+        with sqlite3.connect(path) as database:
+            database.executescript(FIRST_VERSION)
+        history = RunHistory(str(path))
+        assert history.get("r1").samples_per_s is None
+        history.progress("r1", device="cpu", step_s=2.0)
+        run = RunHistory(str(path)).get("r1")
+        assert (run.device, run.step_s, run.samples_per_s) == ("cpu", 2.0, 4.0)
+
 
 ADDED_IN_SECOND = """
 update sftguide_meta set schema_version = 2;

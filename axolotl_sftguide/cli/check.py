@@ -48,7 +48,7 @@ def check(
     from ..model_configs import parameters_of
 
     loaded = read_config(config)
-    examined = _examine(config) if data else []
+    examined = examine(config) if data else []
     rows = rows or sum(found.rows for found in examined) or None
     known: dict[str, Any] = {"rows": rows, "ranks": ranks}
     parameters = parameters_of(str(loaded.get("base_model", "")))
@@ -74,7 +74,12 @@ def check(
         ctx.exit(1)
 
 
-def _examine(config: Path) -> list[Examined]:
+def examine(config: Path) -> list[Examined]:
+    """The rows of a configuration's data, tokenised by the host.
+
+    Raises:
+        SFTGuideError: Where Axolotl is missing, or cannot prepare them.
+    """
     import os
 
     from ..errors import SFTGuideError

@@ -1,16 +1,18 @@
-"""`sftguide plan`: does it fit, and which batch does it make."""
+"""`sftguide plan`: does it fit, which batch does it make, and how long does it take."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from ..memory import MemoryPlan
+    from ..memory import BatchPlan, MemoryPlan
+    from ..throughput import Throughput
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(GiB|GB|MiB|MB)?\s*", re.IGNORECASE)
 _UNITS = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
@@ -39,6 +41,15 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--rows", type=click.IntRange(min=1), help="Rows of the training data.")
 @click.option(
+    "--row-tokens", type=click.FloatRange(min=1), help="Mean tokens of a row."
+)
+@click.option("--data", is_flag=True, help="Count both, as Axolotl would tokenise.")
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="The run history whose runs tell the hours; else as for `sftguide runs`.",
+)
+@click.option(
     "--write",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write CONFIG with the micro batch that fits to this file.",
@@ -51,19 +62,23 @@ def plan(
     gpu_bytes: int,
     gpus: int,
     rows: int | None,
+    row_tokens: float | None,
+    data: bool,
+    storage: str | None,
     write: Path | None,
     as_json: bool,
 ) -> None:
-    """Bytes of each part of a training with CONFIG, and what fits on the card.
+    """Bytes of each part of a training with CONFIG, what fits, and how long it takes.
 
     The model's config.json is taken from its folder, from the hub's cache or, for some
-    public models, from this package; no weights are read. Exit status 1 where it does
-    not fit.
+    public models, from this package; no weights are read. Steps need the rows of the
+    data, and their mean tokens where sequences are packed: as numbers, or counted with
+    --data. Hours come from earlier runs. Exit status 1 where it does not fit.
     """
     from ..advice import summary
     from ..configs import read_config
     from ..errors import PlanError
-    from ..memory import KNOWN, find_model, plan_memory
+    from ..memory import KNOWN, find_model, plan_batch, plan_memory
 
     loaded = read_config(config)
     model = str(loaded.get("base_model", ""))
@@ -75,16 +90,76 @@ def plan(
             f"{', '.join(KNOWN)}; download its config.json into a folder"
         )
     made = plan_memory(loaded, found, gpu_bytes=gpu_bytes, gpus=gpus)
+    if data:
+        rows, row_tokens = _counted(config)
+    most = max(1, made.largest_micro_batch)
+    batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
+    block = loaded.get("sftguide") or {}
+    past, unknown = _past(storage or block.get("storage"), loaded)
+    epochs = float(loaded.get("num_epochs") or 1)
+    hours = {t: rows * epochs / t.samples_per_s / gpus / 3600 for t in past if rows}
     if as_json:
-        click.echo(json.dumps(_as_dict(made), indent=2))
+        click.echo(json.dumps(_as_dict(made, batch, past, hours), indent=2))
     else:
         _print(made, model)
-        for line in summary(loaded, rows=rows, ranks=gpus)[1:]:
-            click.echo(line)
+        click.echo(f"{'data':<18} {summary(loaded, rows=rows)[1].split(None, 1)[1]}")
+        click.echo(f"{'batch':<18} {_batch(batch, bool(loaded.get('sample_packing')))}")
+        for line in _times(past, hours) or [unknown]:
+            click.echo(f"{'time':<18} {line}")
     if write is not None:
-        _write(config, write, made)
+        _write(config, write, made, batch, loaded)
     if not made.fits:
         ctx.exit(1)
+
+
+def _counted(config: Path) -> tuple[int, float]:
+    """Rows, and mean tokens of one, of a configuration's own data."""
+    from .check import examine
+
+    found = examine(config)
+    rows = sum(each.rows for each in found)
+    return rows, max(1.0, sum(each.tokens for each in found) / max(1, rows))
+
+
+def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput], str]:
+    """What runs like this one had, and what to say where there are none."""
+    from ..errors import StorageError
+    from ..run_history import RunHistory, is_there
+    from ..throughput import past_throughput
+
+    if not is_there(storage):
+        return [], "unknown: there is no run history yet"
+    try:
+        history = RunHistory(storage)
+        found = past_throughput(history.runs(), config)
+    except StorageError as error:
+        return [], f"unknown: {error}"
+    return found, (
+        f"unknown: no earlier run of this model, adapter and length in {history.url}"
+    )
+
+
+def _batch(batch: BatchPlan | None, packed: bool) -> str:
+    if batch is None:
+        return "hangs on the rows and their tokens: --rows and --row-tokens, or --data"
+    cards = f"{batch.cards} card{'s' * (batch.cards > 1)}"
+    made = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {cards}"
+    held = f"{batch.sequences} samples = {made}"
+    if packed:
+        some = "several" if batch.samples is None else f"about {batch.samples:.0f}"
+        held = f"{some} samples in {batch.sequences} sequences = {made}"
+    if batch.steps_an_epoch is None:
+        return held
+    return f"{held}; {batch.steps_an_epoch:,} steps an epoch, {batch.steps:,} in all"
+
+
+def _times(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
+    return [
+        (f"about {hours[t]:.1f} hours" if t in hours else "--rows gives the hours")
+        + f" on {t.device}: {t.samples_per_s:.3g} samples a second on one, as in "
+        f"{t.runs} earlier run{'s' * (t.runs > 1)}"
+        for t in past
+    ]
 
 
 def _print(made: MemoryPlan, model: str) -> None:
@@ -92,7 +167,7 @@ def _print(made: MemoryPlan, model: str) -> None:
         click.echo(f"{part.name:<18} {_gib(part.size_bytes)}  {part.formula}")
     setting = made.setting
     click.echo(
-        f"{'peak':<18} {_gib(made.peak_bytes)}  at the {made.peak_at}: micro batch "
+        f"{'peak':<18} {_gib(made.peak_bytes)}  at {made.peak_at}: micro batch "
         f"{setting.micro_batch_size} x {setting.sequence_len:,} tokens"
     )
     verdict = "fits" if made.fits else "does not fit"
@@ -105,7 +180,7 @@ def _print(made: MemoryPlan, model: str) -> None:
     )
     click.echo(
         "weights, adapters and optimizer are exact; the rest is estimated, and was "
-        "not measured on a card; time unknown"
+        "not measured on a card"
     )
 
 
@@ -113,7 +188,12 @@ def _gib(size: int) -> str:
     return f"{size / 2**30:6.2f} GiB"
 
 
-def _as_dict(made: MemoryPlan) -> dict[str, Any]:
+def _as_dict(
+    made: MemoryPlan,
+    batch: BatchPlan | None,
+    past: list[Throughput],
+    hours: dict[Throughput, float],
+) -> dict[str, Any]:
     return {
         "parts": [
             {
@@ -130,24 +210,41 @@ def _as_dict(made: MemoryPlan) -> dict[str, Any]:
         "fits": made.fits,
         "largest_micro_batch": made.largest_micro_batch,
         "parameters": made.architecture.parameters,
+        "batch": None if batch is None else asdict(batch),
+        "throughput": [{**asdict(t), "hours": hours.get(t)} for t in past],
     }
 
 
-def _write(config: Path, target: Path, made: MemoryPlan) -> None:
-    """The file with another micro batch, all else and all comments as they were."""
+def _write(
+    config: Path,
+    target: Path,
+    made: MemoryPlan,
+    batch: BatchPlan | None,
+    loaded: dict[str, Any],
+) -> None:
+    """The file with another micro batch, all else and all comments as they were.
+
+    Where micro batch and accumulation make the batch, the accumulation follows.
+    """
     from ..errors import PlanError
 
-    most = made.largest_micro_batch
-    if not most:
+    if not made.largest_micro_batch:
         raise PlanError(f"{target}: not written, for no micro batch fits")
+    micro = batch.micro_batch_size if batch else made.largest_micro_batch
+    keys = {"micro_batch_size": micro}
+    derived = "effective_batch_size" in (loaded.get("sftguide") or {})
+    if batch is not None and not derived:
+        keys["gradient_accumulation_steps"] = batch.accumulation
     text = config.read_text(encoding="utf-8")
-    line = re.compile(r"^(micro_batch_size:\s*)\d+", re.MULTILINE)
-    if line.search(text):
-        text = line.sub(rf"\g<1>{most}", text, count=1)
-    else:
-        text = text.rstrip("\n") + f"\nmicro_batch_size: {most}\n"
+    for key, value in keys.items():
+        line = re.compile(rf"^({key}:\s*)\d+", re.MULTILINE)
+        if line.search(text):
+            text = line.sub(rf"\g<1>{value}", text, count=1)
+        elif value != 1:
+            text = text.rstrip("\n") + f"\n{key}: {value}\n"
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PlanError(f"{target}: cannot be written ({error.strerror})") from None
-    click.echo(f"{target}: micro_batch_size {most}")
+    said = ", ".join(f"{key} {value}" for key, value in keys.items())
+    click.echo(f"{target}: {said}")

@@ -90,6 +90,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("started", f"{_when(run.started_at)}, took {duration(_seconds(run))}"),
         ("steps", f"{count(run.step)} of {count(run.max_steps)}{saved}"),
         ("samples seen", count(run.samples_seen)),
+        ("pace", _pace(run)),
         ("last loss", number(run.loss)),
         ("last gradient norm", number(run.grad_norm)),
         ("learning rate", number(_learning_rate(run))),
@@ -142,6 +143,13 @@ def _seconds(run: Run) -> float:
     return (run.ended_at or (time.time() if running else run.heartbeat_at)) - (
         run.started_at
     )
+
+
+def _pace(run: Run) -> str:
+    if run.step_s is None or run.samples_per_s is None:
+        return "-"
+    on = f" on {escape(run.device)}" if run.device else ""
+    return f"{number(run.step_s)} s a step, {number(run.samples_per_s)} samples/s{on}"
 
 
 def _when(at: float) -> str:

@@ -4,25 +4,29 @@ _architecture  a model's config.json as shapes
 _known         config.json of some public models, by name
 _setting       what a training's configuration asks for
 _parts         bytes of each part, with its formula and source
-_plan          the whole: the peak, what fits, and the batch that it makes
+_plan          the whole: the peak, and what fits
+_batch         the batch that it makes
 """
 
 from ._architecture import Architecture, Linear, read_architecture
+from ._batch import BatchPlan, plan_batch
 from ._known import KNOWN, find_model
 from ._parts import Part
-from ._plan import MemoryPlan, plan_memory, too_large
-from ._setting import Setting, read_setting
+from ._plan import MemoryPlan, plan_memory
+from ._setting import LORA_KERNELS, Setting, read_setting
 
 __all__ = [
     "KNOWN",
+    "LORA_KERNELS",
     "Architecture",
+    "BatchPlan",
     "Linear",
     "MemoryPlan",
     "Part",
     "Setting",
     "find_model",
+    "plan_batch",
     "plan_memory",
     "read_architecture",
     "read_setting",
-    "too_large",
 ]

@@ -7,7 +7,7 @@ _database   where, and how it is opened, read and written
 _history    RunHistory: entering and asking
 """
 
-from ._database import STORAGE_VARIABLE, default_storage, resolve_storage
+from ._database import STORAGE_VARIABLE, default_storage, is_there, resolve_storage
 from ._history import RunHistory
 from ._records import (
     SILENT_AFTER_S,
@@ -35,6 +35,7 @@ __all__ = [
     "best_shared_metric",
     "default_storage",
     "is_alive",
+    "is_there",
     "resolve_storage",
     "this_process",
 ]

@@ -35,6 +35,14 @@ def resolve_storage(storage: str | None = None) -> str:
     return chosen
 
 
+def is_there(storage: str | None = None) -> bool:
+    """Whether a history may be read without making one: a server's is taken for it."""
+    url = sa.make_url(resolve_storage(storage))
+    if url.get_backend_name() != "sqlite":
+        return True
+    return Path(url.database or "").exists()
+
+
 _LOCK = 0x5F76_D1DE
 """The advisory lock under which the tables are made."""
 

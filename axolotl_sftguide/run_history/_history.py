@@ -56,7 +56,7 @@ class RunHistory:
             self._begin(connection, run)
 
     def progress(self, run_id: str, **values: Any) -> None:
-        """Note a run's last step, samples seen, loss and gradient norm.
+        """Note a run's last step, samples seen, loss, gradient norm and pace.
 
         Raises:
             StorageError: Where the run is not in the history.
@@ -329,6 +329,7 @@ class RunHistory:
                 status=end["status"],
                 reason=end.get("reason"),
                 ended_at=end["at"],
+                step_s=end.get("step_s"),
             )
         return run_id
 

@@ -70,6 +70,10 @@ class Run:
     samples_seen: int
     loss: float | None
     grad_norm: float | None
+    device: str | None = None
+    """What it was trained on: the card's name, or `cpu`."""
+    step_s: float | None = None
+    """Mean seconds of an optimizer step, without evaluations and saves."""
     scores: tuple[Score, ...] = ()
     decisions: tuple[Decision, ...] = ()
 
@@ -93,6 +97,13 @@ class Run:
         """Optimizer steps that were not taken because the run was stopped."""
         stopped = self.status == "terminated"
         return max(0, self.max_steps - self.step) if stopped else 0
+
+    @property
+    def samples_per_s(self) -> float | None:
+        """Samples a second over all ranks while it trained; None if unknown."""
+        if not self.step_s or not self.step:
+            return None
+        return self.samples_seen / self.step / self.step_s
 
     def score(self, metric: str | None = None) -> Score | None:
         """The score on a metric, or the first one recorded."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The version of the tables that this package writes."""
 
 
@@ -57,6 +57,8 @@ runs = sa.Table(
     sa.Column("samples_seen", sa.BigInteger, nullable=False),
     sa.Column("loss", Figure),
     sa.Column("grad_norm", Figure),
+    sa.Column("device", sa.String),  # since version 4
+    sa.Column("step_s", sa.Float),  # since version 4
 )
 scores = sa.Table(
     "scores",
@@ -96,5 +98,5 @@ points = sa.Table(
 TABLES_ADDED_IN = {2: (points,)}
 """The tables that each later version added."""
 
-COLUMNS_ADDED_IN = {3: (points.c.grad_noise,)}
+COLUMNS_ADDED_IN = {3: (points.c.grad_noise,), 4: (runs.c.device, runs.c.step_s)}
 """The columns that each later version added to the tables there were."""

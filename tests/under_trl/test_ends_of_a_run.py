@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import TrainerCallback
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 from axolotl_sftguide.run_history import RunHistory
@@ -168,3 +169,22 @@ def test_a_fault_of_our_own_is_told_once_and_training_goes_on(
     outcome = train_trl(GradientMonitorCallback())
     assert outcome.trainer.state.global_step == 12
     assert capsys.readouterr().out.count("planted") == 1
+
+
+class SlowEvaluation(TrainerCallback):
+    def on_evaluate(self, *_: Any, **__: Any) -> None:
+        time.sleep(2.0)
+
+
+def test_the_pace_is_that_of_training_alone(train_trl: Callable[..., Any]) -> None:
+    outcome = train_trl(
+        GradientMonitorCallback(),
+        SlowEvaluation(),
+        eval_strategy="steps",
+        eval_steps=4,
+    )
+    run = outcome.run
+    assert run.device == "cpu"
+    assert 0 < run.step_s < 0.4  # with the evaluations it would be 0.5 and more
+    assert run.samples_per_s == run.samples_seen / run.step / run.step_s
+    assert outcome.trace.end["step_s"] == run.step_s

@@ -1,0 +1,107 @@
+"""The micro batch and the accumulation that make a wanted batch on some cards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..effective_batch import choose, nearest_accumulation
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What an optimizer step is made of, and how many there are."""
+
+    micro_batch_size: int
+    accumulation: int
+    cards: int
+    samples: float | None
+    """Of a step over all cards: a mean under packing, where the lengths are known."""
+    steps_an_epoch: int | None
+    """None where the rows, or the samples of a step, are not known."""
+    steps: int | None
+    """Of the whole run."""
+
+    @property
+    def sequences(self) -> int:
+        """Of a step over all cards: samples, or what they are packed into."""
+        return self.micro_batch_size * self.accumulation * self.cards
+
+
+def plan_batch(
+    config: Mapping[str, Any],
+    most: int,
+    *,
+    gpus: int = 1,
+    rows: int | None = None,
+    row_tokens: float | None = None,
+) -> BatchPlan | None:
+    """Divide the batch that a configuration wants into micro batches that fit.
+
+    The wanted batch is `sftguide.effective_batch_size`, or what micro batch and
+    accumulation make of each other in the configuration.
+
+    Args:
+        config: Of Axolotl.
+        most: The largest micro batch that fits; at least 1.
+        gpus: Cards that train on data of their own.
+        rows: Of the training data.
+        row_tokens: Mean tokens of a row: what a packed sequence holds follows from it.
+
+    Returns:
+        None where the batch hangs on rows or tokens that are not given, or does not
+        divide by the cards.
+    """
+    packed = _samples_a_sequence(config, row_tokens)
+    block = config.get("sftguide")
+    wanted = block.get("effective_batch_size") if isinstance(block, Mapping) else None
+    if wanted == "auto":
+        kind = "adapter" if config.get("adapter") else "full"
+        wanted = choose(rows, kind).samples if rows else None
+        if wanted is None:
+            return None
+    if isinstance(wanted, int) and config.get("sample_packing"):
+        if packed is None:
+            return None
+        # The plugin keeps the micro batch and comes as near as whole ones do.
+        micro = min(most, _number(config, "micro_batch_size"))
+        accumulation = nearest_accumulation(wanted, packed * micro * gpus)
+    else:
+        given = _number(config, "micro_batch_size") * gpus
+        given *= _number(config, "gradient_accumulation_steps")
+        divided = _divide(wanted if isinstance(wanted, int) else given, most, gpus)
+        if divided is None:
+            return None
+        micro, accumulation = divided
+    samples = packed and micro * accumulation * gpus * packed
+    an_epoch = math.ceil(rows / samples) if rows and samples else None
+    steps = an_epoch and math.ceil(an_epoch * float(config.get("num_epochs") or 1))
+    most_steps = int(config.get("max_steps") or 0)
+    if most_steps > 0:
+        steps = min(steps or most_steps, most_steps)
+    return BatchPlan(micro, accumulation, gpus, samples, an_epoch, steps)
+
+
+def _samples_a_sequence(
+    config: Mapping[str, Any], row_tokens: float | None
+) -> float | None:
+    """1 without packing; None where it hangs on the rows' unknown lengths."""
+    if not config.get("sample_packing"):
+        return 1.0
+    if row_tokens is None:
+        return None
+    return max(1.0, _number(config, "sequence_len", 512) / row_tokens)
+
+
+def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int] | None:
+    """The largest micro batch that makes exactly these, and its accumulation."""
+    for micro in range(min(most, sequences // gpus), 0, -1):
+        if sequences % (micro * gpus) == 0:
+            return micro, sequences // (micro * gpus)
+    return None
+
+
+def _number(config: Mapping[str, Any], key: str, default: int = 1) -> int:
+    return int(config.get(key) or default)
