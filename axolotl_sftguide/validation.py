@@ -63,9 +63,9 @@ def _problem(path: str, model: type[BaseModel], fault: Any) -> str:
     dotted = ".".join([path, *location])
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, location[:-1])
-        return (
-            f"{dotted} is not a setting{did_you_mean(location[-1], known)}"
-            f" (known: {', '.join(known)})"
+        nearest = did_you_mean(location[-1], known)
+        return f"{dotted} is not a setting" + (
+            nearest or f" (known: {', '.join(known)})"
         )
     if fault["type"] == "missing":
         return f"{dotted} is missing: it has no default"

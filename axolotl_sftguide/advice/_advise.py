@@ -106,11 +106,15 @@ def _step(view: View) -> str:
     return f"{view.samples} samples = {made}"
 
 
+def _counted(number: float | None, word: str) -> str:
+    return f"{number:g} {word}{'s' * (number != 1)}"
+
+
 def _schedule(view: View) -> str:
     length = (
         f"{view.steps} steps"
         if view.steps is not None
-        else f"{view.number('num_epochs', 1):g} epochs"
+        else _counted(view.number("num_epochs", 1), "epoch")
     )
     rate = view.get("learning_rate", "none")
     warmup = view.config.get("warmup_steps", view.config.get("warmup_ratio"))

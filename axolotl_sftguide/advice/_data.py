@@ -33,6 +33,8 @@ class Examined:
     doubled_starts: int = 0
     """Rows that begin with the beginning twice."""
     duplicates: int = 0
+    stale: str | None = None
+    """Where the host keeps what it prepared of these data before they changed."""
     broken_marks: dict[str, int] = field(default_factory=dict)
     """Marks of the template that are ordinary text to the tokenizer."""
     sample: list[tuple[str, bool]] = field(default_factory=list)
@@ -48,6 +50,7 @@ def examine(
     start: int | None,
     decode: Callable[[Sequence[int]], str],
     is_one_token: Callable[[str], bool],
+    stale: str | None = None,
 ) -> Examined:
     """Count what the rows hold.
 
@@ -59,8 +62,9 @@ def examine(
         start: The token that begins a text, where there is one.
         decode: Token ids as text, special tokens as they are.
         is_one_token: Whether the tokenizer knows a mark as one token.
+        stale: Where the host keeps these data as they were before, if it does.
     """
-    found = Examined(path)
+    found = Examined(path, stale=stale)
     seen: set[int] = set()
     for ids, labels in rows:
         found.rows += 1
@@ -98,6 +102,14 @@ def _stretches(
 def findings(found: Examined) -> Iterator[Finding]:
     """What is the matter with a dataset."""
     rows = max(1, found.rows)
+    if found.stale is not None:
+        yield Finding(
+            Weight.WRONG,
+            found.path,
+            None,
+            "changed after Axolotl had prepared it: a training takes the old rows",
+            f"delete {found.stale}, or run axolotl preprocess again",
+        )
     if found.masked_rows:
         most = found.masked_rows > rows / 2
         yield Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ..advice import Examined, examine
@@ -29,7 +30,11 @@ def examined_datasets(config: str) -> Iterator[Examined]:
     from axolotl.cli.config import load_cfg
     from axolotl.loaders import load_tokenizer
     from axolotl.utils.data.sft import _load_and_process_single_dataset
-    from axolotl.utils.data.shared import datasets_with_name_generator
+    from axolotl.utils.data.shared import (
+        datasets_with_name_generator,
+        generate_dataset_hash_from_config,
+        get_prepared_dataset_path,
+    )
 
     from ..configs import read_config
 
@@ -40,6 +45,10 @@ def examined_datasets(config: str) -> Iterator[Examined]:
     if settings.mix is not None:
         _mix.point_at(cfg, settings.mix)
     tokenizer = load_tokenizer(cfg)
+    prepared = get_prepared_dataset_path(
+        cfg,
+        generate_dataset_hash_from_config(cfg, cfg.datasets, tokenizer.name_or_path),
+    )
     for entry in datasets_with_name_generator(cfg.datasets):
         rows, _ = _load_and_process_single_dataset(
             dataset_config=entry,
@@ -56,7 +65,18 @@ def examined_datasets(config: str) -> Iterator[Examined]:
             start=tokenizer.bos_token_id,
             decode=tokenizer.decode,
             is_one_token=lambda mark: len(_ids(tokenizer, mark)) == 1,
+            stale=str(prepared) if _is_newer(Path(entry.path), prepared) else None,
         )
+
+
+def _is_newer(data: Path, prepared: Path) -> bool:
+    """Whether a local file changed after the host prepared it.
+
+    Axolotl 0.19.0 finds what it prepared by names and settings, not by content.
+    """
+    made = [file.stat().st_mtime for file in prepared.glob("*")]
+    files = [data] if data.is_file() else data.rglob("*") if data.is_dir() else []
+    return bool(made) and any(f.stat().st_mtime > max(made) for f in files)
 
 
 def _ids(tokenizer: Any, text: str) -> Any:

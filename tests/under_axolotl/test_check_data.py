@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +86,21 @@ def test_rows_lost_to_the_sequence_length_are_counted_before_they_are_dropped(
     assert found["rows"] == 40
     assert found["long_rows"] > 5
     assert any("are longer than sequence_len" in line for line in found["told"])
+
+
+def test_data_that_changed_after_they_were_prepared_are_told(
+    check: Callable[..., Any], rows: Path, tmp_path: Path
+) -> None:
+    words = ["preprocess", str(tmp_path / "mine.yml")]
+    assert not any("changed after" in line for line in check(rows)["told"])
+    axolotl = Path(sys.executable).parent / "axolotl"
+    subprocess.run([axolotl, *words], check=True, capture_output=True, timeout=280)
+    assert not any("changed after" in line for line in check(rows)["told"])
+    time.sleep(0.02)  # a file system's clock may tick slower than ours
+    write_rows(rows, uneven_rows(30))
+    found = check(rows)
+    assert any("a training takes the old rows" in line for line in found["told"])
+    assert Path(found["stale"]).is_dir()
 
 
 def test_rows_that_stand_there_twice_are_counted(
