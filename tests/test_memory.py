@@ -446,6 +446,39 @@ class TestPlan:
         ]
         assert sizes[1] - sizes[0] == 4 * more
 
+    @pytest.mark.parametrize(
+        ("sharing", "held"),
+        [
+            # Bytes a parameter of weights, gradients and optimizer on four cards.
+            ({}, (2, 2, 4)),
+            ({"deepspeed": "deepspeed_configs/zero1.json"}, (2, 2, 12 / 4)),
+            ({"deepspeed": "deepspeed_configs/zero2_torch.json"}, (2, 2 / 4, 12 / 4)),
+            ({"deepspeed": "zero3_bf16.json"}, (2 / 4, 2 / 4, 12 / 4)),
+            ({"deepspeed": {"zero_optimization": {"stage": 2}}}, (2, 2 / 4, 12 / 4)),
+            ({"fsdp_config": {"reshard_after_forward": True}}, (1, 1, 8 / 4)),
+        ],
+        ids=["none", "zero1", "zero2", "zero3", "zero2 written out", "fsdp"],
+    )
+    def test_cards_share_what_their_engine_divides(
+        self, sharing: dict[str, Any], held: tuple[float, float, float]
+    ) -> None:
+        model = KNOWN["mistralai/Mistral-7B-v0.1"]
+        config = {"bf16": True, "optimizer": "adamw_torch_fused", **sharing}
+        parts = plan_memory(config, model, gpus=4).parts
+        size = {part.name: part.size_bytes for part in parts}
+        each = [size[n] / 7_241_732_096 for n in ("weights", "gradients", "optimizer")]
+        assert each == pytest.approx(list(held), rel=1e-6)
+        # Without an engine DDP keeps each gradient once more, in buckets.
+        assert ("gradient buckets" in size) == (not sharing)
+        whole = "zero3" in str(sharing) or "fsdp_config" in sharing
+        assert ("gathered weights" in size) == whole
+
+    def test_one_card_shares_nothing(self) -> None:
+        model = KNOWN["mistralai/Mistral-7B-v0.1"]
+        config = {"bf16": True, "fsdp_config": {"reshard_after_forward": True}}
+        alone = plan_memory(config, model).parts
+        assert alone == plan_memory({"bf16": True}, model).parts
+
     def test_a_number_that_is_none_is_told(self) -> None:
         with pytest.raises(PlanError, match="a number of the configuration is none"):
             plan_memory({"sequence_len": "long"}, KNOWN["meta-llama/Llama-3.2-1B"])

@@ -11,6 +11,7 @@ import yaml
 
 from axolotl_sftguide.errors import RecipeError
 from axolotl_sftguide.evidence import CLAIMS, Claim
+from axolotl_sftguide.memory import KNOWN, plan_memory
 from axolotl_sftguide.recipes import Recipe, find_recipe, shipped_recipes
 
 QUICKSTART = find_recipe("quickstart-cpu")
@@ -127,6 +128,20 @@ def test_a_header_says_what_it_takes_and_what_comes_after(recipe: Recipe) -> Non
         for word in ("# Data:", "# Need:", "# Steps:", "# Then:", "not measured"):
             assert word in header
         assert ("merge-lora" in header) == ("\nadapter:" in recipe.text)
+
+
+PLANNED = [r for r in shipped_recipes() if "# Memory:" in r.text]
+
+
+@pytest.mark.parametrize("recipe", PLANNED, ids=lambda recipe: recipe.name)
+def test_the_memory_in_a_header_is_what_the_planner_estimates(recipe: Recipe) -> None:
+    config = yaml.safe_load(recipe.text)
+    gpus = 8 if "# Node:   8 cards of 80 GB" in recipe.text else 1
+    made = plan_memory(config, KNOWN[config["base_model"]], gpus=gpus)
+    told = re.search(r"# Memory: ([\d.]+) GiB", recipe.text)
+    assert told is not None
+    assert float(told[1]) == round(made.peak_bytes / 2**30, 1)
+    assert made.peak_bytes <= (80 if gpus > 1 else 24) * 10**9
 
 
 def test_a_wrong_name_gets_the_nearest() -> None:

@@ -74,9 +74,10 @@ def _eight_bits(size: int, states: int) -> int:
 def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
     """What stays from step to step: weights, adapters, gradients, optimizer."""
     width = 2 if setting.half else 4
-    over = f" / {setting.shards} cards" if setting.shards > 1 else ""
-    # FSDP2 and ZeRO keep what is trained in float32, and gather copies to compute.
-    own = 4 if setting.shards > 1 and not setting.adapter else width
+    whole = not setting.adapter
+    # FSDP2 keeps what is trained in float32; DeepSpeed has a second, float32 copy.
+    own = 4 if whole and setting.float32_shards else width
+    by, over = _divided(setting, stage=3)
     parts = []
     rest = arch.parameters - arch.quantisable
     if setting.four_bits:
@@ -84,14 +85,14 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
         parts += [
             Part(
                 "quantised weights",
-                quantised // setting.shards,
+                quantised // by,
                 f"{arch.quantisable:,} numbers x (1/2 + 1/64 + 4/16384) bytes + "
                 f"tables{over}",
                 BNB,
             ),
             Part(
                 "other weights",
-                rest * width // setting.shards,
+                rest * width // by,
                 f"{rest:,} numbers (embedding, output, norms) x {width} bytes{over}",
                 "Axolotl 0.19.0, loaders/model.py",
             ),
@@ -100,13 +101,13 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
         parts.append(
             Part(
                 "weights",
-                arch.parameters * own // setting.shards,
+                arch.parameters * own // by,
                 f"{arch.parameters:,} numbers x {own} bytes{over}",
                 "config.json",
             )
         )
     shapes = adapter_shapes(arch, setting) or [arch.parameters]
-    trained, wide = sum(shapes), 4 if setting.adapter else own
+    trained, wide = sum(shapes), own if whole else 4
     if setting.adapter:
         parts.append(
             Part(
@@ -116,23 +117,28 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
                 "peft, autocast_adapter_dtype",
             )
         )
+    by, over = _divided(setting, stage=2)
+    said = f"{trained:,} trained numbers x {wide} bytes"
     parts.append(
-        Part(
-            "gradients",
-            trained * wide // setting.shards,
-            f"{trained:,} trained numbers x {wide} bytes{over}",
-            "one gradient for each",
-        )
+        Part("gradients", trained * wide // by, said + over, "one gradient for each")
     )
-    parts.append(
-        Part(
-            "optimizer",
-            optimizer_bytes(shapes, setting.optimizer, wide) // setting.shards,
-            f"{setting.optimizer} over {trained:,} numbers{over}",
-            "bitsandbytes, optim" if "8bit" in setting.optimizer else "torch.optim",
-        )
-    )
+    if setting.cards > 1 and not setting.stage:
+        source = "torch, DistributedDataParallel (gradient_as_bucket_view)"
+        parts.append(Part("gradient buckets", trained * wide, said, source))
+    by, over = _divided(setting, stage=1)
+    copies = trained * 4 if whole and setting.float32_copies else 0
+    states = optimizer_bytes(shapes, setting.optimizer, 4 if copies else wide)
+    said = f"{setting.optimizer} over {trained:,} numbers"
+    said += ", and a float32 copy of each" if copies else ""
+    source = "bitsandbytes, optim" if "8bit" in setting.optimizer else "torch.optim"
+    parts.append(Part("optimizer", (states + copies) // by, said + over, source))
     return parts
+
+
+def _divided(setting: Setting, *, stage: int) -> tuple[int, str]:
+    """By how many cards something is divided from a stage of ZeRO on, in words too."""
+    cards = setting.cards if setting.stage >= stage else 1
+    return cards, f" / {cards} cards" if cards > 1 else ""
 
 
 def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
@@ -175,20 +181,37 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
             "of one layer's activations, going back",
         )
     )
-    if setting.four_bits or setting.shards > 1:
+    if setting.four_bits:
         largest = max(linear.numbers for linear in arch.linears)
         parts.append(
             Part(
                 "one weight again",
                 largest * width,
-                f"{largest:,} numbers x {width} bytes, dequantised or gathered",
+                f"{largest:,} numbers x {width} bytes, dequantised",
                 "the largest linear layer",
             )
         )
+    if setting.cards > 1 and setting.stage == 3:
+        parts.append(_gathered(arch, setting))
     if setting.adapter and setting.half:
         parts.append(_adapter_copies(arch, setting))
     parts.append(_logits(arch, setting))
     return parts
+
+
+def _gathered(arch: Architecture, setting: Setting) -> Part:
+    """What is divided over cards and needed whole: a layer, the next, and the rest."""
+    width = 2 if setting.half else 4
+    in_a_layer = (arch.quantisable + arch.biases) // arch.layers + arch.norms
+    rest = arch.embedding + arch.last_norm
+    layer = in_a_layer * width
+    if setting.four_bits:
+        layer = sum(map(quantised_bytes, arch.linears)) + arch.norms * width
+    size, said = 2 * layer + rest * width, "two layers"
+    if not setting.adapter:
+        size, said = size + in_a_layer * width, "two layers, one layer's gradients"
+    said += f" and {rest:,} numbers of embedding, output and last norm"
+    return Part("gathered weights", size, said, "torch, fully_shard")
 
 
 def _adapter_copies(arch: Architecture, setting: Setting) -> Part:

@@ -52,7 +52,7 @@ def plan_memory(
         config: Of Axolotl, before its own validation.
         model_config: The model's `config.json`.
         gpu_bytes: Memory of one card.
-        gpus: Cards; they share weights where FSDP or ZeRO-3 is configured.
+        gpus: Cards; they share what FSDP or a stage of ZeRO divides.
 
     Raises:
         PlanError: Where the model is of no known kind, or a number is none.
@@ -92,7 +92,7 @@ def _peak(
     return parts, size + slack.size_bytes, at
 
 
-_KEPT = ("checkpoints", "activations", "adapters in 16 bits")
+_KEPT = ("checkpoints", "activations", "adapters in 16 bits", "gathered weights")
 _IN_A_LAYER = (
     "one layer again",
     "its gradients",

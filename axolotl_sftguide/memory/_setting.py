@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,8 +51,14 @@ class Setting:
     """Liger's, which makes the gate's activation again going back."""
     half: bool
     """Whether it computes in 16 bits."""
-    shards: int
-    """Cards over which weights, gradients and optimizer are divided."""
+    cards: int
+    stage: int
+    """Of ZeRO: the optimizer is divided over the cards from 1 on, gradients from 2,
+    weights at 3, which is FSDP too; 0 where each card has all of it."""
+    float32_shards: bool
+    """FSDP's: what is trained stays in float32, and is gathered in 16 bits."""
+    float32_copies: bool
+    """DeepSpeed's: the optimizer has a float32 copy of what is in 16 bits."""
 
     @property
     def fused_adapters(self) -> bool:
@@ -72,12 +79,14 @@ def read_setting(
     Args:
         config: Of Axolotl, before its own validation.
         architecture: Of its model.
-        gpus: Cards; they share weights where FSDP or ZeRO-3 is configured.
+        gpus: Cards; they share what FSDP or a stage of ZeRO divides.
 
     Raises:
         PlanError: Where a number that it needs is none.
     """
     targets = _targets(config, architecture)
+    half = bool(config.get("bf16") or config.get("fp16"))
+    fsdp, stage = bool(config.get("fsdp_config") or config.get("fsdp")), _stage(config)
     try:
         return Setting(
             adapter=bool(config.get("adapter")),
@@ -94,8 +103,11 @@ def read_setting(
             attention_kernels=_kernel(config, "lora_qkv_kernel", targets, _ATTENTION),
             fused_norms=bool(config.get("liger_rms_norm")),
             fused_glu=bool(config.get("liger_glu_activation")),
-            half=bool(config.get("bf16") or config.get("fp16")),
-            shards=gpus if _sharded(config) else 1,
+            half=half,
+            cards=gpus,
+            stage=stage if gpus > 1 else 0,
+            float32_shards=gpus > 1 and fsdp,
+            float32_copies=half and stage > 0 and not fsdp,
         )
     except (TypeError, ValueError) as error:
         raise PlanError(f"a number of the configuration is none ({error})") from None
@@ -143,7 +155,11 @@ def _kernel(
     return not (config.get("load_in_8bit") or config.get("trust_remote_code"))
 
 
-def _sharded(config: Mapping[str, Any]) -> bool:
-    return bool(config.get("fsdp_config") or config.get("fsdp")) or (
-        "zero3" in str(config.get("deepspeed", ""))
-    )
+def _stage(config: Mapping[str, Any]) -> int:
+    if config.get("fsdp_config") or config.get("fsdp"):
+        return 3
+    deepspeed = config.get("deepspeed") or ""
+    if isinstance(deepspeed, Mapping):
+        return int((deepspeed.get("zero_optimization") or {}).get("stage") or 0)
+    named = re.search(r"zero_?([123])", str(deepspeed).rpartition("/")[2])
+    return int(named[1]) if named else 0

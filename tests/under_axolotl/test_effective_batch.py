@@ -42,7 +42,7 @@ def test_without_packing_each_step_holds_them_exactly(
     assert "effective batch size 12: it was 12.0 samples a step (sd 0.0)" in said
 
 
-@pytest.mark.parametrize("wanted", [16, 48])
+@pytest.mark.parametrize("wanted", [16, pytest.param(48, marks=pytest.mark.slow)])
 def test_packed_steps_hold_them_on_average(
     train_axolotl: Callable[..., Outcome],
     tmp_path: Path,
