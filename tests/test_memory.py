@@ -537,7 +537,7 @@ class TestCommand:
         RunHistory(url).progress("r1", step=10, samples_seen=80, step_s=4.0)
         words = ["plan", str(path), "--storage", url, "--rows", "7200"]
         done = CliRunner().invoke(main, words)
-        assert "about 1.0 hours on NVIDIA GeForce RTX 4090: 2 samples a" in done.output
+        assert "about 1h 00m on NVIDIA GeForce RTX 4090: 2 samples a" in done.output
         two = CliRunner().invoke(main, [*words, "--gpus", "2", "--json"])
         (past,) = json.loads(two.output)["throughput"]
         assert (past["hours"], past["runs"]) == (0.5, 1)

@@ -154,8 +154,14 @@ def _batch(batch: BatchPlan | None, packed: bool) -> str:
 
 
 def _times(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
+    from ..units import duration
+
     return [
-        (f"about {hours[t]:.1f} hours" if t in hours else "--rows gives the hours")
+        (
+            f"about {duration(3600 * hours[t])}"
+            if t in hours
+            else "--rows gives the hours"
+        )
         + f" on {t.device}: {t.samples_per_s:.3g} samples a second on one, as in "
         f"{t.runs} earlier run{'s' * (t.runs > 1)}"
         for t in past

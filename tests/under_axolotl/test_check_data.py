@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -121,3 +122,24 @@ def test_data_that_cannot_be_prepared_are_one_line(
     assert done.exit_code == 2
     assert f"Error: {path}: its data cannot be prepared (" in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_plan_counts_rows_and_tokens_itself(
+    axolotl_config: Callable[..., dict[str, Any]], rows: Path, tmp_path: Path
+) -> None:
+    dataset = {"path": str(rows), "ds_type": "json", "type": "chat_template"}
+    config = axolotl_config(
+        datasets=[dataset],
+        sample_packing=True,
+        sftguide={"effective_batch_size": 16},
+        gradient_accumulation_steps=1,
+        num_epochs=2,
+    )
+    path = tmp_path / "mine.yml"
+    path.write_text(yaml.safe_dump(config))
+    done = CliRunner().invoke(main, ["plan", str(path), "--data", "--json"])
+    assert done.exit_code == 0, done.output
+    batch = json.loads(done.output[done.output.index('{\n  "parts"') :])["batch"]
+    assert batch["samples"] == pytest.approx(16, rel=0.5)
+    assert batch["steps_an_epoch"] == math.ceil(40 / batch["samples"])
+    assert batch["steps"] == 2 * batch["steps_an_epoch"]

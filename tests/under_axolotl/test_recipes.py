@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from axolotl_sftguide.cli import main
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
 from axolotl_sftguide.settings import load_settings
 from axolotl_sftguide.sweep import Range, check_keys, read_space
@@ -131,7 +133,9 @@ def make_quickstart(cwd: Path) -> str:
     return done.stdout
 
 
-def test_the_quickstart_teaches_what_the_base_does_not_say(tmp_path: Path) -> None:
+def test_the_quickstart_teaches_what_the_base_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole of it, by the README's command, on what it ships."""
     (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
     recipe.copy_to(tmp_path)
@@ -151,6 +155,14 @@ def test_the_quickstart_teaches_what_the_base_does_not_say(tmp_path: Path) -> No
     trace = read_trace(path)
     assert [o.step for o in trace.observations] == list(range(1, 601))
     assert not [e for e in trace.events if e["event"] == "decision"]
+
+    monkeypatch.chdir(tmp_path)
+    words = ["plan", str(recipe.relative_path), "--rows", "9600"]
+    planned = CliRunner().invoke(main, words)
+    assert planned.exit_code == 0, planned.output
+    assert re.search(
+        r"^time +about .+ on cpu: .+ as in 1 earlier run$", planned.output, re.M
+    )
 
 
 @pytest.mark.slow
