@@ -89,27 +89,35 @@ def plan(
             "in the hub's cache, and is none of those known here: "
             f"{', '.join(KNOWN)}; download its config.json into a folder"
         )
-    made = plan_memory(loaded, found, gpu_bytes=gpu_bytes, gpus=gpus)
+    try:
+        made = plan_memory(loaded, found, gpu_bytes=gpu_bytes, gpus=gpus)
+    except PlanError as error:
+        raise PlanError(f"{config}: {error}") from None
     if data:
         rows, row_tokens = _counted(config)
     most = max(1, made.largest_micro_batch)
     batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
-    block = loaded.get("sftguide") or {}
-    past, unknown = _past(storage or block.get("storage"), loaded)
-    epochs = float(loaded.get("num_epochs") or 1)
-    hours = {t: rows * epochs / t.samples_per_s / gpus / 3600 for t in past if rows}
+    past, unknown = _past(storage or _block(loaded).get("storage"), loaded)
+    samples = _samples(loaded, batch, rows)
+    hours = {t: samples / t.samples_per_s / gpus / 3600 for t in past if samples}
     if as_json:
         click.echo(json.dumps(_as_dict(made, batch, past, hours), indent=2))
     else:
         _print(made, model)
-        click.echo(f"{'data':<18} {summary(loaded, rows=rows)[1].split(None, 1)[1]}")
-        click.echo(f"{'batch':<18} {_batch(batch, bool(loaded.get('sample_packing')))}")
+        click.echo(f"{'data':<24} {summary(loaded, rows=rows)[1].split(None, 1)[1]}")
+        click.echo(f"{'batch':<24} {_batch(batch, bool(loaded.get('sample_packing')))}")
         for line in _times(past, hours) or [unknown]:
-            click.echo(f"{'time':<18} {line}")
+            click.echo(f"{'time':<24} {line}")
     if write is not None:
         _write(config, write, made, batch, loaded)
     if not made.fits:
         ctx.exit(1)
+
+
+def _block(loaded: dict[str, Any]) -> dict[str, Any]:
+    """The plugin's settings, or none where they are not even a mapping."""
+    block = loaded.get("sftguide")
+    return block if isinstance(block, dict) else {}
 
 
 def _counted(config: Path) -> tuple[int, float]:
@@ -137,6 +145,15 @@ def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput]
     return found, (
         f"unknown: no earlier run of this model, adapter and length in {history.url}"
     )
+
+
+def _samples(
+    config: dict[str, Any], batch: BatchPlan | None, rows: int | None
+) -> float | None:
+    """Of the whole run; None where nobody knows."""
+    if batch is not None and batch.steps and batch.samples:
+        return batch.steps * batch.samples
+    return rows * float(config.get("num_epochs") or 1) if rows else None
 
 
 def _batch(batch: BatchPlan | None, packed: bool) -> str:
@@ -170,10 +187,10 @@ def _times(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
 
 def _print(made: MemoryPlan, model: str) -> None:
     for part in made.parts:
-        click.echo(f"{part.name:<18} {_gib(part.size_bytes)}  {part.formula}")
+        click.echo(f"{part.name:<24} {_gib(part.size_bytes)}  {part.formula}")
     setting = made.setting
     click.echo(
-        f"{'peak':<18} {_gib(made.peak_bytes)}  at {made.peak_at}: micro batch "
+        f"{'peak':<24} {_gib(made.peak_bytes)}  at {made.peak_at}: micro batch "
         f"{setting.micro_batch_size} x {setting.sequence_len:,} tokens"
     )
     verdict = "fits" if made.fits else "does not fit"
@@ -238,7 +255,7 @@ def _write(
         raise PlanError(f"{target}: not written, for no micro batch fits")
     micro = batch.micro_batch_size if batch else made.largest_micro_batch
     keys = {"micro_batch_size": micro}
-    derived = "effective_batch_size" in (loaded.get("sftguide") or {})
+    derived = "effective_batch_size" in _block(loaded)
     if batch is not None and not derived:
         keys["gradient_accumulation_steps"] = batch.accumulation
     text = config.read_text(encoding="utf-8")

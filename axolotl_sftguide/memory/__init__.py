@@ -3,6 +3,7 @@
 _architecture  a model's config.json as shapes
 _known         config.json of some public models, by name
 _setting       what a training's configuration asks for
+_numbers       the numbers in it, checked
 _parts         bytes of each part, with its formula and source
 _plan          the whole: the peak, and what fits
 _batch         the batch that it makes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..effective_batch import choose, nearest_accumulation
+from ._numbers import read_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,14 @@ def plan_batch(
     Returns:
         None where the batch hangs on rows or tokens that are not given, or does not
         divide by the cards.
+
+    Raises:
+        PlanError: With all numbers that are wrong.
     """
-    packed = _samples_a_sequence(config, row_tokens)
+    number = read_numbers(config)
+    packed: float | None = 1.0
+    if config.get("sample_packing"):
+        packed = row_tokens and max(1.0, number["sequence_len"] / row_tokens)
     block = config.get("sftguide")
     wanted = block.get("effective_batch_size") if isinstance(block, Mapping) else None
     if wanted == "auto":
@@ -66,33 +73,21 @@ def plan_batch(
         if packed is None:
             return None
         # The plugin keeps the micro batch and comes as near as whole ones do.
-        micro = min(most, _number(config, "micro_batch_size"))
+        micro = min(most, number["micro_batch_size"])
         accumulation = nearest_accumulation(wanted, packed * micro * gpus)
     else:
-        given = _number(config, "micro_batch_size") * gpus
-        given *= _number(config, "gradient_accumulation_steps")
+        given = number["micro_batch_size"] * number["gradient_accumulation_steps"]
+        given *= gpus
         divided = _divide(wanted if isinstance(wanted, int) else given, most, gpus)
         if divided is None:
             return None
         micro, accumulation = divided
     samples = packed and micro * accumulation * gpus * packed
     an_epoch = math.ceil(rows / samples) if rows and samples else None
-    steps = an_epoch and math.ceil(an_epoch * float(config.get("num_epochs") or 1))
-    most_steps = int(config.get("max_steps") or 0)
-    if most_steps > 0:
-        steps = min(steps or most_steps, most_steps)
+    steps = an_epoch and math.ceil(an_epoch * number["num_epochs"])
+    if number["max_steps"] > 0:
+        steps = min(steps or number["max_steps"], number["max_steps"])
     return BatchPlan(micro, accumulation, gpus, samples, an_epoch, steps)
-
-
-def _samples_a_sequence(
-    config: Mapping[str, Any], row_tokens: float | None
-) -> float | None:
-    """1 without packing; None where it hangs on the rows' unknown lengths."""
-    if not config.get("sample_packing"):
-        return 1.0
-    if row_tokens is None:
-        return None
-    return max(1.0, _number(config, "sequence_len", 512) / row_tokens)
 
 
 def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int] | None:
@@ -101,7 +96,3 @@ def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int] | None:
         if sequences % (micro * gpus) == 0:
             return micro, sequences // (micro * gpus)
     return None
-
-
-def _number(config: Mapping[str, Any], key: str, default: int = 1) -> int:
-    return int(config.get(key) or default)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import PlanError
 from ._architecture import Architecture
+from ._numbers import read_numbers
 
 Loss = Literal["plain", "chunked", "liger", "cut"]
 """How the logits are made: whole, in chunks, fused with the loss, or never written."""
@@ -82,35 +82,33 @@ def read_setting(
         gpus: Cards; they share what FSDP or a stage of ZeRO divides.
 
     Raises:
-        PlanError: Where a number that it needs is none.
+        PlanError: With all numbers that are wrong.
     """
+    number = read_numbers(config)
     targets = _targets(config, architecture)
     half = bool(config.get("bf16") or config.get("fp16"))
     fsdp, stage = bool(config.get("fsdp_config") or config.get("fsdp")), _stage(config)
-    try:
-        return Setting(
-            adapter=bool(config.get("adapter")),
-            four_bits=bool(config.get("load_in_4bit")),
-            rank=int(config.get("lora_r") or 0),
-            targets=targets,
-            whole_modules=_whole_modules(config, architecture),
-            optimizer=str(config.get("optimizer") or "adamw_torch_fused"),
-            micro_batch_size=int(config.get("micro_batch_size") or 1),
-            sequence_len=int(config.get("sequence_len") or 512),
-            checkpointing=bool(config.get("gradient_checkpointing")),
-            loss=_loss(config),
-            mlp_kernel=_kernel(config, "lora_mlp_kernel", targets, _MLP),
-            attention_kernels=_kernel(config, "lora_qkv_kernel", targets, _ATTENTION),
-            fused_norms=bool(config.get("liger_rms_norm")),
-            fused_glu=bool(config.get("liger_glu_activation")),
-            half=half,
-            cards=gpus,
-            stage=stage if gpus > 1 else 0,
-            float32_shards=gpus > 1 and fsdp,
-            float32_copies=half and stage > 0 and not fsdp,
-        )
-    except (TypeError, ValueError) as error:
-        raise PlanError(f"a number of the configuration is none ({error})") from None
+    return Setting(
+        adapter=bool(config.get("adapter")),
+        four_bits=bool(config.get("load_in_4bit")),
+        rank=number["lora_r"],
+        targets=targets,
+        whole_modules=_whole_modules(config, architecture),
+        optimizer=str(config.get("optimizer") or "adamw_torch_fused"),
+        micro_batch_size=number["micro_batch_size"],
+        sequence_len=number["sequence_len"],
+        checkpointing=bool(config.get("gradient_checkpointing")),
+        loss=_loss(config),
+        mlp_kernel=_kernel(config, "lora_mlp_kernel", targets, _MLP),
+        attention_kernels=_kernel(config, "lora_qkv_kernel", targets, _ATTENTION),
+        fused_norms=bool(config.get("liger_rms_norm")),
+        fused_glu=bool(config.get("liger_glu_activation")),
+        half=half,
+        cards=gpus,
+        stage=stage if gpus > 1 else 0,
+        float32_shards=gpus > 1 and fsdp,
+        float32_copies=half and stage > 0 and not fsdp,
+    )
 
 
 def _targets(config: Mapping[str, Any], architecture: Architecture) -> tuple[str, ...]:
