@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from ..errors import PlanError, did_you_mean
+
+NormKind = Literal["rms", "float32 rms", "layer"]
+"""A normalisation by the root mean square, with its scale in 16 or in 32 bits; or by
+mean and variance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,15 @@ class Architecture:
     """Numbers of all normalisations of one decoder layer."""
     last_norm: int
     """Numbers of the one before the output."""
+    normed: int
+    """Numbers a token that go through the normalisations of one decoder layer."""
+    norm_kind: NormKind = "rms"
+    post_norms: bool = False
+    """Whether what attention and MLP give is normalised, not what they take."""
+    capped_logits: bool = False
+    """Whether a hyperbolic tangent bounds the logits."""
+    residual_multiplier: bool = False
+    """Whether what they give is multiplied before it is added."""
 
     @property
     def embedding(self) -> int:
@@ -132,6 +145,10 @@ def _llama(
     norms_a_layer: int = 2,
     head_norms: bool = False,
     wide_norms: bool = False,
+    norm_kind: NormKind = "rms",
+    post_norms: bool = False,
+    capped_logits: bool = False,
+    residual_multiplier: bool = False,
 ) -> Architecture:
     """Grouped-query attention and a gated MLP, as most have them."""
     hidden, inner, heads, kv, width = _sizes(config)
@@ -148,10 +165,19 @@ def _llama(
         Linear("up_proj", hidden, inner, mlp),
         Linear("down_proj", inner, hidden, mlp),
     )
-    norms = norms_a_layer * hidden
+    norms = normed = norms_a_layer * hidden
     norms += 2 * width if head_norms else 0
     norms += (heads + kv) * width if wide_norms else 0
-    return _made(config, model_type, linears, norms, hidden, width)
+    normed += (heads + kv) * width if head_norms or wide_norms else 0
+    made = _made(config, model_type, linears, norms, hidden, width)
+    return replace(
+        made,
+        normed=normed,
+        norm_kind=norm_kind,
+        post_norms=post_norms,
+        capped_logits=capped_logits,
+        residual_multiplier=residual_multiplier,
+    )
 
 
 def _phi3(config: Mapping[str, Any], model_type: str) -> Architecture:
@@ -177,7 +203,8 @@ def _starcoder2(config: Mapping[str, Any], model_type: str) -> Architecture:
         Linear("c_fc", hidden, inner, bias),
         Linear("c_proj", inner, hidden, bias),
     )
-    return _made(config, model_type, linears, 4 * hidden, 2 * hidden, width)
+    made = _made(config, model_type, linears, 4 * hidden, 2 * hidden, width)
+    return replace(made, norm_kind="layer")
 
 
 def _made(
@@ -202,6 +229,7 @@ def _made(
         linears=linears,
         norms=norms,
         last_norm=last_norm,
+        normed=2 * hidden,
     )
 
 
@@ -211,14 +239,30 @@ _TIED = ("gemma", "gemma2", "gemma3_text", "starcoder2", "smollm3")
 _KINDS: dict[str, Callable[[Mapping[str, Any], str], Architecture]] = {
     "llama": _llama,
     "mistral": lambda c, t: _llama(c, t, qkv_bias=False, o_bias=False),
-    "granite": _llama,
+    "granite": lambda c, t: _llama(c, t, residual_multiplier=True),
     "smollm3": _llama,
     "qwen2": lambda c, t: _llama(c, t, qkv_bias=True, o_bias=False),
     "qwen3": lambda c, t: _llama(c, t, head_norms=True),
-    "gemma": _llama,
-    "gemma2": lambda c, t: _llama(c, t, norms_a_layer=4),
-    "gemma3_text": lambda c, t: _llama(c, t, norms_a_layer=4, head_norms=True),
-    "olmo2": lambda c, t: _llama(c, t, wide_norms=True),
+    "gemma": lambda c, t: _llama(c, t, norm_kind="float32 rms"),
+    "gemma2": lambda c, t: _llama(
+        c,
+        t,
+        norms_a_layer=4,
+        norm_kind="float32 rms",
+        post_norms=True,
+        capped_logits=True,
+    ),
+    "gemma3_text": lambda c, t: _llama(
+        c,
+        t,
+        norms_a_layer=4,
+        head_norms=True,
+        norm_kind="float32 rms",
+        post_norms=True,
+    ),
+    "olmo2": lambda c, t: _llama(
+        c, t, wide_norms=True, norm_kind="float32 rms", post_norms=True
+    ),
     "phi3": _phi3,
     "starcoder2": _starcoder2,
 }

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ._activations import passing_parts
 from ._architecture import Architecture, read_architecture
-from ._parts import Part, passing_parts, state_parts
 from ._setting import Setting, read_setting
+from ._states import Part, state_parts
 
 CONTEXT_BYTES = 600 * 2**20
 SLACK = 0.05
