@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from axolotl_sftguide.plugin._memory import too_large
-
 QLORA = {
     "adapter": "qlora",
     "load_in_4bit": True,
@@ -20,6 +18,12 @@ QLORA = {
     "sequence_len": 2048,
     "micro_batch_size": 1,
 }
+
+
+def too_large(config: dict[str, Any], gpu_bytes: int) -> str | None:
+    from axolotl_sftguide.plugin import _memory  # it loads Axolotl
+
+    return _memory.too_large(config, gpu_bytes)
 
 
 class TestWarning:
