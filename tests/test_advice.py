@@ -271,6 +271,20 @@ def test_every_finding_has_a_way_out_and_a_source(base: str, lines: str) -> None
         json.dumps(finding.to_dict(), default=str)
 
 
+def test_ligers_fused_loss_is_not_for_granite() -> None:
+    config = {"liger_fused_linear_cross_entropy": True}
+    (found,) = [
+        f
+        for f in advise(config, model_type="granite")
+        if f.path == "liger_fused_linear_cross_entropy"
+    ]
+    assert found.weight is Weight.WRONG
+    assert found.remedy == "chunked_cross_entropy: true instead"
+    for other in ("qwen3", None):
+        paths = [f.path for f in advise(config, model_type=other)]
+        assert "liger_fused_linear_cross_entropy" not in paths
+
+
 @pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
 def test_no_recipe_has_a_finding(recipe: Any) -> None:
     done = CliRunner().invoke(main, ["check", str(recipe.path), "--strict"])

@@ -33,6 +33,7 @@ from axolotl_sftguide.memory._states import (
     optimizer_bytes,
     quantised_bytes,
 )
+from axolotl_sftguide.recipes import Recipe, shipped_recipes
 from axolotl_sftguide.run_history import RunHistory
 
 QLORA = {
@@ -380,6 +381,29 @@ class TestKernels:
         assert "of the output x 8" in one.formula
 
 
+ON_A_CARD = [r for r in shipped_recipes() if not r.name.startswith("quickstart")]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(r, marks=[] if "granite" in r.name else pytest.mark.slow)
+        for r in ON_A_CARD
+    ],
+    ids=lambda recipe: recipe.name,
+)
+def test_a_recipes_kernels_work_on_its_kind_of_model_as_planned(recipe: Recipe) -> None:
+    """Liger refuses some kinds; what needs a card is interpreted."""
+    written = yaml.safe_load(recipe.text)
+    kind = KNOWN[written["base_model"]]["model_type"]
+    model = {**MADE_SMALL, "model_type": kind, "head_dim": 64, "pad_token_id": 0}
+    adapter = bool(written.get("adapter"))
+    asked = asked_for(adapter=adapter, kernels=adapter, gradient_checkpointing=True)
+    asked |= {key: value for key, value in written.items() if key in LIGER}
+    (found,) = counted_apart([{"model": model, "asked": asked}])
+    assert passing(model, asked) == pytest.approx(found, rel=0.05)
+
+
 class TestBatch:
     def test_the_micro_batch_divides_the_wanted_batch(self) -> None:
         config = {"sftguide": {"effective_batch_size": 32}, "num_epochs": 2}
@@ -699,8 +723,6 @@ class TestCommand:
 
 
 def test_every_adapter_recipe_fits_on_its_card_by_estimate() -> None:
-    from axolotl_sftguide.recipes import shipped_recipes
-
     planned = 0
     for recipe in shipped_recipes():
         config = yaml.safe_load(recipe.text)

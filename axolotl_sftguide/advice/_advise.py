@@ -14,6 +14,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _host.own_block,
     _host.traps,
     _host.kernels,
+    _host.fused_loss,
     _host.reproducibility,
     _host.schedules,
 )
@@ -33,6 +34,7 @@ def advise(
     rows: int | None = None,
     ranks: int = 1,
     parameters: int | None = None,
+    model_type: str | None = None,
 ) -> list[Finding]:
     """What evidence and the host's behaviour say of a configuration of Axolotl.
 
@@ -43,12 +45,13 @@ def advise(
         ranks: Data-parallel ranks.
         parameters: Of the model, where they are known; what was shown for models of
             billions is not held against a small one.
+        model_type: Of the model's `config.json`, where it is known.
 
     Returns:
         The weightiest first; in the order of the configuration where they weigh the
         same.
     """
-    view = View(config, rows, ranks, parameters)
+    view = View(config, rows, ranks, parameters, model_type)
     found = [finding for rule in _ALWAYS for finding in rule(view)]
     if view.other_kind is not None:
         found.append(

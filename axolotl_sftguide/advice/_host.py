@@ -218,6 +218,24 @@ def kernels(view: View) -> Iterator[Finding]:
         )
 
 
+_WITHOUT_FUSED_LOSS = ("granite", "granitemoe")
+"""Kinds whose scaled logits Liger 0.8 refuses to fuse with the loss."""
+
+
+def fused_loss(view: View) -> Iterator[Finding]:
+    """Liger's fused loss on a kind of model that it is not made for."""
+    key = "liger_fused_linear_cross_entropy"
+    if view.get(key) and view.model_type in _WITHOUT_FUSED_LOSS:
+        yield Finding(
+            WRONG,
+            key,
+            True,
+            f"ends the training when a {view.model_type} model is loaded: Liger has "
+            "no fused loss for scaled logits",
+            "chunked_cross_entropy: true instead",
+        )
+
+
 def traps(view: View) -> Iterator[Finding]:
     """Single keys that do something else."""
     clip = view.number("max_grad_norm")

@@ -31,12 +31,14 @@ class View:
         rows: Of the training data after preparation, where they are known.
         ranks: Data-parallel ranks.
         parameters: Of the model, where they are known.
+        model_type: Its kind as its `config.json` names it, where that is known.
     """
 
     config: Mapping[str, Any]
     rows: int | None = None
     ranks: int = 1
     parameters: int | None = None
+    model_type: str | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
         """What stands at a key of the top level."""

@@ -45,14 +45,17 @@ def check(
     from ..advice import advise, summary
     from ..advice import findings as findings_of
     from ..configs import read_config
+    from ..memory import find_model
     from ..model_configs import parameters_of
 
     loaded = read_config(config)
     examined = examine(config) if data else []
     rows = rows or sum(found.rows for found in examined) or None
     known: dict[str, Any] = {"rows": rows, "ranks": ranks}
-    parameters = parameters_of(str(loaded.get("base_model", "")))
-    findings = advise(loaded, **known, parameters=parameters)
+    base_model = str(loaded.get("base_model", ""))
+    model_type = (find_model(base_model) or {}).get("model_type")
+    parameters = parameters_of(base_model)
+    findings = advise(loaded, **known, parameters=parameters, model_type=model_type)
     findings += [f for found in examined for f in findings_of(found)]
     findings.sort(key=lambda f: f.weight)
     lines = summary(loaded, **known)

@@ -196,8 +196,13 @@ def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
     except (SettingsError, TypeError):
         return  # it did not come from a file
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    parameters = parameters_of(str(cfg.base_model))
-    found = advise(written, rows=rows, ranks=ranks, parameters=parameters)
+    found = advise(
+        written,
+        rows=rows,
+        ranks=ranks,
+        parameters=parameters_of(str(cfg.base_model)),
+        model_type=cfg.model_config_type,
+    )
     for finding in [f for f in found if f.weight < Weight.NOTE][:most]:
         value = "" if finding.value is None else f" = {finding.value}"
         say(
