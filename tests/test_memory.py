@@ -446,9 +446,28 @@ class TestBatch:
         assert made is not None
         assert (made.sequences, made.samples, made.steps) == (4, None, None)
 
-    def test_a_batch_that_the_cards_do_not_divide_is_none(self) -> None:
-        config = {"sftguide": {"effective_batch_size": 9}}
-        assert plan_batch(config, 8, gpus=2) is None
+    @pytest.mark.parametrize(
+        ("samples", "nearest"), [(9, "8 or 10"), (1, "2"), (63, "62 or 64")]
+    )
+    def test_a_batch_that_the_cards_do_not_divide_is_told(
+        self, samples: int, nearest: str
+    ) -> None:
+        config = {"sftguide": {"effective_batch_size": samples}}
+        with pytest.raises(PlanError, match=f"by 2 cards; nearest: {nearest}$"):
+            plan_batch(config, 8, gpus=2)
+
+    def test_auto_comes_as_near_as_whole_micro_batches_do(self) -> None:
+        block = {"sftguide": {"effective_batch_size": "auto"}, "adapter": "lora"}
+        made = plan_batch({**block, "micro_batch_size": 3}, 8, gpus=2, rows=5000)
+        assert made is not None
+        assert (made.micro_batch_size, made.accumulation, made.samples) == (3, 3, 18)
+
+    @pytest.mark.parametrize("asked", ["many", -3, True, None, [32]])
+    def test_what_is_no_batch_is_left_to_the_check(self, asked: Any) -> None:
+        config = {"sftguide": {"effective_batch_size": asked}, "micro_batch_size": 4}
+        made = plan_batch(config, 8)
+        assert made is not None
+        assert made.sequences == 4
 
     def test_max_steps_end_it_earlier(self) -> None:
         made = plan_batch({"max_steps": 7}, 1, rows=100)

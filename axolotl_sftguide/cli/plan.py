@@ -96,7 +96,12 @@ def plan(
     if data:
         rows, row_tokens = _counted(config)
     most = max(1, made.largest_micro_batch)
-    batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
+    batch, missing = None, "hangs on the rows and their tokens: "
+    missing += "--rows and --row-tokens, or --data"
+    try:
+        batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
+    except PlanError as error:
+        missing = str(error)
     past, unknown = _past(storage or _block(loaded).get("storage"), loaded)
     samples = _samples(loaded, batch, rows)
     hours = {t: samples / t.samples_per_s / gpus / 3600 for t in past if samples}
@@ -105,7 +110,8 @@ def plan(
     else:
         _print(made, model)
         click.echo(f"{'data':<24} {summary(loaded, rows=rows)[1].split(None, 1)[1]}")
-        click.echo(f"{'batch':<24} {_batch(batch, bool(loaded.get('sample_packing')))}")
+        packed = bool(loaded.get("sample_packing"))
+        click.echo(f"{'batch':<24} {_batch(batch, packed) if batch else missing}")
         for line in _times(past, hours) or [unknown]:
             click.echo(f"{'time':<24} {line}")
     if write is not None:
@@ -156,9 +162,7 @@ def _samples(
     return rows * float(config.get("num_epochs") or 1) if rows else None
 
 
-def _batch(batch: BatchPlan | None, packed: bool) -> str:
-    if batch is None:
-        return "hangs on the rows and their tokens: --rows and --row-tokens, or --data"
+def _batch(batch: BatchPlan, packed: bool) -> str:
     cards = f"{batch.cards} card{'s' * (batch.cards > 1)}"
     made = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {cards}"
     held = f"{batch.sequences} samples = {made}"

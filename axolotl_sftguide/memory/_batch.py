@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..effective_batch import choose, nearest_accumulation
+from ..errors import PlanError
 from ._numbers import read_numbers
 
 
@@ -52,36 +53,30 @@ def plan_batch(
         row_tokens: Mean tokens of a row: what a packed sequence holds follows from it.
 
     Returns:
-        None where the batch hangs on rows or tokens that are not given, or does not
-        divide by the cards.
+        None where the batch hangs on rows or tokens that are not given.
 
     Raises:
-        PlanError: With all numbers that are wrong.
+        PlanError: With all numbers that are wrong, or where the batch does not divide
+            by the cards.
     """
     number = read_numbers(config)
     packed: float | None = 1.0
     if config.get("sample_packing"):
         packed = row_tokens and max(1.0, number["sequence_len"] / row_tokens)
-    block = config.get("sftguide")
-    wanted = block.get("effective_batch_size") if isinstance(block, Mapping) else None
-    if wanted == "auto":
-        kind = "adapter" if config.get("adapter") else "full"
-        wanted = choose(rows, kind).samples if rows else None
-        if wanted is None:
-            return None
-    if isinstance(wanted, int) and config.get("sample_packing"):
+    asked = _asked(config)
+    given = number["micro_batch_size"] * number["gradient_accumulation_steps"] * gpus
+    if asked == "auto" and not rows:
+        return None
+    if asked == "auto" or (asked and config.get("sample_packing")):
         if packed is None:
             return None
         # The plugin keeps the micro batch and comes as near as whole ones do.
+        kind = "adapter" if config.get("adapter") else "full"
+        wanted = choose(rows or 1, kind).samples if asked == "auto" else int(asked)
         micro = min(most, number["micro_batch_size"])
         accumulation = nearest_accumulation(wanted, packed * micro * gpus)
     else:
-        given = number["micro_batch_size"] * number["gradient_accumulation_steps"]
-        given *= gpus
-        divided = _divide(wanted if isinstance(wanted, int) else given, most, gpus)
-        if divided is None:
-            return None
-        micro, accumulation = divided
+        micro, accumulation = _divide(int(asked or given), most, gpus)
     samples = packed and micro * accumulation * gpus * packed
     an_epoch = math.ceil(rows / samples) if rows and samples else None
     steps = an_epoch and math.ceil(an_epoch * number["num_epochs"])
@@ -90,9 +85,23 @@ def plan_batch(
     return BatchPlan(micro, accumulation, gpus, samples, an_epoch, steps)
 
 
-def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int] | None:
+def _asked(config: Mapping[str, Any]) -> Any:
+    """`auto`, samples, or None; what is neither is for `sftguide check` to tell."""
+    block = config.get("sftguide")
+    asked = block.get("effective_batch_size") if isinstance(block, Mapping) else None
+    whole = isinstance(asked, int) and not isinstance(asked, bool) and asked > 0
+    return asked if whole or asked == "auto" else None
+
+
+def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int]:
     """The largest micro batch that makes exactly these, and its accumulation."""
+    if sequences % gpus:
+        below = sequences // gpus * gpus
+        raise PlanError(
+            f"{sequences} samples a step do not divide by {gpus} cards; nearest: "
+            + (f"{below} or {below + gpus}" if below else str(gpus))
+        )
     for micro in range(min(most, sequences // gpus), 0, -1):
         if sequences % (micro * gpus) == 0:
-            return micro, sequences // (micro * gpus)
-    return None
+            break
+    return micro, sequences // (micro * gpus)
