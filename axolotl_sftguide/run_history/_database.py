@@ -46,7 +46,7 @@ def is_there(storage: str | None = None) -> bool:
 _LOCK = 0x5F76_D1DE
 """The advisory lock under which the tables are made."""
 
-_PATIENCE_S = 2.0
+_PATIENCE_S = 5.0
 """How long a file that another process writes, or a server, is waited for."""
 
 
