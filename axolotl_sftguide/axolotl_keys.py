@@ -3,6 +3,11 @@
 Here as names, since asking the host for them takes seconds.
 """
 
+LORA_KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
+"""Turned on for adapters wherever none of them, nor the next, is set."""
+
+LORA_EMBEDDING_KERNEL = "lora_embedding_kernel"
+
 TOP_LEVEL = frozenset(
     """
     accelerator_config activation_offloading adam_beta1 adam_beta2 adam_beta3

@@ -54,14 +54,19 @@ def accumulation(samples: int, micro_batch_size: int, ranks: int) -> int:
     together = micro_batch_size * ranks
     if samples % together == 0:
         return samples // together
-    below, above = samples // together * together, -(-samples // together) * together
-    nearest = f"{below} or {above}" if below else str(above)
+    nearest = nearest_multiples(samples, together)
     raise SettingsError(
         [
             f"{KEY} must be a multiple of {factors(micro_batch_size, ranks)} = "
             f"{together}, got {samples}; nearest: {nearest}"
         ]
     )
+
+
+def nearest_multiples(samples: int, together: int) -> str:
+    """In words, what comes out even below and above."""
+    below, above = samples // together * together, -(-samples // together) * together
+    return f"{below} or {above}" if below else str(above)
 
 
 def nearest_accumulation(samples: int, samples_a_micro_step: float) -> int:

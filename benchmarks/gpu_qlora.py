@@ -24,7 +24,8 @@ from typing import Any
 
 import torch
 
-from axolotl_sftguide.memory import KNOWN, LORA_KERNELS, plan_memory
+from axolotl_sftguide.axolotl_keys import LORA_KERNELS
+from axolotl_sftguide.memory import KNOWN, plan_memory
 
 MODELS = ("mistralai/Mistral-7B-v0.1", "Qwen/Qwen3-8B-Base")
 TOKENS = (2048, 4096, 8192)
@@ -154,7 +155,7 @@ def measure(
 
     tokens, cuda = config["sequence_len"], device == "cuda"
     kernels = cuda and has("axolotl")
-    config = {**config, **dict.fromkeys(LORA_KERNELS[:3], kernels), "bf16": cuda}
+    config = {**config, **dict.fromkeys(LORA_KERNELS, kernels), "bf16": cuda}
     planned = plan_memory(config, shape)
     row = {
         "model": name,

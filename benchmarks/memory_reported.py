@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from axolotl_sftguide.memory import KNOWN, LORA_KERNELS, plan_memory
+from axolotl_sftguide.axolotl_keys import LORA_KERNELS
+from axolotl_sftguide.memory import KNOWN, plan_memory
 
 
 def shape(
@@ -105,7 +106,7 @@ REPORTED = [
 
 def told(row: Reported) -> float:
     """Ours, in GB."""
-    kernels = dict.fromkeys(LORA_KERNELS[:3], row.fused)
+    kernels = dict.fromkeys(LORA_KERNELS, row.fused)
     config = {
         **kernels,
         "adapter": "qlora" if row.bits else "lora",

@@ -13,14 +13,15 @@ import torch
 import yaml
 from click.testing import CliRunner
 from counted_step import counted
+from qlora import QLORA
 from runs import run_row
 
 from axolotl_sftguide import plan_memory
+from axolotl_sftguide.axolotl_keys import LORA_KERNELS
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import PlanError
 from axolotl_sftguide.memory import (
     KNOWN,
-    LORA_KERNELS,
     Linear,
     plan_batch,
     read_architecture,
@@ -35,19 +36,6 @@ from axolotl_sftguide.memory._states import (
 )
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
 from axolotl_sftguide.run_history import RunHistory
-
-QLORA = {
-    "adapter": "qlora",
-    "load_in_4bit": True,
-    "lora_r": 16,
-    "lora_target_linear": True,
-    "bf16": True,
-    "gradient_checkpointing": True,
-    "liger_fused_linear_cross_entropy": True,
-    "optimizer": "paged_adamw_8bit",
-    "sequence_len": 2048,
-    "micro_batch_size": 1,
-}
 
 
 def on_meta(config: dict[str, Any]) -> Any:
@@ -284,7 +272,7 @@ def asked_for(*, adapter: bool, kernels: bool, **more: Any) -> dict[str, Any]:
         "adapter": "lora" if adapter else None,
         "lora_r": 8,
         "lora_target_linear": True,
-        **dict.fromkeys(LORA_KERNELS[:3], kernels),
+        **dict.fromkeys(LORA_KERNELS, kernels),
         "bf16": True,
         "sequence_len": 64,
         **more,

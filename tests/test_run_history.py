@@ -411,13 +411,18 @@ class TestCurves:
         assert len(history.points("r1")) == 2
 
 
+def old_history(folder: Path, script: str) -> Path:
+    path = folder / "old.db"
+    with sqlite3.connect(path) as database:
+        database.executescript(script)
+    return path
+
+
 class TestUpgrade:
     def test_a_history_of_the_first_version_is_kept_and_gains_curves(
         self, tmp_path: Path
     ) -> None:
-        path = tmp_path / "old.db"
-        with sqlite3.connect(path) as database:
-            database.executescript(FIRST_VERSION)
+        path = old_history(tmp_path, FIRST_VERSION)
         history = RunHistory(str(path))
         (run,) = history.runs()
         assert (run.id, run.loss, run.scores[0].value) == ("r1", 0.25, 0.75)
@@ -430,9 +435,7 @@ class TestUpgrade:
     def test_a_history_of_the_second_version_keeps_its_curves(
         self, tmp_path: Path
     ) -> None:
-        path = tmp_path / "old.db"
-        with sqlite3.connect(path) as database:
-            database.executescript(FIRST_VERSION + ADDED_IN_SECOND)
+        path = old_history(tmp_path, FIRST_VERSION + ADDED_IN_SECOND)
         history = RunHistory(str(path))
         assert history.points("r1") == [Point(16, 1.5, 2.5)]
         history.add_points("r1", [Point(32, 1.0, 2.0, 0.5)])
@@ -441,9 +444,7 @@ class TestUpgrade:
     def test_a_history_of_an_earlier_version_gains_the_pace(
         self, tmp_path: Path
     ) -> None:
-        path = tmp_path / "old.db"
-        with sqlite3.connect(path) as database:
-            database.executescript(FIRST_VERSION)
+        path = old_history(tmp_path, FIRST_VERSION)
         history = RunHistory(str(path))
         assert history.get("r1").samples_per_s is None
         history.progress("r1", device="cpu", step_s=2.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..axolotl_keys import OF_DATASETS, OF_PLUGINS, TOP_LEVEL
+from ..axolotl_keys import LORA_KERNELS, OF_DATASETS, OF_PLUGINS, TOP_LEVEL
 from ..errors import SettingsError, did_you_mean
 from ..settings import BLOCK, load_settings, misspelt_block
 from ._finding import Finding, Weight
@@ -197,10 +197,9 @@ def data(view: View) -> Iterator[Finding]:
 
 def kernels(view: View) -> Iterator[Finding]:
     """Triton kernels of adapters on a configuration for the CPU."""
-    keys = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
     for_cpu = view.config.get("bf16") is False and not view.get("fp16")
     wide = view.get("load_in_4bit") or view.get("lora_target_linear")
-    unset = [key for key in keys if view.config.get(key) is None]
+    unset = [key for key in LORA_KERNELS if view.config.get(key) is None]
     if (
         view.training == "adapter"
         and for_cpu

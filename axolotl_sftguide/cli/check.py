@@ -46,15 +46,14 @@ def check(
     from ..advice import findings as findings_of
     from ..configs import read_config
     from ..memory import find_model
-    from ..model_configs import parameters_of
+    from ..model_configs import parameter_count
 
     loaded = read_config(config)
     examined = examine(config) if data else []
     rows = rows or sum(found.rows for found in examined) or None
     known: dict[str, Any] = {"rows": rows, "ranks": ranks}
-    base_model = str(loaded.get("base_model", ""))
-    model_type = (find_model(base_model) or {}).get("model_type")
-    parameters = parameters_of(base_model)
+    model = find_model(str(loaded.get("base_model", ""))) or {}
+    model_type, parameters = model.get("model_type"), parameter_count(model)
     findings = advise(loaded, **known, parameters=parameters, model_type=model_type)
     findings += [f for found in examined for f in findings_of(found)]
     findings.sort(key=lambda f: f.weight)

@@ -15,12 +15,11 @@ from ._architecture import Architecture, Linear, read_architecture
 from ._batch import BatchPlan, plan_batch
 from ._known import KNOWN, find_model
 from ._plan import MemoryPlan, plan_memory
-from ._setting import LORA_KERNELS, Setting, read_setting
+from ._setting import Setting, read_setting
 from ._states import Part
 
 __all__ = [
     "KNOWN",
-    "LORA_KERNELS",
     "Architecture",
     "BatchPlan",
     "Linear",

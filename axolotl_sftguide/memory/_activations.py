@@ -110,7 +110,7 @@ def _kept_in_a_layer(arch: Architecture, setting: Setting) -> int:
 
 def _kept_of_the_mlp(arch: Architecture, setting: Setting) -> int:
     """Numbers a token between the MLP's layers."""
-    if not any("gate" in linear.name for linear in arch.linears):
+    if not arch.gated:
         kept = 2
     else:  # the gate's and the other's output, the activation, and their product
         kept = 2 if setting.mlp_kernel else 3 if setting.fused_glu else 4
@@ -149,11 +149,10 @@ def _kept_of_the_norms(arch: Architecture, setting: Setting) -> int:
 def _going_back(arch: Architecture, setting: Setting) -> int:
     """Bytes a token of the gradients inside the MLP, where they are most."""
     inner, hidden = arch.inner, arch.hidden
-    gated = any("gate" in linear.name for linear in arch.linears)
     if not setting.half:
         return 8 * inner
     if not setting.adapter:
-        back = (2 if setting.fused_glu or not gated else 4) * inner + 2 * hidden
+        back = (2 if setting.fused_glu or not arch.gated else 4) * inner + 2 * hidden
         # What is kept of a norm after the MLP is gone by then; itself it takes more.
         return max(back - 10 * hidden, 18 * hidden) if arch.post_norms else back
     more = 4 * hidden if arch.residual_multiplier else 0

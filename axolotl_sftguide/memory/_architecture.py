@@ -60,6 +60,11 @@ class Architecture:
     """Whether what they give is multiplied before it is added."""
 
     @property
+    def gated(self) -> bool:
+        """Whether one of the MLP's layers gates another."""
+        return any("gate" in linear.name for linear in self.linears)
+
+    @property
     def embedding(self) -> int:
         """Numbers of the embedding's table, and of the output's where it has one."""
         return self.words * self.hidden * (1 if self.tied else 2)

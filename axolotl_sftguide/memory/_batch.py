@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..effective_batch import choose, nearest_accumulation
+from ..effective_batch import choose, nearest_accumulation, nearest_multiples
 from ..errors import PlanError
 from ._numbers import read_numbers
 
@@ -96,10 +96,9 @@ def _asked(config: Mapping[str, Any]) -> Any:
 def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int]:
     """The largest micro batch that makes exactly these, and its accumulation."""
     if sequences % gpus:
-        below = sequences // gpus * gpus
         raise PlanError(
             f"{sequences} samples a step do not divide by {gpus} cards; nearest: "
-            + (f"{below} or {below + gpus}" if below else str(gpus))
+            f"{nearest_multiples(sequences, gpus)}"
         )
     for micro in range(min(most, sequences // gpus), 0, -1):
         if sequences % (micro * gpus) == 0:

@@ -7,19 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
 from ._architecture import Architecture
 from ._numbers import read_numbers
 
 Loss = Literal["plain", "chunked", "liger", "cut"]
 """How the logits are made: whole, in chunks, fused with the loss, or never written."""
-
-LORA_KERNELS = (
-    "lora_mlp_kernel",
-    "lora_qkv_kernel",
-    "lora_o_kernel",
-    "lora_embedding_kernel",
-)
-"""Axolotl's keys of its kernels for adapters."""
 
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _MLP = {"gate_proj", "up_proj", "down_proj"}
@@ -148,7 +141,8 @@ def _kernel(
     """
     if config.get("adapter") not in ("lora", "qlora") or not needs <= set(targets):
         return False
-    if any(config.get(each) is not None for each in LORA_KERNELS):
+    keys = (*LORA_KERNELS, LORA_EMBEDDING_KERNEL)
+    if any(config.get(each) is not None for each in keys):
         return bool(config.get(key))
     return not (config.get("load_in_8bit") or config.get("trust_remote_code"))
 

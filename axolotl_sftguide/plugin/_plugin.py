@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from axolotl.integrations.base import BasePlugin
 from pydantic import BaseModel
 
+from ..axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
 from ..configs import read_config
 from ..console import say
 from ..errors import SettingsError
@@ -26,14 +27,6 @@ from . import _batch, _mix
 from ._memory import too_large
 
 T = TypeVar("T")
-
-_CUDA_KERNELS = (
-    "lora_mlp_kernel",
-    "lora_qkv_kernel",
-    "lora_o_kernel",
-    "lora_embedding_kernel",
-)
-"""Axolotl 0.19.0 turns them on for adapters wherever they are not set."""
 
 
 class SFTGuideArgs(BaseModel):
@@ -227,7 +220,8 @@ def _spare_what_needs_cuda(cfg: Any) -> None:
     mlp = any("gate" in t or "up_" in t or "down" in t for t in map(str, targets))
     if not (bits or mlp or cfg.get("lora_target_linear") or "all-linear" in targets):
         return
-    unset = [key for key in _CUDA_KERNELS if cfg.get(key) is None]
+    keys = (*LORA_KERNELS, LORA_EMBEDDING_KERNEL)
+    unset = [key for key in keys if cfg.get(key) is None]
     cfg.update(dict.fromkeys(unset, False))
     if unset and not int(os.environ.get("LOCAL_RANK", "0")):
         say(f"no CUDA here: left off {', '.join(unset)}")

@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from peak_memory import PeakMemory
 
-KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
+from axolotl_sftguide.axolotl_keys import LORA_KERNELS
+
 LIGER = {
     "rope": "liger_rope",
     "rms_norm": "liger_rms_norm",
@@ -60,7 +61,7 @@ def _made(config: dict[str, Any], asked: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     made = AutoConfig.for_model(**config, use_cache=False)
-    kernels = {key: bool(asked.get(key)) for key in KERNELS}
+    kernels = {key: bool(asked.get(key)) for key in LORA_KERNELS}
     if any(kernels.values()):
         from axolotl.monkeypatch import lora_kernels
         from axolotl.utils.dict import DictDefault

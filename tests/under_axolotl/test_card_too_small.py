@@ -5,19 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-QLORA = {
-    "adapter": "qlora",
-    "load_in_4bit": True,
-    "lora_r": 16,
-    "lora_target_linear": True,
-    "bf16": True,
-    "gradient_checkpointing": True,
-    "liger_fused_linear_cross_entropy": True,
-    "optimizer": "paged_adamw_8bit",
-    "sequence_len": 2048,
-    "micro_batch_size": 1,
-}
+from qlora import QLORA
 
 
 def too_large(config: dict[str, Any], gpu_bytes: int) -> str | None:
