@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from axolotl_sftguide.mixing import SourceSettings
-from axolotl_sftguide.mixing._rows import RowFault, fingerprint, is_usual, passes
+from axolotl_sftguide.mixing._read import Piece
+from axolotl_sftguide.mixing._rows import (
+    FAULTS,
+    FaultCode,
+    RowFault,
+    fingerprint,
+    is_usual,
+    passes,
+)
 from axolotl_sftguide.mixing._rows import conversation as read
+from axolotl_sftguide.mixing._spool import spool
 
 
 def says(role: str, content: Any = "x") -> dict[str, Any]:
@@ -224,6 +235,41 @@ def test_reasoning_survives() -> None:
 )  # fmt: skip
 def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], why: str) -> None:
     assert fault(row) == why
+
+
+def test_each_kind_of_fault_has_one_text_of_its_own() -> None:
+    assert set(FAULTS) == set(get_args(FaultCode))
+    assert len(set(FAULTS.values())) == len(FAULTS)
+
+
+def test_a_fault_is_its_code_and_its_detail_also_in_another_process() -> None:
+    found = pickle.loads(pickle.dumps(RowFault("role-unknown", "'me'")))
+    assert (found.code, found.detail) == ("role-unknown", "'me'")
+    assert str(found) == "no template knows the role of a turn ('me')"
+
+
+def test_a_count_of_faults_does_not_hang_on_their_wording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [chat(says("a (b"), SAID), chat(says("c"), SAID), chat(ASKED), {"x (y)": 1}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken")
+    piece = Piece(0, str(path), "json", 0, 0, 1)
+
+    def counted() -> dict[FaultCode, int]:
+        settings = SourceSettings(path=str(path))
+        return dict(spool(piece, settings, "p", "a.jsonl", str(tmp_path)).faults)
+
+    expected = {
+        "role-unknown": 2,
+        "ends-without-answer": 1,
+        "columns-unknown": 1,
+        "not-json": 1,
+    }
+    assert counted() == expected
+    for code in FAULTS:
+        monkeypatch.setitem(FAULTS, code, "all (the same): text")  # type: ignore[arg-type]
+    assert counted() == expected
 
 
 def test_conversations_that_say_the_same_have_the_same_fingerprint() -> None:

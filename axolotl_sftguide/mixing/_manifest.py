@@ -38,7 +38,7 @@ class PhasePart:
     filtered: int
     """Left out by `where`."""
     faults: dict[str, int]
-    """Left out because they cannot be used, by reason."""
+    """Left out because they cannot be used, by the text of the fault's kind."""
     duplicates: dict[str, int]
     """Left out because a row says the same, by the source of that row."""
     excluded: int

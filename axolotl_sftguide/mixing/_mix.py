@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from ._hub import files_by_name, is_loaded_by_name
 from ._manifest import MANIFEST, Manifest, PhasePart, Written, read_manifest
 from ._plan import Hashes, Plan, Rows, largest_deviation, phase_of_sources, plan
 from ._read import FoundFile, Piece, SourceFile, files_at, look_at
+from ._rows import FAULTS, FaultCode
 from ._spec import load_mix, read_mix
 from ._spool import Spooled, complete, fingerprints, spool
 from ._tokens import tokenizer_checksums
@@ -330,9 +332,9 @@ def _refuse_faults(
 def _told(inputs: Inputs, spooled: Sequence[Spooled], most: int = 20) -> list[str]:
     labels = [label for _, label in inputs.pieces]
     lines = [
-        f"{label}: row {number}: {reason}" if number else f"{label}: {reason}"
+        f"{label}: row {number}: {text}" if number else f"{label}: {text}"
         for label, piece in zip(labels, spooled, strict=True)
-        for number, reason in piece.told
+        for number, text in piece.told
     ]
     return lines[:most]
 
@@ -357,12 +359,11 @@ def _manifest(
     parts = []
     for source, own in enumerate(settings.sources):
         pieces = [p for p in spooled if p.piece.source == source]
-        forms: dict[str, int] = {}
-        faults: dict[str, int] = {}
+        forms: Counter[str] = Counter()
+        faults: Counter[FaultCode] = Counter()
         for piece in pieces:
-            for counter, into in ((piece.forms, forms), (piece.faults, faults)):
-                for name, number in counter.items():
-                    into[name] = into.get(name, 0) + number
+            forms.update(piece.forms)
+            faults.update(piece.faults)
         parts.append(
             PhasePart(
                 phase=settings.phases[phases[source]].name,
@@ -375,7 +376,7 @@ def _manifest(
                 forms=dict(sorted(forms.items())),
                 rows_read=sum(piece.rows_read for piece in pieces),
                 filtered=sum(piece.filtered for piece in pieces),
-                faults=dict(sorted(faults.items())),
+                faults=dict(sorted((FAULTS[code], n) for code, n in faults.items())),
                 duplicates={
                     settings.sources[before].path: number
                     for (again, before), number in sorted(made.duplicates.items())

@@ -138,7 +138,7 @@ def rows_of(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
         else:
             yield from _table(piece)
     except Exception as error:  # each kind of file breaks in ways of its own
-        yield 0, RowFault(f"the file cannot be read on ({one_line(error)})")
+        yield 0, RowFault("file-breaks-off", one_line(error))
 
 
 def _json_rows(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
@@ -280,7 +280,7 @@ def _lines(
             mib = length / 2**20
             yield (
                 number,
-                RowFault(f"is too long ({mib:.0f} MiB, at most {MOST_BYTES >> 20})"),
+                RowFault("too-long", f"{mib:.0f} MiB, at most {MOST_BYTES >> 20}"),
             )
         elif line.strip():
             yield number, _row(line.removeprefix(b"\xef\xbb\xbf"))
@@ -292,7 +292,7 @@ def _row(line: bytes) -> dict[str, Any] | RowFault:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return RowFault(f"is not JSON ({one_line(error)})")
+        return RowFault("not-json", one_line(error))
     return row if isinstance(row, dict) else _no_mapping(row)
 
 
@@ -314,7 +314,7 @@ def _csv(path: str) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         for number, row in enumerate(csv.DictReader(text), start=1):
             if None in row or None in row.values():
-                yield number, RowFault("has not as many fields as the first line")
+                yield number, RowFault("fields-missing")
             else:
                 yield number, dict(row)
 
@@ -359,7 +359,7 @@ def _arrow_batches(path: str) -> Any:
 
 
 def _no_mapping(row: Any) -> RowFault:
-    return RowFault(f"is no mapping of columns ({type(row).__name__})")
+    return RowFault("not-mapping", type(row).__name__)
 
 
 def one_line(error: Exception) -> str:

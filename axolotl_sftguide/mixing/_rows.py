@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ..mix_settings import OF_THE_WHOLE, Form, SourceSettings
 
@@ -40,8 +40,82 @@ _TELLS_NOTHING_OF_ROWS = frozenset(
 ).union(OF_THE_WHOLE)
 
 
+FaultCode = Literal[
+    "answer-empty",
+    "columns-unknown",
+    "content-not-text",
+    "ends-without-answer",
+    "fields-missing",
+    "file-breaks-off",
+    "json-column",
+    "not-json",
+    "not-mapping",
+    "nul",
+    "question-or-answer-missing",
+    "role-missing",
+    "role-repeated",
+    "role-unknown",
+    "starts-without-user",
+    "system-not-first",
+    "tool-call-not-mapping",
+    "tool-call-unnamed",
+    "tool-uncalled",
+    "too-long",
+    "turn-not-mapping",
+    "turns-missing",
+    "unwritable",
+    "wrong-type",
+]
+"""Every kind of fault. Faults are counted by it, whatever their text is."""
+
+FAULTS: Mapping[FaultCode, str] = {
+    "answer-empty": "the answer is empty",
+    "columns-unknown": "no form is known for its columns",
+    "content-not-text": "the content of a turn is no text",
+    "ends-without-answer": "the last turn is not the assistant's",
+    "fields-missing": "has not as many fields as the first line",
+    "file-breaks-off": "the file cannot be read on",
+    "json-column": "a column that should hold JSON does not",
+    "not-json": "is not JSON",
+    "not-mapping": "is no mapping of columns",
+    "nul": "a NUL stands in the text",
+    "question-or-answer-missing": (
+        "has no column for the question, or none for the answer"
+    ),
+    "role-missing": "a turn has no role",
+    "role-repeated": "two turns of one role follow one another",
+    "role-unknown": "no template knows the role of a turn",
+    "starts-without-user": "the first turn is not the user's",
+    "system-not-first": "a system turn is not the first",
+    "tool-call-not-mapping": "a tool call is no mapping",
+    "tool-call-unnamed": "a tool call names no function",
+    "tool-uncalled": "a tool answers that nobody has called",
+    "too-long": "is too long",
+    "turn-not-mapping": "a turn is no mapping",
+    "turns-missing": "the turns are no list, or an empty one",
+    "unwritable": "cannot be written",
+    "wrong-type": "is not what its columns promise",
+}
+"""The text of each kind, as people and the manifest read it."""
+
+
 class RowFault(Exception):
-    """Why a row cannot be used, in a few words."""
+    """Why a row cannot be used.
+
+    Args:
+        code: The kind of the fault.
+        detail: What is particular to this row, or an empty string.
+    """
+
+    def __init__(self, code: FaultCode, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code: FaultCode = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """The text of its kind, and the detail in brackets."""
+        told = FAULTS[self.code]
+        return f"{told} ({self.detail})" if self.detail else told
 
 
 def detect(row: Mapping[str, Any], settings: SourceSettings) -> Form:
@@ -66,7 +140,7 @@ def detect(row: Mapping[str, Any], settings: SourceSettings) -> Form:
         return "prompt_completion"
     if _first(row, _QUESTION) and _first(row, _ANSWER):
         return "question_answer"
-    raise RowFault(f"no form is known for its columns ({', '.join(sorted(row)[:8])})")
+    raise RowFault("columns-unknown", ", ".join(sorted(row)[:8]))
 
 
 def uniform(
@@ -183,7 +257,7 @@ def _form_of_turns(turns: Any) -> Form:
     if isinstance(turns, str):
         turns = _parsed(turns)
     if not isinstance(turns, list) or not turns:
-        raise RowFault("the turns are no list, or an empty one")
+        raise RowFault("turns-missing")
     first = turns[0]
     return "sharegpt" if isinstance(first, dict) and "from" in first else "messages"
 
@@ -217,7 +291,7 @@ def _unled(messages: Sequence[Mapping[str, Any]]) -> bool:
 
 def _turn(turn: Any, settings: SourceSettings) -> dict[str, Any]:
     if not isinstance(turn, Mapping):
-        raise RowFault(f"a turn is no mapping ({type(turn).__name__})")
+        raise RowFault("turn-not-mapping", type(turn).__name__)
     names = settings.message_property_mappings
     role = turn.get(names.get("role", "role"), turn.get("from"))
     content = turn.get(names.get("content", "content"), turn.get("value"))
@@ -242,7 +316,7 @@ def _question_and_answer(
     question = settings.field_instruction or _first(row, _QUESTION)
     answer = settings.field_output or _first(row, _ANSWER)
     if not question or not answer:
-        raise RowFault("has no column for the question, or none for the answer")
+        raise RowFault("question-or-answer-missing")
     asked = _text(row.get(question))
     extra = settings.field_input or ("input" if form == "alpaca" else None)
     if extra and extra != question and row.get(extra):
@@ -259,7 +333,7 @@ def _question_and_answer(
 
 def _role(role: Any, roles: Mapping[str, Sequence[str]]) -> str:
     if not isinstance(role, str):
-        raise RowFault("a turn has no role")
+        raise RowFault("role-missing")
     for wanted, written in roles.items():
         if role in written:
             return wanted
@@ -275,7 +349,7 @@ def _text(content: Any) -> str:
         isinstance(part, Mapping) and part.get("type") == "text" for part in content
     ):
         return "".join(str(part.get("text", "")) for part in content)
-    raise RowFault(f"the content of a turn is no text ({type(content).__name__})")
+    raise RowFault("content-not-text", type(content).__name__)
 
 
 def _tool_calls(calls: Any) -> list[dict[str, Any]]:
@@ -285,10 +359,10 @@ def _tool_calls(calls: Any) -> list[dict[str, Any]]:
     found = []
     for call in _list(calls):
         if not isinstance(call, Mapping):
-            raise RowFault("a tool call is no mapping")
+            raise RowFault("tool-call-not-mapping")
         function = call.get("function", call)
         if not isinstance(function, Mapping) or not function.get("name"):
-            raise RowFault("a tool call names no function")
+            raise RowFault("tool-call-unnamed")
         arguments = function.get("arguments", {})
         text = arguments if isinstance(arguments, str) else _json(arguments)
         found.append(
@@ -306,31 +380,31 @@ def _check(messages: Sequence[Mapping[str, Any]]) -> None:
     for place, message in enumerate(messages):
         role = message["role"]
         if role not in _ROLES:
-            raise RowFault(f"no template knows the role of a turn ({role!r})")
+            raise RowFault("role-unknown", repr(role))
         if "\0" in message["content"]:
-            raise RowFault("a NUL stands in the text")
+            raise RowFault("nul")
         if role == "system":
             if place:
-                raise RowFault("a system turn is not the first")
+                raise RowFault("system-not-first")
             continue
         _check_order(before, role)
         before = message
     if before is None:
-        raise RowFault("the first turn is not the user's")
+        raise RowFault("starts-without-user")
     if before["role"] != "assistant":
-        raise RowFault("the last turn is not the assistant's")
+        raise RowFault("ends-without-answer")
     if not before["content"].strip() and not _calls(before):
-        raise RowFault("the answer is empty")
+        raise RowFault("answer-empty")
 
 
 def _check_order(before: Mapping[str, Any] | None, role: str) -> None:
     if before is None:
         if role != "user":
-            raise RowFault("the first turn is not the user's")
+            raise RowFault("starts-without-user")
     elif role == before["role"] and role != "tool":
-        raise RowFault(f"two turns of one role follow one another ({role})")
+        raise RowFault("role-repeated", role)
     elif role == "tool" and not _calls(before):
-        raise RowFault("a tool answers that nobody has called")
+        raise RowFault("tool-uncalled")
 
 
 def _calls(message: Mapping[str, Any]) -> bool:
@@ -359,7 +433,7 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise RowFault("a column that should hold JSON does not") from None
+        raise RowFault("json-column") from None
 
 
 def _json(value: Any) -> str:

@@ -16,7 +16,7 @@ import orjson
 from ..mix_settings import SourceSettings
 from ._plan import Hashes
 from ._read import BLOCK_BYTES, Piece, rows_of
-from ._rows import RowFault, conversation, fingerprint, is_usual, passes
+from ._rows import FaultCode, RowFault, conversation, fingerprint, is_usual, passes
 from ._tokens import token_counter
 
 COLUMNS = ("tools", "chat_template_kwargs")
@@ -25,6 +25,9 @@ TURN_KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name", "train")
 
 _KEPT_FAULTS = 20
 """Faults of a piece that are told by line; the rest is counted."""
+
+_MOST_DETAIL = 167
+"""Characters that are told of what Python says of a row of wrong types."""
 
 
 @dataclass
@@ -48,9 +51,9 @@ class Spooled:
     filtered: int = 0
     """Rows that `where` leaves out."""
     forms: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: Counter[FaultCode] = field(default_factory=Counter)
     told: list[tuple[int, str]] = field(default_factory=list)
-    """Row number and reason of the first faults."""
+    """Row number and text of the first faults."""
 
     def says(self, key: str) -> bool:
         """Whether any turn has one of `TURN_KEYS`."""
@@ -87,7 +90,7 @@ def spool(
             try:
                 line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
             except TypeError as fault:
-                _note(found, number, f"cannot be written ({fault})")
+                _note(found, number, RowFault("unwritable", str(fault)))
                 continue
             file.write(line)
             hashes += digest
@@ -117,10 +120,10 @@ def _conversations(
             form, said = conversation(row, settings, usual)
             digest = fingerprint(said)
         except RowFault as fault:
-            _note(found, number, str(fault))
+            _note(found, number, fault)
             continue
         except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as fault:
-            _note(found, number, f"is not what its columns promise ({fault})"[:200])
+            _note(found, number, RowFault("wrong-type", str(fault)[:_MOST_DETAIL]))
             continue
         found.keys |= _keys_of(said)
         found.forms[form] += 1
@@ -189,7 +192,7 @@ def _keys_of(said: dict[str, Any]) -> int:
     return keys
 
 
-def _note(found: Spooled, number: int, reason: str) -> None:
-    found.faults[reason.partition(" (")[0]] += 1
+def _note(found: Spooled, number: int, fault: RowFault) -> None:
+    found.faults[fault.code] += 1
     if len(found.told) < _KEPT_FAULTS:
-        found.told.append((number, reason))
+        found.told.append((number, str(fault)))
