@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .errors import SettingsError
+from .errors import Problem, SettingsError
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -19,10 +19,14 @@ def read_config(path: str | Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError([f"{path}: cannot be read ({error.strerror})"]) from None
+        raise _refused(path, f"cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
-        raise SettingsError([f"{path}: is not YAML ({line})"]) from None
+        raise _refused(path, f"is not YAML ({line})") from None
     if not isinstance(loaded, dict):
-        raise SettingsError([f"{path}: holds no mapping of keys"])
+        raise _refused(path, "holds no mapping of keys")
     return {str(key): value for key, value in loaded.items()}
+
+
+def _refused(path: str | Path, message: str) -> SettingsError:
+    return SettingsError([Problem(str(path), message, colon=True)])

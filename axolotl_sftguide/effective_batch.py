@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .errors import SettingsError
+from .errors import Problem, SettingsError
 from .evidence import CLAIMS
 
 KEY = "sftguide.effective_batch_size"
@@ -54,13 +54,10 @@ def accumulation(samples: int, micro_batch_size: int, ranks: int) -> int:
     together = micro_batch_size * ranks
     if samples % together == 0:
         return samples // together
-    nearest = nearest_multiples(samples, together)
-    raise SettingsError(
-        [
-            f"{KEY} must be a multiple of {factors(micro_batch_size, ranks)} = "
-            f"{together}, got {samples}; nearest: {nearest}"
-        ]
-    )
+    product = f"{factors(micro_batch_size, ranks)} = {together}"
+    message = f"must be a multiple of {product}, got {samples}"
+    remedy = f"nearest: {nearest_multiples(samples, together)}"
+    raise SettingsError([Problem(KEY, message, remedy)])
 
 
 def nearest_multiples(samples: int, together: int) -> str:
@@ -86,12 +83,11 @@ def refuse_more_than_there_are(samples: int, rows: int) -> None:
         SettingsError: Where it should.
     """
     if samples > rows:
-        raise SettingsError(
-            [
-                f"{KEY} must be at most the {rows} rows that the training data hold "
-                f"after preparation, got {samples}; nearest: {rows}"
-            ]
+        message = (
+            f"must be at most the {rows} rows that the training data hold after "
+            f"preparation, got {samples}"
         )
+        raise SettingsError([Problem(KEY, message, f"nearest: {rows}")])
 
 
 def factors(micro_batch_size: int, ranks: int) -> str:

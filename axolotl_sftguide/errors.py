@@ -12,6 +12,7 @@ SFTGuideError            one clear line: the key, the rule, the value, the way o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 
@@ -19,12 +20,41 @@ class SFTGuideError(Exception):
     """The root of all errors that a user can mend."""
 
 
-class SettingsError(SFTGuideError, ValueError):
-    """The settings are wrong; `problems` holds one line for each fault."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of the settings. Code reads its fields; only people read its text."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    path: str
+    """Where the fault is: a dotted key, a file or an option; may be empty."""
+    message: str
+    """What is wrong there, with the value."""
+    remedy: str = ""
+    """What the user can do; empty where the message says it."""
+    colon: bool = False
+    """Whether a colon stands between the path and the message."""
+
+    @property
+    def says(self) -> str:
+        """The message and the remedy, without the path."""
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+    def __str__(self) -> str:
+        """The whole problem as one line."""
+        joint = ": " if self.colon else " "
+        line = f"{self.path}{joint}{self.says}" if self.path else self.says
+        return " ".join(line.splitlines())
+
+
+class SettingsError(SFTGuideError, ValueError):
+    """The settings are wrong; `problems` holds each fault, and the text a line each."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        """The lines of all problems."""
+        return "\n".join(map(str, self.problems))
 
 
 class RecipeError(SFTGuideError):
@@ -51,7 +81,13 @@ class PlanError(SFTGuideError):
     """A training's memory cannot be planned; the line says why and the way out."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint such as `; did you mean 'patience'?`, or an empty string."""
+def nearest_hint(word: str, known: Iterable[str]) -> str:
+    """A hint such as `did you mean 'patience'?`, or an empty string."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The hint with a semicolon before it, to end a line with, or an empty string."""
+    hint = nearest_hint(word, known)
+    return f"; {hint}" if hint else ""

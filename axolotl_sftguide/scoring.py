@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import SettingsError
+from .errors import Problem, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,9 @@ def load_questions(path: str | Path) -> list[Question]:
         with Path(path).open(encoding="utf-8") as file:
             lines = list(file)  # str.splitlines would also cut at U+2028 in a text
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            [
-                f"sftguide.score.data_path {path}: cannot be read "
-                f"({getattr(error, 'strerror', None) or error}); name a JSONL file of "
-                "`messages`"
-            ]
-        ) from None
+        why = getattr(error, "strerror", None) or error
+        remedy = "name a JSONL file of `messages`"
+        raise _refused(f"{path}: cannot be read ({why})", remedy) from None
     questions = []
     for index, line in enumerate(lines, start=1):
         try:
@@ -44,12 +40,14 @@ def load_questions(path: str | Path) -> list[Question]:
                 raise ValueError("the last of at least two turns must be the answer")
             questions.append(Question(tuple(asked), str(last["content"]).strip()))
         except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(
-                [f"sftguide.score.data_path {path}: line {index} ({error})"]
-            ) from None
+            raise _refused(f"{path}: line {index} ({error})") from None
     if not questions:
-        raise SettingsError([f"sftguide.score.data_path {path}: holds no questions"])
+        raise _refused(f"{path}: holds no questions")
     return questions
+
+
+def _refused(message: str, remedy: str = "") -> SettingsError:
+    return SettingsError([Problem("sftguide.score.data_path", message, remedy)])
 
 
 def score_exact_match(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .errors import did_you_mean
+from .errors import nearest_hint
 from .mix_settings import MixSettings
 from .validation import Block, parse
 
@@ -203,6 +203,6 @@ def misspelt_block(top_level_keys: Any) -> str | None:
     """
     for key in top_level_keys:
         squeezed = str(key).lower().replace("-", "").replace("_", "")
-        if key != BLOCK and did_you_mean(squeezed, [BLOCK]) and "guid" in squeezed:
+        if key != BLOCK and nearest_hint(squeezed, [BLOCK]) and "guid" in squeezed:
             return str(key)
     return None

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from .errors import SettingsError, did_you_mean
+from .errors import Problem, SettingsError, nearest_hint
 
 
 class Block(BaseModel):
@@ -47,9 +47,8 @@ def parse(model: type[Any], block: Any, path: str) -> Any:
         SettingsError: With every problem found, one line each.
     """
     if not isinstance(block, Mapping):
-        raise SettingsError(
-            [f"{path} must be a mapping of settings, got {block!r}; see the README"]
-        )
+        message = f"must be a mapping of settings, got {block!r}"
+        raise SettingsError([Problem(path, message, "see the README")])
     try:
         return model.model_validate(block)
     except ValidationError as error:
@@ -58,20 +57,21 @@ def parse(model: type[Any], block: Any, path: str) -> Any:
         ) from None
 
 
-def _problem(path: str, model: type[BaseModel], fault: Any) -> str:
+def _problem(path: str, model: type[BaseModel], fault: Any) -> Problem:
     location = [str(part) for part in fault["loc"]]
     dotted = ".".join([path, *location])
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, location[:-1])
-        nearest = did_you_mean(location[-1], known)
-        return f"{dotted} is not a setting" + (
-            nearest or f" (known: {', '.join(known)})"
-        )
+        hint = nearest_hint(location[-1], known)
+        if hint:
+            return Problem(dotted, "is not a setting", hint)
+        return Problem(dotted, f"is not a setting (known: {', '.join(known)})")
     if fault["type"] == "missing":
-        return f"{dotted} is missing: it has no default"
+        return Problem(dotted, "is missing: it has no default")
     if fault["type"] == "value_error":
-        return f"{dotted}: {fault['ctx']['error']}"
-    return f"{dotted} {_rule(fault)}, got {fault['input']!r}{_way_out(fault)}"
+        return Problem(dotted, str(fault["ctx"]["error"]), colon=True)
+    message = f"{_rule(fault)}, got {fault['input']!r}"
+    return Problem(dotted, message, _way_out(fault))
 
 
 def _rule(fault: Any) -> str:
@@ -92,7 +92,7 @@ def _way_out(fault: Any) -> str:
     if not isfinite(value) or (fault["type"] == "int_type" and value % 1):
         return ""
     written = f"{value:.0f}" if fault["type"] == "int_type" else _yaml_float(text)
-    return f"; YAML takes it for text, write {written}"
+    return f"YAML takes it for text, write {written}"
 
 
 def _yaml_float(text: str) -> str:

@@ -13,8 +13,10 @@ from click.testing import CliRunner
 from axolotl_sftguide import advise
 from axolotl_sftguide.advice import Finding, Weight, summary
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.evidence import CLAIMS
 from axolotl_sftguide.recipes import shipped_recipes
+from axolotl_sftguide.settings import load_settings
 
 FULL = """
 base_model: mistralai/Mistral-7B-v0.1
@@ -269,6 +271,25 @@ def test_every_finding_has_a_way_out_and_a_source(base: str, lines: str) -> None
         assert finding.source
         assert finding.claim is None or finding.claim in CLAIMS
         json.dumps(finding.to_dict(), default=str)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"my own key": 1},
+        {"a: b": 1},
+        {"study": 3},
+        {"early_termination": {"divergence": {"two words": 8}}},
+        {"mix": {"phases": [{"name": n, "datasets": [{"path": "x"}]} for n in "aa"]}},
+        "on",
+    ],
+)
+def test_a_finding_on_the_block_has_the_path_of_its_problem(block: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(block)
+    (problem,) = caught.value.problems
+    (finding,) = [f for f in advise({"sftguide": block}) if "refused" in f.remedy]
+    assert (finding.path, finding.says) == (problem.path, problem.says)
 
 
 def test_ligers_fused_loss_is_not_for_granite() -> None:

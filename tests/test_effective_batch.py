@@ -41,7 +41,10 @@ def test_what_divides_is_accumulated() -> None:
 def test_what_does_not_divide_names_the_nearest(samples: int, says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         accumulation(samples, 16, 2)
-    assert caught.value.problems == (says,)
+    assert str(caught.value) == says
+    (problem,) = caught.value.problems
+    assert problem.path == "sftguide.effective_batch_size"
+    assert says.endswith(f"; {problem.remedy}")
 
 
 def test_packed_micro_steps_come_as_near_as_they_can() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 import yaml
 
-from axolotl_sftguide.errors import SettingsError
+from axolotl_sftguide.errors import Problem, SettingsError
 from axolotl_sftguide.settings import (
     Settings,
     early_termination_settings,
@@ -16,7 +17,7 @@ from axolotl_sftguide.settings import (
 )
 
 
-def problems(block: Any) -> tuple[str, ...]:
+def problems(block: Any) -> tuple[Problem, ...]:
     with pytest.raises(SettingsError) as refusal:
         load_settings(block)
     return refusal.value.problems
@@ -41,7 +42,7 @@ def test_every_fault_is_told_at_once_with_its_full_path() -> None:
         }
     )
     assert len(told) == 4
-    paths = sorted(line.split()[0] for line in told)
+    paths = sorted(problem.path for problem in told)
     assert paths == [
         "sftguide.early_termination.divergence.patience",
         "sftguide.early_termination.divergence.windw",
@@ -65,8 +66,9 @@ def test_every_fault_is_told_at_once_with_its_full_path() -> None:
 def test_an_unknown_key_is_refused_with_what_was_probably_meant(
     block: dict[str, Any], path: str, meant: str
 ) -> None:
-    told = next(line for line in problems(block) if line.startswith(path))
-    assert f"did you mean {meant!r}" in told
+    (told,) = [problem for problem in problems(block) if problem.path == path]
+    assert told.remedy == f"did you mean {meant!r}?"
+    assert str(told) == f"{path} is not a setting; did you mean {meant!r}?"
 
 
 @pytest.mark.parametrize(
@@ -87,14 +89,45 @@ def test_a_wrong_type_or_value_is_one_line_that_shows_rule_and_value(
     block: Any, says: str
 ) -> None:
     (told,) = problems(block)
-    assert says in told
-    assert "\n" not in told
+    assert says in str(told)
+    assert "\n" not in str(told)
 
 
 def test_a_number_that_yaml_reads_as_text_is_told_how_to_write_it() -> None:
     block = yaml.safe_load("early_termination: {divergence: {margin: 1e-1}}")
     (told,) = problems(block)
-    assert "got '1e-1'; YAML takes it for text, write 1.0e-1" in told
+    assert told.remedy == "YAML takes it for text, write 1.0e-1"
+    assert str(told).endswith("got '1e-1'; YAML takes it for text, write 1.0e-1")
+
+
+def test_a_problem_carries_path_message_and_remedy() -> None:
+    (told,) = problems({"study": 3})
+    assert told == Problem("sftguide.study", "must be a valid string, got 3")
+    (told,) = problems("on")
+    message = "must be a mapping of settings, got 'on'"
+    assert told == Problem("sftguide", message, "see the README")
+    assert told.says == f"{message}; see the README"
+    assert str(told) == f"sftguide {told.says}"
+
+
+def test_a_path_may_hold_blanks_and_a_line_break() -> None:
+    (told,) = problems({"my\nown key": 1})
+    assert told.path == "sftguide.my\nown key"
+    assert str(told).startswith("sftguide.my own key is not a setting (known: ")
+
+
+def test_a_problem_without_a_path_is_told_by_its_message() -> None:
+    assert str(Problem("", "nothing to judge by", "add one")) == (
+        "nothing to judge by; add one"
+    )
+    assert str(Problem("a.yml", "is not YAML", colon=True)) == "a.yml: is not YAML"
+
+
+def test_an_error_keeps_its_problems_from_one_process_to_another() -> None:
+    error = SettingsError([Problem("a", "is wrong", "remove it"), Problem("b", "is")])
+    again = pickle.loads(pickle.dumps(error))
+    assert again.problems == error.problems
+    assert str(again) == "a is wrong; remove it\nb is"
 
 
 def test_yaml_off_is_off() -> None:

@@ -36,7 +36,7 @@ def space(tmp_path: Path) -> Any:
 def problems(read: Any, text: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         read(text)
-    return [line.partition(": ")[2] for line in caught.value.problems]
+    return [str(problem).partition(": ")[2] for problem in caught.value.problems]
 
 
 def test_a_list_is_a_choice_a_mapping_with_bounds_a_range_all_else_is_fixed(

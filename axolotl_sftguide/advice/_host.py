@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..axolotl_keys import LORA_KERNELS, OF_DATASETS, OF_PLUGINS, TOP_LEVEL
-from ..errors import SettingsError, did_you_mean
+from ..errors import SettingsError, nearest_hint
 from ..settings import BLOCK, load_settings, misspelt_block
 from ._finding import Finding, Weight
 from ._view import View
@@ -33,18 +33,18 @@ def unknown_keys(view: View) -> Iterator[Finding]:
                 "look it up there: unknown keys are dropped without a word",
             )
             continue
-        hint = did_you_mean(key, known)
+        hint = nearest_hint(key, known)
         yield Finding(
             WRONG,
             key,
             view.config[key],
             "is not a key of Axolotl, which drops it without a word",
-            hint.removeprefix("; ").capitalize() or "remove it",
+            hint.capitalize() or "remove it",
         )
     for path, entry in view.sources:
         for key in entry:
             if key not in OF_DATASETS:
-                hint = did_you_mean(key, OF_DATASETS)
+                hint = nearest_hint(key, OF_DATASETS)
                 yield Finding(
                     WRONG,
                     f"{path}.{key}",
@@ -52,7 +52,7 @@ def unknown_keys(view: View) -> Iterator[Finding]:
                     "is not a key of a dataset; Axolotl drops it without a word",
                     "shares and repeats are for sftguide.mix"
                     if key in ("weight", "share", "repeats", "ratio")
-                    else hint.removeprefix("; ").capitalize() or "remove it",
+                    else hint.capitalize() or "remove it",
                 )
 
 
@@ -71,9 +71,8 @@ def own_block(view: View) -> Iterator[Finding]:
         load_settings(view.get(BLOCK))
     except SettingsError as error:
         for problem in error.problems:
-            path, _, says = problem.partition(" ")
             yield Finding(
-                WRONG, path.rstrip(":"), None, says, "the run would be refused"
+                WRONG, problem.path, None, problem.says, "the run would be refused"
             )
     if view.get(BLOCK) and not view.has_plugin:
         yield Finding(

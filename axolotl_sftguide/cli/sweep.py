@@ -155,22 +155,17 @@ def _sampling(
     space: SearchSpace, sampler: str | None, trials: int | None
 ) -> tuple[Any, int]:
     """The sampler, and how many trials."""
-    from ..errors import SettingsError
+    from ..errors import Problem, SettingsError
 
     combinations = space.combinations()
     if sampler == "grid" and combinations is None:
-        raise SettingsError(
-            ["--sampler grid wants a list for every key; a range has no end of values"]
-        )
+        message = "grid wants a list for every key; a range has no end of values"
+        raise SettingsError([Problem("--sampler", message)])
     if combinations is None:
         return sampler or "tpe", trials or _FEW_TRIALS
     if sampler in (None, "grid") and (trials is None or trials >= len(combinations)):
         return "grid", len(combinations)
     if sampler == "grid":
-        raise SettingsError(
-            [
-                f"--sampler grid has {len(combinations)} combinations, --trials is "
-                f"{trials}; leave one of them out"
-            ]
-        )
+        message = f"grid has {len(combinations)} combinations, --trials is {trials}"
+        raise SettingsError([Problem("--sampler", message, "leave one of them out")])
     return sampler or "tpe", trials or _FEW_TRIALS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configs import read_config
-from ..errors import SettingsError
+from ..errors import Problem, SettingsError
 from ..mix_settings import MixSettings
 from ..settings import BLOCK
 from ..validation import parse
@@ -33,7 +33,6 @@ def read_mix(path: str | Path) -> MixSettings:
         return load_mix(config, path=str(path))
     block = config.get(BLOCK)
     if not isinstance(block, dict) or "mix" not in block:
-        raise SettingsError(
-            [f"{path}: holds neither `phases` nor `{BLOCK}.mix`: nothing to mix"]
-        )
+        message = f"holds neither `phases` nor `{BLOCK}.mix`: nothing to mix"
+        raise SettingsError([Problem(str(path), message, colon=True)])
     return load_mix(block["mix"], path=f"{path}: {BLOCK}.mix")

@@ -14,7 +14,7 @@ from ..effective_batch import (
     nearest_accumulation,
     refuse_more_than_there_are,
 )
-from ..errors import SettingsError
+from ..errors import Problem, SettingsError
 from ..evidence import CLAIMS
 
 
@@ -25,11 +25,11 @@ def accumulate_before_data(cfg: Any, wanted: int | str) -> None:
         SettingsError: Where the batch cannot be had, or is asked for in another way.
     """
     if cfg.get("batch_size"):
-        raise SettingsError([f"batch_size and {KEY} are both there; keep the latter"])
+        message = f"and {KEY} are both there"
+        raise SettingsError([Problem("batch_size", message, "keep the latter")])
     if cfg.get("rl") or cfg.get("pretraining_dataset") or cfg.get("streaming"):
-        raise SettingsError(
-            [f"{KEY} is for SFT on data that are read before the first step; remove it"]
-        )
+        message = "is for SFT on data that are read before the first step"
+        raise SettingsError([Problem(KEY, message, "remove it")])
     given = cfg.get("gradient_accumulation_steps") or 1
     derived = 1
     if isinstance(wanted, int) and not cfg.get("sample_packing"):
@@ -41,8 +41,11 @@ def accumulate_before_data(cfg: Any, wanted: int | str) -> None:
     if given not in (1, derived):
         raise SettingsError(
             [
-                f"gradient_accumulation_steps is derived from {KEY}, and {given} is "
-                "given; remove one of them"
+                Problem(
+                    "gradient_accumulation_steps",
+                    f"is derived from {KEY}, and {given} is given",
+                    "remove one of them",
+                )
             ]
         )
     cfg["gradient_accumulation_steps"] = derived

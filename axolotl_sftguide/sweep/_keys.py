@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import SettingsError, did_you_mean
+from ..errors import Problem, SettingsError, nearest_hint
 from ..settings import BLOCK
 
 _ASK = "from axolotl_sftguide.plugin import known_keys; print(*known_keys(), sep='\\n')"
@@ -31,7 +31,7 @@ def check_keys(keys: Iterable[str], recipe: Mapping[str, Any]) -> None:
         return  # without Axolotl, which the first trial will say
     known = {*asked.stdout.split(), *recipe, BLOCK}
     problems = [
-        f"{key} is not a key of Axolotl{did_you_mean(key, known)}"
+        Problem(key, "is not a key of Axolotl", nearest_hint(key, known))
         for key in sorted(new - known)
     ]
     if problems:

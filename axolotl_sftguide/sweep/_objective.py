@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SettingsError, SweepError
+from ..errors import Problem, SettingsError, SweepError
 from ..run_history import Goal
 from ..settings import BLOCK, load_settings
 from ..traces import Trace
@@ -104,7 +104,7 @@ def choose_objective(
         SettingsError: Where nothing says what to judge by, or which is better.
     """
     if command is not None and not _words(command):
-        raise SettingsError([f"--command {command!r} is no command line"])
+        raise SettingsError([Problem("--command", f"{command!r} is no command line")])
     score = load_settings(config.get(BLOCK)).score
     evaluates = config.get("val_set_size") or config.get("test_datasets")
     chosen = metric or ("command" if command else None)
@@ -115,9 +115,13 @@ def choose_objective(
     if chosen is None:
         raise SettingsError(
             [
-                "nothing to judge the trials by: the config has no `sftguide.score` "
-                "and no evaluation (`val_set_size`, `test_datasets`); add one, or give "
-                "--command"
+                Problem(
+                    "",
+                    "nothing to judge the trials by: the config has no "
+                    "`sftguide.score` and no evaluation (`val_set_size`, "
+                    "`test_datasets`)",
+                    "add one, or give --command",
+                )
             ]
         )
     if goal is None and command is None:
@@ -126,7 +130,8 @@ def choose_objective(
         elif chosen == "eval_loss":
             goal = "min"
     if goal is None:
-        raise SettingsError([f"say which {chosen} is better: --goal max or --goal min"])
+        message = f"say which {chosen} is better: --goal max or --goal min"
+        raise SettingsError([Problem("", message)])
     return Objective(chosen, goal, command)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from pydantic import Field, model_validator
 
 from ..configs import read_config
-from ..errors import SettingsError
+from ..errors import Problem, SettingsError
 from ..validation import Block, parse
 
 Number: TypeAlias = int | float
@@ -145,7 +145,7 @@ def read_space(path: str | Path) -> SearchSpace:
     Raises:
         SettingsError: With every problem found, one line each.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     parameters: dict[str, Range | Choice] = {}
     fixed: dict[str, Any] = {}
     for key, value in _with_numbers(read_config(path)).items():
@@ -173,15 +173,19 @@ def _parameter(dotted: str, key: str, value: Any) -> Range | Choice | None:
     if not isinstance(value, list):
         return None
     if not value:
-        raise SettingsError([f"{dotted} is an empty list: there is nothing to choose"])
+        raise _refused(dotted, "is an empty list: there is nothing to choose")
     if key == _PAIRED and not all(isinstance(entry, Mapping) for entry in value):
-        raise SettingsError([f"{dotted} must list mappings of keys that vary together"])
+        raise _refused(dotted, "must list mappings of keys that vary together")
     if any(isinstance(v, float) and not math.isfinite(v) for v in value):
-        raise SettingsError([f"{dotted} must hold finite numbers, got {value!r}"])
+        raise _refused(dotted, f"must hold finite numbers, got {value!r}")
     choice = Choice(tuple(value))
     if len(set(map(repr, choice.labels))) < len(value):
-        raise SettingsError([f"{dotted} holds a value twice, got {value!r}"])
+        raise _refused(dotted, f"holds a value twice, got {value!r}")
     return choice
+
+
+def _refused(dotted: str, message: str) -> SettingsError:
+    return SettingsError([Problem(dotted, message)])
 
 
 def _with_numbers(value: Any) -> Any:
