@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .advice import advise as advise
-    from .callbacks import EarlyTerminationCallback as EarlyTerminationCallback
-    from .callbacks import GradientMonitorCallback as GradientMonitorCallback
-    from .memory import plan_memory as plan_memory
+    from .hosts.axolotl import SFTGuidePlugin as SFTGuidePlugin
+    from .hosts.trainer import EarlyTerminationCallback as EarlyTerminationCallback
+    from .hosts.trainer import GradientMonitorCallback as GradientMonitorCallback
     from .mixing import mix as mix
-    from .plugin import SFTGuidePlugin as SFTGuidePlugin
-    from .pruner import SFTGuidePruner as SFTGuidePruner
-    from .run_history import RunHistory as RunHistory
+    from .planning import plan_memory as plan_memory
+    from .runs.history import RunHistory as RunHistory
+    from .sweep.pruner import SFTGuidePruner as SFTGuidePruner
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "EarlyTerminationCallback": "callbacks",
-    "GradientMonitorCallback": "callbacks",
-    "RunHistory": "run_history",
+    "EarlyTerminationCallback": "hosts.trainer",
+    "GradientMonitorCallback": "hosts.trainer",
+    "RunHistory": "runs.history",
     "advise": "advice",
     "mix": "mixing",
-    "plan_memory": "memory",
-    "SFTGuidePlugin": "plugin",
-    "SFTGuidePruner": "pruner",
+    "plan_memory": "planning",
+    "SFTGuidePlugin": "hosts.axolotl",
+    "SFTGuidePruner": "sweep.pruner",
 }
 
 __all__ = [

@@ -1,90 +1,26 @@
-"""The marker that keeps a stopped run's output from passing for a finished one."""
+"""Moved to `axolotl_sftguide.runs.marker`; this name works until version 1.0."""
 
-from __future__ import annotations
-
-import json
-import re
-import sys
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-
-MARKER = "sftguide-terminated.json"
-"""The file's name inside the output folder."""
-
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
-
-
-@dataclass(frozen=True)
-class Termination:
-    """Why a run was stopped, and what of it is still good."""
-
-    run_id: str
-    rule: str
-    reason: str
-    step: int
-    samples_seen: int
-    bad_since: int
-    """The first optimizer step that counts as bad."""
-    last_good_checkpoint: str | None = None
-
-    @property
-    def weights_are_lost(self) -> bool:
-        """Whether the saved weights hold non-finite numbers or diverged."""
-        return self.rule in ("non_finite", "divergence")
-
-    def __str__(self) -> str:
-        good = self.last_good_checkpoint or "none"
-        return (
-            f"run {self.run_id} was stopped at step {self.step} by {self.rule} "
-            f"({self.reason}); last good checkpoint: {good}"
-        )
-
-
-# A later version may add fields; they are no reason to pass a stopped run by.
-_FIELDS = frozenset(f.name for f in fields(Termination))
-
-
-def mark(output_dir: str | Path, termination: Termination) -> Path:
-    """Write the marker."""
-    path = Path(output_dir) / MARKER
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(termination), indent=2) + "\n", encoding="utf-8")
-    return path
-
-
-def read_marker(output_dir: str | Path) -> Termination | None:
-    """The marker of an output folder; None where there is none that can be read."""
-    path = Path(output_dir) / MARKER
-    try:
-        values = dict(json.loads(path.read_text(encoding="utf-8")))
-        return Termination(**{k: v for k, v in values.items() if k in _FIELDS})
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def clear(output_dir: str | Path) -> None:
-    """Remove the marker: a new run writes into the folder."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        (Path(output_dir) / MARKER).unlink()
-
-
-def checkpoint_step(path: str | Path) -> int | None:
-    """The optimizer step of a checkpoint folder named `checkpoint-N`."""
-    found = _CHECKPOINT.search(str(path).rstrip("/\\"))
-    return int(found.group(1)) if found else None
-
-
-def latest_checkpoint(output_dir: str | Path) -> str | None:
-    """The newest checkpoint in an output folder."""
-    return last_good_checkpoint(output_dir, bad_since=sys.maxsize)
-
-
-def last_good_checkpoint(output_dir: str | Path, bad_since: int) -> str | None:
-    """The newest checkpoint that was taken before the first bad step."""
-    steps = {
-        step: path
-        for path in Path(output_dir).glob("checkpoint-*")
-        if (step := checkpoint_step(path)) is not None and step < bad_since
-    }
-    return str(steps[max(steps)]) if steps else None
+from .runs.marker import (
+    MARKER as MARKER,
+)
+from .runs.marker import (
+    Termination as Termination,
+)
+from .runs.marker import (
+    checkpoint_step as checkpoint_step,
+)
+from .runs.marker import (
+    clear as clear,
+)
+from .runs.marker import (
+    last_good_checkpoint as last_good_checkpoint,
+)
+from .runs.marker import (
+    latest_checkpoint as latest_checkpoint,
+)
+from .runs.marker import (
+    mark as mark,
+)
+from .runs.marker import (
+    read_marker as read_marker,
+)

@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 
-from axolotl_sftguide.axolotl_keys import LORA_KERNELS
-from axolotl_sftguide.memory import KNOWN, plan_memory
+from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
+from axolotl_sftguide.planning import KNOWN, plan_memory
 
 MODELS = ("mistralai/Mistral-7B-v0.1", "Qwen/Qwen3-8B-Base")
 TOKENS = (2048, 4096, 8192)

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from axolotl_sftguide.judge import Judge
-from axolotl_sftguide.run_history import RunHistory, Score, this_process
-from axolotl_sftguide.run_history._tables import points
-from axolotl_sftguide.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.runs.history import RunHistory, Score, this_process
+from axolotl_sftguide.runs.history._tables import points
 from axolotl_sftguide.signals import Observation
+from axolotl_sftguide.stopping.judge import Judge
 
 STEP = 512
 """Samples between two points."""

@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from axolotl_sftguide.axolotl_keys import LORA_KERNELS
-from axolotl_sftguide.memory import KNOWN, plan_memory
+from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
+from axolotl_sftguide.planning import KNOWN, plan_memory
 
 
 def shape(

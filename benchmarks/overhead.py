@@ -29,9 +29,9 @@ from transformers import (
 )
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide.capture import StepCapture
-from axolotl_sftguide.gradients import MicroBatchGradients
-from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.config.settings import load_settings
+from axolotl_sftguide.monitor.capture import StepCapture
+from axolotl_sftguide.monitor.gradients import MicroBatchGradients
 
 TOKENS = 128
 NORMS = ("_clip", "_count", "_add_loss", "end_step", "_at_log")

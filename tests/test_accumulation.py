@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from axolotl_sftguide.accumulation import loss_normalisation, make_exact
+from axolotl_sftguide.monitor.accumulation import loss_normalisation, make_exact
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from axolotl_sftguide import advise
 from axolotl_sftguide.advice import Finding, Weight, summary
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.settings import load_settings
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.evidence import CLAIMS
 from axolotl_sftguide.recipes import shipped_recipes
-from axolotl_sftguide.settings import load_settings
 
 FULL = """
 base_model: mistralai/Mistral-7B-v0.1

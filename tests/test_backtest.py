@@ -13,8 +13,11 @@ from click.testing import CliRunner
 from curves import learning, run
 from runs import run_row
 
-from axolotl_sftguide.backtest import (
-    OptunaPolicy,
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
+from axolotl_sftguide.stopping.backtest import (
     RecordedRun,
     RulesPolicy,
     backtest,
@@ -22,10 +25,7 @@ from axolotl_sftguide.backtest import (
     replay,
     signal_evidence,
 )
-from axolotl_sftguide.cli import main
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.settings import EarlyTerminationSettings
-from axolotl_sftguide.traces import TraceWriter, read_trace, trace_path
+from axolotl_sftguide.sweep.policy import OptunaPolicy
 
 
 def recorded(name: str, score: float, loss: float = 1.0, norm: float = 1.0) -> Any:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
-from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 
 
 def sftguide(*words: str | Path) -> Result:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from curves import learning, run
 
-from axolotl_sftguide.cohort import GRID, Cohort, doubt_of, grid, quantile_of
-from axolotl_sftguide.rules import BeyondCohort, Grace, Patience, fold
-from axolotl_sftguide.settings import Settings
+from axolotl_sftguide.config.settings import Settings
 from axolotl_sftguide.signals import Observation, points_of
+from axolotl_sftguide.signals.cohort import GRID, Cohort, doubt_of, grid, quantile_of
+from axolotl_sftguide.stopping.rules import BeyondCohort, Grace, Patience, fold
 
 RULES = Settings().early_termination.cohort
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from axolotl_sftguide.correlation import spearman
+from axolotl_sftguide.signals.correlation import spearman
 
 
 def test_it_is_one_for_anything_that_rises() -> None:

@@ -7,15 +7,15 @@ import statistics
 
 import pytest
 
-from axolotl_sftguide.effective_batch import (
-    Tally,
+from axolotl_sftguide.errors import SettingsError
+from axolotl_sftguide.evidence import CLAIMS
+from axolotl_sftguide.evidence.effective_batch import (
     accumulation,
     choose,
     nearest_accumulation,
     refuse_more_than_there_are,
 )
-from axolotl_sftguide.errors import SettingsError
-from axolotl_sftguide.evidence import CLAIMS
+from axolotl_sftguide.monitor.tally import Tally
 
 
 def test_what_divides_is_accumulated() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from axolotl_sftguide.config.mix_settings import MixSettings
+from axolotl_sftguide.config.settings import ScoreSettings, Settings
 from axolotl_sftguide.evidence import (
     CLAIMS,
     DEFAULTS,
@@ -17,8 +19,6 @@ from axolotl_sftguide.evidence import (
     claim,
     claims_table,
 )
-from axolotl_sftguide.mix_settings import MixSettings
-from axolotl_sftguide.settings import ScoreSettings, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "evidence.md"
 

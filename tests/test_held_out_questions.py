@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from axolotl_sftguide.errors import SettingsError
-from axolotl_sftguide.scoring import load_questions
+from axolotl_sftguide.monitor.scoring import load_questions
 
 
 def test_a_text_may_hold_what_unicode_takes_for_the_end_of_a_line(

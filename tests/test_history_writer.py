@@ -11,13 +11,13 @@ import pytest
 from postgres import Server
 from runs import run_row, steps
 
-from axolotl_sftguide import history_writer
 from axolotl_sftguide.errors import SFTGuideError, StorageError
-from axolotl_sftguide.history_writer import HistoryWriter
-from axolotl_sftguide.recorder import RunRecorder
-from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.monitor.recorder import RunRecorder
+from axolotl_sftguide.runs import history_writer
+from axolotl_sftguide.runs.history import Decision, RunHistory, Score
+from axolotl_sftguide.runs.history_writer import HistoryWriter
+from axolotl_sftguide.runs.traces import read_trace
 from axolotl_sftguide.signals import points_of
-from axolotl_sftguide.traces import read_trace
 
 
 @pytest.fixture

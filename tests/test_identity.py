@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from datasets import Dataset, IterableDataset
 
-from axolotl_sftguide.identity import data_identity
+from axolotl_sftguide.monitor.identity import data_identity
 
 ROWS = {"input_ids": [[1, 2], [3], [4, 5, 6]], "labels": [[-100, 2], [3], [4, 5, 6]]}
 

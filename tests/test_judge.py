@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from runs import steps
 
-from axolotl_sftguide.cohort import Cohort
-from axolotl_sftguide.judge import Judge, actions_of, describe, rules_of
-from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.config.settings import load_settings
 from axolotl_sftguide.signals import Curve, Observation
+from axolotl_sftguide.signals.cohort import Cohort
+from axolotl_sftguide.stopping.judge import Judge, actions_of, describe, rules_of
 
 REFERENCE = Curve.of("ref", steps(50))
 

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from axolotl_sftguide.run_history import RunHistory
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.traces import read_trace, trace_path
 from axolotl_sftguide.signals import points_of
-from axolotl_sftguide.traces import read_trace, trace_path
 
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from runs import run_row, steps
-from axolotl_sftguide.recorder import RunRecorder
-from axolotl_sftguide.run_history import Decision
-from axolotl_sftguide.traces import read_trace, trace_path
+from axolotl_sftguide.monitor.recorder import RunRecorder
+from axolotl_sftguide.runs.history import Decision
+from axolotl_sftguide.runs.traces import read_trace, trace_path
 
 folder, storage = Path(sys.argv[2]), sys.argv[3]
 path = trace_path(folder, "r1")

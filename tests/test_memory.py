@@ -17,25 +17,25 @@ from qlora import QLORA
 from runs import run_row
 
 from axolotl_sftguide import plan_memory
-from axolotl_sftguide.axolotl_keys import LORA_KERNELS
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
 from axolotl_sftguide.errors import PlanError
-from axolotl_sftguide.memory import (
+from axolotl_sftguide.planning import (
     KNOWN,
     Linear,
     plan_batch,
     read_architecture,
     read_setting,
 )
-from axolotl_sftguide.memory._activations import passing_parts
-from axolotl_sftguide.memory._plan import _IN_A_LAYER, _KEPT
-from axolotl_sftguide.memory._states import (
+from axolotl_sftguide.planning._activations import passing_parts
+from axolotl_sftguide.planning._plan import _IN_A_LAYER, _KEPT
+from axolotl_sftguide.planning._states import (
     adapter_shapes,
     optimizer_bytes,
     quantised_bytes,
 )
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
-from axolotl_sftguide.run_history import RunHistory
+from axolotl_sftguide.runs.history import RunHistory
 
 
 def on_meta(config: dict[str, Any]) -> Any:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from axolotl_sftguide.noise_scale import (
+from axolotl_sftguide.signals import Observation
+from axolotl_sftguide.signals.noise_scale import (
     LEAST_STEPS,
     WINDOW,
     estimate,
     noise_in_squared_norm,
 )
-from axolotl_sftguide.signals import Observation
 
 DIMENSIONS = 40
 SIGNAL = [0.25] * DIMENSIONS  # |G|^2 = 2.5

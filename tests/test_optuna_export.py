@@ -12,9 +12,9 @@ from runs import run_row
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import SweepError
-from axolotl_sftguide.optuna_export import export_to_optuna, varied_keys
-from axolotl_sftguide.run_history import Goal, RunHistory, Score, resolve_storage
+from axolotl_sftguide.runs.history import Goal, RunHistory, Score, resolve_storage
 from axolotl_sftguide.signals import Point
+from axolotl_sftguide.sweep.export import export_to_optuna, varied_keys
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from runs import run_row, write_trace
 
-from axolotl_sftguide.pace import Pace
-from axolotl_sftguide.run_history import Run, RunHistory
-from axolotl_sftguide.throughput import Throughput, past_throughput
-from axolotl_sftguide.traces import TraceWriter, read_trace
+from axolotl_sftguide.monitor.pace import Pace
+from axolotl_sftguide.runs.history import Run, RunHistory
+from axolotl_sftguide.runs.throughput import Throughput, past_throughput
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 
 
 class Clock:

@@ -12,8 +12,8 @@ from runs import run_row
 
 from axolotl_sftguide import SFTGuidePruner
 from axolotl_sftguide.errors import SettingsError
-from axolotl_sftguide.recorder import RunRecorder
-from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.monitor.recorder import RunRecorder
+from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 
 optuna = pytest.importorskip("optuna")
 STEPS = 320

@@ -11,7 +11,7 @@ import yaml
 
 from axolotl_sftguide.errors import RecipeError
 from axolotl_sftguide.evidence import CLAIMS, Claim
-from axolotl_sftguide.memory import KNOWN, plan_memory
+from axolotl_sftguide.planning import KNOWN, plan_memory
 from axolotl_sftguide.recipes import Recipe, find_recipe, shipped_recipes
 
 QUICKSTART = find_recipe("quickstart-cpu")

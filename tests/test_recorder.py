@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from runs import run_row, steps
 
-from axolotl_sftguide.recorder import RunRecorder, new_run_id
-from axolotl_sftguide.run_history import Decision, RunHistory, Score
+from axolotl_sftguide.monitor.recorder import RunRecorder, new_run_id
+from axolotl_sftguide.runs.history import Decision, RunHistory, Score
+from axolotl_sftguide.runs.traces import FORM, TraceWriter, read_trace, trace_path
 from axolotl_sftguide.signals import points_of
-from axolotl_sftguide.traces import FORM, TraceWriter, read_trace, trace_path
 
 
 @pytest.fixture

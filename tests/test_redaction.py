@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from axolotl_sftguide.redaction import json_safe
+from axolotl_sftguide.runs.redaction import json_safe
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from curves import learning, run
 
-from axolotl_sftguide.rules import (
+from axolotl_sftguide.config.settings import Settings
+from axolotl_sftguide.signals import Curve, Observation
+from axolotl_sftguide.stopping.rules import (
     Divergence,
     Grace,
     NonFinite,
@@ -20,8 +22,6 @@ from axolotl_sftguide.rules import (
     WorseThan,
     fold,
 )
-from axolotl_sftguide.settings import Settings
-from axolotl_sftguide.signals import Curve, Observation
 
 RULES = Settings().early_termination
 NAN = math.nan

@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from runs import run_row, write_trace
 
-from axolotl_sftguide import run_history
 from axolotl_sftguide.errors import StorageError, TraceError
-from axolotl_sftguide.run_history import (
+from axolotl_sftguide.runs import history as run_history
+from axolotl_sftguide.runs.history import (
     SCHEMA_VERSION,
     Decision,
     RunHistory,
     Score,
     resolve_storage,
 )
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals import Observation, Point, points_of
-from axolotl_sftguide.traces import TraceWriter, read_trace
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ class TestDead:
         code = (
             "import sys, time; sys.path.insert(0, sys.argv[1])\n"
             "from runs import run_row\n"
-            "from axolotl_sftguide.run_history import RunHistory\n"
+            "from axolotl_sftguide.runs.history import RunHistory\n"
             "RunHistory(sys.argv[2]).begin(run_row())\n"
             "print('begun', flush=True); time.sleep(60)\n"
         )
@@ -574,7 +574,7 @@ class TestStorage:
         code = (
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from runs import run_row\n"
-            "from axolotl_sftguide.run_history import RunHistory, Score\n"
+            "from axolotl_sftguide.runs.history import RunHistory, Score\n"
             "history = RunHistory(sys.argv[2])\n"
             "for i in range(10):\n"
             "    run_id = f'{sys.argv[3]}-{i}'\n"

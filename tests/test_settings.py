@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from axolotl_sftguide.errors import Problem, SettingsError
-from axolotl_sftguide.settings import (
+from axolotl_sftguide.config.settings import (
     Settings,
     early_termination_settings,
     load_settings,
     misspelt_block,
 )
+from axolotl_sftguide.errors import Problem, SettingsError
 
 
 def problems(block: Any) -> tuple[Problem, ...]:

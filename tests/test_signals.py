@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from axolotl_sftguide.comparability import comparability_key
 from axolotl_sftguide.signals import (
     Curve,
     Observation,
@@ -19,6 +18,7 @@ from axolotl_sftguide.signals import (
     robust_scale,
     window_logs,
 )
+from axolotl_sftguide.signals.comparability import comparability_key
 from axolotl_sftguide.units import count, duration, number, share
 
 NAN = math.nan

@@ -9,16 +9,16 @@ import optuna
 import pytest
 
 from axolotl_sftguide.errors import SettingsError, SweepError
+from axolotl_sftguide.hosts.known_keys import check_keys
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.sweep import (
     Choice,
     Objective,
     Range,
     SearchSpace,
-    check_keys,
     choose_objective,
     read_space,
 )
-from axolotl_sftguide.traces import TraceWriter, read_trace, trace_path
 
 SHIPPED = Path(__file__).parent.parent / "recipes" / "sweeps"
 

@@ -14,14 +14,8 @@ import pytest
 from runs import run_row
 
 from axolotl_sftguide.errors import StorageError, SweepError
-from axolotl_sftguide.run_history import RunHistory, resolve_storage
-from axolotl_sftguide.sweep import (
-    Choice,
-    Objective,
-    Range,
-    SearchSpace,
-    SweepStudy,
-)
+from axolotl_sftguide.runs.history import RunHistory, resolve_storage
+from axolotl_sftguide.sweep import Choice, Objective, Range, SearchSpace, SweepStudy
 
 SPACE = SearchSpace({"rate": Range(low=1e-4, high=1e-1, log=True)}, {})
 GRID = SearchSpace({"a": Choice((1, 2, 3)), "b": Choice(("x", "y"))}, {})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from axolotl_sftguide import terminated
-from axolotl_sftguide.terminated import Termination
+from axolotl_sftguide.runs import marker as terminated
+from axolotl_sftguide.runs.marker import Termination
 
 STOPPED = Termination("r1", "divergence", "loss 9", 40, 320, bad_since=17)
 

@@ -11,8 +11,7 @@ import pytest
 from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.errors import TraceError
-from axolotl_sftguide.signals import Observation
-from axolotl_sftguide.traces import (
+from axolotl_sftguide.runs.traces import (
     FORM,
     TraceWriter,
     find_traces,
@@ -20,6 +19,7 @@ from axolotl_sftguide.traces import (
     to_line,
     trace_path,
 )
+from axolotl_sftguide.signals import Observation
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

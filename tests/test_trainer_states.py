@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from axolotl_sftguide.errors import TraceError
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.trainer_states import find_trainer_states, read_trainer_state
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.trainer_states import find_trainer_states, read_trainer_state
 
 
 def state(steps: int = 40, max_steps: int = 40, **log: Any) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import TraceError
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.trainer_states import find_trainer_states, read_trainer_state
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.trainer_states import find_trainer_states, read_trainer_state
 
 PROJECT = Path(__file__).parent.parent
 SCRIPT = Path(__file__).parent / "support" / "train_plainly.py"

@@ -7,8 +7,8 @@ from typing import Any
 
 from curves import run
 
-from axolotl_sftguide.rules import AllOf, Grace, Patience, Verdict, fold
 from axolotl_sftguide.signals import Observation
+from axolotl_sftguide.stopping.rules import AllOf, Grace, Patience, Verdict, fold
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..axolotl_keys import LORA_KERNELS, OF_DATASETS, OF_PLUGINS, TOP_LEVEL
+from ..config.axolotl_keys import LORA_KERNELS, OF_DATASETS, OF_PLUGINS, TOP_LEVEL
+from ..config.settings import BLOCK, load_settings, misspelt_block
 from ..errors import SettingsError, nearest_hint
-from ..settings import BLOCK, load_settings, misspelt_block
 from ._finding import Finding, Weight
 from ._view import View
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..effective_batch import choose
-from ..settings import BLOCK
+from ..config.settings import BLOCK
+from ..evidence.effective_batch import choose
 
 _OTHER_KINDS = {
     "rl": "preference or reinforcement learning",

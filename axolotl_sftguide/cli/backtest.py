@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..backtest import Policy, RecordedRun
-    from ..run_history import Run
-    from ..settings import EarlyTerminationSettings
+    from ..config.settings import EarlyTerminationSettings
+    from ..runs.history import Run
+    from ..stopping.backtest import Policy, RecordedRun
 
 
 @click.command()
@@ -37,10 +37,10 @@ def backtest(
     as_json: bool,
 ) -> None:
     """Say what rules and pruners would have saved on your runs, and lost."""
-    from ..backtest import backtest as replay_all
-    from ..backtest import signal_evidence
     from ..errors import StorageError
-    from ..run_history import RunHistory
+    from ..runs.history import RunHistory
+    from ..stopping.backtest import backtest as replay_all
+    from ..stopping.backtest import signal_evidence
 
     history = RunHistory(storage)
     runs, goal = _recorded(history.runs(study=study, key=key), metric)
@@ -67,9 +67,9 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
     """The runs of the largest key that finished, were scored and left a trace."""
     from collections import Counter
 
-    from ..backtest import RecordedRun
     from ..errors import TraceError
-    from ..traces import read_trace
+    from ..runs.traces import read_trace
+    from ..stopping.backtest import RecordedRun
 
     usable = [
         run
@@ -97,8 +97,8 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
 
 
 def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
-    from ..configs import read_config
-    from ..settings import BLOCK, load_settings
+    from ..config.settings import BLOCK, load_settings
+    from ..config.yaml_file import read_config
 
     if config is None:
         return None
@@ -106,8 +106,9 @@ def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
 
 
 def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
-    from ..backtest import OptunaPolicy, RulesPolicy
-    from ..settings import EarlyTerminationSettings
+    from ..config.settings import EarlyTerminationSettings
+    from ..stopping.backtest import RulesPolicy
+    from ..sweep.policy import OptunaPolicy
 
     stop = EarlyTerminationSettings(action="stop")
     alone = stop.model_copy(
@@ -141,7 +142,7 @@ def _print_json(runs: Any, results: Any, evidence: Any) -> None:
     import json
     from dataclasses import asdict
 
-    from ..redaction import json_safe
+    from ..runs.redaction import json_safe
 
     found = {
         "runs": [{"id": r.id, "score": r.score, "steps": r.steps} for r in runs],

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from ..backtest import Backtest, RecordedRun, SignalEvidence
-from ..correlation import Correlation
+from ..signals.correlation import Correlation
+from ..stopping.backtest import Backtest, RecordedRun, SignalEvidence
 from ..units import number, share
 from .tables import console
 

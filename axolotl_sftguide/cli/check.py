@@ -44,9 +44,9 @@ def check(
     """
     from ..advice import advise, summary
     from ..advice import findings as findings_of
-    from ..configs import read_config
-    from ..memory import find_model
-    from ..model_configs import parameter_count
+    from ..config.model_configs import parameter_count
+    from ..config.yaml_file import read_config
+    from ..planning import find_model
 
     loaded = read_config(config)
     examined = examine(config) if data else []
@@ -88,7 +88,7 @@ def examine(config: Path) -> list[Examined]:
 
     os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")  # a check tells nobody
     try:
-        from ..plugin import examined_datasets
+        from ..hosts.axolotl import examined_datasets
     except ImportError:
         raise SFTGuideError(
             "--data needs Axolotl: pip install 'axolotl-sftguide[axolotl]'"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..memory import BatchPlan, MemoryPlan
-    from ..throughput import Throughput
+    from ..planning import BatchPlan, MemoryPlan
+    from ..runs.throughput import Throughput
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(GiB|GB|MiB|MB)?\s*", re.IGNORECASE)
 _UNITS = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
@@ -76,9 +76,9 @@ def plan(
     --data. Hours come from earlier runs. Exit status 1 where it does not fit.
     """
     from ..advice import summary
-    from ..configs import read_config
+    from ..config.yaml_file import read_config
     from ..errors import PlanError
-    from ..memory import KNOWN, find_model, plan_batch, plan_memory
+    from ..planning import KNOWN, find_model, plan_batch, plan_memory
 
     loaded = read_config(config)
     model = str(loaded.get("base_model", ""))
@@ -138,8 +138,8 @@ def _counted(config: Path) -> tuple[int, float]:
 def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput], str]:
     """What runs like this one had, and what to say where there are none."""
     from ..errors import StorageError
-    from ..run_history import RunHistory, is_there
-    from ..throughput import past_throughput
+    from ..runs.history import RunHistory, is_there
+    from ..runs.throughput import past_throughput
 
     if not is_there(storage):
         return [], "unknown: there is no run history yet"

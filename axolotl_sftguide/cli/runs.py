@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..run_history import Goal, RunHistory
-    from ..traces import Trace
+    from ..runs.history import Goal, RunHistory
+    from ..runs.traces import Trace
 
 _storage = click.option(
     "--storage",
@@ -125,12 +125,12 @@ def score_run(
     storage: str | None,
 ) -> None:
     """Attach final scores to RUN: its id, its start, its name, or `latest`."""
-    from ..run_history import Score
+    from ..runs.history import Score
 
     history = _open(storage)
     found = history.get(run)
     if results is not None:
-        from ..lm_eval_results import read_lm_eval_results
+        from ..runs.lm_eval_results import read_lm_eval_results
 
         given = read_lm_eval_results(results)
     else:
@@ -153,8 +153,8 @@ def score_run(
 @_storage
 def export_runs(study: str, url: str, name: str | None, storage: str | None) -> None:
     """Write a study's runs as an Optuna study, for optuna-dashboard."""
-    from ..optuna_export import export_to_optuna
-    from ..run_history import resolve_storage
+    from ..runs.history import resolve_storage
+    from ..sweep.export import export_to_optuna
 
     history = _open(storage)
     where = resolve_storage(url)
@@ -173,8 +173,8 @@ def _metric_and_value(text: str) -> tuple[str, float]:
 
 
 def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
-    from ..traces import find_traces, read_trace
-    from ..trainer_states import STATE, find_trainer_states, read_trainer_state
+    from ..runs.traces import find_traces, read_trace
+    from ..runs.trainer_states import STATE, find_trainer_states, read_trainer_state
 
     if path.is_file():
         return [(path, read_trainer_state if path.name == STATE else read_trace)]
@@ -185,7 +185,7 @@ def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
 
 
 def _open(storage: str | None) -> RunHistory:
-    from ..run_history import RunHistory
+    from ..runs.history import RunHistory
 
     return RunHistory(storage)
 
@@ -203,6 +203,6 @@ def _plain(run: Any) -> dict[str, Any]:
 def _echo_json(value: Any) -> None:
     import json
 
-    from ..redaction import json_safe
+    from ..runs.redaction import json_safe
 
     click.echo(json.dumps(json_safe(value), indent=2))

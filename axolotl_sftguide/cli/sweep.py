@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..run_history import Goal
+    from ..runs.history import Goal
     from ..sweep import SearchSpace, Sweep
 
 _FEW_TRIALS = 20
@@ -74,9 +74,9 @@ def sweep(
     or on several machines with one --storage, they share the trials. What follows
     `--` goes to `axolotl train`.
     """
-    from ..configs import read_config
-    from ..run_history import resolve_storage
-    from ..settings import BLOCK
+    from ..config.settings import BLOCK
+    from ..config.yaml_file import read_config
+    from ..runs.history import resolve_storage
     from ..sweep import Sweep, SweepStudy, choose_objective, read_space
     from .sweep_display import SweepDisplay
 
@@ -134,8 +134,8 @@ def _train(work: Sweep, display: Any) -> None:
 
 def _check(first: dict[str, Any], space: SearchSpace, recipe: dict[str, Any]) -> None:
     """Refuse what would fail, or be passed over, in every trial."""
-    from ..settings import BLOCK, load_settings
-    from ..sweep import check_keys
+    from ..config.settings import BLOCK, load_settings
+    from ..hosts.known_keys import check_keys
 
     load_settings(first.get(BLOCK))
     check_keys(space.keys, recipe)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..run_history import Run, Score
+from ..runs.history import Run, Score
 from ..units import count, duration, number, share
 
 _COLOUR = {

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..config.mix_settings import SourceSettings
 from ..errors import MixError, did_you_mean
-from ..mix_settings import SourceSettings
 from ._read import FoundFile, arrow_rows, kind_of, one_line
 
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.mix_settings import MixSettings, SourceSettings
 from ..errors import MixError
-from ..mix_settings import MixSettings, SourceSettings
 from ._hub import files_by_name, is_loaded_by_name
 from ._manifest import MANIFEST, Manifest, PhasePart, Written, read_manifest
 from ._plan import Hashes, Plan, Rows, largest_deviation, phase_of_sources, plan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mix_settings import MixSettings, SourceSettings
+from ..config.mix_settings import MixSettings, SourceSettings
 
 Indices = NDArray[np.uint32]
 """Of rows: four bytes each, for there may be many millions."""

@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import orjson
 
+from ..config.mix_settings import SourceSettings
 from ..errors import MixError, did_you_mean
-from ..mix_settings import SourceSettings
 from ._rows import MOST_BYTES, RowFault
 
 PIECE_BYTES = 16 * 2**20

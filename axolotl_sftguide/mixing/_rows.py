@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ..mix_settings import OF_THE_WHOLE, Form, SourceSettings
+from ..config.mix_settings import OF_THE_WHOLE, Form, SourceSettings
 
 MOST_BYTES = 16 * 2**20
 """A longer row is no conversation that a 24 GB card trains on."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..configs import read_config
+from ..config.mix_settings import MixSettings
+from ..config.settings import BLOCK
+from ..config.validation import parse
+from ..config.yaml_file import read_config
 from ..errors import Problem, SettingsError
-from ..mix_settings import MixSettings
-from ..settings import BLOCK
-from ..validation import parse
 
 
 def load_mix(block: Any, *, path: str = f"{BLOCK}.mix") -> MixSettings:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ..mix_settings import SourceSettings
+from ..config.mix_settings import SourceSettings
 from ._plan import Hashes
 from ._read import BLOCK_BYTES, Piece, rows_of
 from ._rows import FaultCode, RowFault, conversation, fingerprint, is_usual, passes

@@ -3,12 +3,10 @@
 _space      what is varied, and the config of one trial
 _objective  the number that a trial is judged by
 _study      the trials in Optuna's storage: planned, claimed, told, taken up again
-_keys       whether Axolotl knows what is varied
 _training   one trial's training: a process, its log, its end
 _sweep      workers that take trials until none is left
 """
 
-from ._keys import check_keys
 from ._objective import Objective, choose_objective
 from ._space import Choice, Range, SearchSpace, read_space
 from ._study import SweepStudy, Trial
@@ -24,7 +22,6 @@ __all__ = [
     "Sweep",
     "SweepStudy",
     "Trial",
-    "check_keys",
     "choose_objective",
     "read_space",
 ]

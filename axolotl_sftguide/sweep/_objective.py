@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.settings import BLOCK, load_settings
 from ..errors import Problem, SettingsError, SweepError
-from ..run_history import Goal
-from ..settings import BLOCK, load_settings
-from ..traces import Trace
+from ..runs.history import Goal
+from ..runs.traces import Trace
 
 OUTPUT_VARIABLE = "SFTGUIDE_OUTPUT_DIR"
 """The environment variable that tells the command where the trial's model lies."""

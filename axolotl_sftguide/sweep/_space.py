@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ..configs import read_config
+from ..config.validation import Block, parse
+from ..config.yaml_file import read_config
 from ..errors import Problem, SettingsError
-from ..validation import Block, parse
 
 Number: TypeAlias = int | float
 

@@ -18,11 +18,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from ..errors import SFTGuideError, StorageError, SweepError
-from ..optuna_storage import RUN, open_storage, optuna_module
-from ..redaction import json_safe
-from ..run_history import Run, is_alive, this_process
+from ..runs.history import Run, is_alive, this_process
+from ..runs.redaction import json_safe
 from ._objective import Objective
 from ._space import SearchSpace
+from .storage import RUN, open_storage, optuna_module
 
 SamplerName = Literal["tpe", "random", "qmc", "grid"]
 

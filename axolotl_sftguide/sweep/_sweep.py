@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..config.settings import BLOCK, load_settings
 from ..errors import SFTGuideError, StorageError, SweepError
-from ..optuna_storage import CURVE_POINTS
-from ..run_history import STORAGE_VARIABLE, Run, RunHistory, Score
-from ..settings import BLOCK, load_settings
+from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
+from ..runs.traces import Trace, find_traces
 from ..signals import points_of, thinned
-from ..traces import Trace, find_traces
 from ._space import SearchSpace
 from ._study import SweepStudy, Trial
 from ._training import Interrupted, Training
+from .storage import CURVE_POINTS
 
 PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 

@@ -18,9 +18,9 @@ import psutil
 import yaml
 
 from ..errors import SweepError, TraceError
-from ..run_history import is_alive, this_process
-from ..terminated import latest_checkpoint
-from ..traces import Trace, find_traces, read_trace
+from ..runs.history import is_alive, this_process
+from ..runs.marker import latest_checkpoint
+from ..runs.traces import Trace, find_traces, read_trace
 
 LOG = "axolotl.log"
 """What Axolotl printed, inside the trial's folder."""

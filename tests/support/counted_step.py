@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from peak_memory import PeakMemory
 
-from axolotl_sftguide.axolotl_keys import LORA_KERNELS
+from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
 
 LIGER = {
     "rope": "liger_rope",

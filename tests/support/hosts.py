@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axolotl_sftguide.run_history import Run, RunHistory
-from axolotl_sftguide.traces import Trace, find_traces, read_trace
+from axolotl_sftguide.runs.history import Run, RunHistory
+from axolotl_sftguide.runs.traces import Trace, find_traces, read_trace
 
 
 @dataclass

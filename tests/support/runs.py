@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from axolotl_sftguide.run_history import this_process
+from axolotl_sftguide.runs.history import this_process
+from axolotl_sftguide.runs.traces import TraceWriter, trace_path
 from axolotl_sftguide.signals import Observation
-from axolotl_sftguide.traces import TraceWriter, trace_path
 
 
 def run_row(run_id: str = "r1", **overrides: Any) -> dict[str, Any]:

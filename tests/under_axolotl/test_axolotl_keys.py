@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from axolotl_sftguide.axolotl_keys import OF_DATASETS, OF_PLUGINS, TOP_LEVEL
+from axolotl_sftguide.config.axolotl_keys import OF_DATASETS, OF_PLUGINS, TOP_LEVEL
 
 
 def test_they_are_those_of_the_host() -> None:

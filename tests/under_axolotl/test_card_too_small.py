@@ -9,7 +9,7 @@ from qlora import QLORA
 
 
 def too_large(config: dict[str, Any], gpu_bytes: int) -> str | None:
-    from axolotl_sftguide.plugin import _memory  # it loads Axolotl
+    from axolotl_sftguide.hosts.axolotl import _memory  # it loads Axolotl
 
     return _memory.too_large(config, gpu_bytes)
 

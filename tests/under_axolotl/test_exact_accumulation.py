@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 STEPS = 3
 EIGHT_BY_ONE = {"micro_batch_size": 8, "gradient_accumulation_steps": 1}

@@ -14,7 +14,7 @@ from tiny import uneven_rows, write_rows
 from transformers import AutoTokenizer
 from two_ranks import PLUGINS, train_on_two_ranks
 
-from axolotl_sftguide.longest_first import LongestFirst
+from axolotl_sftguide.hosts.axolotl.longest_first import LongestFirst
 
 
 def datasets(folder: Path) -> list[dict[str, Any]]:

@@ -162,7 +162,7 @@ def test_mixing_draws_nothing_from_the_hosts_generators(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same weights whether the mix is made in this run or was there."""
-    from axolotl_sftguide.plugin import _mix
+    from axolotl_sftguide.hosts.axolotl import _mix
 
     states: list[Any] = []
     point_at = _mix.point_at

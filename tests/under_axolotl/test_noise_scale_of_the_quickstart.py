@@ -12,8 +12,8 @@ import yaml
 from hosts import run_axolotl
 from tiny import make_adapter
 
-from axolotl_sftguide.noise_scale import estimate
 from axolotl_sftguide.recipes import find_recipe
+from axolotl_sftguide.signals.noise_scale import estimate
 
 STEPS = 192
 """Of 32 samples: more than one pass over the 5,200 rows."""

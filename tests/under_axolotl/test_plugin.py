@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.terminated import MARKER, Termination, mark, read_marker
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.marker import MARKER, Termination, mark, read_marker
 
 NOT_FINITE = {"learning_rate": 1e30, "max_grad_norm": 0.0, "max_steps": 40}
 
@@ -292,7 +292,7 @@ def test_a_score_that_cannot_be_had_does_not_end_the_run(
 def test_a_host_that_is_missing_ends_training_loudly(tmp_path: Path) -> None:
     """Axolotl swallows an ImportError of a plugin and trains on unguarded."""
     code = (
-        "import sys; sys.modules['axolotl_sftguide.watch'] = None\n"
+        "import sys; sys.modules['axolotl_sftguide.monitor.watch'] = None\n"
         "from axolotl.integrations.base import PluginManager\n"
         "PluginManager.get_instance().register('axolotl_sftguide.SFTGuidePlugin')\n"
         "from axolotl_sftguide import GradientMonitorCallback\n"
@@ -308,7 +308,7 @@ def test_a_plugin_that_cannot_load_is_not_swallowed(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from axolotl.integrations.base import PluginManager\n"
-        "sys.modules['axolotl_sftguide.settings'] = None\n"
+        "sys.modules['axolotl_sftguide.config.settings'] = None\n"
         "PluginManager.get_instance().register('axolotl_sftguide.SFTGuidePlugin')\n"
         "print('training goes on')\n"
     )

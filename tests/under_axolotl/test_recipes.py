@@ -15,10 +15,11 @@ import yaml
 from click.testing import CliRunner
 
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.settings import load_settings
+from axolotl_sftguide.hosts.known_keys import check_keys
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
-from axolotl_sftguide.settings import load_settings
-from axolotl_sftguide.sweep import Range, check_keys, read_space
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.runs.traces import find_traces, read_trace
+from axolotl_sftguide.sweep import Range, read_space
 
 PROJECT = Path(__file__).parents[2]
 AXOLOTL = Path(sys.executable).parent / "axolotl"

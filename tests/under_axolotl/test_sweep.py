@@ -18,8 +18,8 @@ import pytest
 import yaml
 from postgres import Server
 
-from axolotl_sftguide.run_history import RunHistory, resolve_storage
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.runs.history import RunHistory, resolve_storage
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 STUDY = "sweep-of-tests"
 

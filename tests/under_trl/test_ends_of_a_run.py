@@ -15,8 +15,8 @@ import pytest
 from transformers import TrainerCallback
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 SCRIPT = """
 import sys, time
@@ -160,7 +160,7 @@ def test_a_fault_of_our_own_is_told_once_and_training_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from axolotl_sftguide import capture
+    from axolotl_sftguide.monitor import capture
 
     def broken(inputs: Any) -> None:
         raise ZeroDivisionError("planted")

@@ -10,8 +10,8 @@ import torch
 from four_bits import BASE, SKILLS, answer, quantised_layers
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 pytest.importorskip("bitsandbytes")
 

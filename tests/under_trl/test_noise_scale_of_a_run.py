@@ -16,10 +16,10 @@ from same_bits import assert_same_bits
 from transformers import Trainer, TrainerCallback
 
 from axolotl_sftguide import GradientMonitorCallback
-from axolotl_sftguide.noise_scale import estimate
-from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.config.settings import load_settings
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 from axolotl_sftguide.signals import at_batch
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.signals.noise_scale import estimate
 
 ON = {"monitor": {"noise_scale": True, "noise_scale_every": 1}}
 
@@ -193,7 +193,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
 from axolotl_sftguide import GradientMonitorCallback
-from axolotl_sftguide.settings import load_settings
+from axolotl_sftguide.config.settings import load_settings
 
 base, data, out = map(Path, sys.argv[2:5])
 settings = load_settings(json.loads(sys.argv[5]))

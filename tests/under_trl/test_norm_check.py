@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide.gradients import independent_norm
-from axolotl_sftguide.run_history import RunHistory, Score
+from axolotl_sftguide.monitor.gradients import independent_norm
+from axolotl_sftguide.runs.history import RunHistory, Score
 
 
 def checks(outcome: Any) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def test_a_wrong_norm_is_told_once_and_the_run_compared_with_no_other(
 def test_gradients_that_this_process_does_not_hold_are_unverified(
     train_trl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from axolotl_sftguide import gradients
+    from axolotl_sftguide.monitor import gradients
 
     monkeypatch.setattr(gradients, "_sharded", lambda trainer: True)
     outcome = train_trl(GradientMonitorCallback())

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from axolotl_sftguide.run_history import RunHistory
-from axolotl_sftguide.traces import find_traces, read_trace
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 SCRIPT = """
 import json, os, random, sys

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide.run_history import RunHistory, Score
-from axolotl_sftguide.terminated import MARKER, read_marker
+from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.runs.marker import MARKER, read_marker
 
 NOT_FINITE = {"learning_rate": 1e30, "max_grad_norm": 0.0, "max_steps": 40}
 QUICK_DIVERGENCE = {"window": 8, "patience": 4, "margin": 0.05, "sigmas": 3.0}

@@ -1,0 +1,230 @@
+"""Writes one run to its trace and to the run history, and never harms it."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..errors import SFTGuideError
+from ..runs.history import Decision, RunHistory, Score, Status
+from ..runs.history_writer import HistoryWriter
+from ..runs.traces import TraceWriter, read_trace, trace_path
+from ..signals import POINT_STEPS, Observation, points_of
+
+_PROGRESS_EVERY_S = 1.0
+_LAST_WRITES_S = 15.0
+"""How long the end of a run waits for the history."""
+
+
+def new_run_id() -> str:
+    """An id such as `20261120-221334-9f3a`: UTC start and four random digits."""
+    # `secrets`, not `random`: the host's global generator must not be drawn from.
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class RunRecorder:
+    """The trace and the history entry of one run.
+
+    The trace is written at once, the history by a thread of its own. A fault of either
+    is told once through `warn`; the run goes on with the other, and what the history
+    missed is entered from the trace later, at the latest when the run ends.
+
+    Args:
+        run: What the first line of the trace says: identity, key, config.
+        storage: URL or path of the run history, or None for the default.
+        trace: Whether to write a trace.
+        warn: Called with one line where the recording is hurt.
+        resumed_at: The optimizer step a resumed run goes on from, if it is one.
+        past: Its steps before that.
+    """
+
+    def __init__(
+        self,
+        run: dict[str, Any],
+        *,
+        storage: str | None,
+        trace: bool,
+        warn: Callable[[str], None],
+        resumed_at: int | None = None,
+        past: Sequence[Observation] = (),
+    ) -> None:
+        self.run_id: str = run["id"]
+        self.trace_path = trace_path(run["output_dir"], self.run_id)
+        self._warn = warn
+        self._storage = storage
+        self._progress_at = -math.inf
+        self._last: Observation | None = None
+        in_points = (resumed_at or 0) // POINT_STEPS * POINT_STEPS
+        self._block = [o for o in past if o.step > in_points]
+        self._comparable: bool = run["comparable"]
+        self._evaluated: dict[str, float] = {}
+        self._scored = False
+        self.step_s: float | None = None
+        """Mean seconds of an optimizer step so far."""
+        self._trace: TraceWriter | None = None
+        self._history: RunHistory | None = None
+        self._writer: HistoryWriter | None = None
+        if trace:
+            self._guard_trace(lambda: self._open_trace(run, resumed_at))
+        whole = self._trace is not None
+        row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
+        self._open_history(row, resumed=resumed_at is not None)
+
+    @property
+    def history(self) -> RunHistory | None:
+        """The run history, while it can be reached."""
+        return self._history
+
+    def steps(self, observations: Sequence[Observation]) -> None:
+        """Append optimizer steps."""
+        if not observations:
+            return
+        self._last = observations[-1]
+        self._comparable = self._comparable and all(o.measured for o in observations)
+        self._to_trace(lambda trace: trace.steps(observations))
+        self._add_points(observations)
+        if time.monotonic() - self._progress_at >= _PROGRESS_EVERY_S:
+            self._note_progress()
+
+    def _add_points(self, observations: Sequence[Observation]) -> None:
+        block = [*self._block, *observations]
+        whole = [i for i, o in enumerate(block, start=1) if o.step % POINT_STEPS == 0]
+        end = whole[-1] if whole else 0
+        points, self._block = points_of(block[:end]), block[end:]
+        if points:
+            self._to_history(lambda h: h.add_points(self.run_id, points))
+
+    def decision(self, decision: Decision) -> None:
+        """Record what a rule decided."""
+        self._to_trace(lambda trace: trace.event("decision", **asdict(decision)))
+        self._to_history(lambda h: h.add_decision(self.run_id, decision))
+
+    def score(self, score: Score) -> None:
+        """Record a score."""
+        self._scored = True
+        self._to_trace(lambda trace: trace.event("score", **asdict(score)))
+        self._to_history(lambda h: h.add_score(self.run_id, score))
+
+    def evaluation(self, step: int, metrics: dict[str, float]) -> None:
+        """Record what the host's own evaluation found."""
+        self._evaluated = metrics
+        self._to_trace(lambda t: t.event("evaluation", step=step, metrics=metrics))
+
+    def norm_check(self, **found: Any) -> None:
+        """Record what the norm computed a second time says of the first."""
+        self._to_trace(lambda trace: trace.event("norm_check", **found))
+
+    def end(self, status: Status, reason: str | None = None) -> None:
+        """Record how the run ended, and close both.
+
+        A finished run that nothing else has scored has its last evaluation loss for a
+        score.
+        """
+        last_loss = self._evaluated.get("eval_loss")
+        if status == "finished" and not self._scored and last_loss is not None:
+            self.score(Score("eval_loss", last_loss, "min"))
+        at, ended = time.time(), {"status": status, "reason": reason}
+        self._to_trace(lambda t: t.event("end", **ended, at=at, step_s=self.step_s))
+        self._to_trace(lambda trace: trace.close())
+        self._note_progress()
+        self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
+        if not self._history_is_whole() and self._trace is not None:
+            self._warn(
+                "enter this run into the history when it can be reached again: "
+                f"sftguide runs import {self.trace_path.parent}"
+            )
+        self._trace = None
+
+    def _open_trace(self, run: dict[str, Any], resumed_at: int | None) -> None:
+        going_on = resumed_at is not None and self.trace_path.exists()
+        self._trace = TraceWriter(self.trace_path)
+        if going_on:
+            self._trace.event("resume", step=resumed_at, at=time.time(), run=run)
+        else:
+            self._trace.begin(run)
+
+    def _open_history(self, row: dict[str, Any], *, resumed: bool) -> None:
+        try:
+            self._history = RunHistory(self._storage)
+            if resumed and self._trace is not None:
+                # What was in the trace and not yet in the history when it ended.
+                self._enter_from_trace(self._history)
+            else:
+                self._history.begin(row)
+        except SFTGuideError as error:
+            self._tell_of_history(error)
+            return
+        self._writer = HistoryWriter(
+            self._history,
+            heartbeat=lambda history: history.progress(self.run_id),
+            catch_up=self._enter_from_trace if self._trace is not None else None,
+            on_fault=self._tell_of_history,
+        )
+
+    def _note_progress(self) -> None:
+        self._progress_at = time.monotonic()
+        last, comparable, step_s = self._last, self._comparable, self.step_s
+        if last is None:
+            return
+        self._to_history(
+            lambda h: h.progress(
+                self.run_id,
+                step=last.step,
+                samples_seen=last.samples_seen,
+                loss=last.loss,
+                grad_norm=last.grad_norm,
+                comparable=comparable,
+                step_s=step_s,
+            )
+        )
+
+    def _enter_from_trace(self, history: RunHistory) -> None:
+        history.import_trace(read_trace(self.trace_path))
+
+    def _history_is_whole(self) -> bool:
+        if self._writer is not None and self._history is not None:
+            written = self._writer.finish(_LAST_WRITES_S)
+            self._history.close()
+            return written
+        try:
+            history = RunHistory(self._storage)
+            self._enter_from_trace(history)
+            history.close()
+        except SFTGuideError:
+            return False
+        return True
+
+    def _to_trace(self, write: Callable[[TraceWriter], None]) -> None:
+        trace = self._trace
+        if trace is not None:
+            self._guard_trace(lambda: write(trace))
+
+    def _to_history(self, write: Callable[[RunHistory], None]) -> None:
+        if self._writer is not None:
+            self._writer.put(write)
+
+    def _guard_trace(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._trace = None
+            self._warn(
+                f"trace {self.trace_path}: {error.strerror or error}; training goes "
+                "on, steps are no longer recorded"
+            )
+
+    def _tell_of_history(self, error: SFTGuideError) -> None:
+        kept = "the trace holds all of it" if self._trace else "without a record"
+        self._warn(f"{error}; training goes on, {kept}")
+
+
+def output_folder(path: str | Path | None) -> str:
+    """The output folder as an absolute path."""
+    return str(Path(path or ".").resolve())

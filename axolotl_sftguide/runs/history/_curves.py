@@ -1,0 +1,119 @@
+"""Curves, written a point at a time and read for a whole cohort at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from ...signals import Point, interpolate
+from ...signals.cohort import EARLY, Cohort, doubt_of, grid
+from . import _tables as t
+
+
+def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) -> None:
+    """Lengthen a run's curve; points at and after the first new one are replaced."""
+    if not points:
+        return
+    outdated = t.points.c.samples_seen >= points[0].samples_seen
+    connection.execute(sa.delete(t.points).where(t.points.c.run_id == run_id, outdated))
+    rows = [{"run_id": run_id, **asdict(point)} for point in points]
+    connection.execute(sa.insert(t.points), rows)
+
+
+def point_of(row: Any) -> Point:
+    """A point from its row."""
+    return Point(row["samples_seen"], row["loss"], row["grad_norm"], row["grad_noise"])
+
+
+def read_cohort(
+    connection: sa.Connection,
+    batch_ratios: Mapping[str, float],
+    scores: Mapping[str, float],
+    quantile: float,
+) -> Cohort | None:
+    """The quantiles of some runs along the samples; None where they have no curve.
+
+    Args:
+        connection: To the history.
+        batch_ratios: By run id, its batch size over that of the run in question, at
+            which the norms are stated.
+        scores: By run id.
+        quantile: The share that lies below in norm, and above in loss.
+    """
+    run_ids = sorted(batch_ratios)
+    samples = t.points.c.samples_seen
+    ends = sa.select(sa.func.min(samples), sa.func.max(samples))
+    first, last = connection.execute(ends.where(t.points.c.run_id.in_(run_ids))).one()
+    if first is None:
+        return None
+    read = []
+    for at in grid(first, last):
+        found = _stated(read_at(connection, at, run_ids), batch_ratios).values()
+        read.append((at, [(p.loss, p.grad_norm) for p in found]))
+    at = first + round(EARLY * (last - first))
+    early = _stated(read_at(connection, at, run_ids), batch_ratios)
+    known = [
+        (point.loss, point.grad_norm, scores[run_id])
+        for run_id, point in early.items()
+        if run_id in scores
+    ]
+    return Cohort.of(read, quantile, doubt_of(known))
+
+
+def _stated(
+    points: Mapping[str, Point], batch_ratios: Mapping[str, float]
+) -> dict[str, Point]:
+    """The points at the own batch size; without those whose noise is not known."""
+    found = {}
+    for run_id, point in points.items():
+        ratio = batch_ratios[run_id]
+        stated = point if ratio == 1 else point.at_batch(ratio)
+        if stated is not None:
+            found[run_id] = stated
+    return found
+
+
+def read_at(
+    connection: sa.Connection, samples_seen: int, run_ids: Sequence[str]
+) -> dict[str, Point]:
+    """Two seeks a run in the primary key, whatever the length of the curves."""
+    if not run_ids:
+        return {}
+
+    def nearest(before: bool) -> sa.Select[Any]:
+        own = t.points.alias()
+        limit = own.c.samples_seen <= samples_seen
+        order = own.c.samples_seen.desc()
+        if not before:
+            limit, order = own.c.samples_seen >= samples_seen, own.c.samples_seen.asc()
+        seek = (
+            sa.select(own.c.samples_seen)
+            .where(own.c.run_id == t.runs.c.id, limit)
+            .order_by(order)
+            .limit(1)
+            .scalar_subquery()
+        )
+        return (
+            sa.select(t.points)
+            .select_from(t.runs)
+            .join(
+                t.points,
+                sa.and_(
+                    t.points.c.run_id == t.runs.c.id, t.points.c.samples_seen == seek
+                ),
+            )
+            .where(t.runs.c.id.in_(run_ids))
+        )
+
+    def read(before: bool) -> dict[str, Point]:
+        rows = connection.execute(nearest(before)).mappings()
+        return {row["run_id"]: point_of(row) for row in rows}
+
+    left, right = read(True), read(False)
+    return {
+        run_id: interpolate(left[run_id], right[run_id], samples_seen)
+        for run_id in left.keys() & right.keys()
+    }

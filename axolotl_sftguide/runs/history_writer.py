@@ -1,0 +1,102 @@
+"""Writes to the run history from a thread of its own: training never waits for it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from ..errors import SFTGuideError
+from .history import RunHistory
+
+Write = Callable[[RunHistory], object]
+
+HEARTBEAT_S = 60.0
+"""A run that lives is heard of this often, however rarely it logs."""
+
+FIRST_PAUSE_S = 30.0
+"""How long a history that failed is left alone; doubled each time it fails again."""
+
+LONGEST_PAUSE_S = 600.0
+
+
+class HistoryWriter:
+    """Takes writes and carries them out in order.
+
+    After a fault writes are dropped, and after a pause `catch_up` enters what was
+    missed. A write must be one that may be carried out twice.
+
+    Args:
+        history: Where to.
+        heartbeat: Written where nothing else was for a while.
+        catch_up: Enters all that was recorded so far; None where nothing can.
+        on_fault: Called once, from the thread, with the first fault.
+    """
+
+    def __init__(
+        self,
+        history: RunHistory,
+        *,
+        heartbeat: Write,
+        catch_up: Write | None,
+        on_fault: Callable[[SFTGuideError], None],
+    ) -> None:
+        self._history = history
+        self._heartbeat = heartbeat
+        self._catch_up = catch_up
+        self._on_fault = on_fault
+        self._told = False
+        self._missed = False
+        self._pause_s = FIRST_PAUSE_S
+        self._retry_at = 0.0
+        self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, name="sftguide-history", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, write: Write) -> None:
+        """Have it written soon; returns at once."""
+        self._queue.put(write)
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait for what is left, no longer than told; whether all was written."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and not self._missed
+
+    def _run(self) -> None:
+        while (write := self._next()) is not None:
+            if not self._missed:
+                self._try(write)
+            elif time.monotonic() >= self._retry_at:
+                self._recover()
+        if self._missed:
+            self._recover()
+
+    def _next(self) -> Write | None:
+        try:
+            return self._queue.get(timeout=HEARTBEAT_S)
+        except queue.Empty:
+            return self._heartbeat
+
+    def _recover(self) -> None:
+        if self._catch_up is not None:
+            self._missed = False
+            self._try(self._catch_up)
+
+    def _try(self, write: Write) -> None:
+        try:
+            write(self._history)
+            return
+        except SFTGuideError as error:
+            fault = error
+        except Exception as error:  # a fault of ours must not end the thread unseen
+            fault = SFTGuideError(f"run history: {error!r}")
+        self._missed = True
+        self._retry_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        if not self._told:
+            self._told = True
+            self._on_fault(fault)

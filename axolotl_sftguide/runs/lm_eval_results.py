@@ -1,0 +1,43 @@
+"""Scores from a result file of lm-evaluation-harness (`axolotl lm-eval` runs it)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import TraceError
+from .history import Goal, Score
+
+
+def read_lm_eval_results(path: str | Path) -> list[Score]:
+    """One score for each task and metric, named `task/metric`.
+
+    Which direction is better is as the file says under `higher_is_better`; where it
+    says nothing, higher is. Standard errors are left out.
+
+    Raises:
+        TraceError: Where it cannot be read or holds no results.
+    """
+    path = Path(path)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        results, directions = found["results"], found.get("higher_is_better") or {}
+        scores = []
+        for task, metrics in results.items():
+            for name, value in metrics.items():
+                metric = name.partition(",")[0]
+                if metric.endswith("_stderr") or isinstance(value, (str, bool)):
+                    continue
+                higher = (directions.get(task) or {}).get(metric, True)
+                goal: Goal = "max" if higher else "min"
+                scores.append(Score(f"{task}/{metric}", float(value), goal))
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TraceError(
+            f"{path}: is not a result file of lm-eval ({error!r}); it writes "
+            "results_*.json with `--output_path`"
+        ) from None
+    if not scores:
+        raise TraceError(f"{path}: holds no results")
+    return scores

@@ -1,0 +1,239 @@
+"""The trace of a run: JSON lines, appended and flushed, readable by anyone.
+
+The first line says what the run is and the version of the form. A line with an
+`event` key is an event (`run`, `resume`, `decision`, `evaluation`, `norm_check`,
+`score`, `end`); any other line is one optimizer step. Non-finite numbers are written
+as the strings "NaN", "Infinity" and "-Infinity", which `float()` reads back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import TraceError
+from ..signals import Observation
+
+FORM = 1
+"""The version of the form that this package writes."""
+
+PATTERN = "sftguide-trace-*.jsonl"
+"""How trace files are named inside an output folder."""
+
+_STEP_FIELDS = frozenset(f.name for f in fields(Observation))
+_INT_FIELDS = ("step", "samples_seen")
+_FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trace as it was read."""
+
+    path: Path
+    run: dict[str, Any]
+    """What the first line says of the run, and the last resume anew."""
+    observations: tuple[Observation, ...]
+    """One for each optimizer step, in order; a resume replaces what it repeats."""
+    events: tuple[dict[str, Any], ...] = ()
+    """All events after the first line."""
+    torn: bool = False
+    """Whether the last line was cut off and left out."""
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        """The event that ended the run, if it was not resumed afterwards."""
+        last = None
+        for event in self.events:
+            if event["event"] in ("end", "resume"):
+                last = event if event["event"] == "end" else None
+        return last
+
+
+def trace_path(output_dir: str | Path, run_id: str) -> Path:
+    """Where the trace of a run lies."""
+    return Path(output_dir) / PATTERN.replace("*", run_id)
+
+
+class TraceWriter:
+    """Appends to one trace; every call leaves whole lines on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torn = _is_torn(path)
+        self._file = path.open("a", encoding="utf-8")
+        if torn:
+            self._file.write("\n")
+
+    def begin(self, run: Mapping[str, Any]) -> None:
+        """The first line."""
+        self._write([{"event": "run", "form": FORM, "run": dict(run)}])
+
+    def event(self, name: str, **values: Any) -> None:
+        """One event."""
+        self._write([{"event": name, **values}])
+
+    def steps(self, observations: Iterable[Observation]) -> None:
+        """One record for each optimizer step."""
+        self._write(asdict(observation) for observation in observations)
+
+    def close(self) -> None:
+        """Close the file; nothing more is written."""
+        self._file.close()
+
+    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        self._file.writelines(to_line(record) for record in records)
+        self._file.flush()
+
+
+def _is_torn(path: Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) != b"\n"
+
+
+def to_line(record: Mapping[str, Any]) -> str:
+    """One record as a line of strict JSON."""
+    return json.dumps(_portable(record), allow_nan=False, default=str) + "\n"
+
+
+def read_trace(path: str | Path) -> Trace:
+    """Read a trace, also one that is still being written or was cut off.
+
+    Raises:
+        TraceError: Where the file cannot be read, is not a trace, is of a newer
+            form, or holds a broken line that is not its last.
+    """
+    path = Path(path)
+    reader = _Reader(path)
+    observations: dict[int, Observation] = {}
+    events: list[dict[str, Any]] = []
+    run = reader.first_line()
+    for record in reader:
+        event = record.get("event")
+        if event is None:
+            observation = _observation(path, record)
+            observations[observation.step] = observation
+            continue
+        if event == "resume":
+            last = _resumed_at(path, record)
+            observations = {s: o for s, o in observations.items() if s <= last}
+            run = {**run, **record.get("run", {})}
+            events = [e for e in events if not _decided_after(e, last)]
+        events.append(record)
+    ordered = tuple(observations[step] for step in sorted(observations))
+    return Trace(path, run, ordered, tuple(events), reader.torn)
+
+
+def find_traces(path: str | Path) -> list[Path]:
+    """All traces at or below a path, in a stable order."""
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    return sorted(path.rglob(PATTERN))
+
+
+@dataclass
+class _Reader:
+    path: Path
+    torn: bool = False
+    _lines: list[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self._lines = self.path.read_bytes().splitlines()
+        except OSError as error:
+            raise TraceError(
+                f"{self.path}: cannot be read ({error.strerror})"
+            ) from None
+
+    def first_line(self) -> dict[str, Any]:
+        if not self._lines:
+            raise TraceError(f"{self.path}: is empty; not a trace")
+        first = self._parse(0)
+        head = first if first is not None and first.get("event") == "run" else {}
+        form, run = head.get("form"), head.get("run")
+        if isinstance(form, int) and form > FORM:
+            raise TraceError(
+                f"{self.path}: is of form {form}, this version reads up to "
+                f"form {FORM}; upgrade axolotl-sftguide"
+            )
+        if not isinstance(form, int) or not isinstance(run, dict):
+            raise TraceError(
+                f"{self.path}: line 1 is not the head of a trace of this package"
+            )
+        return run
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for index in range(1, len(self._lines)):
+            record = self._parse(index)
+            if record is not None:
+                yield record
+
+    def _parse(self, index: int) -> dict[str, Any] | None:
+        record = self._whole(index)
+        if record is not None:
+            return record
+        # Only what a cut may leave is passed over: the last line, or the line
+        # before a resume, which starts on a line of its own and may be cut too.
+        last = len(self._lines) - 1
+        if index == last:
+            self.torn = True
+            return None
+        following = self._whole(index + 1)
+        if following is None and index + 1 == last:
+            return None
+        if following is not None and following.get("event") == "resume":
+            return None
+        raise TraceError(
+            f"{self.path}: line {index + 1} is not a JSON object; "
+            "repair or remove that line"
+        )
+
+    def _whole(self, index: int) -> dict[str, Any] | None:
+        try:
+            record = json.loads(self._lines[index])
+        except ValueError:
+            return None
+        return record if isinstance(record, dict) else None
+
+
+def _decided_after(event: dict[str, Any], step: int) -> bool:
+    taken_at_a_step = event["event"] in ("decision", "evaluation")
+    return bool(taken_at_a_step and event.get("step", 0) > step)
+
+
+def _resumed_at(path: Path, record: dict[str, Any]) -> int:
+    step = record.get("step")
+    if not isinstance(step, int):
+        raise TraceError(f"{path}: a resume does not say its step: {record}")
+    return step
+
+
+def _observation(path: Path, record: dict[str, Any]) -> Observation:
+    # A later minor form may add fields; they are no reason to refuse the trace.
+    known = {k: v for k, v in record.items() if k in _STEP_FIELDS}
+    try:
+        known.update({k: float(known[k]) for k in _FLOAT_FIELDS})
+        known.update({k: int(known[k]) for k in _INT_FIELDS})
+        return Observation(**known)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceError(
+            f"{path}: a step record is not whole ({error!r}): {record}"
+        ) from None
+
+
+def _portable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(k): _portable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_portable(v) for v in value]
+    return value

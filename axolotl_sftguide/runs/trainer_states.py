@@ -1,0 +1,125 @@
+"""Runs that were not watched, from the `trainer_state.json` that transformers saves.
+
+Such a run has the logged losses and norms only: a window's mean loss beside the norm
+of its last step, and no norm at all before transformers 4.38. The state does not say
+how many samples a step had. So it is listed and scored, and compared with no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ..errors import TraceError
+from ..signals import Observation
+from .marker import checkpoint_step
+from .traces import PATTERN, Trace
+
+STATE = "trainer_state.json"
+
+
+def find_trainer_states(path: str | Path) -> list[Path]:
+    """The newest state of each output folder at or below a path.
+
+    An output folder with a trace of ours is left out: the trace says more.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    newest: dict[Path, tuple[float, Path]] = {}
+    for state in sorted(path.rglob(STATE)):
+        step = checkpoint_step(state.parent)
+        folder = state.parent if step is None else state.parent.parent
+        # The state beside the final model is the last one.
+        rank = math.inf if step is None else step
+        if not any(folder.glob(PATTERN)):
+            newest[folder] = max(newest.get(folder, (-1, state)), (rank, state))
+    return [state for _, state in newest.values()]
+
+
+def read_trainer_state(path: str | Path) -> Trace:
+    """A state as if it were a trace, with one observation for each log.
+
+    Raises:
+        TraceError: Where it cannot be read, or is not the state of a training.
+    """
+    path = Path(path)
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise TraceError(f"{path}: is not JSON ({error})") from None
+    if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
+        raise TraceError(f"{path}: has no log_history; not the state of a training")
+    try:
+        logs = [dict(log) for log in state["log_history"]]
+        observations = tuple(
+            _observation(log) for log in logs if "loss" in log and "step" in log
+        )
+        step, max_steps = int(state["global_step"]), int(state["max_steps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceError(f"{path}: is not a whole state ({error!r})") from None
+    return Trace(
+        path, _run(path, max_steps), observations, _events(path, logs, step, max_steps)
+    )
+
+
+def _run(path: Path, max_steps: int) -> dict[str, Any]:
+    folder = path.resolve().parent
+    if checkpoint_step(folder) is not None:
+        folder = folder.parent
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()
+    return {
+        "id": f"state-{digest[:10]}",
+        "name": folder.name,
+        "study": "imported",
+        "key": "unknown",
+        "key_fields": {},
+        "comparable": False,
+        "host": "transformers",
+        "config": {},
+        "output_dir": str(folder),
+        "trace_path": None,
+        "max_steps": max_steps,
+        "started_at": path.stat().st_mtime,
+        "hostname": "unknown",
+        "process_id": 0,
+        "process_started_at": 0.0,
+    }
+
+
+def _observation(log: dict[str, Any]) -> Observation:
+    return Observation(
+        step=int(log["step"]),
+        samples_seen=0,
+        loss=float(log["loss"]),
+        grad_norm=_float(log.get("grad_norm")),
+        learning_rate=_float(log.get("learning_rate")),
+        measured=False,
+        samples_counted=False,
+    )
+
+
+def _float(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _events(
+    path: Path, logs: list[dict[str, Any]], step: int, max_steps: int
+) -> tuple[dict[str, Any], ...]:
+    at = path.stat().st_mtime
+    evaluated = [log["eval_loss"] for log in logs if "eval_loss" in log]
+    events: list[dict[str, Any]] = []
+    if evaluated:
+        score = {"metric": "eval_loss", "value": float(evaluated[-1]), "goal": "min"}
+        events.append({"event": "score", **score})
+    if step >= max_steps:
+        events.append({"event": "end", "status": "finished", "reason": None, "at": at})
+    else:
+        reason = f"its state ends at step {step}"
+        events.append({"event": "end", "status": "failed", "reason": reason, "at": at})
+    return tuple(events)

@@ -1,0 +1,181 @@
+"""A study of the run history as an Optuna study, for optuna-dashboard and the like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ..errors import StorageError, SweepError
+from ..runs.history import Run, RunHistory, best_shared_metric
+from ..signals import Point, thinned
+from .storage import CURVE_POINTS, RUN, open_storage, optuna_module
+
+_OURS = ("output_dir", "sftguide.study", "sftguide.name", "sftguide.storage")
+"""Keys that tell runs apart and are no hyperparameters."""
+
+
+def export_to_optuna(
+    history: RunHistory, study: str, url: str, name: str | None = None
+) -> tuple[str, int]:
+    """Write the runs of a study that have ended as trials of an Optuna study.
+
+    What the configs differ in are the parameters, the score that most runs share is
+    the value, the loss by samples seen the intermediate values. A run that is there
+    already is left as it is.
+
+    Args:
+        history: Where the runs are.
+        study: Their study.
+        url: SQLAlchemy URL of Optuna's storage.
+        name: Of Optuna's study; by default the same.
+
+    Returns:
+        The name of Optuna's study, and how many trials were written.
+
+    Raises:
+        SweepError: Where no run is there to write, or the study is somebody else's.
+        StorageError: Where a storage cannot be read or written.
+    """
+    optuna = optuna_module()
+    runs = [run for run in history.runs(study=study) if run.shown_status != "running"]
+    if not runs:
+        raise SweepError(
+            f"run history {history.url}: study {study!r} has no run that has ended"
+        )
+    metric = best_shared_metric(runs)
+    goals = {s.goal for run in runs for s in run.scores if s.metric == metric}
+    direction = "minimize" if goals == {"min"} else "maximize"
+    named = name or study
+    try:
+        made = optuna.create_study(
+            storage=open_storage(url),
+            study_name=named,
+            direction=direction,
+            load_if_exists=True,
+        )
+        _require_own(made, named, direction)
+        if metric is not None:
+            made.set_metric_names([metric])
+        known = {trial.user_attrs.get(RUN) for trial in made.trials}
+        varied = varied_keys([run.config for run in runs])
+        distributions = _distributions(optuna, runs, varied)
+        new = [run for run in runs if run.id not in known]
+        for run in new:
+            points = thinned(history.points(run.id), CURVE_POINTS)
+            made.add_trial(_trial(optuna, run, metric, points, distributions))
+    except optuna.exceptions.OptunaError as error:
+        raise StorageError(f"Optuna's storage: {error}".partition("\n")[0]) from None
+    return named, len(new)
+
+
+def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The dotted keys whose values are not the same in all configs.
+
+    Lists count as one value. What only says where a run writes is left out.
+    """
+    flat = [_flat(config) for config in configs]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    return [
+        key
+        for key in keys
+        if key not in _OURS and len({repr(one.get(key)) for one in flat}) > 1
+    ]
+
+
+def _require_own(made: Any, name: str, direction: str) -> None:
+    trials = made.trials
+    if any(RUN not in trial.user_attrs for trial in trials):
+        raise SweepError(
+            f"Optuna's study {name!r} holds trials of something else; give another "
+            "--name"
+        )
+    if made.direction.name.lower() != direction:
+        raise SweepError(
+            f"Optuna's study {name!r} is to {made.direction.name.lower()}, these runs "
+            f"{direction} their score; give another --name"
+        )
+
+
+def _distributions(
+    optuna: Any, runs: Sequence[Run], keys: Sequence[str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    flat = [_flat(run.config) for run in runs]
+    for key in keys:
+        values = [_plain(one.get(key)) for one in flat]
+        numbers = [v for v in values if _is_number(v)]
+        if len(numbers) < len(values):
+            labels = list(dict.fromkeys(values))
+            found[key] = optuna.distributions.CategoricalDistribution(labels)
+            continue
+        low, high = min(numbers), max(numbers)
+        log = low > 0 and high / low >= 10
+        whole = all(isinstance(v, int) for v in numbers)
+        kind = "IntDistribution" if whole else "FloatDistribution"
+        found[key] = getattr(optuna.distributions, kind)(low, high, log=log)
+    return found
+
+
+def _trial(
+    optuna: Any,
+    run: Run,
+    metric: str | None,
+    points: Sequence[Point],
+    distributions: Mapping[str, Any],
+) -> Any:
+    score = run.score(metric) if metric is not None else None
+    usable = score is not None and not math.isnan(score.value)
+    states = optuna.trial.TrialState
+    if run.status == "finished" and score is not None and usable:
+        state, value = states.COMPLETE, score.value
+    else:
+        state = states.PRUNED if run.status == "terminated" else states.FAIL
+        value = None
+    flat = _flat(run.config)
+    trial = optuna.create_trial(
+        state=state,
+        value=value,
+        params={key: _plain(flat.get(key)) for key in distributions},
+        distributions=dict(distributions),
+        intermediate_values={point.samples_seen: point.loss for point in points},
+        user_attrs={
+            RUN: run.id,
+            "name": run.name,
+            "status": run.shown_status,
+            "why": run.reason,
+            "steps": run.step,
+            "steps_saved": run.steps_saved,
+            "key": run.key,
+        },
+    )
+    trial.datetime_start = datetime.fromtimestamp(run.started_at)
+    trial.datetime_complete = datetime.fromtimestamp(run.ended_at or run.heartbeat_at)
+    return trial
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            found.update(_flat(value, f"{dotted}."))
+        else:
+            found[dotted] = value
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A value that Optuna can keep."""
+    if value is None or isinstance(value, (bool, int, str)) or _is_number(value):
+        return value
+    return str(value)

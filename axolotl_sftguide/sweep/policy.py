@@ -1,0 +1,47 @@
+"""Optuna's pruners as policies of a backtest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..signals import POINT_STEPS, points_of
+from ..stopping.backtest import RecordedRun
+
+
+@dataclass(frozen=True)
+class OptunaPolicy:
+    """A pruner of Optuna's, told one signal at every point of the curve.
+
+    Args:
+        name: How it is called.
+        make: Makes the pruner.
+        signal: `loss` or `grad_norm`; less is taken for better, as is the custom.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    signal: str
+
+    def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
+        """A new study in memory."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(pruner=self.make())
+
+        def stopped_at(run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
+            trial = study.ask()
+            value = math.inf
+            for index, point in enumerate(points_of(run.observations), start=1):
+                value = getattr(point, self.signal)
+                trial.report(value, index)
+                if trial.should_prune() and index * POINT_STEPS < run.steps:
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    return index * POINT_STEPS
+            study.tell(trial, value)
+            return None
+
+        return stopped_at

@@ -1,0 +1,85 @@
+"""A pruner for anyone's Optuna study that asks the run history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.pruners import BasePruner
+
+from ..config.settings import early_termination_settings
+from ..console import say
+from ..errors import SFTGuideError
+from ..runs.history import Run, RunHistory
+from ..runs.traces import read_trace
+from ..signals import Observation
+from ..stopping.judge import Judge
+from .storage import RUN
+
+
+class SFTGuidePruner(BasePruner):  # type: ignore[misc]
+    """Prunes a trial whose run a rule stops, or has stopped.
+
+    Optuna's own pruners read one number that a trial reports at exact steps. This one
+    reads the trace of the trial's run and folds the rules over all its steps, against
+    the finished runs of the same study and key; what the trial reports is passed over.
+    A trial names its run with `trial.set_user_attr("sftguide_run", ...)`. With several
+    objectives Optuna never asks a pruner.
+
+    Args:
+        storage: URL or path of the run history, as everywhere.
+        **rules: The keys of `early_termination`; `action` is `stop` unless given.
+
+    Raises:
+        SettingsError: Where a rule's key is not what it must be.
+    """
+
+    def __init__(self, storage: str | None = None, **rules: Any) -> None:
+        self._settings = early_termination_settings(**{"action": "stop", **rules})
+        self._storage = storage
+        self._history: RunHistory | None = None
+        self._judges: dict[str, tuple[Judge, int]] = {}
+        self._told = False
+
+    def prune(self, study: Any, trial: Any) -> bool:
+        """Whether the trial's run is to end. A fault of the history prunes nothing."""
+        name = trial.user_attrs.get(RUN)
+        if name is None:
+            return False
+        try:
+            return self._stops(str(name))
+        except SFTGuideError as error:
+            if not self._told:
+                self._told = True
+                say(f"{error}; no trial is pruned for it")
+            return False
+
+    def _stops(self, name: str) -> bool:
+        if self._history is None:
+            self._history = RunHistory(self._storage)
+        run = self._history.get(name)
+        if any(decision.action == "stop" for decision in run.decisions):
+            return True
+        if run.trace_path is None:
+            return False
+        observations = read_trace(run.trace_path).observations
+        if not observations:
+            return False
+        judge, heard = self._judges.get(run.id) or (self._judge(run, observations), 0)
+        new = [o for o in observations if o.step > heard]
+        self._judges[run.id] = judge, observations[-1].step
+        return any(finding.action == "stop" for finding in judge.hear(new))
+
+    def _judge(self, run: Run, observations: Sequence[Observation]) -> Judge:
+        history = self._history
+        assert history is not None
+        which = self._settings.comparison.reference
+        quantile = self._settings.cohort.quantile
+        likeness = {
+            "without": run.id,
+            "fields": run.key_fields,
+            "noise_measured": any(o.grad_noise is not None for o in observations),
+        }
+        curve = history.reference_curve(run.study, run.key, which, **likeness)
+        cohort = history.cohort(run.study, run.key, quantile, **likeness)
+        return Judge(self._settings, curve, cohort)
