@@ -158,7 +158,7 @@ class TestCommand:
 
     def test_prints_policies_and_signals(self) -> None:
         said = invoke("--study", "s", "--orders", "5").stdout
-        assert "study s: 13 finished runs by m, 5 orders of arrival" in said
+        assert "study s: 13 finished runs, score m, mean over 5 orders" in said
         assert "default rules, action: stop" in said
         assert "Optuna Hyperband on grad_norm" in said
         assert "gradient norm" in said
@@ -174,7 +174,7 @@ class TestCommand:
         config = tmp_path / "mine.yml"
         config.write_text("sftguide: {early_termination: {action: warn}}\n")
         said = invoke("--study", "s", "--orders", "2", "--config", str(config)).stdout
-        assert "the config's rules" in said
+        assert "rules of the config" in said
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -206,6 +206,6 @@ def test_a_run_that_nobody_can_compare_is_left_out(tmp_path: Path) -> None:
     enter(RunHistory(), tmp_path, runs)
     (tmp_path / "good1" / "sftguide-trace-good1.jsonl").write_text("broken\n")
     told = invoke("--study", "s", rc=2)
-    assert "left out: " in told.stderr
+    assert "skipped: " in told.stderr
     assert "has 2 finished and scored runs" in told.stderr
     assert math.isfinite(runs[0].score)

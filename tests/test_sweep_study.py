@@ -132,8 +132,8 @@ def test_a_stopped_trial_counts_and_is_never_the_best(
         trial = worker.claim()
         worker.tell(trial, value, pruned=value is None, why="diverged")  # type: ignore[arg-type]
     assert worker.counts() == {"COMPLETE": 2, "PRUNED": 1}
-    number, best, folder = worker.best()  # type: ignore[misc]
-    assert (number, best) == (2, 0.7)
+    name, best, folder = worker.best()  # type: ignore[misc]
+    assert (name, best) == ("trial-0002", 0.7)
     assert folder.endswith("trial-0002")
     assert worker.plan(3) == 3
     assert worker.claim() is None
@@ -145,7 +145,7 @@ def test_the_best_of_a_loss_is_the_least(study: Callable[..., SweepStudy]) -> No
     worker.plan(2)
     for value in (2.0, 3.0):
         worker.tell(worker.claim(), value)  # type: ignore[arg-type]
-    assert worker.best()[:2] == (0, 2.0)  # type: ignore[index]
+    assert worker.best()[:2] == ("trial-0000", 2.0)  # type: ignore[index]
 
 
 def test_a_trial_that_is_given_back_keeps_its_values_and_its_folder(
@@ -190,9 +190,9 @@ def test_what_a_worker_that_is_gone_has_left_is_entered_anew(
     subprocess.run([*words, str(tmp_path / "worker.py")], timeout=120)
     worker = study()
     assert worker.counts() == {"RUNNING": 1, "WAITING": 23}
-    assert worker.take_up({}) == [0]
+    assert worker.requeue_lost({}) == ["trial-0000"]
     assert worker.counts() == {"FAIL": 1, "WAITING": 24}
-    assert worker.take_up({}) == []
+    assert worker.requeue_lost({}) == []
     assert worker.plan(24) == 24
     numbers = [worker.claim().number for _ in range(24)]  # type: ignore[union-attr]
     assert numbers[-1] == 24
@@ -204,16 +204,16 @@ def test_what_a_living_worker_trains_is_left_to_it(
     worker = study()
     worker.plan(1)
     worker.claim()
-    assert study().take_up({}) == []
+    assert study().requeue_lost({}) == []
 
 
-@pytest.mark.parametrize(("silent_s", "taken"), [(60.0, []), (1000.0, [0])])
+@pytest.mark.parametrize(("silent_s", "taken"), [(60.0, []), (1000.0, ["trial-0000"])])
 def test_a_worker_elsewhere_is_gone_when_its_run_has_long_been_silent(
     storage: str,
     study: Callable[..., SweepStudy],
     monkeypatch: pytest.MonkeyPatch,
     silent_s: float,
-    taken: list[int],
+    taken: list[str],
 ) -> None:
     worker = study()
     worker.plan(1)
@@ -225,7 +225,7 @@ def test_a_worker_elsewhere_is_gone_when_its_run_has_long_been_silent(
     now = time.time()
     monkeypatch.setattr("socket.gethostname", lambda: "another-machine")
     monkeypatch.setattr("time.time", lambda: now + silent_s)
-    assert worker.take_up({str(trial.folder): run}) == taken
+    assert worker.requeue_lost({str(trial.folder): run}) == taken
 
 
 @pytest.mark.parametrize(

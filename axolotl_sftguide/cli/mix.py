@@ -67,7 +67,7 @@ def make(
     click.echo(_entry(mixed))
 
 
-@mix.command("verify")
+@mix.command("verify", short_help="Verify a mix against its sources.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.pass_context
 def verify_mix(ctx: click.Context, folder: Path) -> None:

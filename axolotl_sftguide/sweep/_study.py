@@ -64,7 +64,12 @@ class Trial:
     values: Mapping[str, Any]
     """What it varies, by dotted key of the config."""
     folder: Path
-    """Where it trains; that of the trial that it takes up again, if it does."""
+    """Its output folder; a repeated trial keeps the folder of the first attempt."""
+
+    @property
+    def name(self) -> str:
+        """The name of the trial and of its run, such as `trial-0003`."""
+        return self.folder.name
 
 
 class SweepStudy:
@@ -163,12 +168,15 @@ class SweepStudy:
             return sum(t.state != self._state("FAIL") for t in self._trials())
 
     @_told
-    def take_up(self, runs: Mapping[str, Run]) -> list[int]:
-        """Enter anew the trials whose worker is gone; their numbers.
+    def requeue_lost(self, runs: Mapping[str, Run]) -> list[str]:
+        """Queue again the trials whose worker is gone.
 
         Args:
-            runs: The last run of each output folder, which tells of workers on
-                other machines.
+            runs: The last run of each output folder; its heartbeat shows whether a
+                worker on another machine is alive.
+
+        Returns:
+            The names of these trials.
         """
         with self._alone():
             lost = [
@@ -178,7 +186,7 @@ class SweepStudy:
             ]
             for trial in lost:
                 self._give_back(trial.number, "its worker is gone")
-            return [trial.number for trial in lost]
+            return [_name_of(trial) for trial in lost]
 
     @_told
     def claim(self) -> Trial | None:
@@ -244,14 +252,14 @@ class SweepStudy:
         return {name: found.count(name) for name in dict.fromkeys(found)}
 
     @_told
-    def best(self) -> tuple[int, float, str] | None:
-        """Number, value and folder of the best trial so far."""
+    def best(self) -> tuple[str, float, str] | None:
+        """Name, value and folder of the best trial so far."""
         done = self._trials("COMPLETE")
         if not done:
             return None
         sign = 1 if self.objective.goal == "max" else -1
         best = max(done, key=lambda trial: sign * trial.value)
-        return best.number, best.value, best.user_attrs[_FOLDER]
+        return _name_of(best), best.value, best.user_attrs[_FOLDER]
 
     def _give_back(self, number: int, why: str) -> None:
         frozen = self._trials()[number]
@@ -267,7 +275,7 @@ class SweepStudy:
 
     def _new_folder(self, number: int) -> Path:
         """A folder that no sweep of the same name has written into before."""
-        name = f"trial-{number:04d}"
+        name = _default_name(number)
         there = len(list(self._output_dir.glob(f"{name}*")))
         folder = self._output_dir / (f"{name}-{there + 1}" if there else name)
         folder.mkdir(parents=True)
@@ -320,6 +328,15 @@ def _worker_lives(trial: Any, run: Run | None) -> bool:
         trial.datetime_start.timestamp(), run.heartbeat_at if run is not None else 0.0
     )
     return is_alive(**worker, heartbeat_at=seen_at)
+
+
+def _name_of(trial: Any) -> str:
+    folder = trial.user_attrs.get(_FOLDER)
+    return Path(folder).name if folder else _default_name(trial.number)
+
+
+def _default_name(number: int) -> str:
+    return f"trial-{number:04d}"
 
 
 def _fixed(trial: Any) -> dict[str, Any]:

@@ -92,9 +92,9 @@ class Sweep:
         self._has_trained = False
         self._running: dict[int, Trial] = {}
 
-    def take_up(self) -> list[int]:
-        """Enter anew what workers that are gone have left; the trials' numbers."""
-        return self.study.take_up(self._last_runs())
+    def requeue_lost(self) -> list[str]:
+        """Queue again the trials whose worker is gone, and return their names."""
+        return self.study.requeue_lost(self._last_runs())
 
     def run(self, on_wait: Callable[[], None] = lambda: None) -> None:
         """Train until no trial waits.
@@ -140,9 +140,7 @@ class Sweep:
         rules.setdefault("action", "stop")
         # The storage goes by the environment: its URL may hold a password.
         block.pop("storage", None)
-        block.update(
-            study=self.study.name, name=trial.folder.name, early_termination=rules
-        )
+        block.update(study=self.study.name, name=trial.name, early_termination=rules)
         plugins = list(config.get("plugins") or [])
         if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
             plugins.append(PLUGIN)
@@ -224,13 +222,13 @@ class Sweep:
         self._tell(trial, None, None, why)
         if not self._has_trained and not find_traces(trial.folder):
             # What fails before the first step of the first trial fails in all.
-            raise SweepError(f"trial {trial.number} could not begin to train: {why}")
+            raise SweepError(f"{trial.name} could not start training: {why}")
 
     def _tell(
         self, trial: Trial, run: Run | None, value: float | None, why: str | None
     ) -> None:
         best = self.study.best()
-        is_best = best is not None and value is not None and best[0] == trial.number
+        is_best = best is not None and value is not None and best[0] == trial.name
         self._on_end(Ended(trial, run, value, why, is_best))
 
     def _entered(self, trace: Trace) -> Run:

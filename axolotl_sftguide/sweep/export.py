@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..config.differences import flatten, varied_keys
 from ..errors import StorageError, SweepError
 from ..runs.history import Run, RunHistory, best_shared_metric
 from ..signals import Point, thinned
 from .storage import CURVE_POINTS, RUN, open_storage, optuna_module
-
-_OURS = ("output_dir", "sftguide.study", "sftguide.name", "sftguide.storage")
-"""Keys that tell runs apart and are no hyperparameters."""
 
 
 def export_to_optuna(
@@ -70,20 +68,6 @@ def export_to_optuna(
     return named, len(new)
 
 
-def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The dotted keys whose values are not the same in all configs.
-
-    Lists count as one value. What only says where a run writes is left out.
-    """
-    flat = [_flat(config) for config in configs]
-    keys = dict.fromkeys(key for one in flat for key in one)
-    return [
-        key
-        for key in keys
-        if key not in _OURS and len({repr(one.get(key)) for one in flat}) > 1
-    ]
-
-
 def _require_own(made: Any, name: str, direction: str) -> None:
     trials = made.trials
     if any(RUN not in trial.user_attrs for trial in trials):
@@ -102,7 +86,7 @@ def _distributions(
     optuna: Any, runs: Sequence[Run], keys: Sequence[str]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    flat = [_flat(run.config) for run in runs]
+    flat = [flatten(run.config) for run in runs]
     for key in keys:
         values = [_plain(one.get(key)) for one in flat]
         numbers = [v for v in values if _is_number(v)]
@@ -133,7 +117,7 @@ def _trial(
     else:
         state = states.PRUNED if run.status == "terminated" else states.FAIL
         value = None
-    flat = _flat(run.config)
+    flat = flatten(run.config)
     trial = optuna.create_trial(
         state=state,
         value=value,
@@ -153,17 +137,6 @@ def _trial(
     trial.datetime_start = datetime.fromtimestamp(run.started_at)
     trial.datetime_complete = datetime.fromtimestamp(run.ended_at or run.heartbeat_at)
     return trial
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        dotted = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            found.update(_flat(value, f"{dotted}."))
-        else:
-            found[dotted] = value
-    return found
 
 
 def _is_number(value: Any) -> bool:
