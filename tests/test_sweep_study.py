@@ -69,7 +69,7 @@ study = SweepStudy(
 study.plan(24)
 while (trial := study.claim()) is not None:
     print(trial.number)
-    study.tell(trial, trial.values["rate"])
+    study.finish(trial, trial.values["rate"])
 """
 
 
@@ -80,7 +80,7 @@ def test_a_grid_has_each_combination_once(study: Callable[..., SweepStudy]) -> N
     values = []
     while (trial := one.claim()) is not None:
         values.append((trial.values["a"], trial.values["b"]))
-        one.tell(trial, 1.0)
+        one.finish(trial, 1.0)
     assert sorted(values) == [(a, b) for a in (1, 2, 3) for b in ("x", "y")]
 
 
@@ -102,7 +102,7 @@ def test_with_a_seed_the_choices_are_the_same_again_and_differ_by_trial(
         found = []
         while (trial := worker.claim()) is not None:
             found.append(trial.values["rate"])
-            worker.tell(trial, found[-1])
+            worker.finish(trial, found[-1])
         return found
 
     for sampler in ("tpe", "random", "qmc"):
@@ -116,8 +116,8 @@ def test_a_failed_trial_does_not_count_and_is_made_up_for(
 ) -> None:
     worker = study()
     assert worker.plan(2) == 2
-    worker.tell(worker.claim(), None, why="out of memory")  # type: ignore[arg-type]
-    worker.tell(worker.claim(), 0.5)  # type: ignore[arg-type]
+    worker.finish(worker.claim(), None, why="out of memory")  # type: ignore[arg-type]
+    worker.finish(worker.claim(), 0.5)  # type: ignore[arg-type]
     assert worker.claim() is None
     assert worker.plan(2) == 2
     assert worker.claim().number == 2  # type: ignore[union-attr]
@@ -130,7 +130,7 @@ def test_a_stopped_trial_counts_and_is_never_the_best(
     worker.plan(3)
     for value in (0.5, None, 0.7):
         trial = worker.claim()
-        worker.tell(trial, value, pruned=value is None, why="diverged")  # type: ignore[arg-type]
+        worker.finish(trial, value, pruned=value is None, why="diverged")  # type: ignore[arg-type]
     assert worker.counts() == {"COMPLETE": 2, "PRUNED": 1}
     name, best, folder = worker.best()  # type: ignore[misc]
     assert (name, best) == ("trial-0002", 0.7)
@@ -144,7 +144,7 @@ def test_the_best_of_a_loss_is_the_least(study: Callable[..., SweepStudy]) -> No
     assert worker.best() is None
     worker.plan(2)
     for value in (2.0, 3.0):
-        worker.tell(worker.claim(), value)  # type: ignore[arg-type]
+        worker.finish(worker.claim(), value)  # type: ignore[arg-type]
     assert worker.best()[:2] == ("trial-0000", 2.0)  # type: ignore[index]
 
 
@@ -155,12 +155,12 @@ def test_a_trial_that_is_given_back_keeps_its_values_and_its_folder(
     worker.plan(1)
     before = worker.claim()
     assert before is not None
-    worker.give_back(before, "interrupted")
+    worker.requeue(before, "interrupted")
     after = worker.claim()
     assert after is not None
     assert after.number == 1
     assert (after.values, after.folder) == (before.values, before.folder)
-    worker.tell(after, 1.0)
+    worker.finish(after, 1.0)
     assert worker.plan(1) == 1  # the failed one is made up for already
     assert worker.claim() is None
 
@@ -241,7 +241,7 @@ def test_a_study_of_other_trials_is_not_mixed_with(
 ) -> None:
     worker = study()
     worker.plan(1)
-    worker.tell(worker.claim(), 1.0)  # type: ignore[arg-type]
+    worker.finish(worker.claim(), 1.0)  # type: ignore[arg-type]
     with pytest.raises(SweepError, match=what):
         study(**other)
 
@@ -251,7 +251,7 @@ def test_a_study_whose_trials_all_failed_may_be_begun_anew(
 ) -> None:
     worker = study()
     worker.plan(1)
-    worker.tell(worker.claim(), None, why="a wrong key")  # type: ignore[arg-type]
+    worker.finish(worker.claim(), None, why="a wrong key")  # type: ignore[arg-type]
     assert study(recipe={"seed": 2}).plan(1) == 1
 
 
@@ -294,7 +294,7 @@ def test_the_run_history_and_the_study_live_in_one_database(
     worker = study()
     history.begin(run_row())
     worker.plan(1)
-    worker.tell(
+    worker.finish(
         worker.claim(),  # type: ignore[arg-type]
         0.5,
         run_id="r1",

@@ -22,7 +22,7 @@ from rich.progress import (
 from ..runs.history import Run
 from ..runs.traces import Trace
 from ..signals import mean_and_standard_error
-from ..sweep.axolotl_process import error_line, last_lines
+from ..sweep.axolotl_process import error_line, log_lines
 from ..units import count, duration, number
 from .run_page import curve_facts, noise_scale_fact, observations_of
 from .tables import console, score_beside, seconds_of
@@ -96,13 +96,13 @@ class QuickstartDisplay:
             self._line("Scoring the tuned model ...")
 
     def failure(self, code: int | None) -> str:
-        """Why the training failed, with the end of its log."""
-        tail = "\n".join(f"  {line[:160]}" for line in last_lines(self._log, 8))
+        """Why the training failed, with the lines of its log around the error."""
+        lines = log_lines(self._log)
+        error = error_line(self._log)
+        at = max((i for i, line in enumerate(lines) if line[:300] == error), default=0)
+        near = "\n".join(f"  {line[:160]}" for line in lines[max(0, at - 3) : at + 6])
         how = f"with status {code}" if code else "without a trace"
-        return (
-            f"the training ended {how}: {error_line(self._log)}\n"
-            f"The last lines of {self._log}:\n{tail}"
-        )
+        return f"the training ended {how}: {error}\nFrom the log {self._log}:\n{near}"
 
     def summary(self, run: Run, storage: str) -> None:
         """Scores, curves, places and what to try next, in at most 25 lines."""

@@ -213,7 +213,7 @@ def export_runs(study: str, url: str, name: str | None, storage: str | None) -> 
     history = _require(storage)
     where = resolve_storage(url)
     named, written = export_to_optuna(history, study, where, name)
-    click.echo(f"{written} runs exported to the Optuna study {named!r} in {url}")
+    click.echo(f"{written} runs exported to the Optuna study {named!r}")
 
 
 def _metric_and_value(text: str) -> tuple[str, float]:

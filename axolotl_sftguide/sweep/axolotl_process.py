@@ -88,14 +88,9 @@ def end_process(
     psutil.wait_procs(family, timeout=_GRACE_S)
 
 
-def error_line(log: Path, since: int = 0) -> str:
-    """The last line of a log that names an error, or else its last line.
-
-    Args:
-        log: The log file.
-        since: The byte at which the output of this process begins.
-    """
-    printed = last_lines(log, since=since)
+def error_line(log: Path) -> str:
+    """The last line of a log that names an error, or else its last line."""
+    printed = log_lines(log)
     # accelerate's own traceback about the exit status comes after the error.
     errors = [
         line
@@ -105,18 +100,17 @@ def error_line(log: Path, since: int = 0) -> str:
     return (errors or printed or ["no output"])[-1][:300]
 
 
-def last_lines(log: Path, most: int | None = None, since: int = 0) -> list[str]:
-    """The last lines of a log, without blank lines and progress bars."""
+def log_lines(log: Path) -> list[str]:
+    """The lines of a log, without blank lines and progress bars."""
     try:
-        text = log.read_bytes()[since:].decode("utf-8", errors="replace")
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    found = [
+    return [
         line.strip()
         for line in text.splitlines()
         if line.strip() and not _PROGRESS_BAR.search(line)
     ]
-    return found[-most:] if most else found
 
 
 def _signal(send: Any) -> None:

@@ -278,7 +278,7 @@ def test_a_value_that_a_command_does_not_print_fails_the_trial_alone(
     )
     assert code == 0, said
     assert sorted(sweep.states()) == ["COMPLETE", "FAIL"]
-    assert "ended with 1: it said nothing" in said
+    assert "exit status 1: no error message" in said
     (run,) = [r for r in RunHistory(sweep.storage).runs() if r.scores]
     assert (run.scores[0].metric, run.scores[0].value) == ("five", 5.0)
     scored = read_trace(run.trace_path or "").events
