@@ -262,7 +262,7 @@ def test_a_study_that_optuna_keeps_for_somebody_else_is_left_alone(
         storage=resolve_storage(storage), study_name="s", direction="maximize"
     )
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    with pytest.raises(SweepError, match="not begun by `sftguide sweep`"):
+    with pytest.raises(SweepError, match="not created by `sftguide sweep`"):
         study()
 
 

@@ -15,10 +15,17 @@ def recipes() -> None:
 @recipes.command("list")
 def list_recipes() -> None:
     """List the recipes and what each is for."""
-    from ..recipes import shipped_recipes
+    from rich.markup import escape
+    from rich.table import Table
 
+    from ..recipes import shipped_recipes
+    from .tables import console
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
     for recipe in shipped_recipes():
-        click.echo(f"{recipe.name:<26} {recipe.summary}")
+        table.add_row(escape(recipe.name), escape(recipe.summary))
+    console().print(table)
 
 
 @recipes.command("show")

@@ -107,8 +107,9 @@ def import_runs(
     it.
     """
     from ..errors import TraceError
+    from ..runs.history import RunHistory
 
-    history = _open(storage)
+    history = RunHistory(storage)
     problems = 0
     for path in paths:
         found = _readable(path)
@@ -238,12 +239,6 @@ def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
     ]
 
 
-def _open(storage: str | None) -> RunHistory:
-    from ..runs.history import RunHistory
-
-    return RunHistory(storage)
-
-
 def _open_existing(storage: str | None) -> RunHistory | None:
     """The history; None where the default one does not exist yet.
 
@@ -251,10 +246,10 @@ def _open_existing(storage: str | None) -> RunHistory | None:
         StorageError: If `storage` names a file that does not exist.
     """
     from ..errors import StorageError
-    from ..runs.history import is_there
+    from ..runs.history import RunHistory, is_there
 
     if is_there(storage):
-        return _open(storage)
+        return RunHistory(storage)
     if storage is not None:
         raise StorageError(f"{storage} does not exist (nothing created)")
     return None
