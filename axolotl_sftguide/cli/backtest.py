@@ -11,7 +11,8 @@ import click
 if TYPE_CHECKING:
     from ..config.settings import EarlyTerminationSettings
     from ..runs.history import Run
-    from ..stopping.backtest import Policy, RecordedRun
+    from ..stopping.backtest import Policy
+    from ..stopping.baselines import RecordedRun
 
 
 @click.command()
@@ -82,7 +83,7 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
 
     from ..errors import TraceError
     from ..runs.traces import read_trace
-    from ..stopping.backtest import RecordedRun
+    from ..stopping.baselines import RecordedRun
 
     usable = [
         run

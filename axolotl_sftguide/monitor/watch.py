@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config.settings import Settings
+from ..config.settings import EarlyTerminationSettings, Settings
 from ..console import say
 from ..errors import SFTGuideError
 from ..runs import marker
 from ..runs.history import Status, this_process
 from ..runs.redaction import json_safe
 from ..runs.traces import PATTERN, Trace, read_trace
-from ..signals import Curve, Observation, window_logs
-from ..signals.cohort import Cohort
-from ..signals.comparability import comparability_key
+from ..signals import Observation, window_logs
+from ..signals.comparability import Candidate, comparability_key
 from ..signals.noise_scale import WINDOW, estimate, noise_scale_logs
+from ..stopping.baselines import Baselines, baselines
 from .accumulation import loss_normalisation, make_exact
 from .capture import CapturedStep, StepCapture
 from .gradients import (
@@ -96,11 +96,13 @@ class Watch:
         fields = {**key_fields(trainer), **(extra_key_fields or {})}
         self.key = comparability_key(fields)
         self.run_id = resumed.run["id"] if resumed else new_run_id()
-        self._likeness = {
-            "without": self.run_id,
-            "fields": json_safe(fields),
-            "noise_measured": micro_batches is not None,
-        }
+        self._candidate = Candidate(
+            study=settings.study,
+            key=self.key,
+            fields=json_safe(fields),
+            noise_measured=micro_batches is not None,
+            without=self.run_id,
+        )
         if self._main:
             run = self._run_row(json_safe(fields), config)
             self._recorder = RunRecorder(
@@ -157,31 +159,16 @@ class Watch:
         """Whether any rank wanted to stop at the last log; the same on all."""
         return self._capture.stop
 
-    def reference(self, which: str) -> Curve | None:
-        """The curve of the run to compare with, where there is one on this rank."""
+    def baselines(self, settings: EarlyTerminationSettings) -> Baselines:
+        """What this run is compared with; nothing on all ranks but the first."""
         history = self._recorder.history if self._recorder else None
         if history is None:
-            return None
+            return Baselines()
         try:
-            return history.reference_curve(
-                self.settings.study, self.key, which, **self._likeness
-            )
-        except SFTGuideError as error:
-            say(f"no comparison with a reference run: {error}")
-            return None
-
-    def cohort(self, quantile: float) -> Cohort | None:
-        """The earlier runs of this study and key, where there are some on this rank."""
-        history = self._recorder.history if self._recorder else None
-        if history is None:
-            return None
-        try:
-            return history.cohort(
-                self.settings.study, self.key, quantile, **self._likeness
-            )
+            return baselines(self._candidate, history, settings)
         except SFTGuideError as error:
             say(f"no comparison with earlier runs: {error}")
-            return None
+            return Baselines()
 
     def end(self) -> None:
         """Note how the run ended, and let the trainer go.
