@@ -1,4 +1,4 @@
-"""YAML configs, read with one clear line for what is wrong."""
+"""Reads YAML configs; an unreadable file is a one-line error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..errors import Problem, SettingsError
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """A YAML file's mapping.
+    """Read the mapping in a YAML file.
 
     Raises:
-        SettingsError: Where it cannot be read, or is no mapping.
+        SettingsError: If the file cannot be read or holds no mapping.
     """
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -22,11 +22,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
         raise _refused(path, f"cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
-        raise _refused(path, f"is not YAML ({line})") from None
+        raise _refused(path, f"is not valid YAML ({line})") from None
     if not isinstance(loaded, dict):
-        raise _refused(path, "holds no mapping of keys")
+        raise _refused(path, "must hold a mapping of keys")
     return {str(key): value for key, value in loaded.items()}
 
 
 def _refused(path: str | Path, message: str) -> SettingsError:
-    return SettingsError([Problem(str(path), message, colon=True)])
+    return SettingsError([Problem(str(path), message)])

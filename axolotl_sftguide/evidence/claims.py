@@ -6,6 +6,7 @@ for which setting it was shown; it is not evidence for another.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,14 @@ Grade = Literal["paper", "follow-up", "derived", "measured here"]
 Training = Literal["full", "adapter", "any"]
 
 PAPER = "arXiv 2412.13337"
-REGRET = "Schulman and Thinking Machines, LoRA Without Regret, 2025"
+REGRET = "LoRA Without Regret (Thinking Machines, 2025)"
+_LINKS = {
+    "LoRA Without Regret": "https://thinkingmachines.ai/blog/lora/",
+    "open-instruct": "https://github.com/allenai/open-instruct",
+    "instructlab/training": "https://github.com/instructlab/training",
+    "training_hub": "https://github.com/Red-Hat-AI-Innovation-Team/training_hub",
+}
+"""Web addresses of sources that are not on arXiv."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,15 @@ class Claim:
 
     @property
     def reference(self) -> str:
-        """Where it stands."""
+        """The source and the place in it."""
         return f"{self.source}, {self.section}" if self.section else self.source
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Web addresses of the sources."""
+        papers = re.findall(r"arXiv (\d{4}\.\d{5})", self.source)
+        others = [url for name, url in _LINKS.items() if name in self.source]
+        return (*others, *(f"https://arxiv.org/abs/{number}" for number in papers))
 
     def allows(self, value: float) -> bool:
         """Whether a number is the claim's."""

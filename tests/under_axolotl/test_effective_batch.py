@@ -119,17 +119,17 @@ def test_a_schedule_and_its_warm_up_follow_the_derived_steps(
     [
         (
             {"sftguide": {"effective_batch_size": 13}},
-            "must be a multiple of micro_batch_size 2 x 1 rank = 2, got 13; nearest: "
+            "must be a multiple of micro_batch_size 2 x 1 rank = 2, got 13. Nearest: "
             "12 or 14",
         ),
         (
             {"sftguide": {"effective_batch_size": 8}, "gradient_accumulation_steps": 3},
-            "gradient_accumulation_steps is derived from "
+            "gradient_accumulation_steps: is derived from "
             "sftguide.effective_batch_size, and 3 is given",
         ),
         (
             {"sftguide": {"effective_batch_size": 8}, "batch_size": 8},
-            "batch_size and sftguide.effective_batch_size are both there",
+            "batch_size: and sftguide.effective_batch_size are both set",
         ),
         (
             {"sftguide": {"effective_batch_size": 100_000}},
@@ -140,7 +140,10 @@ def test_a_schedule_and_its_warm_up_follow_the_derived_steps(
             "must be at most the",
         ),
         ({"sftguide": {"effective_batch_size": "big"}}, "effective_batch_size"),
-        ({"sftguide": {"effective_batch_size": 0}}, "greater than or equal to 1"),
+        (
+            {"sftguide": {"effective_batch_size": 0}},
+            "must be at least 1 or 'auto', got 0",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_one_line_with_the_way_out(

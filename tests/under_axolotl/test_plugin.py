@@ -66,7 +66,7 @@ def test_a_training_begins_with_the_weightiest_findings(
         if "is not a key of Axolotl" in line
     ]
     assert len(said) == 3
-    assert said[0].startswith("sftguide: warning: grad_clip = 1: is not a key")
+    assert said[0].startswith("sftguide: warning: grad_clip is not an Axolotl key")
     assert "did you mean 'learning_rate'" in said[1].lower()
 
 

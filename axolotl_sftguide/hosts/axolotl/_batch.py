@@ -25,7 +25,7 @@ def accumulate_before_data(cfg: Any, wanted: int | str) -> None:
         SettingsError: Where the batch cannot be had, or is asked for in another way.
     """
     if cfg.get("batch_size"):
-        message = f"and {KEY} are both there"
+        message = f"and {KEY} are both set"
         raise SettingsError([Problem("batch_size", message, "keep the latter")])
     if cfg.get("rl") or cfg.get("pretraining_dataset") or cfg.get("streaming"):
         message = "is for SFT on data that are read before the first step"

@@ -197,11 +197,7 @@ def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
         model_type=cfg.model_config_type,
     )
     for finding in [f for f in found if f.weight < Weight.NOTE][:most]:
-        value = "" if finding.value is None else f" = {finding.value}"
-        say(
-            f"warning: {finding.path}{value}: {finding.says}; {finding.remedy} "
-            f"({finding.source})"
-        )
+        say(f"warning: {finding.text} ({finding.source})")
 
 
 def _spare_what_needs_cuda(cfg: Any) -> None:
