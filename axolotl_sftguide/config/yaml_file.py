@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,21 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def _refused(path: str | Path, message: str) -> SettingsError:
     return SettingsError([Problem(str(path), message)])
+
+
+def with_values(text: str, values: Mapping[str, int]) -> str:
+    """The text of a YAML mapping with other numbers for some of its top-level keys.
+
+    All else stays byte for byte: comments, order, quotes and line breaks. PyYAML tells
+    where each value is; writing the document anew, as ruamel.yaml does, would reformat
+    lists and move comments. A key that is not in the text is appended.
+    """
+    root = yaml.compose(text)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    places = {key.value: value for key, value in pairs}
+    present = [key for key in values if key in places]
+    for key in sorted(present, key=lambda k: -places[k].start_mark.index):
+        start, end = places[key].start_mark.index, places[key].end_mark.index
+        text = f"{text[:start]}{values[key]}{text[end:]}"
+    added = [f"{key}: {value}" for key, value in values.items() if key not in places]
+    return "\n".join([text.rstrip("\n"), *added]) + "\n" if added else text
