@@ -26,7 +26,7 @@ class TestWarning:
         asked = {"base_model": self.MISTRAL, **QLORA, "micro_batch_size": 64}
         told = too_large(asked, 24 * 2**30)
         assert told is not None
-        assert "the card has 24.0; micro_batch_size" in told
+        assert "the GPU has 24.0 GiB; micro_batch_size: " in told
 
     def test_full_fine_tuning_on_one_card_is_told_of_adapters(self) -> None:
         told = too_large({"base_model": self.MISTRAL, "bf16": True}, 24 * 2**30)

@@ -70,7 +70,7 @@ def test_packed_steps_hold_them_on_average(
     assert sum(steps) == outcome.witness.answers
     assert outcome.trainer.state.max_steps == outcome.trainer.state.global_step
     said = capsys.readouterr().out
-    assert f"effective batch size {wanted} (as asked for): " in said
+    assert f"effective batch size {wanted} (as set): " in said
     assert f"packed x {accumulated} (gradient_accumulation_steps, derived)" in said
     told = re.search(rf"effective batch size {wanted}: it was (\S+) samples", said)
     assert told is not None
@@ -124,12 +124,12 @@ def test_a_schedule_and_its_warm_up_follow_the_derived_steps(
         ),
         (
             {"sftguide": {"effective_batch_size": 8}, "gradient_accumulation_steps": 3},
-            "gradient_accumulation_steps: is derived from "
-            "sftguide.effective_batch_size, and 3 is given",
+            "gradient_accumulation_steps: must be 4 to agree with "
+            "sftguide.effective_batch_size, got 3",
         ),
         (
             {"sftguide": {"effective_batch_size": 8}, "batch_size": 8},
-            "batch_size: and sftguide.effective_batch_size are both set",
+            "batch_size: cannot be combined with sftguide.effective_batch_size",
         ),
         (
             {"sftguide": {"effective_batch_size": 100_000}},

@@ -131,7 +131,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
 
         settings = settings_of(cfg)
         if settings.effective_batch_size is not None:
-            _or_exit(_batch.tell, cfg, settings.effective_batch_size, trainer)
+            _or_exit(_batch.print_batch, cfg, settings.effective_batch_size, trainer)
         self._terminator = EarlyTerminationCallback(
             settings=settings.early_termination,
             push_terminated=settings.push_terminated,
