@@ -54,7 +54,7 @@ def all_defaults() -> dict[str, float]:
 
 
 def defaults_table() -> str:
-    lines = ["| setting | default | why | grade |", "|---|---|---|---|"]
+    lines = ["| setting | default | reason | grade |", "|---|---|---|---|"]
     for path, value in all_defaults().items():
         why, grade = DEFAULTS[path]
         lines.append(f"| `{path}` | {value:g} | {why} | {grade} |")
