@@ -252,8 +252,12 @@ class TestSpec:
                 {"strategy": "phased"},
                 "share is for strategy",
             ),
-            ([{"max_row": 3}], {}, r"datasets\.0\.max_row is not a setting; did you m"),
-            ([{"repeats": 0}], {}, r"datasets\.0\.repeats must be greater than 0"),
+            (
+                [{"max_row": 3}],
+                {},
+                r"datasets\.0\.max_row: is not a setting. Did",
+            ),
+            ([{"repeats": 0}], {}, r"datasets\.0\.repeats: must be greater than 0"),
         ],
     )
     def test_what_is_wrong_is_one_line(

@@ -64,12 +64,12 @@ def test_a_number_that_yaml_takes_for_text_is_a_number(space: Any) -> None:
     [
         ("a: {low: 2, high: 1}", "a: low 2 is not below high 1"),
         ("a: {low: 0, high: 1, log: true}", "log needs low above zero"),
-        ("a: {low: 1}", "a.high is missing: it has no default"),
-        ("a: {low: 1, high: 2, steps: 1}", "a.steps is not a setting; did you mean"),
-        ("a: []", "a is an empty list"),
-        ("a: [1, 1]", "a holds a value twice"),
-        ("a: [.nan, 1.0]", "a must hold finite numbers"),
-        ("_: [1, 2]", "_ must list mappings"),
+        ("a: {low: 1}", "a.high: is required"),
+        ("a: {low: 1, high: 2, steps: 1}", "a.steps: is not a setting. Did you mean"),
+        ("a: []", "a: is an empty list"),
+        ("a: [1, 1]", "a: holds a value twice"),
+        ("a: [.nan, 1.0]", "a: must hold finite numbers"),
+        ("_: [1, 2]", "_: must list mappings"),
     ],
 )
 def test_what_is_wrong_with_a_space_is_one_line(

@@ -34,5 +34,5 @@ def read_mix(path: str | Path) -> MixSettings:
     block = config.get(BLOCK)
     if not isinstance(block, dict) or "mix" not in block:
         message = f"holds neither `phases` nor `{BLOCK}.mix`: nothing to mix"
-        raise SettingsError([Problem(str(path), message, colon=True)])
+        raise SettingsError([Problem(str(path), message)])
     return load_mix(block["mix"], path=f"{path}: {BLOCK}.mix")

@@ -54,7 +54,7 @@ def test_kernels_are_left_off_where_they_would_crash_and_nowhere_else(
     assert cfg.get("lora_mlp_kernel") is not False or "lora_mlp_kernel" not in asked
 
 
-def test_a_training_begins_with_the_weightiest_findings(
+def test_a_training_starts_with_the_most_serious_findings(
     train_axolotl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     train_axolotl(
@@ -63,10 +63,10 @@ def test_a_training_begins_with_the_weightiest_findings(
     said = [
         line
         for line in capsys.readouterr().out.splitlines()
-        if "is not a key of Axolotl" in line
+        if "is not an Axolotl key" in line
     ]
     assert len(said) == 3
-    assert said[0].startswith("sftguide: warning: grad_clip = 1: is not a key")
+    assert said[0].startswith("sftguide: warning: grad_clip is not an Axolotl key")
     assert "did you mean 'learning_rate'" in said[1].lower()
 
 

@@ -131,7 +131,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
 
         settings = settings_of(cfg)
         if settings.effective_batch_size is not None:
-            _or_exit(_batch.tell, cfg, settings.effective_batch_size, trainer)
+            _or_exit(_batch.print_batch, cfg, settings.effective_batch_size, trainer)
         self._terminator = EarlyTerminationCallback(
             settings=settings.early_termination,
             push_terminated=settings.push_terminated,
@@ -197,11 +197,7 @@ def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
         model_type=cfg.model_config_type,
     )
     for finding in [f for f in found if f.weight < Weight.NOTE][:most]:
-        value = "" if finding.value is None else f" = {finding.value}"
-        say(
-            f"warning: {finding.path}{value}: {finding.says}; {finding.remedy} "
-            f"({finding.source})"
-        )
+        say(f"warning: {finding.text} ({finding.source})")
 
 
 def _spare_what_needs_cuda(cfg: Any) -> None:
