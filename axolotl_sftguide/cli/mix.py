@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _MixOrVerify(click.Command):
-    """`mix SPEC`, and `mix verify FOLDER` as a command of its own."""
+    """`mix SPEC`, and the separate command `mix verify FOLDER`."""
 
     def make_context(
         self,
