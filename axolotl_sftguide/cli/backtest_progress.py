@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from ..stopping.backtest import Policy, RecordedRun
+    from ..stopping.backtest import Policy
+    from ..stopping.baselines import RecordedRun
 
 
 class Replays:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from ..config.differences import flatten
-from ..runs.history import Run, Score
 from ..units import number
+
+if TYPE_CHECKING:
+    from ..runs.history import Run, Score
 
 PIPED_WIDTH = 220
 """A pipe has no width: nothing is cut off there."""

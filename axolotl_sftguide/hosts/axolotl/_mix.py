@@ -30,7 +30,7 @@ def stand_in(cfg: Any, settings: MixSettings) -> None:
         )
     made = read_last_made(_mixes(cfg), settings)
     data, aside = made if made is not None else (MIX, MIX)
-    entry = {"ds_type": "json", "type": "chat_template", **settings.of_the_whole}
+    entry = {"ds_type": "json", "type": "chat_template", **settings.host_settings}
     cfg["datasets"] = [{"path": data, **entry}]
     if settings.held_out and not cfg.get("test_datasets"):
         cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]
