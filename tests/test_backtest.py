@@ -18,13 +18,12 @@ from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.stopping.backtest import (
-    RecordedRun,
     RulesPolicy,
     backtest,
-    cohort_of,
     replay,
     signal_evidence,
 )
+from axolotl_sftguide.stopping.baselines import RecordedRun
 from axolotl_sftguide.sweep.policy import OptunaPolicy
 
 
@@ -108,19 +107,6 @@ def test_the_correlation_of_each_signal_is_told_with_its_interval() -> None:
     assert norm.value < 0
     assert loss.clear
     assert loss.value > 0
-
-
-def test_a_cohort_is_that_of_the_run_history(tmp_path: Path) -> None:
-    runs = study(9, 0)
-    history = RunHistory(str(tmp_path / "h.db"))
-    enter(history, tmp_path, runs)
-    stored = history.cohort("s", "k", 0.5)
-    assert stored is not None
-    computed = cohort_of(runs, 0.5)
-    assert stored.samples_seen == computed.samples_seen
-    for one, two in zip(stored.points, computed.points, strict=True):
-        assert one.loss == pytest.approx(two.loss)
-        assert one.grad_norm == pytest.approx(two.grad_norm)
 
 
 @pytest.mark.parametrize("signal", ["loss", "grad_norm"])

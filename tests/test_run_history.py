@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from runs import run_row, write_trace
 
+from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.errors import StorageError, TraceError
 from axolotl_sftguide.runs import history as run_history
 from axolotl_sftguide.runs.history import (
@@ -26,6 +27,8 @@ from axolotl_sftguide.runs.history import (
 )
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals import Observation, Point, points_of
+from axolotl_sftguide.signals.comparability import Candidate
+from axolotl_sftguide.stopping.baselines import Baselines, baselines
 
 
 @pytest.fixture
@@ -158,8 +161,14 @@ class TestGet:
             history.get("latest")
 
 
-class TestReference:
-    def test_is_the_best_finished_and_scored_run(self, history: RunHistory) -> None:
+def peers(history: RunHistory, **more: Any) -> dict[str, tuple[float, float | None]]:
+    """The peers of a candidate of study `s` and key `k`: batch ratio and score."""
+    candidate = Candidate(**{"study": "s", "key": "k", **more})
+    return {p.id: (p.batch_ratio, p.score) for p in history.peers(candidate)}
+
+
+class TestPeers:
+    def test_are_finished_scored_and_comparable(self, history: RunHistory) -> None:
         finished(history, "worse", 0.4)
         finished(history, "best", 0.8)
         finished(history, "other-study", 0.9, study="t")
@@ -171,16 +180,17 @@ class TestReference:
         history.begin(run_row("stopped"))
         history.add_score("stopped", Score("m", 0.95, "max"))
         history.end("stopped", "terminated")
-        reference = history.reference("s", "k")
-        assert reference is not None
-        assert reference.id == "best"
+        found = {"worse": (1.0, 0.4), "best": (1.0, 0.8), "nan": (1.0, None)}
+        assert peers(history) == found
+        del found["best"]
+        assert peers(history, without="best") == found
 
-    def test_lower_is_better_where_the_score_says_so(self, history: RunHistory) -> None:
+    def test_a_lower_score_is_better_where_the_metric_is_a_loss(
+        self, history: RunHistory
+    ) -> None:
         for name, value in (("a", 2.0), ("b", 1.0)):
             finished(history, name, value, score={"metric": "loss", "goal": "min"})
-        reference = history.reference("s", "k")
-        assert reference is not None
-        assert reference.id == "b"
+        assert peers(history) == {"a": (1.0, -2.0), "b": (1.0, -1.0)}
 
     def test_scores_of_different_metrics_are_not_compared(
         self, history: RunHistory
@@ -188,21 +198,30 @@ class TestReference:
         finished(history, "a", 0.3)
         finished(history, "b", 0.4)
         finished(history, "c", 55.0, score={"metric": "bleu"})
-        reference = history.reference("s", "k")
-        assert reference is not None
-        assert reference.id == "b"
+        assert peers(history) == {"a": (1.0, 0.3), "b": (1.0, 0.4), "c": (1.0, None)}
 
-    def test_a_named_run_must_be_one_that_can_serve(self, history: RunHistory) -> None:
+    def test_keep_their_names_for_a_reference_that_is_named(
+        self, history: RunHistory
+    ) -> None:
         finished(history, "a", 0.3)
-        history.begin(run_row("unscored"))
-        named = history.reference("s", "k", "a")
-        assert named is not None
-        assert named.id == "a"
-        assert history.reference("s", "k", "unscored") is None
-        assert history.reference("s", "other", "a") is None
+        assert [p.name for p in history.peers(Candidate("s", "k"))] == ["name-a"]
 
-    def test_there_is_none_at_first(self, history: RunHistory) -> None:
-        assert history.reference("s", "k") is None
+    def test_may_split_the_same_batch_otherwise_where_tokens_are_averaged(
+        self, history: RunHistory
+    ) -> None:
+        ours = batch(8, 1)
+        finished(history, "1x8", 0.5, key="j", key_fields=batch(1, 8))
+        finished(history, "two-ranks", 0.5, key="j2", key_fields=batch(2, 2, 2))
+        finished(history, "larger", 0.5, key="j3", key_fields=batch(8, 4))
+        finished(history, "other", 0.5, key="j4", key_fields=batch(8, 1, dtype="bf16"))
+        stock = batch(1, 8, loss_normalisation="mean of micro-batch means")
+        finished(history, "stock", 0.5, key="j5", key_fields=stock)
+        same = {"1x8": (1.0, 0.5), "two-ranks": (1.0, 0.5)}
+        assert peers(history, fields=ours) == same
+        found = peers(history, fields=ours, noise_measured=True)
+        assert found == {**same, "larger": (4.0, 0.5)}
+        stock["micro_batch_size"] = 8
+        assert peers(history, fields=stock) == {}
 
 
 class TestDead:
@@ -298,6 +317,12 @@ def batch(
     }
 
 
+def baselines_of(history: RunHistory, **more: Any) -> Baselines:
+    """What a candidate that measures its noise is compared with."""
+    chosen = {"study": "s", "key": "k", "noise_measured": True, **more}
+    return baselines(Candidate(**chosen), history, EarlyTerminationSettings())
+
+
 class TestCurves:
     def curve(self, history: RunHistory, run_id: str, height: float) -> None:
         finished(history, run_id, 0.5)
@@ -310,43 +335,13 @@ class TestCurves:
         for i in range(1, 4):
             self.curve(history, f"r{i}", float(i))
         history.add_points("r3", [Point(33, 9.0, 9.0)])  # cuts what came after
-        found = history.at(40, list(history.peers("s", "k")))
+        (found,) = history.at([40], ["r1", "r2", "r3"])
         assert set(found) == {"r1", "r2"}
         assert found["r2"].loss == pytest.approx((2 / 2 + 2 / 3) / 2)
         assert found["r2"].grad_norm == 2.0
-        assert history.at(32, ["r3"])["r3"] == Point(32, 1.5, 3.0)
-        assert history.at(8, ["r1"]) == {}
-        assert history.at(81, ["r1"]) == {}
-        assert history.at(40, []) == {}
-
-    def test_peers_are_finished_scored_and_comparable(
-        self, history: RunHistory
-    ) -> None:
-        for name in ("a", "b"):
-            finished(history, name, 0.5)
-        finished(history, "not-comparable", 0.9, comparable=False)
-        finished(history, "other", 0.9, key="j")
-        history.begin(run_row("unscored"))
-        history.end("unscored", "finished")
-        assert history.peers("s", "k") == {"a": 1.0, "b": 1.0}
-        assert history.peers("s", "k", without="a") == {"b": 1.0}
-
-    def test_the_division_of_one_batch_does_not_part_runs_where_tokens_are_averaged(
-        self, history: RunHistory
-    ) -> None:
-        ours = batch(8, 1)
-        finished(history, "1x8", 0.5, key="j", key_fields=batch(1, 8))
-        finished(history, "two-ranks", 0.5, key="j2", key_fields=batch(2, 2, 2))
-        finished(history, "larger", 0.5, key="j3", key_fields=batch(8, 4))
-        finished(history, "other", 0.5, key="j4", key_fields=batch(8, 1, dtype="bf16"))
-        stock = batch(1, 8, loss_normalisation="mean of micro-batch means")
-        finished(history, "stock", 0.5, key="j5", key_fields=stock)
-        found = history.peers("s", "k", fields=ours)
-        assert found == {"1x8": 1.0, "two-ranks": 1.0}
-        found = history.peers("s", "k", fields=ours, noise_measured=True)
-        assert found == {"1x8": 1.0, "two-ranks": 1.0, "larger": 4.0}
-        stock["micro_batch_size"] = 8
-        assert history.peers("s", "k", fields=stock) == {}
+        assert list(history.at([32], ["r3"])) == [{"r3": Point(32, 1.5, 3.0)}]
+        assert list(history.at([8, 81], ["r1"])) == [{}, {}]
+        assert list(history.at([40], [])) == [{}]
 
     def test_norms_of_another_batch_are_stated_at_the_own(
         self, history: RunHistory
@@ -356,14 +351,13 @@ class TestCurves:
         history.add_points("small", [Point(s, 1.0, 5.0, 16.0) for s in (32, 64)])
         finished(history, "unmeasured", 0.5, key="j", key_fields=batch(8, 1))
         history.add_points("unmeasured", [Point(s, 9.0, 9.0) for s in (32, 64)])
-        mine = {"fields": batch(8, 4), "noise_measured": True}
-        cohort = history.cohort("s", "k", 0.5, **mine)
+        cohort = baselines_of(history, fields=batch(8, 4)).cohort
         assert cohort is not None
         point = cohort.at(48)
         assert point is not None
         assert point.grad_norm == pytest.approx(math.sqrt(9 + 16 / 4))
         assert (point.loss, point.peers) == (1.0, 1)
-        same = history.cohort("s", "j", 0.5, fields=batch(8, 1), noise_measured=True)
+        same = baselines_of(history, key="j", fields=batch(8, 1)).cohort
         assert same is not None
         assert same.at(48).peers == 2  # type: ignore[union-attr]
 
@@ -382,23 +376,23 @@ class TestCurves:
         )
         writer.close()
         history.import_trace(read_trace(path))
-        assert history.reference_curve("s", "k", fields=batch(8, 4)) is None
-        mine = {"fields": batch(8, 4), "noise_measured": True}
-        curve = history.reference_curve("s", "k", **mine)
+        unmeasured = baselines_of(history, fields=batch(8, 4), noise_measured=False)
+        assert unmeasured.reference is None
+        curve = baselines_of(history, fields=batch(8, 4)).reference
         assert curve is not None
         assert curve.batch_size == 8
         point = curve.at(200, 16)
         assert point is not None
         assert point.grad_norm == pytest.approx(math.sqrt(9 + 16 / 4))
-        own = history.reference_curve("s", "j", fields=batch(8, 1))
+        own = baselines_of(history, key="j", fields=batch(8, 1)).reference
         assert own is not None
         assert own.at(200, 16).grad_norm == 5.0  # type: ignore[union-attr]
 
     def test_a_cohort_is_read_whole(self, history: RunHistory) -> None:
-        assert history.cohort("s", "k", 0.5) is None
+        assert baselines_of(history).cohort is None
         for i in range(1, 10):
             self.curve(history, f"r{i}", float(i))
-        cohort = history.cohort("s", "k", 0.5)
+        cohort = baselines_of(history).cohort
         assert cohort is not None
         point = cohort.at(32)
         assert point is not None

@@ -10,7 +10,8 @@ import click
 if TYPE_CHECKING:
     from ..config.settings import EarlyTerminationSettings
     from ..runs.history import Run
-    from ..stopping.backtest import Policy, RecordedRun
+    from ..stopping.backtest import Policy
+    from ..stopping.baselines import RecordedRun
 
 
 @click.command()
@@ -69,7 +70,7 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
 
     from ..errors import TraceError
     from ..runs.traces import read_trace
-    from ..stopping.backtest import RecordedRun
+    from ..stopping.baselines import RecordedRun
 
     usable = [
         run

@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..signals.correlation import Correlation
-from ..stopping.backtest import Backtest, RecordedRun, SignalEvidence
+from ..stopping.backtest import Backtest, SignalEvidence
+from ..stopping.baselines import RecordedRun
 from ..units import number, share
 from .tables import console
 

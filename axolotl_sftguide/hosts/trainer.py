@@ -23,7 +23,7 @@ from ..monitor.watch import Watch, harmless
 from ..runs import marker
 from ..runs.history import Decision, Score
 from ..signals import Observation
-from ..stopping.judge import Finding, Judge, actions_of, describe
+from ..stopping.judge import Finding, Judge, JudgeState, actions_of, describe, judge_of
 from ..units import count, number
 
 
@@ -173,6 +173,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self.push_terminated = push_terminated
         self.stopped = False
         self._judge: Judge | None = None
+        self._judged: JudgeState | None = None
         self._watch: Watch | None = None
         self._findings: list[Finding] = []
 
@@ -190,12 +191,11 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
             return
         self._watch.judge = self._hear
         self._findings = []
-        reference = self._watch.reference(self.settings.comparison.reference)
-        cohort = self._watch.cohort(self.settings.cohort.quantile)
-        if cohort is not None and cohort.doubt is not None:
-            self._tell_of_doubt(cohort.doubt)
-        self._judge = Judge(self.settings, reference, cohort)
-        self._judge.hear(self._watch.past)
+        compared = self._watch.baselines(self.settings)
+        if compared.cohort is not None and compared.cohort.doubt is not None:
+            self._tell_of_doubt(compared.cohort.doubt)
+        self._judge = judge_of(self.settings, compared)
+        self._judged = self._judge.step(self._judge.init(), self._watch.past)[0]
 
     @harmless
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -207,9 +207,10 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
 
     def _hear(self, window: Sequence[Observation]) -> bool:
         """Judge the steps of one log: whether this rank wants to stop."""
-        if self._judge is None or self.stopped:
+        if self._judge is None or self._judged is None or self.stopped:
             return False
-        self._findings = self._judge.hear(window)
+        self._judged, findings = self._judge.step(self._judged, window)
+        self._findings = list(findings)
         for finding in self._findings:
             if finding.action == "warn":
                 self._warn(finding)
@@ -224,7 +225,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     @harmless
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Forget the training."""
-        self._watch = self._judge = None
+        self._watch = self._judge = self._judged = None
 
     def _tell_of_doubt(self, doubt: str) -> None:
         if actions_of(self.settings)["cohort"] == "stop":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 TOKEN_MEAN = "token mean"
@@ -44,6 +45,44 @@ def batch_ratio(fields: Mapping[str, Any], theirs: Mapping[str, Any]) -> float |
     if comparability_key(rest) != comparability_key(other) or None in sizes:
         return None
     return sizes[1] / sizes[0]  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The run in question: it decides which finished runs it is compared with."""
+
+    study: str
+    key: str
+    """Its comparability key."""
+    fields: Mapping[str, Any] | None = None
+    """The fields of the key. With them, runs that differ only in how they split the
+    same batch are compared too, if the loss is the mean over all tokens."""
+    noise_measured: bool = False
+    """Whether it measures its gradient noise. Then runs of other batch sizes are
+    compared too, with their gradient norms read at its own batch size."""
+    without: str = ""
+    """Its own id: a run is not compared with itself."""
+
+    def batch_ratio_of(self, key: str, fields: Mapping[str, Any]) -> float | None:
+        """Another run's batch size over its own; None where the two do not compare."""
+        if key == self.key:
+            return 1.0
+        ratio = None if self.fields is None else batch_ratio(self.fields, fields)
+        return ratio if ratio == 1 or self.noise_measured else None
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A finished, scored and comparable run of the candidate's study."""
+
+    id: str
+    name: str
+    batch_ratio: float
+    """Its batch size over the candidate's."""
+    batch_size: int | None
+    score: float | None
+    """Its score on the metric that most peers share; higher is better. None where it
+    has no such score."""
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:

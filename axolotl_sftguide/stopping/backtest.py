@@ -15,25 +15,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.settings import EarlyTerminationSettings
-from ..signals import Curve, Observation, Point, interpolate, points_of
-from ..signals.cohort import EARLY, Cohort, doubt_of, grid
+from ..signals import Point
+from ..signals.comparability import Candidate
 from ..signals.correlation import Correlation, spearman
-from .judge import Judge
-
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A finished run: its steps, and a score of which more is better."""
-
-    id: str
-    name: str
-    score: float
-    observations: tuple[Observation, ...]
-
-    @property
-    def steps(self) -> int:
-        """The optimizer steps it took."""
-        return self.observations[-1].step
+from .baselines import RecordedRun, RecordedRuns, baselines
+from .judge import judge_of
 
 
 class Policy(Protocol):
@@ -61,12 +47,13 @@ class RulesPolicy:
         return self._stopped_at
 
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
-        best = max(kept, key=lambda r: r.score, default=None)
-        reference = Curve.of(best.id, best.observations) if best else None
-        cohort = cohort_of(kept, self.settings.cohort.quantile) if kept else None
-        judge = Judge(self.settings, reference, cohort)
+        candidate = Candidate(study="", key="", without=run.id)
+        compared = baselines(candidate, RecordedRuns(kept), self.settings)
+        judge = judge_of(self.settings, compared)
+        state = judge.init()
         for observation in run.observations:
-            if any(f.action == "stop" for f in judge.hear([observation])):
+            state, findings = judge.step(state, [observation])
+            if any(finding.action == "stop" for finding in findings):
                 return observation.step
         return None
 
@@ -153,7 +140,7 @@ def signal_evidence(
     runs: Sequence[RecordedRun], at: Iterable[float] = (0.1, 0.25, 0.5)
 ) -> list[SignalEvidence]:
     """Each early signal's correlation with the score, at shares of the shortest run."""
-    curves = [points_of(run.observations) for run in runs]
+    curves = [run.curve.points for run in runs]
     scores = [run.score for run in runs]
     last = min((c[-1].samples_seen for c in curves if c), default=0)
     found = []
@@ -170,35 +157,7 @@ def signal_evidence(
     return found
 
 
-def cohort_of(runs: Sequence[RecordedRun], quantile: float) -> Cohort:
-    """The cohort of some runs, as the run history reads it."""
-    curves = [points_of(run.observations) for run in runs]
-    ends = [p.samples_seen for curve in curves for p in (curve[:1] + curve[-1:])]
-    if not ends:
-        return Cohort(quantile, (), ())
-    early_at = min(ends) + round(EARLY * (max(ends) - min(ends)))
-    early = [_between(curve, early_at) for curve in curves]
-    known = [
-        (point.loss, point.grad_norm, run.score)
-        for point, run in zip(early, runs, strict=True)
-        if point is not None
-    ]
-    read = []
-    for at in grid(min(ends), max(ends)):
-        points = [p for p in (_between(curve, at) for curve in curves) if p is not None]
-        read.append((at, [(p.loss, p.grad_norm) for p in points]))
-    return Cohort.of(read, quantile, doubt_of(known))
-
-
 def _read(curve: Sequence[Point], samples_seen: float) -> Point | None:
     """The last point up to a number of samples."""
     before = [point for point in curve if point.samples_seen <= samples_seen]
     return before[-1] if before else (curve[0] if curve else None)
-
-
-def _between(curve: Sequence[Point], samples_seen: int) -> Point | None:
-    left = [point for point in curve if point.samples_seen <= samples_seen]
-    right = [point for point in curve if point.samples_seen >= samples_seen]
-    if not left or not right:
-        return None
-    return interpolate(left[-1], right[0], samples_seen)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..signals import POINT_STEPS, points_of
-from ..stopping.backtest import RecordedRun
+from ..signals import POINT_STEPS
+from ..stopping.baselines import RecordedRun
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class OptunaPolicy:
         def stopped_at(run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
             trial = study.ask()
             value = math.inf
-            for index, point in enumerate(points_of(run.observations), start=1):
+            for index, point in enumerate(run.curve.points, start=1):
                 value = getattr(point, self.signal)
                 trial.report(value, index)
                 if trial.should_prune() and index * POINT_STEPS < run.steps:

@@ -13,7 +13,9 @@ from ..errors import SFTGuideError
 from ..runs.history import Run, RunHistory
 from ..runs.traces import read_trace
 from ..signals import Observation
-from ..stopping.judge import Judge
+from ..signals.comparability import Candidate
+from ..stopping.baselines import baselines
+from ..stopping.judge import Judge, JudgeState, judge_of
 from .storage import RUN
 
 
@@ -38,7 +40,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         self._settings = early_termination_settings(**{"action": "stop", **rules})
         self._storage = storage
         self._history: RunHistory | None = None
-        self._judges: dict[str, tuple[Judge, int]] = {}
+        self._judged: dict[str, tuple[Judge, JudgeState, int]] = {}
         self._told = False
 
     def prune(self, study: Any, trial: Any) -> bool:
@@ -65,21 +67,25 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         observations = read_trace(run.trace_path).observations
         if not observations:
             return False
-        judge, heard = self._judges.get(run.id) or (self._judge(run, observations), 0)
-        new = [o for o in observations if o.step > heard]
-        self._judges[run.id] = judge, observations[-1].step
-        return any(finding.action == "stop" for finding in judge.hear(new))
+        judge, state, judged = self._judged.get(run.id) or self._begin(
+            run, observations
+        )
+        new = [o for o in observations if o.step > judged]
+        state, findings = judge.step(state, new)
+        self._judged[run.id] = judge, state, observations[-1].step
+        return any(finding.action == "stop" for finding in findings)
 
-    def _judge(self, run: Run, observations: Sequence[Observation]) -> Judge:
-        history = self._history
-        assert history is not None
-        which = self._settings.comparison.reference
-        quantile = self._settings.cohort.quantile
-        likeness = {
-            "without": run.id,
-            "fields": run.key_fields,
-            "noise_measured": any(o.grad_noise is not None for o in observations),
-        }
-        curve = history.reference_curve(run.study, run.key, which, **likeness)
-        cohort = history.cohort(run.study, run.key, quantile, **likeness)
-        return Judge(self._settings, curve, cohort)
+    def _begin(
+        self, run: Run, observations: Sequence[Observation]
+    ) -> tuple[Judge, JudgeState, int]:
+        assert self._history is not None
+        candidate = Candidate(
+            study=run.study,
+            key=run.key,
+            fields=run.key_fields,
+            noise_measured=any(o.grad_noise is not None for o in observations),
+            without=run.id,
+        )
+        compared = baselines(candidate, self._history, self._settings)
+        judge = judge_of(self._settings, compared)
+        return judge, judge.init(), 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...errors import StorageError, TraceError
-from ...signals import Curve, Point, at_batch, points_of
-from ...signals.cohort import Cohort
-from ...signals.comparability import batch_ratio, effective_batch_size
-from ..traces import Trace, TraceWriter, read_trace
+from ...signals import Point, points_of
+from ...signals.comparability import Candidate, Peer, effective_batch_size
+from ..traces import Trace, TraceWriter
 from . import _tables as t
-from ._curves import add_points, point_of, read_at, read_cohort
+from ._curves import add_points, point_of, read_at, span_of
 from ._database import Database
-from ._records import Decision, Run, Score, Status, best_shared_scores
+from ._records import Decision, Run, Score, Status, shared_scores
 
 _RUN_COLUMNS = frozenset(column.name for column in t.runs.columns)
 _NEEDED = frozenset(
@@ -158,44 +157,6 @@ class RunHistory:
             f"({', '.join(r.id for r in found[:5])}); give the whole id"
         )
 
-    def reference(
-        self, study: str, key: str, which: str = "best", **likeness: Any
-    ) -> Run | None:
-        """The run to compare with.
-
-        Args:
-            study: The study of the run in question.
-            key: Its comparability key.
-            which: A run id, or `best` for the best score on the metric that most of
-                the peers share.
-            **likeness: As for `peers`.
-        """
-        peers = self.peers(study, key, **likeness)
-        candidates = [run for run in self.runs(study=study) if run.id in peers]
-        if which != "best":
-            return next((r for r in candidates if which in (r.id, r.name)), None)
-        scores = best_shared_scores(candidates)
-        scored = [run for run in candidates if run.id in scores]
-        return max(scored, key=lambda run: scores[run.id], default=None)
-
-    def reference_curve(
-        self, study: str, key: str, which: str = "best", **likeness: Any
-    ) -> Curve | None:
-        """The curve of the run to compare with, where there is one with a trace.
-
-        Raises:
-            TraceError: Where its trace cannot be read.
-        """
-        run = self.reference(study, key, which, **likeness)
-        if run is None or run.trace_path is None:
-            return None
-        ratio = self.peers(study, key, **likeness)[run.id]
-        observations = read_trace(run.trace_path).observations
-        if ratio == 1:
-            return Curve.of(run.id, observations)
-        own_size = effective_batch_size(run.key_fields)
-        return Curve.of(run.id, at_batch(observations, ratio), own_size)
-
     def add_points(self, run_id: str, points: Sequence[Point]) -> None:
         """Lengthen a run's curve; points at and after the first new one are replaced.
 
@@ -219,72 +180,59 @@ class RunHistory:
             rows = connection.execute(query).mappings().all()
         return [point_of(row) for row in rows]
 
-    def peers(
-        self,
-        study: str,
-        key: str,
-        *,
-        without: str = "",
-        fields: Mapping[str, Any] | None = None,
-        noise_measured: bool = False,
-    ) -> dict[str, float]:
-        """The finished, scored and comparable runs that a run may be compared with.
+    def peers(self, candidate: Candidate) -> list[Peer]:
+        """The finished, scored and comparable runs to compare a run with, oldest first.
 
-        Args:
-            study: The study of the run in question.
-            key: Its comparability key.
-            without: Its id.
-            fields: Those of its key. With them, runs that differ in nothing but the
-                division of the same batch count too, as far as it does not matter.
-            noise_measured: Whether it measures its gradient noise. Then runs of other
-                batch sizes count too; their norms are to be stated at its own.
-
-        Returns:
-            By id, the batch size over that of the run in question.
+        They are of its study, and have its comparability key or, as far as
+        `Candidate` allows it, a key that differs only in the batch.
         """
         scored = sa.select(t.scores.c.run_id)
         query = (
-            sa.select(t.runs.c.id, t.runs.c.key, t.runs.c.key_fields)
-            .where(t.runs.c.study == study, t.runs.c.id != without)
+            sa.select(t.runs.c.id, t.runs.c.name, t.runs.c.key, t.runs.c.key_fields)
+            .where(t.runs.c.study == candidate.study, t.runs.c.id != candidate.without)
             .where(t.runs.c.status == "finished", t.runs.c.comparable)
             .where(t.runs.c.id.in_(scored))
-            .order_by(t.runs.c.id)
+            .order_by(t.runs.c.started_at, t.runs.c.id)
         )
-        if fields is None:
-            query = query.where(t.runs.c.key == key)
+        if candidate.fields is None:
+            query = query.where(t.runs.c.key == candidate.key)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        found = {}
-        for run_id, own_key, own_fields in rows:
-            ratio = 1.0 if own_key == key else batch_ratio(fields or {}, own_fields)
-            if ratio == 1 or (ratio is not None and noise_measured):
-                found[run_id] = ratio
-        return found
+            ratios = {
+                row.id: ratio
+                for row in rows
+                if (ratio := candidate.batch_ratio_of(row.key, row.key_fields))
+            }
+            scores = _scores_of(connection, list(ratios))
+        shared = shared_scores(scores)
+        return [
+            Peer(
+                row.id,
+                row.name,
+                ratios[row.id],
+                effective_batch_size(row.key_fields),
+                shared.get(row.id),
+            )
+            for row in rows
+            if row.id in ratios
+        ]
 
-    def at(self, samples_seen: int, run_ids: Sequence[str]) -> dict[str, Point]:
-        """Each run's loss and norm at a number of samples.
+    def span(self, run_ids: Sequence[str]) -> tuple[int, int] | None:
+        """The fewest and the most samples seen at any point of some runs."""
+        with self._database.reading() as connection:
+            return span_of(connection, run_ids)
 
-        Between two points of a run a line is drawn; a run that did not get that far is
-        left out.
+    def at(
+        self, samples_seen: Sequence[int], run_ids: Sequence[str]
+    ) -> Iterator[dict[str, Point]]:
+        """For each number of samples, the runs' curves there, by run id.
+
+        Between two points the curve is a straight line; runs that start later or end
+        earlier are left out.
         """
         with self._database.reading() as connection:
-            return read_at(connection, samples_seen, run_ids)
-
-    def cohort(
-        self, study: str, key: str, quantile: float, **likeness: Any
-    ) -> Cohort | None:
-        """The quantiles of the peers along the samples; None where there are none.
-
-        Args:
-            study: The study of the run in question.
-            key: Its comparability key.
-            quantile: The share of the peers with a lower norm and a higher loss.
-            **likeness: As for `peers`.
-        """
-        peers = self.peers(study, key, **likeness)
-        scores = best_shared_scores(r for r in self.runs(study=study) if r.id in peers)
-        with self._database.reading() as connection:
-            return read_cohort(connection, peers, scores, quantile)
+            for samples in samples_seen:
+                yield read_at(connection, samples, run_ids)
 
     def import_trace(self, trace: Trace) -> Run:
         """Enter a run, its progress, decisions, scores and end from its trace.
@@ -398,6 +346,18 @@ def _of(kind: type[Any], event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any) -> Any:
     return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+def _scores_of(
+    connection: sa.Connection, run_ids: Sequence[str]
+) -> dict[str, list[Score]]:
+    """By run id, the scores of some runs, in the order they were recorded."""
+    query = (
+        sa.select(t.scores)
+        .where(t.scores.c.run_id.in_(run_ids))
+        .order_by(t.scores.c.recorded_at)
+    )
+    return _records(Score, connection.execute(query).mappings())
 
 
 def _records(kind: type[Any], rows: Iterable[Any]) -> dict[str, list[Any]]:

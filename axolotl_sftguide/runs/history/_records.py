@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -113,13 +113,18 @@ class Run:
 
 def best_shared_metric(runs: Iterable[Run]) -> str | None:
     """The metric that most runs share; None where no run has a score."""
+    return shared_metric([run.scores for run in runs])
+
+
+def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:
+    """The metric that most runs share, from the scores of each run."""
     metrics = [
         score.metric
-        for run in runs
-        for score in run.scores
+        for of_run in scores
+        for score in of_run
         if not math.isnan(score.value)
     ]
-    # What someone scored says more than the evaluation loss that comes by itself.
+    # A score that somebody chose to record is worth more than the evaluation loss.
     return max(
         sorted(set(metrics)),
         key=lambda metric: (metrics.count(metric), metric != "eval_loss"),
@@ -127,14 +132,13 @@ def best_shared_metric(runs: Iterable[Run]) -> str | None:
     )
 
 
-def best_shared_scores(runs: Iterable[Run]) -> dict[str, float]:
-    """By run id, the score on the metric that most runs share; more is better."""
-    scored = list(runs)
-    shared = best_shared_metric(scored)
+def shared_scores(scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
+    """By run id, the score on the metric that most runs share; higher is better."""
+    shared = shared_metric(scores.values())
     return {
-        run.id: score.value if score.goal == "max" else -score.value
-        for run in scored
-        for score in run.scores
+        run_id: score.value if score.goal == "max" else -score.value
+        for run_id, of_run in scores.items()
+        for score in of_run
         if score.metric == shared and not math.isnan(score.value)
     }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
-from ...signals import Observation, median, robust_scale
+from ...signals import Observation, robust_scale
 from ...units import number
 from ._base import Verdict
 
