@@ -46,6 +46,6 @@ class _TerminalHandler(logging.Handler):
 
 
 class _TerminalFormatter(logging.Formatter):
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+    def formatMessage(self, record: logging.LogRecord) -> str:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
         return f"{prefix}{record.message}"

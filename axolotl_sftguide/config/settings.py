@@ -185,14 +185,24 @@ def load_settings(block: Any, *, path: str = BLOCK) -> Settings:
 
 
 def early_termination_settings(**keywords: Any) -> EarlyTerminationSettings:
-    """The settings of the callback, from its keyword arguments.
+    """The `early_termination` block from the keyword arguments of its callback.
 
     Raises:
-        SettingsError: With every problem found, one line each.
+        SettingsError: With every problem found.
     """
     settings: EarlyTerminationSettings = parse(
         EarlyTerminationSettings, keywords, "EarlyTerminationCallback"
     )
+    return settings
+
+
+def score_settings(**keywords: Any) -> ScoreSettings:
+    """The `score` block from the keyword arguments of its callback.
+
+    Raises:
+        SettingsError: With every problem found.
+    """
+    settings: ScoreSettings = parse(ScoreSettings, keywords, "HeldOutScoreCallback")
     return settings
 
 

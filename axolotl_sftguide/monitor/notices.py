@@ -42,9 +42,7 @@ def not_watched_by_fault(fault: Exception) -> str:
 
 def monitoring_failed(fault: Exception) -> str:
     """Monitoring ended in the middle of a run."""
-    return (
-        f"monitoring stopped after an internal error ({fault!r}); training continues"
-    )
+    return f"monitoring stopped after an internal error ({fault!r}); training continues"
 
 
 def disabled(name: str, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Opens the session of a run: assembles its parts and asks whether all ranks have one."""
+"""Opens the session of a run on all ranks, or on none: assembles its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..signals import Observation
 from ..signals.comparability import Candidate, comparability_key
 from ..signals.noise_scale import WINDOW
 from ..stopping.baselines import baselines
-from ..stopping.judge import Judge, actions_of, describe
+from ..stopping.judge import Judge, actions_of, describe, judge_of
 from . import notices
 from .accumulation import loss_normalisation, make_exact
 from .capture import StepCapture
@@ -32,7 +32,7 @@ from .pace import device_name
 from .ranks import Ranks
 from .readout import StepReadout
 from .recorder import NoRecorder, RunRecorder, new_run_id, output_folder
-from .resume import find_earlier
+from .resume import Earlier, find_earlier
 from .session import Parts, Session
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _open(
     recorder: RunRecorder | NoRecorder = NoRecorder()
     if ranks.main:
         row = _run_row(trainer, settings, run, output_dir, past, config)
-        recorder = _recorder(row, settings, trainer.state.global_step, past)
+        recorder = _recorder(row, settings, earlier, trainer.state.global_step)
     every = settings.monitor.noise_scale_every
     parts = Parts(
         ranks=ranks,
@@ -128,3 +128,107 @@ def _open(
     )
     session.begin()
     return session, _banner(run, settings, rules, recorder)
+
+
+def _make_exact(trainer: Any, ranks: Ranks) -> None:
+    obstacle = make_exact(trainer)
+    if obstacle is not None and ranks.main:
+        normalisation = loss_normalisation(trainer)
+        logger.warning(notices.inexact_accumulation(obstacle, normalisation))
+
+
+def _micro_batches(
+    trainer: Any, settings: Settings, ranks: Ranks
+) -> MicroBatchGradients | None:
+    if not settings.monitor.noise_scale:
+        return None
+    obstacle = noise_scale_obstacle(trainer)
+    alike = correlated_micro_batches(trainer)
+    if ranks.main and obstacle is not None:
+        logger.warning(notices.no_noise_scale(obstacle))
+    elif ranks.main and alike is not None:
+        logger.warning(notices.biased_noise_scale(alike))
+    if obstacle is not None:
+        return None
+    every = settings.monitor.noise_scale_every
+    return MicroBatchGradients(trainer.model.parameters(), every)
+
+
+def _run_row(
+    trainer: Any,
+    settings: Settings,
+    run: Candidate,
+    output_dir: str,
+    past: tuple[Observation, ...],
+    config: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What the first line of the trace and the history hold of the run."""
+    args = trainer.args
+    return {
+        "id": run.without,
+        "name": settings.name or Path(output_dir).name,
+        "study": run.study,
+        "key": run.key,
+        "key_fields": run.fields,
+        "comparable": all(o.measured for o in past),
+        "host": host_name(trainer),
+        "device": device_name(args.device),
+        "config": json_safe(config if config is not None else args.to_dict()),
+        "output_dir": output_dir,
+        "max_steps": trainer.state.max_steps,
+        "started_at": time.time(),
+        **this_process(),
+    }
+
+
+def _recorder(
+    row: dict[str, Any],
+    settings: Settings,
+    earlier: Earlier | None,
+    step: int,
+) -> RunRecorder:
+    recorder = RunRecorder(
+        row,
+        storage=settings.storage,
+        trace=settings.monitor.trace,
+        warn=logger.warning,
+        resumed_at=step if earlier else None,
+        past=earlier.past if earlier else (),
+    )
+    if not step:
+        marker.clear(row["output_dir"])
+    return recorder
+
+
+def _judge(
+    run: Candidate, history: RunHistory | None, rules: EarlyTerminationSettings
+) -> Judge:
+    """The judge of the run. Only the first rank compares it with earlier runs."""
+    if history is None:
+        return judge_of(rules)
+    try:
+        compared = baselines(run, history, rules)
+    except SFTGuideError as error:
+        logger.warning(notices.no_baselines(error))
+        return judge_of(rules)
+    doubt = compared.cohort.doubt if compared.cohort else None
+    if doubt is not None and actions_of(rules)["cohort"] == "stop":
+        logger.warning(notices.cohort_only_warns(doubt))
+    return judge_of(rules, compared)
+
+
+def _banner(
+    run: Candidate,
+    settings: Settings,
+    rules: EarlyTerminationSettings,
+    recorder: RunRecorder | NoRecorder,
+) -> str:
+    trace = recorder.trace_path if isinstance(recorder, RunRecorder) else None
+    return notices.watching(
+        run_id=run.without,
+        study=run.study,
+        key=run.key,
+        rules=describe(rules),
+        trace=trace if settings.monitor.trace else None,
+        history="none" if recorder.history is None else recorder.history.url,
+    )

@@ -21,7 +21,7 @@ from .norm_check import NormCheck
 from .pace import Pace
 from .ranks import Ranks
 from .readout import CapturedStep, StepReadout
-from .recorder import NoRecorder, RunRecorder
+from .recorder import NoRecorder, RunRecorder, decision_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,14 @@ class Session:
         self._parts = parts
         self._batch_size = batch_size
         self._judge = parts.judge
-        self._judged, self._standing = parts.judge.replay(parts.past)
+        # A resume replays the recorded steps. What they reported is not reported
+        # again, but a finding that stops the run and still holds stops it.
+        self._judged, _ = parts.judge.step(parts.judge.init(), parts.past)
+        self._standing = tuple(
+            finding
+            for finding in parts.judge.holding(self._judged)
+            if finding.action == "stop"
+        )
         self._norms = NormCheck()
         self._pace = Pace()
         self._decision = Decision()
@@ -138,8 +145,10 @@ class Session:
         window = self._record(steps, logged_norm)
         if window is None:
             return Decision()
-        logs = guard.call(lambda: self._parts.meter.logs(window), {})
-        stops = guard.call(lambda: self._apply_rules(window), [])
+        no_logs: dict[str, float] = {}
+        no_stops: list[Finding] = []
+        logs = guard.call(lambda: self._parts.meter.logs(window), no_logs)
+        stops = guard.call(lambda: self._apply_rules(window), no_stops)
         stop = ranks.any(bool(stops))
         if stop:
             guard.call(lambda: self._terminate(stops), None)
@@ -180,7 +189,8 @@ class Session:
             parts.capture.detach()
             return None
         captured = parts.readout.read(steps, table)
-        return guard.call(lambda: self._enter(captured, logged_norm), ())
+        nothing: tuple[Observation, ...] = ()
+        return guard.call(lambda: self._enter(captured, logged_norm), nothing)
 
     def _enter(
         self, captured: Sequence[CapturedStep], logged_norm: float | None
@@ -207,24 +217,24 @@ class Session:
         """The findings that stop the run; the others are reported and recorded."""
         if self._status == "terminated":
             return []
-        self._judged, found = self._judge.step(self._judged, window)
-        found, self._standing = [*self._standing, *found], ()
+        self._judged, reported = self._judge.step(self._judged, window)
+        found, self._standing = [*self._standing, *reported], ()
         for finding in found:
             if finding.action == "warn" and self._parts.ranks.main:
-                self._parts.recorder.finding(finding)
+                self._parts.recorder.decision(decision_of(finding))
                 logger.warning(notices.bad_run(finding.verdict))
         return [finding for finding in found if finding.action == "stop"]
 
     def _terminate(self, stops: Sequence[Finding]) -> None:
-        if self._status == "terminated" or not self._parts.ranks.main:
+        if self._status == "terminated":
             return
         self._status = "terminated"
-        if not stops:
-            self._reason = "a rule on another rank stopped the run"
+        self._reason = "a rule on another rank stopped the run"
+        if not stops or not self._parts.ranks.main:
             return
         verdict = stops[0].verdict
         self._reason = f"{verdict.rule}: {verdict.reason}"
-        self._parts.recorder.finding(stops[0])
+        self._parts.recorder.decision(decision_of(stops[0]))
         checkpoint = marker.last_good_checkpoint(self._output_dir, verdict.bad_since)
         termination = marker.Termination(
             run_id=self.run_id,
