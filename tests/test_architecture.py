@@ -142,7 +142,7 @@ def test_the_top_level_holds_six_modules_and_the_old_names() -> None:
         ("runs/traces.py", "from ..stopping.rules import fold", "imports stopping"),
         ("stopping/judge.py", "import axolotl_sftguide.hosts", "imports hosts"),
         ("stopping/judge.py", "import torch", "imports torch"),
-        ("monitor/watch.py", "import transformers", "imports transformers"),
+        ("monitor/session.py", "import transformers", "imports transformers"),
         ("hosts/trainer.py", "def f():\n    import axolotl", "imports axolotl"),
         ("sweep/x.py", "C = 'from axolotl_sftguide.hosts import x'", "imports hosts"),
         ("cli/mix.py", "from ..mixing._plan import plan", "a private module of mixing"),

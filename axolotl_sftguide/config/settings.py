@@ -188,11 +188,21 @@ def early_termination_settings(**keywords: Any) -> EarlyTerminationSettings:
     """Read the callback's settings from its keyword arguments.
 
     Raises:
-        SettingsError: With every problem found, one line each.
+        SettingsError: With every problem found.
     """
     settings: EarlyTerminationSettings = parse(
         EarlyTerminationSettings, keywords, "EarlyTerminationCallback"
     )
+    return settings
+
+
+def score_settings(**keywords: Any) -> ScoreSettings:
+    """The `score` block from the keyword arguments of its callback.
+
+    Raises:
+        SettingsError: With every problem found.
+    """
+    settings: ScoreSettings = parse(ScoreSettings, keywords, "HeldOutScoreCallback")
     return settings
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from optuna.pruners import BasePruner
 
 from ..config.settings import early_termination_settings
-from ..console import say
 from ..errors import SFTGuideError
 from ..runs.history import Run, RunHistory
 from ..runs.traces import read_trace
@@ -17,6 +17,8 @@ from ..signals.comparability import Candidate
 from ..stopping.baselines import baselines
 from ..stopping.judge import Judge, JudgeState, judge_of
 from .storage import RUN
+
+logger = logging.getLogger(__name__)
 
 
 class SFTGuidePruner(BasePruner):  # type: ignore[misc]
@@ -53,7 +55,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         except SFTGuideError as error:
             if not self._told:
                 self._told = True
-                say(f"{error}; no trial is pruned for it")
+                logger.warning(f"{error}; no trial is pruned for it")
             return False
 
     def _stops(self, name: str) -> bool:

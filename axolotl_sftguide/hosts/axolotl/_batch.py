@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
-from ...console import say
 from ...errors import Problem, SettingsError
 from ...evidence import CLAIMS
 from ...evidence.effective_batch import (
@@ -16,6 +16,8 @@ from ...evidence.effective_batch import (
     nearest_accumulation,
     require_enough_rows,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def accumulate_before_data(cfg: Any, wanted: int | str) -> None:
@@ -66,7 +68,7 @@ def print_batch(cfg: Any, wanted: int | str, trainer: Any) -> None:
         args = trainer.args
         derived = args.gradient_accumulation_steps
         ranks = int(wanted) // (derived * args.per_device_train_batch_size)
-        say(
+        logger.info(
             f"effective batch size {wanted} = "
             f"{factors(args.per_device_train_batch_size, ranks)} x {derived} "
             "(gradient_accumulation_steps, derived)"
@@ -114,14 +116,14 @@ def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
         os.environ["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] = str(derived)
     packed = f", {a_micro_step:.2f} samples packed" if cfg.sample_packing else ""
     if not int(os.environ.get("LOCAL_RANK", "0")):
-        say(
+        logger.info(
             f"effective batch size {wanted} ({reason}): {derived * a_micro_step:.1f} "
             f"= {factors(micro, ranks)}{packed} x {derived} "
             f"(gradient_accumulation_steps, derived); {total} steps"
         )
         if a_micro_step > 1.25 * int(wanted):
-            say(
-                f"warning: one micro step already has {a_micro_step:.1f} samples, more "
+            logger.warning(
+                f"one micro step already has {a_micro_step:.1f} samples, more "
                 f"than the {wanted} wanted; lower micro_batch_size or sequence_len"
             )
     return loaded
