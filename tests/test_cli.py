@@ -122,7 +122,7 @@ class TestImport:
         said = faulty("runs", "import", tmp_path)
         assert len(said.splitlines()) == 2
         assert "is not the head of a trace" in said
-        assert "does not say all of its run" in said
+        assert "the trace is incomplete" in said
         assert "good" in ok("runs", "list")
 
     def test_a_folder_without_traces_is_told(self, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ class TestScore:
 class TestFaults:
     def test_an_unknown_run(self) -> None:
         said = faulty("runs", "show", "x")
-        assert "holds no run 'x'; `sftguide runs list` shows them all" in said
+        assert "no run 'x'. `sftguide runs list` lists all runs" in said
 
     def test_a_storage_that_cannot_be_opened(self) -> None:
         said = faulty("runs", "list", "--storage", "/dev/null/x.db")
