@@ -121,7 +121,7 @@ class TestImport:
         without_id.write_text(without_id.read_text().replace('"id": "y", ', "", 1))
         said = faulty("runs", "import", tmp_path)
         assert len(said.splitlines()) == 2
-        assert "is not the head of a trace" in said
+        assert "is not a trace of axolotl-sftguide" in said
         assert "the trace is incomplete" in said
         assert "good" in ok("runs", "list")
 

@@ -57,7 +57,7 @@ class _Signal:
     def add(
         self, history: _History, value: float, step: int
     ) -> tuple[_History, _Level | None]:
-        """The state after one more value, and the level it has left for good, if any."""
+        """The state after one more value, and the level exceeded for good, if any."""
         level = self._level(history)
         if level is None or value <= level.limit:
             return self._accept(history, value), None
@@ -140,16 +140,18 @@ class Divergence:
         if not observation.finite:
             return state, None
         step = observation.step
-        loss, left = self._loss.add(state.loss, observation.loss, step)
-        norm, norm_left = state.grad_norm, None
+        loss, exceeded = self._loss.add(state.loss, observation.loss, step)
+        norm, norm_exceeded = state.grad_norm, None
         # A step without a trained token has norm zero, which is no level.
         if observation.measured and observation.grad_norm > 0:
-            norm, norm_left = self._norm.add(norm, observation.grad_norm, step)
+            norm, norm_exceeded = self._norm.add(norm, observation.grad_norm, step)
         state = _State(loss, norm)
-        if left is not None:
-            return state, self._verdict(self._loss, loss.streak, left, observation)
-        if norm_left is not None:
-            return state, self._verdict(self._norm, norm.streak, norm_left, observation)
+        if exceeded is not None:
+            return state, self._verdict(self._loss, loss.streak, exceeded, observation)
+        if norm_exceeded is not None:
+            return state, self._verdict(
+                self._norm, norm.streak, norm_exceeded, observation
+            )
         return state, None
 
     @property
@@ -166,21 +168,22 @@ class Divergence:
         )
 
     def _verdict(
-        self, signal: _Signal, streak: _Streak, left: _Level, at: Observation
+        self, signal: _Signal, streak: _Streak, exceeded: _Level, at: Observation
     ) -> Verdict:
+        level, limit = number(exceeded.value), number(exceeded.limit)
         return Verdict(
             rule=self.name,
             reason=(
                 f"median {signal.name} {number(median(streak.values))} over the last "
-                f"{len(streak.values)} steps, above the limit {number(left.limit)} "
-                f"since step {streak.start}; the level before was {number(left.value)}"
+                f"{len(streak.values)} steps, above the limit {limit} since step "
+                f"{streak.start}; the level before was {level}"
             ),
             step=at.step,
             samples_seen=at.samples_seen,
             bad_since=streak.start,
             figures={
-                "level": left.value,
-                "limit": left.limit,
+                "level": exceeded.value,
+                "limit": exceeded.limit,
                 "streak": streak.steps,
             },
         )

@@ -50,7 +50,7 @@ class NotLearning:
     def step(
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
-        """Count steps with zero norm or no tokens, and compare the loss with the start."""
+        """Count steps without gradient or tokens; compare the loss with the start."""
         state = replace(
             state,
             zero_norm=state.zero_norm + 1 if observation.grad_norm == 0.0 else 0,

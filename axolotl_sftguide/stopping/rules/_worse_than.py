@@ -67,9 +67,7 @@ class WorseThan:
 
     def _batch_note(self) -> str:
         size = self.reference.batch_size
-        return (
-            "" if size is None else f" (norm converted from its batch size of {size})"
-        )
+        return "" if size is None else f" (norm converted from batch size {size})"
 
     def _is_worse(self, own: Averages, reference: Point) -> bool:
         sigmas = self.sigmas * _BOTH_ERRORS

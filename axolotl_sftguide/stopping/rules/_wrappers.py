@@ -58,7 +58,7 @@ class Patience:
         streak, bad_since = streak + 1, bad_since or verdict.bad_since
         if streak < self.steps:
             return (inner, streak, bad_since), None
-        reason = f"{verdict.reason}, for {streak} steps"
+        reason = f"{verdict.reason}, for {streak} steps in a row"
         lasting = replace(verdict, reason=reason, bad_since=bad_since)
         return (inner, streak, bad_since), lasting
 
