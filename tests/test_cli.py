@@ -224,8 +224,8 @@ class TestImport:
         without_id.write_text(without_id.read_text().replace('"id": "y", ', "", 1))
         said = faulty("runs", "import", tmp_path)
         assert len(said.splitlines()) == 2
-        assert "is not the head of a trace" in said
-        assert "does not say all of its run" in said
+        assert "is not a trace of axolotl-sftguide" in said
+        assert "the trace is incomplete" in said
         assert "good" in ok("runs", "list")
 
     def test_a_folder_without_traces_is_told(self, tmp_path: Path) -> None:
@@ -304,7 +304,8 @@ class TestScore:
 class TestFaults:
     @pytest.mark.usefixtures("history")
     def test_an_unknown_run(self) -> None:
-        assert "holds no run 'x'" in faulty("runs", "show", "x")
+        said = faulty("runs", "show", "x")
+        assert "no run 'x'. `sftguide runs list` lists all runs" in said
 
     @pytest.mark.usefixtures("history")
     def test_an_unknown_study_is_named_with_those_that_exist(self) -> None:

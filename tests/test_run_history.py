@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
 from runs import run_row, write_trace
 
+from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.errors import StorageError, TraceError
 from axolotl_sftguide.runs import history as run_history
@@ -24,6 +27,7 @@ from axolotl_sftguide.runs.history import (
     RunHistory,
     Score,
     resolve_storage,
+    upgrade_storage,
 )
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals import Observation, Point, points_of
@@ -127,7 +131,7 @@ class TestRuns:
             lambda: history.add_score("x", Score("m", 1.0, "max")),
             lambda: history.add_decision("x", Decision("a", "warn", "x", 1, 8)),
         ):
-            with pytest.raises(StorageError, match="holds no run 'x'"):
+            with pytest.raises(StorageError, match="no run 'x'"):
                 say()
 
     def test_runs_are_filtered_and_come_oldest_first(self, history: RunHistory) -> None:
@@ -151,13 +155,13 @@ class TestGet:
     def test_more_than_one_or_none_is_told(self, history: RunHistory) -> None:
         history.begin(run_row("20260101-aa"))
         history.begin(run_row("20260102-bb"))
-        with pytest.raises(StorageError, match=r"fits 2 runs .*give the whole id"):
+        with pytest.raises(StorageError, match=r"matches 2 runs .*Give the whole id"):
             history.get("2026")
-        with pytest.raises(StorageError, match="holds no run 'x'; `sftguide runs list"):
+        with pytest.raises(StorageError, match=r"no run 'x'\. `sftguide runs list"):
             history.get("x")
 
     def test_an_empty_history_has_no_latest(self, history: RunHistory) -> None:
-        with pytest.raises(StorageError, match="holds no run 'latest'"):
+        with pytest.raises(StorageError, match="no run 'latest'"):
             history.get("latest")
 
 
@@ -298,7 +302,7 @@ class TestImport:
         history.import_trace(read_trace(path))
         text = path.read_text().replace('"study": "s", ', "", 1)
         path.write_text(text)
-        with pytest.raises(TraceError, match=r"does not say all .*study.*nothing was"):
+        with pytest.raises(TraceError, match=r"is incomplete .*study.*Nothing was"):
             history.import_trace(read_trace(path))
         assert history.get("r1").study == "s"
 
@@ -412,38 +416,126 @@ def old_history(folder: Path, script: str) -> Path:
     return path
 
 
+def of_third_version(storage: str) -> None:
+    """A history with one run, as the version before the current one made it."""
+    history = RunHistory(storage)
+    history.begin(run_row())
+    history.progress("r1", loss=0.25)
+    history.close()
+    engine = sa.create_engine(storage if "://" in storage else f"sqlite:///{storage}")
+    with engine.begin() as connection:
+        for column in ("device", "step_s"):
+            connection.exec_driver_sql(f"alter table runs drop column {column}")
+        connection.exec_driver_sql("update sftguide_meta set schema_version = 3")
+    engine.dispose()
+
+
+def layout(storage: str) -> Any:
+    engine = sa.create_engine(storage if "://" in storage else f"sqlite:///{storage}")
+    with engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        version = connection.exec_driver_sql("select * from sftguide_meta").all()
+        columns = {
+            table: [column["name"] for column in inspector.get_columns(table)]
+            for table in inspector.get_table_names()
+        }
+    engine.dispose()
+    return version, columns
+
+
 class TestUpgrade:
+    def test_opening_an_older_history_names_the_command_and_changes_nothing(
+        self, storage: str
+    ) -> None:
+        of_third_version(storage)
+        before = layout(storage)
+        with pytest.raises(StorageError) as caught:
+            RunHistory(storage)
+        told = str(caught.value)
+        assert "has schema version 3, and this axolotl-sftguide needs version 4" in told
+        assert "Upgrade it: sftguide runs upgrade --storage " in told
+        assert "\n" not in told
+        assert layout(storage) == before
+
+    def test_an_upgrade_keeps_the_runs_and_adds_the_columns(self, storage: str) -> None:
+        RunHistory(storage).close()
+        current = layout(storage)
+        of_third_version(storage)
+        assert layout(storage) != current
+        done = upgrade_storage(storage)
+        assert (done.before, done.after) == (3, SCHEMA_VERSION)
+        version, columns = layout(storage)
+        assert version == [(SCHEMA_VERSION,)]
+        assert {t: set(c) for t, c in columns.items()} == {
+            t: set(c) for t, c in current[1].items()
+        }
+        history = RunHistory(storage)
+        assert (history.get("r1").loss, history.get("r1").step_s) == (0.25, None)
+        history.close()
+
+    def test_an_upgrade_of_a_current_history_changes_nothing(
+        self, storage: str
+    ) -> None:
+        RunHistory(storage).close()
+        before = layout(storage)
+        done = upgrade_storage(storage)
+        assert (done.before, done.after) == (SCHEMA_VERSION, SCHEMA_VERSION)
+        assert layout(storage) == before
+
+    def test_an_upgrade_makes_no_history(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError, match="does not exist"):
+            upgrade_storage(str(tmp_path / "none.db"))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_newer_history_is_not_upgraded(
+        self, file: RunHistory, tmp_path: Path
+    ) -> None:
+        file.close()
+        with sqlite3.connect(tmp_path / "h.db") as database:
+            database.execute("update sftguide_meta set schema_version = 9")
+        with pytest.raises(StorageError, match="has schema version 9"):
+            upgrade_storage(str(tmp_path / "h.db"))
+
     def test_a_history_of_the_first_version_is_kept_and_gains_curves(
         self, tmp_path: Path
     ) -> None:
         path = old_history(tmp_path, FIRST_VERSION)
+        assert upgrade_storage(str(path)).before == 1
         history = RunHistory(str(path))
         (run,) = history.runs()
         assert (run.id, run.loss, run.scores[0].value) == ("r1", 0.25, 0.75)
         history.add_points("r1", [Point(16, 1.0, 2.0)])
         assert RunHistory(str(path)).points("r1") == [Point(16, 1.0, 2.0)]
-        with sqlite3.connect(path) as database:
-            query = "select schema_version from sftguide_meta"
-            assert database.execute(query).fetchall() == [(SCHEMA_VERSION,)]
 
     def test_a_history_of_the_second_version_keeps_its_curves(
         self, tmp_path: Path
     ) -> None:
         path = old_history(tmp_path, FIRST_VERSION + ADDED_IN_SECOND)
+        assert upgrade_storage(str(path)).before == 2
         history = RunHistory(str(path))
         assert history.points("r1") == [Point(16, 1.5, 2.5)]
         history.add_points("r1", [Point(32, 1.0, 2.0, 0.5)])
         assert RunHistory(str(path)).points("r1")[1].grad_noise == 0.5
 
-    def test_a_history_of_an_earlier_version_gains_the_pace(
+    def test_a_history_of_an_earlier_version_gains_the_step_time(
         self, tmp_path: Path
     ) -> None:
         path = old_history(tmp_path, FIRST_VERSION)
+        upgrade_storage(str(path))
         history = RunHistory(str(path))
         assert history.get("r1").samples_per_s is None
         history.progress("r1", device="cpu", step_s=2.0)
         run = RunHistory(str(path)).get("r1")
         assert (run.device, run.step_s, run.samples_per_s) == ("cpu", 2.0, 4.0)
+
+    def test_the_command_upgrades_once(self, tmp_path: Path) -> None:
+        path = old_history(tmp_path, FIRST_VERSION)
+        words = ["runs", "upgrade", "--storage", str(path)]
+        first, second = (CliRunner().invoke(main, words) for _ in range(2))
+        assert (first.exit_code, second.exit_code) == (0, 0)
+        assert "upgraded from schema version 1 to 4; older versions" in first.output
+        assert "already has schema version 4" in second.output
+        assert f"storage: sqlite:///{path}" in second.output
 
 
 ADDED_IN_SECOND = """
@@ -503,7 +595,9 @@ class TestStorage:
         file.begin(run_row())
         with sqlite3.connect(tmp_path / "h.db") as database:
             database.execute("update sftguide_meta set schema_version = 9")
-        with pytest.raises(StorageError, match=r"is of version 9.*upgrade it, or"):
+        with pytest.raises(
+            StorageError, match=r"has schema version 9.*Upgrade axolotl-sftguide, or"
+        ):
             RunHistory(str(tmp_path / "h.db"))
 
     @pytest.mark.parametrize(

@@ -217,6 +217,23 @@ def export_runs(study: str, url: str, name: str | None, storage: str | None) -> 
     click.echo(f"{written} runs exported to the Optuna study {named!r}")
 
 
+@runs.command("upgrade")
+@_storage
+def upgrade_runs(storage: str | None) -> None:
+    """Upgrade a run history of an older schema. Stored runs stay as they are."""
+    from ..runs.history import upgrade_storage
+
+    done = upgrade_storage(storage)
+    if done.before == done.after:
+        click.echo(f"already has schema version {done.after}")
+    else:
+        click.echo(
+            f"upgraded from schema version {done.before} to {done.after}; older "
+            "versions of axolotl-sftguide can no longer open it"
+        )
+    click.echo(f"storage: {done.url}")
+
+
 def _metric_and_value(text: str) -> tuple[str, float]:
     metric, _, value = text.rpartition("=")
     try:

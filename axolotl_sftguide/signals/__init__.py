@@ -1,11 +1,11 @@
-"""What is measured of a run, as values: no host, no disk.
+"""Measurements of a run as plain values; no trainer and no disk.
 
-observations   one optimizer step, and what a window of steps logs
+observations   one optimizer step, and the logs of a window of steps
 curves         loss and gradient norm over the samples seen
-noise_scale    the gradient noise scale from ordinary steps
+noise_scale    the gradient noise scale, estimated from ordinary steps
 comparability  which runs may be compared
 cohort         quantiles of earlier runs at a number of samples
-correlation    rank correlation with its interval
+correlation    rank correlation with a confidence interval
 """
 
 from .curves import (

@@ -9,39 +9,40 @@ from dataclasses import dataclass
 from typing import Any
 
 TOKEN_MEAN = "token mean"
-"""The loss normalisation under which a batch's division does not matter."""
+"""The loss normalisation that does not depend on how a batch is split."""
 
 BATCH_FIELDS = ("micro_batch_size", "gradient_accumulation_steps", "ranks")
-"""What makes the effective batch size."""
+"""The factors of the effective batch size."""
 
 
 def comparability_key(fields: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits that are equal where all the fields are equal.
+    """Twelve hexadecimal digits, equal if and only if all the fields are equal.
 
     Args:
         fields: JSON values by name: the host and its loss normalisation, base model,
             adapter, trainable parameters, data, sequence length, packing, batch,
-            clipping, dtype. What a sweep varies (learning rate, schedule, seed,
-            number of steps) is left out by the caller.
+            clipping, dtype. The caller leaves out what a sweep varies: learning rate,
+            schedule, seed, number of steps.
     """
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def batch_ratio(fields: Mapping[str, Any], theirs: Mapping[str, Any]) -> float | None:
-    """Their effective batch size over ours, where nothing else tells two runs apart.
+def batch_ratio(fields: Mapping[str, Any], others: Mapping[str, Any]) -> float | None:
+    """The other run's effective batch size over this one's; None if not comparable.
 
-    With it, norms of one can be stated at the batch size of the other, if their noise
-    was measured. None where the keys differ in more than the batch, or where the loss
-    is not the mean over all trained tokens: then its division changes the gradient.
+    With the ratio and the gradient noise, a norm can be converted from one batch size
+    to the other. Two runs compare if their fields differ only in the batch and the
+    loss is the mean over all trained tokens; otherwise splitting the batch changes
+    the gradient.
     """
     if fields.get("loss_normalisation") != TOKEN_MEAN:
         return None
     rest, other = (
         {name: value for name, value in each.items() if name not in BATCH_FIELDS}
-        for each in (fields, theirs)
+        for each in (fields, others)
     )
-    sizes = [effective_batch_size(each) for each in (fields, theirs)]
+    sizes = [effective_batch_size(each) for each in (fields, others)]
     if comparability_key(rest) != comparability_key(other) or None in sizes:
         return None
     return sizes[1] / sizes[0]  # type: ignore[operator]
@@ -86,7 +87,7 @@ class Peer:
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:
-    """Samples (under packing, bins) of an optimizer step over all ranks."""
+    """Samples of an optimizer step over all ranks; with packing, bins."""
     size = 1
     for name in BATCH_FIELDS:
         factor = fields.get(name)
@@ -97,7 +98,7 @@ def effective_batch_size(fields: Mapping[str, Any]) -> int | None:
 
 
 def _plain(value: Any) -> Any:
-    # The order of a set differs from process to process.
+    # The order of a set differs between processes.
     return (
         sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
     )

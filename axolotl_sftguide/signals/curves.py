@@ -1,4 +1,4 @@
-"""Curves: loss and gradient norm of a run over the samples seen."""
+"""Curves: a run's loss and gradient norm over the samples seen."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float]:
 
 
 def robust_scale(values: Sequence[float]) -> float:
-    """1.4826 x the median absolute deviation: the standard deviation, if normal."""
+    """1.4826 x median absolute deviation; the standard deviation of normal values."""
     centre = median(values)
     return 1.4826 * median([abs(v - centre) for v in values])
 
 
 POINT_STEPS = 16
-"""Optimizer steps that make one point of a curve in the run history."""
+"""Optimizer steps per point of a curve in the run history."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Means over some steps, at the samples seen by the last of them."""
+    """Means over a block of steps, at the samples seen by the last of them."""
 
     samples_seen: int
     loss: float
     grad_norm: float
     grad_noise: float | None = None
-    """Mean noise in the squared norm (noise_scale.py); None where not measured."""
+    """Mean noise in the squared norm (noise_scale.py); None if not measured."""
 
     def at_batch(self, noise_left: float) -> Point | None:
-        """With the norm that steps of another batch size would have had.
+        """The point with the norm that another batch size would have given.
 
         Args:
-            noise_left: The noise that would be left, as a share of what there is: the
-                own batch size over the other one.
+            noise_left: The noise at the other batch size as a share of the noise
+                here: this run's batch size over the other one.
 
         Returns:
-            None where the noise was not measured.
+            None if the noise was not measured.
         """
         if self.grad_noise is None:
             return None
@@ -60,17 +60,17 @@ class Point:
 def norm_at_batch(squared_norm: float, noise: float, noise_left: float) -> float:
     """The gradient norm with another share of its noise.
 
-    `E |g_B|^2 = |G|^2 + tr(S) / B` (arXiv 1812.06162, section 2.2): with the batch
-    size only the noise changes, in inverse proportion.
+    `E |g_B|^2 = |G|^2 + tr(S) / B` (arXiv 1812.06162, section 2.2): the batch size
+    changes only the noise, in inverse proportion.
     """
     return math.sqrt(max(0.0, squared_norm - noise * (1 - noise_left)))
 
 
 def points_of(observations: Iterable[Observation]) -> list[Point]:
-    """A run's curve, a point for each `POINT_STEPS` steps counted from the first.
+    """A run's curve, with one point for each block of `POINT_STEPS` steps.
 
-    Steps that are not finite or not measured are left out of the means; what is left
-    at the end, fewer steps than a point needs, is left out too.
+    The means leave out steps that are not finite or not measured. An incomplete block
+    at the end gives no point.
     """
     points: list[Point] = []
     block: list[Observation] = []
@@ -95,7 +95,7 @@ def _point(block: Sequence[Observation], samples_seen: int) -> Point:
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
-    """At most so many of the points, evenly spread, the last among them."""
+    """At most `most` of the points, evenly spread, including the last."""
     if len(points) <= most:
         return list(points)
     return [points[(i + 1) * len(points) // most - 1] for i in range(most)]
@@ -146,7 +146,7 @@ class Curve:
 
 
 def at_batch_ratio(point: Point, batch_ratio: float) -> Point | None:
-    """A point with its norm read at another batch size; see `Point.at_batch`."""
+    """A point with its norm converted to another batch size; see `Point.at_batch`."""
     return point if batch_ratio == 1 else point.at_batch(batch_ratio)
 
 

@@ -1,8 +1,7 @@
-"""Recorded runs replayed under a policy that stops: what is saved, and what is lost.
+"""Recorded runs replayed under a policy that stops runs: its savings and its losses.
 
-Runs come one after the other. A policy sees what a live one would have seen: the steps
-of the run so far, and the runs before it that it did not stop. Their scores are known,
-those of stopped runs are not.
+Runs arrive one after the other. A policy sees what it would see live: the steps of the
+run so far, and the earlier runs that it did not stop, with their scores.
 """
 
 from __future__ import annotations
@@ -23,27 +22,27 @@ from .judge import judge_of
 
 
 class Policy(Protocol):
-    """Decides where each run of a sequence is stopped."""
+    """Decides at which step each run of a sequence is stopped."""
 
     @property
     def name(self) -> str:
-        """How it is called in a table."""
+        """The name in tables."""
         ...
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
-        """A new sequence; asked for each run with those that were kept before it."""
+        """Start a sequence; the result takes each run and the runs kept before it."""
         ...
 
 
 @dataclass(frozen=True)
 class RulesPolicy:
-    """The rules of this package, as they would be in force."""
+    """The rules of this package."""
 
     name: str
     settings: EarlyTerminationSettings
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
-        """Nothing is remembered but the runs that were kept."""
+        """The policy keeps no state between runs."""
         return self._stopped_at
 
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
@@ -60,32 +59,32 @@ class RulesPolicy:
 
 @dataclass(frozen=True)
 class Backtest:
-    """One policy over many orders of arrival; means over the orders."""
+    """One policy over many orders of arrival; numbers are means over the orders."""
 
     policy: str
     orders: int
     stopped: float
-    """Share of the runs that were stopped."""
+    """The share of runs that were stopped."""
     steps_saved: float
-    """Share of all optimizer steps that were not taken."""
+    """The share of all optimizer steps that stopping saved."""
     best_kept: float
-    """Share of the orders in which the best run was not stopped."""
+    """The share of orders in which the best run was not stopped."""
     regret: float
-    """How much the best kept score falls short of the best of all."""
+    """The best score of all runs minus the best score of those kept."""
 
 
 @dataclass(frozen=True)
 class SignalEvidence:
-    """How one early signal goes with the final score."""
+    """The correlation of one early signal with the final score."""
 
     signal: str
     at: float
-    """Share of the shortest run at which it was read."""
+    """The share of the shortest run at which the signal was read."""
     correlation: Correlation | None
 
 
 def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
-    """Where each stopped run was stopped, for one order of arrival."""
+    """The step at which each stopped run was stopped, for one order of arrival."""
     stopped_at = policy.begin()
     kept: list[RecordedRun] = []
     stopped: dict[str, int] = {}
@@ -101,9 +100,9 @@ def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
 def backtest(
     runs: Sequence[RecordedRun], policy: Policy, *, orders: int, seed: int = 0
 ) -> Backtest:
-    """A policy over random orders of arrival, the recorded one first.
+    """A policy over random orders of arrival, starting with the recorded one.
 
-    Where the runs have no more orders than are asked for, it is over each of them.
+    If the runs have at most `orders` orders, each is replayed once.
     """
     best = max(runs, key=lambda run: run.score)
     total = sum(run.steps for run in runs)

@@ -105,7 +105,7 @@ def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A finished run: its steps, and a score of which more is better."""
+    """A finished run: its steps and a score, where higher is better."""
 
     id: str
     name: str
@@ -114,7 +114,7 @@ class RecordedRun:
 
     @property
     def steps(self) -> int:
-        """The optimizer steps it took."""
+        """The number of optimizer steps."""
         return self.observations[-1].step
 
     @cached_property

@@ -13,12 +13,12 @@ from ..stopping.baselines import RecordedRun
 
 @dataclass(frozen=True)
 class OptunaPolicy:
-    """A pruner of Optuna's, told one signal at every point of the curve.
+    """An Optuna pruner that gets one signal at every point of the curve.
 
     Args:
-        name: How it is called.
-        make: Makes the pruner.
-        signal: `loss` or `grad_norm`; less is taken for better, as is the custom.
+        name: The name in tables.
+        make: Creates the pruner.
+        signal: `loss` or `grad_norm`; a lower value is better, as usual.
     """
 
     name: str
@@ -26,7 +26,7 @@ class OptunaPolicy:
     signal: str
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
-        """A new study in memory."""
+        """Start a new study in memory."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)

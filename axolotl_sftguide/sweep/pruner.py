@@ -1,4 +1,4 @@
-"""A pruner for anyone's Optuna study that asks the run history."""
+"""A pruner for any Optuna study that reads the run history."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ logger = logging.getLogger(__name__)
 class SFTGuidePruner(BasePruner):  # type: ignore[misc]
     """Prunes a trial whose run a rule stops, or has stopped.
 
-    Optuna's own pruners read one number that a trial reports at exact steps. This one
-    reads the trace of the trial's run and folds the rules over all its steps, against
-    the finished runs of the same study and key; what the trial reports is passed over.
-    A trial names its run with `trial.set_user_attr("sftguide_run", ...)`. With several
-    objectives Optuna never asks a pruner.
+    Optuna's own pruners compare one number that a trial reports at fixed steps. This
+    one applies the rules to all steps in the trace of the trial's run, and compares it
+    with the finished runs of the same study and key; it ignores reported values. A
+    trial names its run with `trial.set_user_attr("sftguide_run", ...)`. Optuna does
+    not call pruners in studies with several objectives.
 
     Args:
-        storage: URL or path of the run history, as everywhere.
-        **rules: The keys of `early_termination`; `action` is `stop` unless given.
+        storage: URL or path of the run history; else `SFTGUIDE_STORAGE`, else the
+            user's own.
+        **rules: The keys of `early_termination`; `action` is `stop` by default.
 
     Raises:
-        SettingsError: Where a rule's key is not what it must be.
+        SettingsError: If a rule's key is unknown or its value invalid.
     """
 
     def __init__(self, storage: str | None = None, **rules: Any) -> None:
@@ -46,7 +47,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         self._told = False
 
     def prune(self, study: Any, trial: Any) -> bool:
-        """Whether the trial's run is to end. A fault of the history prunes nothing."""
+        """Whether the trial's run should end; False if the history cannot be read."""
         name = trial.user_attrs.get(RUN)
         if name is None:
             return False

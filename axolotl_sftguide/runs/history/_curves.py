@@ -1,4 +1,4 @@
-"""Curves, written a point at a time and read for a whole cohort at once."""
+"""Curves: points written as a run trains, and read for many runs at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import _tables as t
 
 
 def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) -> None:
-    """Lengthen a run's curve; points at and after the first new one are replaced."""
+    """Extend a run's curve; points at and after the first new one are replaced."""
     if not points:
         return
     outdated = t.points.c.samples_seen >= points[0].samples_seen
@@ -22,9 +22,14 @@ def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) 
     connection.execute(sa.insert(t.points), rows)
 
 
-def point_of(row: Any) -> Point:
-    """A point from its row."""
-    return Point(row["samples_seen"], row["loss"], row["grad_norm"], row["grad_noise"])
+def read_points(connection: sa.Connection, run_id: str) -> list[Point]:
+    """A run's curve, in order."""
+    query = (
+        sa.select(t.points)
+        .where(t.points.c.run_id == run_id)
+        .order_by(t.points.c.samples_seen)
+    )
+    return [_point(row) for row in connection.execute(query).mappings()]
 
 
 def span_of(
@@ -40,7 +45,10 @@ def span_of(
 def read_at(
     connection: sa.Connection, samples_seen: int, run_ids: Sequence[str]
 ) -> dict[str, Point]:
-    """Two seeks a run in the primary key, whatever the length of the curves."""
+    """The runs' curves at a number of samples, by run id.
+
+    Takes two seeks per run in the primary key, however long the curves are.
+    """
     if not run_ids:
         return {}
 
@@ -71,10 +79,14 @@ def read_at(
 
     def read(before: bool) -> dict[str, Point]:
         rows = connection.execute(nearest(before)).mappings()
-        return {row["run_id"]: point_of(row) for row in rows}
+        return {row["run_id"]: _point(row) for row in rows}
 
     left, right = read(True), read(False)
     return {
         run_id: interpolate(left[run_id], right[run_id], samples_seen)
         for run_id in left.keys() & right.keys()
     }
+
+
+def _point(row: Any) -> Point:
+    return Point(row["samples_seen"], row["loss"], row["grad_norm"], row["grad_noise"])

@@ -1,4 +1,4 @@
-"""Higher norm and lower loss than most of the earlier runs."""
+"""Higher norm and lower loss than most finished runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ._window import Averages, Window
 class BeyondCohort:
     """Norm above and loss below the cohort's quantiles at the same samples seen.
 
-    Both signals, averaged over `window` steps, must lie beyond by more than `sigmas`
-    of their own standard errors. Where fewer than `least_peers` runs got that far,
-    nothing is found.
+    Both signals, averaged over `window` steps, must differ from the quantiles by more
+    than `sigmas` of their own standard errors. The rule finds nothing where fewer than
+    `least_peers` runs got that far.
     """
 
     cohort: Cohort
@@ -48,7 +48,7 @@ class BeyondCohort:
                 f"gradient norm {number(own.grad_norm)} above "
                 f"{number(cohort.grad_norm)} and loss {number(own.loss)} below "
                 f"{number(cohort.loss)}, the {share} of {cohort.peers} finished runs "
-                "at the same samples"
+                "after as many samples"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,

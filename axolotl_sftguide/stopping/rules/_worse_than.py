@@ -50,8 +50,8 @@ class WorseThan:
             reason=(
                 f"gradient norm {number(own.grad_norm)} above "
                 f"{number(reference.grad_norm)} and loss {number(own.loss)} below "
-                f"{number(reference.loss)} of run {self.reference.run_id} at the same "
-                f"samples{self._batch_note()}"
+                f"{number(reference.loss)}, the values of run {self.reference.run_id} "
+                f"after as many samples{self._batch_note()}"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,
@@ -67,7 +67,7 @@ class WorseThan:
 
     def _batch_note(self) -> str:
         size = self.reference.batch_size
-        return "" if size is None else f" (its batch of {size} allowed for)"
+        return "" if size is None else f" (norm converted from batch size {size})"
 
     def _is_worse(self, own: Averages, reference: Point) -> bool:
         sigmas = self.sigmas * _BOTH_ERRORS
