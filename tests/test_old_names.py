@@ -62,7 +62,8 @@ def test_a_trace_of_version_0_1_0_is_read_and_imported(tmp_path: Path) -> None:
 
     trace = read_trace(ASSETS / "finished.jsonl")
     assert [o.step for o in trace.observations] == list(range(1, 41))
-    assert trace.end is not None and trace.end["status"] == "finished"
+    assert trace.end is not None
+    assert trace.end["status"] == "finished"
     history = RunHistory(str(tmp_path / "new.db"))
     run = history.import_trace(trace)
     assert (run.name, run.step, run.samples_seen) == ("finished", 40, 160)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,9 +85,15 @@ def examine(config: Path) -> list[Examined]:
     """
     import os
 
+    os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")  # a check tells nobody
+    # Axolotl logs to stdout, where a command prints its answer.
+    with redirect_stdout(sys.stderr):
+        return _examine(config)
+
+
+def _examine(config: Path) -> list[Examined]:
     from ..errors import SFTGuideError
 
-    os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")  # a check tells nobody
     try:
         from ..hosts.axolotl import examined_datasets
     except ImportError:

@@ -34,7 +34,7 @@ def check(
         path.write_text(yaml.safe_dump(config))
         done = CliRunner().invoke(main, ["check", str(path), "--data", "--json"])
         assert done.exit_code == 0, done.output
-        said = json.loads(done.output[done.output.index('{\n  "findings"') :])
+        said = json.loads(done.stdout)
         told = [f["says"] for f in said["findings"] if f["path"] == str(rows)]
         return {"told": told, **said["data"][0]}
 
@@ -44,6 +44,28 @@ def check(
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     return write_rows(tmp_path / "rows.jsonl", uneven_rows(40))
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_stdout_holds_the_json_and_nothing_else(
+    axolotl_config: Callable[..., dict[str, Any]],
+    rows: Path,
+    tmp_path: Path,
+    command: str,
+) -> None:
+    """In a new process, where Axolotl sets its log up."""
+    dataset = {"path": str(rows), "ds_type": "json", "type": "chat_template"}
+    path = tmp_path / "mine.yml"
+    path.write_text(yaml.safe_dump(axolotl_config(datasets=[dataset])))
+    done = subprocess.run(
+        [sys.executable, "-m", "axolotl_sftguide", command, path, "--data", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert isinstance(json.loads(done.stdout), dict)
+    assert "axolotl" in done.stderr  # its log
 
 
 def test_the_answers_and_their_ends_are_trained(
@@ -139,7 +161,7 @@ def test_a_plan_counts_rows_and_tokens_itself(
     path.write_text(yaml.safe_dump(config))
     done = CliRunner().invoke(main, ["plan", str(path), "--data", "--json"])
     assert done.exit_code == 0, done.output
-    batch = json.loads(done.output[done.output.index('{\n  "parts"') :])["batch"]
+    batch = json.loads(done.stdout)["batch"]
     assert batch["samples"] == pytest.approx(16, rel=0.5)
     assert batch["steps_an_epoch"] == math.ceil(40 / batch["samples"])
     assert batch["steps"] == 2 * batch["steps_an_epoch"]
