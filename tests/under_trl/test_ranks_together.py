@@ -21,7 +21,7 @@ sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
 from transformers import TrainerCallback
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide import capture, watch
+from axolotl_sftguide.monitor import capture, watch
 
 base, data, out = map(Path, sys.argv[2:5])
 rank, mode = int(os.environ["RANK"]), sys.argv[5]
