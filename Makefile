@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TRL_VENV := .venv-trl
+TRL_LOCK := tests/trl-lock.txt
+WORKERS ?= 2
 AXOLOTL := axolotl==0.19.0
 # The first whose states are read, the first with norms, the last of 4, and a later 5.
 TRANSFORMERS := 4.30.2 4.38.2 4.57.1 5.23.0
@@ -16,7 +18,8 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep test test-slow test-trl test-import lint benchmark gpu-suite clean
+.PHONY: quickstart quickstart-qlora sweep test test-all test-long test-trl test-newest \
+	test-import lint benchmark gpu-suite clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -29,17 +32,26 @@ sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
 	@echo
 	@$(BIN)/sftguide runs list --study quickstart-lr
 
-test: $(VENV)/test  ## all tests but those of many minutes
-	$(BIN)/python -m pytest -m "not slow"
+test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions"
 
-test-slow: $(VENV)/test  ## what takes minutes each: whole sweeps, the control
-	$(BIN)/python -m pytest -m slow
+test-all: $(VENV)/test  ## all tests but those of `test-long`, `test-import` and `gpu-suite`
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not versions"
 
-test-trl: $(TRL_VENV)/test  ## the callbacks with the newest TRL, without Axolotl
-	$(TRL_VENV)/bin/python -m pytest -m "not slow" tests/under_trl tests/test_accumulation.py
+test-long: $(VENV)/test  ## the tests that take many minutes each
+	$(BIN)/python -m pytest -n $(WORKERS) -m long
 
-test-import: $(VENV)/test $(TRANSFORMERS:%=.venv-transformers-%/ready)  ## states of older and newer transformers
-	$(BIN)/python -m pytest -m slow tests/test_transformers_versions.py
+test-trl: $(TRL_VENV)/test  ## the callbacks with a locked TRL, without Axolotl
+	$(TRL_VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow and not long" \
+		tests/under_trl tests/test_accumulation.py
+
+test-newest:  ## the newest Axolotl, TRL and transformers, installed anew
+	rm -rf .venv-newest .venv-newest-trl
+	$(MAKE) test VENV=.venv-newest AXOLOTL=axolotl
+	$(MAKE) test-trl TRL_VENV=.venv-newest-trl TRL_LOCK=/dev/null
+
+test-import: $(VENV)/test $(TRANSFORMERS:%=.venv-transformers-%/ready)  ## the states of four versions of transformers
+	$(BIN)/python -m pytest -m versions
 
 lint: $(VENV)/lint  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -57,7 +69,7 @@ gpu-suite: $(VENV)/host  ## QLoRA on a CUDA device under a 24 GB cap, in nine mi
 	$(BIN)/python benchmarks/gpu_qlora.py --out benchmarks
 
 clean:
-	rm -rf $(VENV) $(TRL_VENV) .venv-transformers-* outputs
+	rm -rf $(VENV) .venv-* outputs
 
 $(VENV)/pip:
 	@echo "Creating a virtual environment in $(VENV) ..."
@@ -70,14 +82,15 @@ $(VENV)/host: $(VENV)/pip pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable '.[sweep]' $(AXOLOTL)
 	@touch $@
 
-$(VENV)/test: $(VENV)/host
+$(VENV)/test: $(VENV)/host pyproject.toml
 	$(BIN)/python -m pip install --quiet --group test
 	touch $@
 
-$(TRL_VENV)/test: pyproject.toml
+$(TRL_VENV)/test: pyproject.toml $(TRL_LOCK)
 	$(PYTHON) -m venv $(TRL_VENV)
 	$(TRL_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(TRL_VENV)/bin/python -m pip install --quiet --editable '.[trl]' --group test peft
+	$(TRL_VENV)/bin/python -m pip install --quiet --constraint $(TRL_LOCK) \
+		--editable '.[trl]' --group test peft
 	touch $@
 
 # The older ones know neither the accelerate nor the numpy of today.

@@ -1,8 +1,10 @@
-"""What every test stands on: no network, no telemetry, a history of its own."""
+"""Common to all tests: no network, no telemetry, a run history for each test."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -16,12 +18,62 @@ from postgres import Server, programs
 from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 
 PROJECT = Path(__file__).parent.parent
+SHARES_A_FIXTURE = {
+    "test_packaging",
+    "test_mixing_pythons",
+    "test_transformers_versions",
+}
+"""Modules whose fixtures cost more than their tests: one worker runs each of them."""
 OUR_PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
+# Tiny models train no faster on more threads, and the workers share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+RUN_BY = {
+    "slow": "make test-all",
+    "long": "make test-long",
+    "versions": "make test-import",
+}
+"""What runs the tests of each marker that `make test` leaves out."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Axolotl patches transformers for the whole process: its tests come last."""
+    """Axolotl's tests run last in each process, because it patches transformers."""
     items.sort(key=lambda item: "under_axolotl" in item.path.parts)
+    for item in items:
+        if item.path.stem in SHARES_A_FIXTURE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    left_out = items[0].config.stash.setdefault(LEFT_OUT, Counter())
+    for item in items:
+        marker = next((name for name in RUN_BY if name in item.keywords), None)
+        if marker is not None:
+            left_out[marker] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist reports what it has left out."""
+    if hasattr(session.config, "workeroutput"):
+        found = session.config.stash.get(LEFT_OUT, Counter())
+        session.config.workeroutput["left_out"] = dict(found)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """All workers collect and leave out the same tests."""
+    found = getattr(node, "workeroutput", {}).get("left_out", {})
+    node.config.stash[LEFT_OUT] = Counter(found)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for marker, tests in config.stash.get(LEFT_OUT, Counter()).items():
+        terminalreporter.write_line(
+            f"left out: {tests} tests marked {marker}; `{RUN_BY[marker]}` runs them"
+        )
 
 
 @pytest.fixture(autouse=True)

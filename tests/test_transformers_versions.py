@@ -22,7 +22,7 @@ from axolotl_sftguide.runs.trainer_states import find_trainer_states, read_train
 PROJECT = Path(__file__).parent.parent
 SCRIPT = Path(__file__).parent / "support" / "train_plainly.py"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.versions
 
 
 @pytest.fixture(scope="module", params=["4.30.2", "4.38.2", "4.57.1", "5.23.0"])

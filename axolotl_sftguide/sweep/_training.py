@@ -13,7 +13,7 @@ import yaml
 
 from ..errors import SweepError, TraceError
 from ..runs.history import is_alive, this_process
-from ..runs.marker import latest_checkpoint
+from ..runs.marker import checkpoint_step
 from ..runs.traces import Trace, find_traces, read_trace
 from .axolotl_process import LOG, POLL_S, end_process, error_line, start_axolotl
 
@@ -81,8 +81,9 @@ class Training:
     def _start(self) -> psutil.Process:
         self._folder.mkdir(parents=True, exist_ok=True)
         config = dict(self._config)
-        if latest_checkpoint(self._folder) is not None:
-            config["auto_resume_from_checkpoints"] = True
+        checkpoint = _last_whole_checkpoint(self._folder)
+        if checkpoint is not None:
+            config["resume_from_checkpoint"] = str(checkpoint)
         path = self._folder / _CONFIG
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         process = start_axolotl(
@@ -133,6 +134,21 @@ class Training:
     def _failure(self, exit_code: int | None) -> str:
         how = f"ended with status {exit_code}" if exit_code else "was cut off"
         return f"the training {how}: {error_line(self.log)} ({self.log})"
+
+
+def _last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that a kill has not cut off while it was written.
+
+    Transformers writes the trainer's state last.
+    """
+    steps = {checkpoint_step(path): path for path in folder.glob("checkpoint-*")}
+    for _, path in sorted((s, p) for s, p in steps.items() if s is not None)[::-1]:
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return path
+    return None
 
 
 def _is_whole(trace: Trace) -> bool:

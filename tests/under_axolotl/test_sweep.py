@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import hold
 import optuna
 import psutil
 import pytest
@@ -22,6 +24,7 @@ from axolotl_sftguide.runs.history import RunHistory, resolve_storage
 from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 STUDY = "sweep-of-tests"
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 class Sweeper:
@@ -53,12 +56,14 @@ class Sweeper:
         options = ["--study", STUDY, "--storage", self.storage]
         options += ["--output-dir", str(self.out), *words]
         command = [sys.executable, "-m", "axolotl_sftguide", "sweep"]
+        search = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             [*command, str(self._recipe), str(space), *options],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={**os.environ, "PYTHONPATH": search},
         )
         self._begun.append(process)
         return process
@@ -88,6 +93,11 @@ class Sweeper:
         """How far a trial has come."""
         traces = find_traces(self.out / f"trial-{trial:04d}")
         return len(read_trace(traces[-1]).observations) if traces else 0
+
+    def held(self, trial: int) -> str | None:
+        """The process of a trial that `hold_plugin` holds, or held last."""
+        path = self.out / f"trial-{trial:04d}" / hold.HELD
+        return path.read_text() if path.exists() else None
 
     def clean_up(self) -> None:
         for process in self._begun:
@@ -193,31 +203,42 @@ def test_ctrl_c_leaves_no_process_and_no_trial_behind(
     assert rates == {1e-3, 2e-3, 3e-3}
 
 
-def test_after_a_kill_a_training_is_waited_for_or_gone_on_with(
+def test_after_a_kill_a_training_is_waited_for_or_resumed(
     sweeper: Callable[..., Sweeper],
 ) -> None:
-    """Both halves of what a killed sweep leaves: one lives on, one died with it."""
-    steps = 1500
-    sweep = sweeper(max_steps=steps, save_strategy="steps", save_steps=100)
+    """Of two trainings of a killed sweep one still runs and one was killed too."""
+    steps = hold.STEP + 5
+    sweep = sweeper(
+        max_steps=steps,
+        save_strategy="steps",
+        save_steps=10,
+        plugins=["axolotl_sftguide.SFTGuidePlugin", "hold_plugin.HoldPlugin"],
+    )
     sweep.space = {"learning_rate": [1e-3, 2e-3]}
     judge = [*"--metric m --goal max --command".split(), "echo 1"]
     process = sweep.begin("--workers", "2", *judge)
-    sweep.wait_for(lambda: min(sweep.steps(0), sweep.steps(1)) > 150)
+    sweep.wait_for(lambda: sweep.held(0) and sweep.held(1))
     process.kill()
     process.communicate()
     kill(sweep.trainings("trial-0001"))
+    first, killed = sweep.held(0), sweep.held(1)
+    # Transformers writes this file last; a kill while saving leaves none.
+    (sweep.out / "trial-0001" / "checkpoint-20" / "trainer_state.json").unlink()
     assert sweep.states() == ["RUNNING", "RUNNING"]
-    code, said = sweep.run("--workers", "2", *judge)
-    assert code == 0, said
+    process = sweep.begin("--workers", "2", *judge)
+    # Held again after its resume: by now the other worker waits for the other trial.
+    sweep.wait_for(lambda: sweep.held(1) != killed)
+    (sweep.out / hold.RELEASE).touch()
+    said, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, said
     assert said.count("its worker is gone; queued again") == 2
     assert sweep.states() == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
-    for trial in (0, 1):
+    assert sweep.held(0) == first
+    for trial, resumed in ((0, []), (1, [10])):
         (path,) = find_traces(sweep.out / f"trial-{trial:04d}")
         trace = read_trace(path)
         assert [o.step for o in trace.observations] == list(range(1, steps + 1))
-        resumes = [e["step"] for e in trace.events if e["event"] == "resume"]
-        assert bool(resumes) == (trial == 1)
-        assert all(step >= 100 for step in resumes)
+        assert [e["step"] for e in trace.events if e["event"] == "resume"] == resumed
     assert sweep.trainings() == []
 
 
