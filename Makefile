@@ -18,7 +18,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep test test-all test-long test-trl test-newest \
+.PHONY: quickstart quickstart-qlora sweep picture test test-all test-long test-trl test-newest \
 	test-import lint benchmark gpu-suite clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
@@ -31,6 +31,9 @@ sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
 	@$(BIN)/sftguide sweep recipes/quickstart-cpu.yml recipes/sweeps/quickstart-lr.yml
 	@echo
 	@$(BIN)/sftguide runs list --study quickstart-lr
+
+picture: $(VENV)/host  ## the README's picture, from a sweep trained for it
+	$(BIN)/python docs/images/make_terminal.py
 
 test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions"
