@@ -6,6 +6,7 @@ the project's root with `make picture`.
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -57,7 +58,7 @@ def main() -> None:
     if not history.exists() or not RunHistory(str(history)).runs(study=STUDY):
         train_the_sweep()
     console = Console(
-        record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True
+        record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True
     )
     commands = [("sftguide check mine.yml", HERE)]
     commands.append((f"sftguide runs list --study {STUDY}", PROJECT))
