@@ -93,7 +93,7 @@ class TestFiles:
         (tmp_path / "a.json").write_text(json.dumps(rows))
         (tmp_path / "lines.json").write_text(text)
         (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
-        (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+        (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
         (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(text.encode()))
         table = pa.Table.from_pylist(rows)
         pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
@@ -570,7 +570,7 @@ class TestFaults:
         ("name", "content"),
         [
             ("a.jsonl.gz", b"this is no gzip"),
-            ("a.jsonl.gz", gzip.compress(b"x" * 9000)[:20]),
+            ("a.jsonl.gz", gzip.compress(b"x" * 9000, mtime=0)[:20]),
             ("a.jsonl.zst", b"this is no zstd"),
             ("a.arrow", b"this is no arrow"),
             ("a.csv", b'question,answer\n"never closed'),
