@@ -174,7 +174,7 @@ class Session:
             self._record(self._parts.capture.take(), None)
         self._parts.capture.detach()
         if self._parts.ranks.main:
-            self._report()
+            self._parts.guard.call(self._report, None)
             if self._status == "finished":
                 marker.clear(self._output_dir)  # of the run that this one resumed
         self._parts.recorder.end(self._status, self._reason)
@@ -188,8 +188,10 @@ class Session:
         if not parts.ranks.all_ready(not guard.failed, len(steps)) or table is None:
             parts.capture.detach()
             return None
-        captured = parts.readout.read(steps, table)
+        no_steps: list[CapturedStep] = []
         nothing: tuple[Observation, ...] = ()
+        # Guarded too: after an error of the device nothing can be read from it.
+        captured = guard.call(lambda: parts.readout.read(steps, table), no_steps)
         return guard.call(lambda: self._enter(captured, logged_norm), nothing)
 
     def _enter(

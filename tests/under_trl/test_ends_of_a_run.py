@@ -110,6 +110,28 @@ def test_an_error_in_a_training_step_is_recorded_and_goes_on_to_the_user(
     assert [o.step for o in read_trace(path).observations] == [1, 2, 3, 4]
 
 
+def test_an_error_that_leaves_the_device_unreadable_is_recorded_too(
+    train_trl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a CUDA error every further call to the device fails."""
+    from axolotl_sftguide.monitor.readout import StepReadout
+
+    class Break(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+            if state.global_step == 4:
+                kw["model"].forward = fail
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(StepReadout, "read", fail)
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        train_trl(GradientMonitorCallback(), Break(), logging_steps=10)
+    (run,) = RunHistory().runs()
+    assert run.status == "failed"
+    assert run.reason == "RuntimeError: CUDA error: device-side assert triggered"
+
+
 def test_what_the_host_evaluates_is_in_the_trace(
     train_trl: Callable[..., Any],
 ) -> None:
