@@ -18,23 +18,22 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep test test-all test-long test-trl test-newest \
+.PHONY: quickstart quickstart-qlora sweep picture test test-all test-long test-trl test-newest \
 	test-import lint benchmark gpu-suite clean
 
-quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU and say what was seen
-	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml
-	@echo
-	$(BIN)/sftguide runs show latest
+quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
+	@$(BIN)/sftguide quickstart
 
-quickstart-qlora: $(VENV)/host  ## the same by 4-bit QLoRA
-	$(IN_VENV) axolotl train recipes/quickstart-cpu-qlora.yml
-	@echo
-	$(BIN)/sftguide runs show latest
+quickstart-qlora: $(VENV)/host  ## the same with a 4-bit QLoRA adapter
+	@$(BIN)/sftguide quickstart --qlora
 
-sweep: $(VENV)/host  ## five learning rates, two of them hopeless
-	$(IN_VENV) axolotl train recipes/quickstart-cpu.yml --sweep recipes/sweeps/quickstart-lr.yml
+sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
+	@$(BIN)/sftguide sweep recipes/quickstart-cpu.yml recipes/sweeps/quickstart-lr.yml
 	@echo
-	$(BIN)/sftguide runs list --study quickstart-lr
+	@$(BIN)/sftguide runs list --study quickstart-lr
+
+picture: $(VENV)/host  ## the README's picture, from a sweep trained for it
+	$(BIN)/python docs/images/make_terminal.py
 
 test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions"
@@ -76,13 +75,15 @@ clean:
 	rm -rf $(VENV) .venv-* outputs
 
 $(VENV)/pip:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	touch $@
+	@echo "Creating a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
 
 $(VENV)/host: $(VENV)/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable . $(AXOLOTL)
-	touch $@
+	@echo "Installing Axolotl and this package (2 to 3 minutes) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[sweep]' $(AXOLOTL)
+	@touch $@
 
 $(VENV)/test: $(VENV)/host pyproject.toml
 	$(BIN)/python -m pip install --quiet --group test

@@ -1,22 +1,38 @@
-"""A guide for supervised fine-tuning: watch, record and stop runs.
+"""A guide for supervised fine-tuning: check, plan, watch, record and stop runs.
 
-The names below load on first use, so that importing this package loads neither
-torch nor transformers nor axolotl.
+The names below load on first use: importing this package loads neither torch nor
+transformers nor Axolotl.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .advice import advise as advise
+    from .config.settings import Settings as Settings
+    from .errors import MixError as MixError
+    from .errors import PlanError as PlanError
+    from .errors import RecipeError as RecipeError
+    from .errors import SettingsError as SettingsError
+    from .errors import SFTGuideError as SFTGuideError
+    from .errors import StorageError as StorageError
+    from .errors import SweepError as SweepError
+    from .errors import TraceError as TraceError
     from .hosts.axolotl import SFTGuidePlugin as SFTGuidePlugin
     from .hosts.trainer import EarlyTerminationCallback as EarlyTerminationCallback
     from .hosts.trainer import GradientMonitorCallback as GradientMonitorCallback
+    from .hosts.trainer import HeldOutScoreCallback as HeldOutScoreCallback
+    from .hosts.trainer import watch as watch
     from .mixing import mix as mix
     from .planning import plan_memory as plan_memory
     from .runs.history import RunHistory as RunHistory
+    from .runs.marker import read_marker as read_marker
+    from .runs.traces import find_traces as find_traces
+    from .runs.traces import read_trace as read_trace
     from .sweep.pruner import SFTGuidePruner as SFTGuidePruner
 
 __version__ = "0.1.0"
@@ -24,40 +40,85 @@ __version__ = "0.1.0"
 _HOME = {
     "EarlyTerminationCallback": "hosts.trainer",
     "GradientMonitorCallback": "hosts.trainer",
+    "HeldOutScoreCallback": "hosts.trainer",
+    "MixError": "errors",
+    "PlanError": "errors",
+    "RecipeError": "errors",
     "RunHistory": "runs.history",
-    "advise": "advice",
-    "mix": "mixing",
-    "plan_memory": "planning",
+    "SFTGuideError": "errors",
     "SFTGuidePlugin": "hosts.axolotl",
     "SFTGuidePruner": "sweep.pruner",
+    "Settings": "config.settings",
+    "SettingsError": "errors",
+    "StorageError": "errors",
+    "SweepError": "errors",
+    "TraceError": "errors",
+    "advise": "advice",
+    "find_traces": "runs.traces",
+    "mix": "mixing",
+    "plan_memory": "planning",
+    "read_marker": "runs.marker",
+    "read_trace": "runs.traces",
+    "watch": "hosts.trainer",
 }
 
-__all__ = [
-    "EarlyTerminationCallback",
-    "GradientMonitorCallback",
-    "RunHistory",
-    "SFTGuidePlugin",
-    "SFTGuidePruner",
-    "__version__",
-    "advise",
-    "mix",
-    "plan_memory",
-]
+_NEEDS = {
+    "hosts.axolotl": ("axolotl", "transformers"),
+    "hosts.trainer": ("transformers", "torch"),
+    "mixing": ("numpy", "orjson"),
+    "sweep.pruner": ("optuna",),
+}
+"""What has to be installed for a module, beside the package's own dependencies."""
+
+_EXTRAS = {
+    "hosts.axolotl": "axolotl",
+    "hosts.trainer": "trl",
+    "mixing": "mix",
+    "sweep.pruner": "sweep",
+}
+
+
+class _CannotLoad(RuntimeError, AttributeError):
+    """A name whose dependencies are not installed.
+
+    A RuntimeError, because Axolotl catches ImportError and trains without the plugin;
+    an AttributeError, so that `hasattr` answers.
+    """
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return __dir__()
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME[name]
     try:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        return getattr(import_module(f"{__name__}.{home}"), name)
     except ImportError as error:
-        # Axolotl catches ImportError and trains on without the plugin.
-        raise RuntimeError(
-            f"sftguide: {name} cannot load because {error}; training would go on "
-            "unwatched. Install its host: pip install 'axolotl-sftguide[axolotl]' "
-            "([trl] for the callbacks alone, [sweep] for the pruner, [mix] for mix)."
-        ) from error
+        extra = f"[{_EXTRAS[home]}]" if home in _EXTRAS else ""
+        follows = "; training would run unwatched" if "hosts" in home else ""
+        text = (
+            f"sftguide: {name} cannot be imported ({error}){follows}. Install its "
+            f"dependencies: pip install 'axolotl-sftguide{extra}'"
+        )
+        # `from axolotl_sftguide import X` replaces an AttributeError by an ImportError
+        # without this text.
+        importing = sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap"
+        raise (RuntimeError if importing else _CannotLoad)(text) from error
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    """The public names whose dependencies are installed."""
+    installed = (
+        name
+        for name, home in _HOME.items()
+        if all(_is_installed(needed) for needed in _NEEDS.get(home, ()))
+    )
+    return sorted(["__version__", *installed])
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # blocked in sys.modules
+        return False

@@ -1,12 +1,13 @@
-"""What can go wrong and be mended by the user.
+"""Errors that the user can fix.
 
-SFTGuideError            one clear line: the key, the rule, the value, the way out
-├── SettingsError        the `sftguide:` block; holds every problem found
-├── RecipeError          a recipe that is not there, or would be overwritten
-├── TraceError           a trace file that is not one of ours, or is newer
-├── StorageError         a run history that cannot be opened or is newer
-├── SweepError           a sweep that cannot begin or go on, or one of its trials
-└── MixError             data that cannot be found, read or mixed
+SFTGuideError            one line: the key or file, what is wrong, what to write
+├── SettingsError        wrong settings; holds every problem found
+├── RecipeError          a recipe that is missing, or would be overwritten
+├── TraceError           a file that is no trace, or one of a newer version
+├── StorageError         a run history that cannot be opened, read or written
+├── SweepError           a sweep, or one of its trials, that cannot continue
+├── MixError             data that cannot be found, read or mixed
+└── PlanError            a training whose memory or batch cannot be planned
 """
 
 from __future__ import annotations
@@ -17,43 +18,41 @@ from difflib import get_close_matches
 
 
 class SFTGuideError(Exception):
-    """The root of all errors that a user can mend."""
+    """The base class of all errors that the user can fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of the settings. Code reads its fields; only people read its text."""
+    """One wrong setting. Code reads the fields, people read the text."""
 
     path: str
-    """Where the fault is: a dotted key, a file or an option; may be empty."""
+    """A dotted key, a file or an option; may be empty."""
     message: str
-    """What is wrong there, with the value."""
+    """What is wrong, with the value."""
     remedy: str = ""
-    """What the user can do; empty where the message says it."""
-    colon: bool = False
-    """Whether a colon stands between the path and the message."""
+    """What to write instead; empty if the message already tells it."""
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         """The message and the remedy, without the path."""
-        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+        remedy = self.remedy[:1].upper() + self.remedy[1:]
+        return f"{self.message}. {remedy}" if remedy else self.message
 
     def __str__(self) -> str:
-        """The whole problem as one line."""
-        joint = ": " if self.colon else " "
-        line = f"{self.path}{joint}{self.says}" if self.path else self.says
+        """One line: `path: message. Remedy`."""
+        line = f"{self.path}: {self.text}" if self.path else self.text
         return " ".join(line.splitlines())
 
 
 class SettingsError(SFTGuideError, ValueError):
-    """The settings are wrong; `problems` holds each fault, and the text a line each."""
+    """Wrong settings: `problems` holds each of them, the text has a line for each."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        """The lines of all problems."""
+        """One line per problem."""
         return "\n".join(map(str, self.problems))
 
 
@@ -70,15 +69,15 @@ class StorageError(SFTGuideError):
 
 
 class SweepError(SFTGuideError):
-    """A sweep cannot begin or go on, or a trial of it cannot be judged."""
+    """A sweep cannot start or continue, or one of its trials has no value."""
 
 
 class MixError(SFTGuideError):
-    """Data cannot be found, read or mixed; the last line says the way out."""
+    """Data cannot be found, read or mixed; the last line tells what to do."""
 
 
 class PlanError(SFTGuideError):
-    """A training's memory cannot be planned; the line says why and the way out."""
+    """A training's memory or batch cannot be planned."""
 
 
 def nearest_hint(word: str, known: Iterable[str]) -> str:
@@ -88,6 +87,6 @@ def nearest_hint(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The hint with a semicolon before it, to end a line with, or an empty string."""
+    """`nearest_hint` after a semicolon, to append to a line, or an empty string."""
     hint = nearest_hint(word, known)
     return f"; {hint}" if hint else ""

@@ -1,4 +1,4 @@
-"""How numbers are written for people."""
+"""Numbers as text for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A figure with `digits` significant digits; `-` for none, `NaN` and `inf` kept."""
+    """A number with `digits` significant digits; `-` for None."""
     if value is None:
         return "-"
     if math.isnan(value):
@@ -17,12 +17,12 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def count(value: int | None) -> str:
-    """A whole number with thousands separators; `-` for none."""
+    """A whole number with thousands separators; `-` for None."""
     return "-" if value is None else f"{value:,}"
 
 
 def duration(seconds: float | None) -> str:
-    """A span such as `42s`, `3m 10s`, `2h 05m` or `4d 3h`; `-` for none."""
+    """A duration such as `42s`, `3m 10s`, `2h 05m` or `4d 3h`; `-` for None."""
     if seconds is None or not math.isfinite(seconds):
         return "-"
     whole = max(0, round(seconds))
@@ -36,12 +36,12 @@ def duration(seconds: float | None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage such as `38%`; `-` where the whole is zero."""
+    """A percentage such as `38%`; `-` if the whole is zero."""
     return f"{100 * part / whole:.0f}%" if whole else "-"
 
 
 def ordinal_share(quantile: float) -> str:
-    """`median` for a half, else a percentile such as `75th percentile`."""
+    """`median` for 0.5, else a percentile such as `75th percentile`."""
     if quantile == 0.5:
         return "median"
     return f"{100 * quantile:g}th percentile"

@@ -26,7 +26,9 @@ from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory, Score, this_process
 from axolotl_sftguide.runs.history._tables import points
 from axolotl_sftguide.signals import Observation
-from axolotl_sftguide.stopping.judge import Judge
+from axolotl_sftguide.signals.comparability import Candidate
+from axolotl_sftguide.stopping.baselines import baselines
+from axolotl_sftguide.stopping.judge import judge_of
 
 STEP = 512
 """Samples between two points."""
@@ -108,20 +110,24 @@ def main() -> None:
         fill(history, asked.runs, asked.points)
         print(f"filled in {time.perf_counter() - started:.0f} s")
         before = resident_mib()
-        ids = list(history.peers("s", "k"))
+        candidate = Candidate("s", "k")
+        settings = EarlyTerminationSettings(action="stop")
+        ids = [peer.id for peer in history.peers(candidate)]
         draw = random.Random(1)
         last = STEP * asked.points
-        at = timed(lambda: history.at(draw.randint(STEP, last), ids), 200)
+        at = timed(lambda: list(history.at([draw.randint(STEP, last)], ids)), 200)
         print(f"all runs at one sample count: p50 {at[0]:.1f}, p99 {at[1]:.1f} ms")
-        begin = timed(lambda: history.cohort("s", "k", 0.5), 3)
-        print(f"cohort, once when a run begins: {begin[0] / 1000:.2f} s")
-        cohort = history.cohort("s", "k", 0.5)
-        judge = Judge(EarlyTerminationSettings(action="stop"), None, cohort)
+        begin = timed(lambda: baselines(candidate, history, settings), 3)
+        print(f"reference and cohort, once when a run starts: {begin[0] / 1000:.2f} s")
+        judge = judge_of(settings, baselines(candidate, history, settings))
+        state = judge.init()
         steps = iter(range(1, 10_001))
 
         def judged() -> None:
+            nonlocal state
             i = next(steps)
-            judge.hear([Observation(i, 32 * i, 1 + 1 / i, 1 + 1 / i, 1e-3)])
+            seen = Observation(i, 32 * i, 1 + 1 / i, 1 + 1 / i, 1e-3)
+            state, _ = judge.step(state, [seen])
 
         step = timed(judged, 10_000)
         print(f"judging one step: p50 {step[0]:.3f}, p99 {step[1]:.3f} ms")

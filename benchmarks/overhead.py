@@ -32,9 +32,10 @@ from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 from axolotl_sftguide.config.settings import load_settings
 from axolotl_sftguide.monitor.capture import StepCapture
 from axolotl_sftguide.monitor.gradients import MicroBatchGradients
+from axolotl_sftguide.monitor.session import Session
 
 TOKENS = 128
-NORMS = ("_clip", "_count", "_add_loss", "end_step", "_at_log")
+CAPTURE = ("_clip", "_count", "_add_loss", "end_step")
 
 
 HOST = "(the host's own clipping)"
@@ -150,11 +151,11 @@ def main() -> None:
     parser.add_argument("--wandb", action="store_true")
     asked = parser.parse_args()
     clock = Clock()
-    for name in NORMS:
-        wrapped = clock.around("norms, losses, samples", getattr(StepCapture, name))
-        setattr(StepCapture, name, wrapped)
-    check = clock.around("norm check (first 3 steps)", StepCapture._check_norm)
-    StepCapture._check_norm = check  # type: ignore[method-assign]
+    for owner, name in [*((StepCapture, n) for n in CAPTURE), (Session, "log")]:
+        wrapped = clock.around("norms, losses, samples", getattr(owner, name))
+        setattr(owner, name, wrapped)
+    check = clock.around("norm check (first 3 steps)", StepCapture._compute_norm_again)
+    StepCapture._compute_norm_again = check  # type: ignore[method-assign]
     see = clock.around("noise scale", MicroBatchGradients._see)
     MicroBatchGradients._see = see  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,11 @@
-"""What is said of a configuration: fifty of them, right, wrong and odd."""
+"""Findings on fifty configs: right, wrong and odd."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -252,23 +255,28 @@ def test_there_are_fifty() -> None:
 @pytest.mark.parametrize(
     ("base", "lines", "paths"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
-def test_exactly_what_is_there_is_found(
+def test_exactly_these_findings_are_made(
     base: str, lines: str, paths: list[str]
 ) -> None:
     found = advise(config(base, lines))
-    told = [f.path for f in found]
-    assert len(told) == len(paths), told
+    made = [f.path for f in found]
+    assert len(made) == len(paths), made
     for path in paths:
-        assert any(p == path or (path and p.startswith(path)) for p in told), told
+        assert any(p == path or (path and p.startswith(path)) for p in made), made
 
 
 @pytest.mark.parametrize(
     ("base", "lines"), [c[1:3] for c in CASES], ids=[c[0] for c in CASES]
 )
-def test_every_finding_has_a_way_out_and_a_source(base: str, lines: str) -> None:
+def test_every_finding_has_its_parts_and_a_source(base: str, lines: str) -> None:
     for finding in advise(config(base, lines)):
+        assert finding.problem
+        assert finding.effect
         assert finding.remedy
-        assert finding.source
+        assert finding.text.endswith((".", "?"))
+        assert finding.source in finding.evidence or finding.claim
+        assert all(link.startswith("https://") for link in finding.links)
+        assert finding.links
         assert finding.claim is None or finding.claim in CLAIMS
         json.dumps(finding.to_dict(), default=str)
 
@@ -288,8 +296,10 @@ def test_a_finding_on_the_block_has_the_path_of_its_problem(block: Any) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(block)
     (problem,) = caught.value.problems
-    (finding,) = [f for f in advise({"sftguide": block}) if "refused" in f.remedy]
-    assert (finding.path, finding.says) == (problem.path, problem.says)
+    (finding,) = [f for f in advise({"sftguide": block}) if "refuses" in f.effect]
+    assert finding.path == problem.path
+    assert problem.message in finding.problem
+    assert problem.remedy in finding.remedy
 
 
 def test_ligers_fused_loss_is_not_for_granite() -> None:
@@ -300,7 +310,7 @@ def test_ligers_fused_loss_is_not_for_granite() -> None:
         if f.path == "liger_fused_linear_cross_entropy"
     ]
     assert found.weight is Weight.WRONG
-    assert found.remedy == "chunked_cross_entropy: true instead"
+    assert found.remedy == "Set chunked_cross_entropy: true instead"
     for other in ("qwen3", None):
         paths = [f.path for f in advise(config, model_type=other)]
         assert "liger_fused_linear_cross_entropy" not in paths
@@ -326,15 +336,15 @@ def test_thousands_of_samples_are_advised_to_no_adapter_and_no_small_data(
             assert finding.claim != "large-batch"
 
 
-def test_a_large_batch_for_few_rows_tells_how_few_steps_they_make() -> None:
+def test_a_large_batch_for_few_rows_names_the_steps_per_epoch() -> None:
     written = config(FULL, "gradient_accumulation_steps: 1920")
     (finding,) = advise(written, rows=10_000)
     assert finding.claim == "steps-enough"
-    assert "10,000 rows make 2 steps a pass" in finding.says
+    assert finding.effect == "10,000 rows make only 2 steps per epoch"
     assert advise(written, rows=900_000) == []
 
 
-def test_few_samples_for_many_rows_are_told_the_papers() -> None:
+def test_few_samples_for_many_rows_point_to_the_papers_batch() -> None:
     (finding,) = advise(config(FULL, "gradient_accumulation_steps: 8"), rows=900_000)
     assert finding.claim == "large-batch"
     assert finding.weight == Weight.NOTE
@@ -347,15 +357,13 @@ def test_ranks_count() -> None:
     assert finding.value == 256
 
 
-def test_a_model_of_another_size_is_not_held_against_what_was_shown_for_billions() -> (
-    None
-):
+def test_a_small_model_is_not_judged_by_what_was_shown_for_billions() -> None:
     written = config(FULL, "learning_rate: 1.0e-3")
     assert advise(written, parameters=1_000_000) == []
     assert advise(written, parameters=7_000_000_000)
 
 
-def test_the_weightiest_come_first() -> None:
+def test_the_most_serious_come_first() -> None:
     found = advise(config(LORA, "seed: null\nlearning_rat: 1\nflash_attention: true"))
     assert [f.weight for f in found] == sorted(f.weight for f in found)
     assert found[0].path == "learning_rat"
@@ -366,7 +374,7 @@ def test_the_summary_has_four_lines() -> None:
     assert model == "model     Qwen/Qwen3-8B-Base, qlora in 4 bits"
     assert data == "data      1 dataset, 52,002 rows, up to 512 tokens"
     assert step == "step      32 samples = 2 x 8 x 2 ranks"
-    assert schedule == "schedule  0.0002 cosine, warm-up 0, 3251 steps"
+    assert schedule == "schedule  0.0002 cosine, warmup 0, 3,251 steps"
 
 
 class TestCommand:
@@ -376,12 +384,57 @@ class TestCommand:
         path.write_text(yaml.safe_dump(config(LORA, "learning_rat: 1")))
         return path
 
-    def test_findings_are_told_with_value_remedy_and_source(self, path: Path) -> None:
+    def test_a_finding_has_a_heading_its_key_and_value_and_its_text(
+        self, path: Path
+    ) -> None:
         done = CliRunner().invoke(main, ["check", str(path)])
         assert done.exit_code == 0
-        assert "wrong    learning_rat = 1: is not a key of Axolotl" in done.output
-        assert "Did you mean 'learning_rate'?" in done.output
+        assert done.output.startswith(
+            "Wrong\n  learning_rat: 1\n    learning_rat is not an Axolotl key, so "
+            "Axolotl drops it silently."
+        )
+        assert "Did you\n    mean 'learning_rate'? (Axolotl 0.19.0)\n" in done.output
         assert f"{path}: 1 finding\n" in done.output
+
+    def test_links_are_shown_only_if_asked_for(self, path: Path) -> None:
+        path.write_text(yaml.safe_dump(config(LORA, "lora_alpha: 512")))
+        brief = CliRunner().invoke(main, ["check", str(path)]).output
+        verbose = CliRunner().invoke(main, ["check", str(path), "-v"]).output
+        assert "https://" not in brief
+        assert "https://arxiv.org/abs/2609.01244" in verbose
+        assert "adapters, 7B to 13B" in verbose
+
+    def test_lines_fit_the_terminal_and_break_between_words(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path.write_text(yaml.safe_dump(config("{}", "adapter: lora\nlora_rr: 2")))
+        words = {}
+        for columns in ("60", "80", "200"):
+            monkeypatch.setenv("COLUMNS", columns)
+            output = CliRunner().invoke(main, ["check", str(path)]).output
+            findings = output[: output.index(str(path))]
+            assert max(map(len, findings.splitlines())) <= min(int(columns), 100)
+            words[columns] = findings.split()
+        assert words["60"] == words["80"] == words["200"]
+
+    @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+    def test_colours_are_for_terminals_without_no_color(
+        self, path: Path, no_color: str, coloured: bool
+    ) -> None:
+        terminal, end = os.openpty()
+        command = [sys.executable, "-m", "axolotl_sftguide", "check", str(path)]
+        environment = {**os.environ, "NO_COLOR": no_color, "TERM": "xterm"}
+        subprocess.run(command, stdout=end, env=environment, check=True, timeout=60)
+        os.close(end)
+        assert (b"\x1b[" in os.read(terminal, 10_000)) == coloured
+
+    def test_epochs_that_are_no_number_do_not_break_the_summary(
+        self, path: Path
+    ) -> None:
+        path.write_text(yaml.safe_dump(config(LORA, "num_epochs: two")))
+        done = CliRunner().invoke(main, ["check", str(path)])
+        assert done.exit_code == 0
+        assert "num_epochs 'two' is not a number" in done.output
 
     def test_strict_ends_with_one(self, path: Path) -> None:
         assert CliRunner().invoke(main, ["check", str(path), "--strict"]).exit_code == 1
@@ -407,6 +460,13 @@ class TestCommand:
 
 
 def test_a_finding_names_what_its_claim_was_shown_for() -> None:
-    finding = Finding(Weight.NOTE, "a", 1, "x", "y", "low-rate")
-    assert "full fine-tuning" in finding.source
-    assert Finding(Weight.NOTE, "a", 1, "x", "y").source == "Axolotl 0.19.0"
+    finding = Finding(Weight.NOTE, "a", 1, "x", "y", "z", "low-rate")
+    assert finding.source == "arXiv 2412.13337"
+    assert "full fine-tuning" in finding.evidence
+    assert finding.links == ("https://arxiv.org/abs/2412.13337",)
+    assert Finding(Weight.NOTE, "a", 1, "x", "y", "z").source == "Axolotl 0.19.0"
+
+
+def test_a_finding_reads_as_two_sentences() -> None:
+    finding = Finding(Weight.NOTE, "a", 1, "a is 1", "b fails", "did you mean 2?")
+    assert finding.text == "a is 1, so b fails. Did you mean 2?"

@@ -18,13 +18,12 @@ from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.stopping.backtest import (
-    RecordedRun,
     RulesPolicy,
     backtest,
-    cohort_of,
     replay,
     signal_evidence,
 )
+from axolotl_sftguide.stopping.baselines import RecordedRun
 from axolotl_sftguide.sweep.policy import OptunaPolicy
 
 
@@ -110,19 +109,6 @@ def test_the_correlation_of_each_signal_is_told_with_its_interval() -> None:
     assert loss.value > 0
 
 
-def test_a_cohort_is_that_of_the_run_history(tmp_path: Path) -> None:
-    runs = study(9, 0)
-    history = RunHistory(str(tmp_path / "h.db"))
-    enter(history, tmp_path, runs)
-    stored = history.cohort("s", "k", 0.5)
-    assert stored is not None
-    computed = cohort_of(runs, 0.5)
-    assert stored.samples_seen == computed.samples_seen
-    for one, two in zip(stored.points, computed.points, strict=True):
-        assert one.loss == pytest.approx(two.loss)
-        assert one.grad_norm == pytest.approx(two.grad_norm)
-
-
 @pytest.mark.parametrize("signal", ["loss", "grad_norm"])
 def test_optunas_pruners_see_the_same_runs(signal: str) -> None:
     pruners = pytest.importorskip("optuna.pruners")
@@ -158,7 +144,7 @@ class TestCommand:
 
     def test_prints_policies_and_signals(self) -> None:
         said = invoke("--study", "s", "--orders", "5").stdout
-        assert "study s: 13 finished runs by m, 5 orders of arrival" in said
+        assert "study s: 13 finished runs, score m, mean over 5 orders" in said
         assert "default rules, action: stop" in said
         assert "Optuna Hyperband on grad_norm" in said
         assert "gradient norm" in said
@@ -174,7 +160,7 @@ class TestCommand:
         config = tmp_path / "mine.yml"
         config.write_text("sftguide: {early_termination: {action: warn}}\n")
         said = invoke("--study", "s", "--orders", "2", "--config", str(config)).stdout
-        assert "the config's rules" in said
+        assert "rules of the config" in said
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -206,6 +192,6 @@ def test_a_run_that_nobody_can_compare_is_left_out(tmp_path: Path) -> None:
     enter(RunHistory(), tmp_path, runs)
     (tmp_path / "good1" / "sftguide-trace-good1.jsonl").write_text("broken\n")
     told = invoke("--study", "s", rc=2)
-    assert "left out: " in told.stderr
+    assert "skipped: " in told.stderr
     assert "has 2 finished and scored runs" in told.stderr
     assert math.isfinite(runs[0].score)

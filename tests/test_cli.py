@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from runs import run_row, steps, write_trace
@@ -55,7 +57,7 @@ class TestRuns:
     def test_are_listed_with_status_score_and_steps_saved(self) -> None:
         said = ok("runs", "list")
         (good,) = [x for x in said.splitlines() if "a1" in x]
-        for part in ("good", "finished", "100/100", "0.0005", "0.5", "0.75 (base 0.1)"):
+        for part in ("good", "finished", "100/100", "0.5", "0.75", "0.1"):
             assert part in good
         (bad,) = [x for x in said.splitlines() if "b2" in x]
         for part in ("terminated", "38/100", "62 (62%)", "NaN", "divergence: loss 9"):
@@ -92,15 +94,116 @@ class TestRuns:
             "finished",
             "100 of 100",
             "exact 0.75 (base 0.1)",
-            "effective_batch_size",
+            "learning rate 0.0005",
             "learning_rate: 0.0005",
         ):
             assert part in said
-        assert "stop at step 38 (304 samples) by divergence" in ok("runs", "show", "b2")
+        assert "effective_batch_size" not in said
+        assert "effective_batch_size" in ok("runs", "show", "good", "--key")
+        stopped = ok("runs", "show", "b2")
+        assert "step 38 (304 samples), rule divergence: loss 9" in stopped
+        assert "62 saved (62%)" in stopped
 
     def test_a_dead_run_is_shown_as_dead(self, history: RunHistory) -> None:
         history.begin(run_row("c3", process_started_at=0.0))
         assert re.search(r"c3\s.*\sdead\s", ok("runs", "list"))
+
+
+def sweep_of(history: RunHistory, rates: list[float], tmp_path: Path) -> None:
+    """Runs of a study `swept` that differ in their rate and in one long key."""
+    for index, rate in enumerate(rates):
+        run = f"20261120-22133{index}-9f3a"
+        config = {"learning_rate": rate, "gradient_accumulation_steps": index}
+        history.begin(
+            run_row(
+                run,
+                study="swept",
+                name=f"trial-{index:04d}",
+                config={**config, "output_dir": f"o{index}"},
+                started_at=2e9 + index,
+                max_steps=1000,
+            )
+        )
+        history.progress(run, step=1000, samples_seen=8000, loss=1.2345)
+        history.add_score(
+            run, Score("heldout_exact_match", 0.3079 + index / 100, "max")
+        )
+        history.end(run, "finished")
+
+
+class TestTheTable:
+    """At 80 columns: one line a run, what was swept, and every score."""
+
+    @pytest.fixture(autouse=True)
+    def narrow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+
+    def test_fits_80_columns_and_cuts_no_score(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        sweep_of(history, [1e-6, 2e-4, 1.0], tmp_path)
+        said = ok("runs", "list", "--study", "swept")
+        *table, storage = said.splitlines()
+        assert storage.startswith("storage: ")
+        assert max(map(len, table)) <= 80
+        for index, rate in enumerate(("1e-06", "0.0002", "1")):
+            (line,) = [x for x in said.splitlines() if f"22133{index}-9f3a" in x]
+            ident, shown_rate, accumulation, score, status, *_ = line.split()
+            assert len(ident) == 20
+            assert (shown_rate, accumulation) == (rate, str(index))
+            assert (score, status) == (f"{0.3079 + index / 100:.4g}", "finished")
+
+    def test_names_what_differs_and_does_not_fit(
+        self, history: RunHistory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        sweep_of(history, [1e-6, 2e-4], tmp_path)
+        monkeypatch.setenv("COLUMNS", "50")
+        said = ok("runs", "list", "--study", "swept")
+        assert "0.3079" in said
+        assert "also differ, and do not fit in 50 columns: " in said
+
+    def test_lists_the_newest_runs(self, history: RunHistory, tmp_path: Path) -> None:
+        sweep_of(history, [1e-6, 2e-4, 1e-3], tmp_path)
+        said = ok("runs", "list", "--limit", "2")
+        assert "2 newest of 5 runs; --limit 0 lists all" in said
+        assert "good" not in said
+        assert "221332-9f3a" in said
+        assert len(json.loads(ok("runs", "list", "--json"))) == 5
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        elif not command.hidden:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(main))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_fits_80_columns_and_cuts_no_sentence(path: tuple[str, ...]) -> None:
+    said = ok(*path, "-h")
+    assert said == ok(*path, "--help")
+    assert max(map(len, said.splitlines())) <= 80
+    _, _, text = said.partition("\n\n")  # without the usage
+    assert not [line for line in text.splitlines() if line.endswith("...")]
+
+
+def test_no_color_takes_the_colour_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    command = click.Command("paint", callback=lambda: seen.append(color()))
+    monkeypatch.setitem(main.commands, "paint", command)
+
+    def color() -> bool | None:
+        return click.get_current_context().color
+
+    ok("paint")
+    monkeypatch.setenv("NO_COLOR", "1")
+    ok("paint")
+    assert seen == [None, False]
 
 
 class TestImport:
@@ -110,7 +213,7 @@ class TestImport:
         cut.write_bytes(cut.read_bytes()[:-30])
         said = ok("runs", "import", tmp_path / "outputs")
         assert "one name-one: finished, 12 steps" in said
-        assert re.search(r"two name-two: \w+, 7 steps; its last line was cut", said)
+        assert re.search(r"two name-two: \w+, 7 steps; the last line is incom", said)
         assert "12/100" in ok("runs", "list")
 
     def test_a_broken_trace_does_not_keep_the_others_out(self, tmp_path: Path) -> None:
@@ -121,13 +224,15 @@ class TestImport:
         without_id.write_text(without_id.read_text().replace('"id": "y", ', "", 1))
         said = faulty("runs", "import", tmp_path)
         assert len(said.splitlines()) == 2
-        assert "is not the head of a trace" in said
-        assert "does not say all of its run" in said
+        assert "is not a trace of axolotl-sftguide" in said
+        assert "the trace is incomplete" in said
         assert "good" in ok("runs", "list")
 
     def test_a_folder_without_traces_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
-        assert "holds no trace" in faulty("runs", "import", tmp_path / "empty")
+        assert "no trace (sftguide-trace-*.jsonl)" in faulty(
+            "runs", "import", tmp_path / "empty"
+        )
 
     def test_a_trainer_state_comes_in_beside_traces(self, tmp_path: Path) -> None:
         write_trace(tmp_path / "a", "watched")
@@ -137,7 +242,7 @@ class TestImport:
         (tmp_path / "b" / "trainer_state.json").write_text(json.dumps(state))
         said = ok("runs", "import", tmp_path)
         assert "watched name-watched: finished, 10 steps" in said
-        assert " b: finished, 1 logs, compared with no other run" in said
+        assert " b: finished, 1 logs, not comparable with other runs" in said
 
 
 class TestScore:
@@ -176,7 +281,7 @@ class TestScore:
             (["accuracy", "--goal", "max"], "'accuracy' is not METRIC=VALUE"),
             (["=3", "--goal", "max"], "'=3' is not METRIC=VALUE"),
             (["a=x", "--goal", "max"], "'a=x' is not METRIC=VALUE"),
-            (["a=1"], "say which is better"),
+            (["a=1"], "add --goal max (higher is better) or --goal min"),
             ([], "give METRIC=VALUE, or --lm-eval FILE"),
         ],
     )
@@ -197,14 +302,39 @@ class TestScore:
 
 
 class TestFaults:
+    @pytest.mark.usefixtures("history")
     def test_an_unknown_run(self) -> None:
         said = faulty("runs", "show", "x")
-        assert "holds no run 'x'; `sftguide runs list` shows them all" in said
+        assert "no run 'x'. `sftguide runs list` lists all runs" in said
 
-    def test_a_storage_that_cannot_be_opened(self) -> None:
-        said = faulty("runs", "list", "--storage", "/dev/null/x.db")
+    @pytest.mark.usefixtures("history")
+    def test_an_unknown_study_is_named_with_those_that_exist(self) -> None:
+        said = faulty("runs", "list", "--study", "nope")
+        assert said == "Error: no runs in study 'nope'; studies: other, s"
+
+    @pytest.mark.parametrize("words", [["list"], ["show", "x"], ["score", "x", "a=1"]])
+    def test_a_storage_that_does_not_exist_is_not_created(
+        self, words: list[str], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "none.db"
+        said = faulty(
+            "runs", *words, "--storage", path, *(["--goal=max"] * (len(words) > 2))
+        )
+        assert said == f"Error: {path} does not exist (nothing created)"
+        assert not path.exists()
+
+    def test_a_storage_that_cannot_be_opened(self, tmp_path: Path) -> None:
+        trace = write_trace(tmp_path / "out")
+        said = faulty("runs", "import", trace, "--storage", "/dev/null/x.db")
         assert len(said.splitlines()) == 1
         assert "SFTGUIDE_STORAGE to a place you can write to" in said
+
+    @pytest.mark.usefixtures("history")
+    def test_an_export_to_a_file_that_is_no_database(self, tmp_path: Path) -> None:
+        out = tmp_path / "out.csv"
+        said = faulty("runs", "export", "--study", "s", "--to", out)
+        assert "path that ends in .db" in said
+        assert not out.exists()
 
     def test_an_unknown_recipe(self) -> None:
         assert "did you mean 'quickstart-cpu'" in faulty("recipes", "show", "quick-cpu")
@@ -216,8 +346,12 @@ class TestFaults:
         assert "--force" in said
         ok("recipes", "copy", "quickstart-cpu", tmp_path, "--force")
 
-    def test_an_empty_history_is_no_fault(self) -> None:
+    def test_an_empty_history_is_no_fault_and_is_not_created(
+        self, tmp_path: Path
+    ) -> None:
         assert "no runs yet" in ok("runs", "list")
+        assert json.loads(ok("runs", "list", "--json")) == []
+        assert not list(tmp_path.glob("*.db"))
 
 
 def test_recipes_are_listed_shown_and_copied(tmp_path: Path) -> None:
@@ -245,7 +379,8 @@ def test_a_pipe_that_closes_early_leaves_no_traceback(tmp_path: Path) -> None:
     assert done.stdout.count("\n") == 1
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     from axolotl_sftguide import __version__
 
     assert ok("--version").strip().endswith(__version__)
+    assert ok("-V") == ok("--version")

@@ -90,7 +90,7 @@ def test_both_signals_beyond_the_median_are(seed: int) -> None:
     found = verdict(losses, norms(seed, 2.0), cohort())
     assert found is not None
     assert found.figures["peers"] == 12
-    assert "the median of 12 finished runs at the same samples" in found.reason
+    assert "the median of 12 finished runs after as many samples" in found.reason
     assert found.step - found.bad_since == RULES.patience - 1
 
 
@@ -111,11 +111,14 @@ def test_signals_that_do_not_go_with_the_score_are_doubted() -> None:
     upside_down = [(-loss, norm, score) for loss, norm, score in as_in_the_paper]
     told = doubt_of(upside_down)
     assert told is not None
-    assert "on 12 runs the early loss goes with the score by -" in told
+    assert "the early loss correlates with the score at -" in told
+    assert told.endswith("over 12 runs")
     assert "norm" not in told
     noise = [(draw.random(), draw.random(), draw.random()) for _ in range(12)]
     assert " and " in str(doubt_of(noise))
-    assert "of 3 runs says nothing" in str(doubt_of(as_in_the_paper[:3]))
+    assert "3 runs do not show whether the early loss" in str(
+        doubt_of(as_in_the_paper[:3])
+    )
 
 
 def test_between_two_points_a_line_is_drawn() -> None:

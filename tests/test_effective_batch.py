@@ -13,7 +13,7 @@ from axolotl_sftguide.evidence.effective_batch import (
     accumulation,
     choose,
     nearest_accumulation,
-    refuse_more_than_there_are,
+    require_enough_rows,
 )
 from axolotl_sftguide.monitor.tally import Tally
 
@@ -28,13 +28,13 @@ def test_what_divides_is_accumulated() -> None:
     [
         (
             100,
-            "sftguide.effective_batch_size must be a multiple of micro_batch_size 16 x "
-            "2 ranks = 32, got 100; nearest: 96 or 128",
+            "sftguide.effective_batch_size: must be a multiple of micro_batch_size 16 "
+            "x 2 ranks = 32, got 100. Nearest: 96 or 128",
         ),
         (
             7,
-            "sftguide.effective_batch_size must be a multiple of micro_batch_size 16 x "
-            "2 ranks = 32, got 7; nearest: 32",
+            "sftguide.effective_batch_size: must be a multiple of micro_batch_size 16 "
+            "x 2 ranks = 32, got 7. Nearest: 32",
         ),
     ],
 )
@@ -44,7 +44,7 @@ def test_what_does_not_divide_names_the_nearest(samples: int, says: str) -> None
     assert str(caught.value) == says
     (problem,) = caught.value.problems
     assert problem.path == "sftguide.effective_batch_size"
-    assert says.endswith(f"; {problem.remedy}")
+    assert says.lower().endswith(f". {problem.remedy}")
 
 
 def test_packed_micro_steps_come_as_near_as_they_can() -> None:
@@ -56,9 +56,9 @@ def test_packed_micro_steps_come_as_near_as_they_can() -> None:
 
 
 def test_more_than_there_are_is_refused_with_what_works() -> None:
-    refuse_more_than_there_are(10, 10)
-    with pytest.raises(SettingsError, match=r"at most the 10 rows .* nearest: 10"):
-        refuse_more_than_there_are(11, 10)
+    require_enough_rows(10, 10)
+    with pytest.raises(SettingsError, match=r"at most the 10 rows .* Nearest: 10"):
+        require_enough_rows(11, 10)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_auto_follows_the_evidence_for_the_setting(
 ) -> None:
     choice = choose(rows, training)
     assert choice.samples == samples
-    assert choice.because
-    for key in choice.because:
+    assert choice.claims
+    for key in choice.claims:
         assert CLAIMS[key].setting.training in (training, "any")
 
 

@@ -28,9 +28,9 @@ def test_the_page_shows_all_claims_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("key", CLAIMS)
-def test_a_claim_says_what_where_and_whence(key: str) -> None:
+def test_a_claim_has_a_statement_a_source_and_a_range(key: str) -> None:
     said = CLAIMS[key]
-    assert said.says
+    assert said.statement
     assert said.source
     assert said.low is None or said.high is None or said.low <= said.high
     assert (said.low is None) == (said.value == "")
@@ -54,7 +54,7 @@ def all_defaults() -> dict[str, float]:
 
 
 def defaults_table() -> str:
-    lines = ["| setting | default | why | grade |", "|---|---|---|---|"]
+    lines = ["| setting | default | reason | grade |", "|---|---|---|---|"]
     for path, value in all_defaults().items():
         why, grade = DEFAULTS[path]
         lines.append(f"| `{path}` | {value:g} | {why} | {grade} |")
@@ -70,7 +70,7 @@ def test_the_page_shows_the_defaults_as_they_are() -> None:
 
 
 def test_no_two_claims_say_the_same() -> None:
-    said = [(c.says, c.setting, c.source) for c in CLAIMS.values()]
+    said = [(c.statement, c.setting, c.source) for c in CLAIMS.values()]
     assert len(set(said)) == len(said)
 
 

@@ -1,8 +1,9 @@
-"""Bytes of a training: exact where they can be, and held against counted tensors."""
+"""Planned memory: exact where possible, else compared with counted tensors."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from runs import run_row
 from axolotl_sftguide import plan_memory
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
+from axolotl_sftguide.config.yaml_file import with_values
 from axolotl_sftguide.errors import PlanError
 from axolotl_sftguide.planning import (
     KNOWN,
@@ -103,12 +105,12 @@ class TestShapes:
             ({"model_type": "falcon_h1", "mamba_d_state": 1}, "falcon_h1 is hybrid"),
             ({"model_type": "gemma3", "vision_config": {}}, "gemma3 is multimodal"),
             ({"model_type": "lama"}, "did you mean 'llama'"),
-            ({}, "model_type 'none' is not known"),
-            ({"model_type": "llama"}, "lacks a number that it needs"),
+            ({}, "model_type 'none' is not supported"),
+            ({"model_type": "llama"}, "lacks a number that the plan needs"),
             ({"model_type": "llama", "hidden_size": "x"}, "lacks a number"),
         ],
     )
-    def test_what_is_not_planned_is_refused_by_name(
+    def test_unsupported_architectures_are_refused_by_name(
         self, config: dict[str, Any], why: str
     ) -> None:
         with pytest.raises(PlanError, match=why):
@@ -400,7 +402,7 @@ class TestBatch:
         assert (made.micro_batch_size, made.accumulation, made.cards) == (4, 4, 2)
         assert (made.samples, made.steps_an_epoch, made.steps) == (32, 100, 200)
 
-    def test_without_one_what_stands_there_is_kept(self) -> None:
+    def test_without_an_effective_batch_size_the_product_is_kept(self) -> None:
         config = {"micro_batch_size": 2, "gradient_accumulation_steps": 9}
         made = plan_batch(config, 5, rows=180)
         assert made is not None
@@ -426,7 +428,7 @@ class TestBatch:
         assert made.steps_an_epoch == 250
         assert plan_batch(config, 8, rows=8000) is None
 
-    def test_packed_sequences_are_told_without_samples_where_tokens_are_not(
+    def test_packed_samples_are_unknown_without_row_tokens(
         self,
     ) -> None:
         config = {"sample_packing": True, "gradient_accumulation_steps": 4}
@@ -437,11 +439,11 @@ class TestBatch:
     @pytest.mark.parametrize(
         ("samples", "nearest"), [(9, "8 or 10"), (1, "2"), (63, "62 or 64")]
     )
-    def test_a_batch_that_the_cards_do_not_divide_is_told(
+    def test_a_batch_that_the_gpus_do_not_divide_is_refused(
         self, samples: int, nearest: str
     ) -> None:
         config = {"sftguide": {"effective_batch_size": samples}}
-        with pytest.raises(PlanError, match=f"by 2 cards; nearest: {nearest}$"):
+        with pytest.raises(PlanError, match=f"of 2 GPUs; nearest: {nearest}$"):
             plan_batch(config, 8, gpus=2)
 
     def test_auto_comes_as_near_as_whole_micro_batches_do(self) -> None:
@@ -451,7 +453,7 @@ class TestBatch:
         assert (made.micro_batch_size, made.accumulation, made.samples) == (3, 3, 18)
 
     @pytest.mark.parametrize("asked", ["many", -3, True, None, [32]])
-    def test_what_is_no_batch_is_left_to_the_check(self, asked: Any) -> None:
+    def test_a_wrong_batch_is_left_to_the_check(self, asked: Any) -> None:
         config = {"sftguide": {"effective_batch_size": asked}, "micro_batch_size": 4}
         made = plan_batch(config, 8)
         assert made is not None
@@ -545,7 +547,7 @@ class TestPlan:
         alone = plan_memory(config, model).parts
         assert alone == plan_memory({"bf16": True}, model).parts
 
-    def test_all_numbers_that_are_wrong_are_told_at_once(self) -> None:
+    def test_all_wrong_numbers_are_reported_at_once(self) -> None:
         wrong = {
             "base_model": "Qwen/Qwen3-8B-Base",
             "micro_batch_size": "many",
@@ -556,13 +558,13 @@ class TestPlan:
         with pytest.raises(PlanError) as caught:
             plan_memory(wrong, KNOWN["Qwen/Qwen3-8B-Base"])
         assert str(caught.value).split("; ") == [
-            "micro_batch_size must be a whole number from 1 on, got 'many'",
-            "gradient_accumulation_steps must be a whole number from 1 on, got 1.5",
-            "sequence_len must be a whole number from 1 on, got 0",
-            "num_epochs must be a number from 0 on, got [2]",
+            "micro_batch_size must be a whole number, got 'many'",
+            "gradient_accumulation_steps must be a whole number, at least 1, got 1.5",
+            "sequence_len must be a whole number, at least 1, got 0",
+            "num_epochs must be a number, got [2]",
         ]
 
-    def test_text_that_says_a_number_is_one_as_for_the_host(self) -> None:
+    def test_numeric_text_counts_as_a_number_as_it_does_for_axolotl(self) -> None:
         model = KNOWN["Qwen/Qwen3-8B-Base"]
         text = {**QLORA, "sequence_len": "2048", "num_epochs": "1e0"}
         assert plan_memory(text, model) == plan_memory(QLORA, model)
@@ -578,29 +580,32 @@ class TestCommand:
         (tmp_path / "mine.yml").write_text(text)
         return tmp_path / "mine.yml"
 
-    def test_parts_peak_and_verdict_are_told(self, path: Path) -> None:
+    def test_parts_peak_and_verdict_are_printed(self, path: Path) -> None:
         done = CliRunner().invoke(main, ["plan", str(path)])
         assert done.exit_code == 0, done.output
         for word in ("quantised weights", "adapters", "optimizer", "logits", "peak"):
             assert word in done.output
-        assert "fits in 24.00 GiB by estimate; largest micro batch" in done.output
-        assert "not measured on a card" in done.output
-        assert "1 samples = micro batch 1 x 1 x 1 card" in done.output
+        assert "fits in 24.00 GiB (estimated)" in done.output
+        assert re.search(r"Largest micro batch that fits: \d+\.", done.output)
+        assert "the rest is estimated" in done.output
+        assert "1 sample = micro batch 1 x 1 x 1 GPU" in done.output
         assert "unknown: there is no run history yet" in done.output
 
-    def test_the_steps_are_told_where_the_rows_are(self, path: Path) -> None:
+    def test_steps_are_printed_if_the_rows_are_known(self, path: Path) -> None:
         text = path.read_text() + "gradient_accumulation_steps: 16\nnum_epochs: 2\n"
         path.write_text(text)
         words = ["plan", str(path), "--rows", "24000", "--gpus", "2"]
         done = CliRunner().invoke(main, words)
-        assert "32 samples = micro batch 16 x 1 x 2 cards" in done.output
-        assert "750 steps an epoch, 1,500 in all" in done.output
+        assert "32 samples = micro batch 16 x 1 x 2 GPUs" in done.output
+        assert "750 steps per epoch, 1,500 in all" in " ".join(done.output.split())
 
-    def test_packed_data_are_asked_for(self, path: Path) -> None:
+    def test_packed_data_need_their_row_length(self, path: Path) -> None:
         block = "sample_packing: true\nsftguide: {effective_batch_size: 32}\n"
         path.write_text(path.read_text() + block)
         done = CliRunner().invoke(main, ["plan", str(path)])
-        assert "--rows and --row-tokens, or --data" in done.output
+        assert "pass --rows and --row-tokens, or --data" in " ".join(
+            done.output.split()
+        )
         words = ["plan", str(path), "--rows", "8000", "--row-tokens", "256"]
         done = CliRunner().invoke(main, words)
         assert "about 32 samples in 4 sequences = micro batch 1 x 4" in done.output
@@ -621,14 +626,15 @@ class TestCommand:
         RunHistory(url).progress("r1", step=10, samples_seen=80, step_s=4.0)
         words = ["plan", str(path), "--storage", url, "--rows", "7200"]
         done = CliRunner().invoke(main, words)
-        assert "about 1h 00m on NVIDIA GeForce RTX 4090: 2 samples a" in done.output
+        said = " ".join(done.output.split())
+        assert "about 1h 00m on NVIDIA GeForce RTX 4090 (2 samples/s per GPU" in said
         two = CliRunner().invoke(main, [*words, "--gpus", "2", "--json"])
         (past,) = json.loads(two.output)["throughput"]
         assert (past["hours"], past["runs"]) == (0.5, 1)
         without = CliRunner().invoke(main, words[:4])
-        assert "--rows gives the hours on NVIDIA" in without.output
+        assert "unknown without --rows on NVIDIA" in without.output
 
-    def test_a_history_that_cannot_be_read_costs_the_hours_alone(
+    def test_an_unreadable_history_leaves_only_the_time_unknown(
         self, path: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "h.db").write_text("no database\n" * 100)
@@ -646,7 +652,7 @@ class TestCommand:
         done = CliRunner().invoke(main, ["plan", str(path), "--gpu-memory", "4GiB"])
         assert done.exit_code == 1
         assert "does not fit in 4.00 GiB" in done.output
-        assert "not even a micro batch of 1" in done.output
+        assert "Largest micro batch that fits: none." in done.output
 
     def test_what_is_written_makes_the_same_batch_and_keeps_comments(
         self, path: Path
@@ -691,11 +697,18 @@ class TestCommand:
     def test_a_local_folder_and_the_hubs_cache_are_read(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        snapshot = tmp_path / "hub" / "models--a--b" / "snapshots" / "1"
-        snapshot.mkdir(parents=True)
+        repository = tmp_path / "hub" / "models--a--b"
+        snapshot = repository / "snapshots" / "1"
+        newer = repository / "snapshots" / "2"  # of another branch
+        for folder in (snapshot, newer, repository / "refs"):
+            folder.mkdir(parents=True)
+        (repository / "refs" / "main").write_text("1")
+        (newer / "config.json").write_text(json.dumps(KNOWN["Qwen/Qwen2.5-7B"]))
         model = json.dumps(KNOWN["meta-llama/Llama-3.2-1B"])
         (snapshot / "config.json").write_text(model)
-        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub")
+        )
         for name in ("a/b", str(snapshot)):
             text = path.read_text().replace("Qwen/Qwen3-8B-Base", name)
             path.write_text(text)
@@ -706,11 +719,15 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("old", "new", "says"),
         [
-            ("Qwen/Qwen3-8B-Base", "nobody/knows", "is no folder with a config.json"),
+            (
+                "Qwen/Qwen3-8B-Base",
+                "nobody/knows",
+                "no config.json for base_model 'nobody/knows'; run `hf download",
+            ),
             (
                 "sequence_len: 2048",
                 "sequence_len: long",
-                "sequence_len must be a whole number from 1 on, got 'long'",
+                "sequence_len must be a whole number, got 'long'",
             ),
         ],
     )
@@ -723,10 +740,43 @@ class TestCommand:
         assert says in done.output
         assert len(done.output.strip().splitlines()) == 1
 
-    def test_a_size_that_is_none_is_told(self, path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("text", "size"),
+        [
+            ("24", 24 * 2**30),
+            ("24GiB", 24 * 2**30),
+            ("24gb", 24 * 10**9),
+            ("1.5 GiB", 3 * 2**29),
+            ("500MB", 500 * 10**6),
+        ],
+    )
+    def test_a_size_has_a_unit_or_is_in_gib(
+        self, path: Path, text: str, size: int
+    ) -> None:
+        words = ["plan", str(path), "--gpu-memory", text, "--json"]
+        done = CliRunner().invoke(main, words)
+        assert json.loads(done.output)["gpu_bytes"] == size
+
+    @pytest.mark.parametrize("more", [[], ["--verbose"]])
+    def test_lines_fit_eighty_columns(self, path: Path, more: list[str]) -> None:
+        path.write_text(path.read_text() + "sample_packing: true\n")
+        done = CliRunner().invoke(main, ["plan", str(path), *more])
+        table = [x for x in done.output.splitlines() if str(path.parent) not in x]
+        assert max(map(len, table)) <= 80
+        assert ("numbers x" in done.output) == bool(more)
+
+    def test_values_change_in_place_whatever_their_form(self) -> None:
+        text = "# a: 1\na : '1'  # why\nb: {a: 1,\n  c: [1,2]}\nc:\n- 1\n"
+        assert with_values(text, {"a": 16}) == text.replace("'1'", "16")
+        assert with_values(text, {"a": 2, "d": 3}) == (
+            text.replace("'1'", "2") + "d: 3\n"
+        )
+        assert with_values(text, {}) == text
+
+    def test_a_text_that_is_no_size_is_refused(self, path: Path) -> None:
         done = CliRunner().invoke(main, ["plan", str(path), "--gpu-memory", "much"])
         assert done.exit_code == 2
-        assert "'much' is no size; write it as 24GiB or 24GB" in done.output
+        assert "'much' is not a size; write 24GiB or 24GB" in done.output
 
 
 def test_every_adapter_recipe_fits_on_its_card_by_estimate() -> None:

@@ -1,10 +1,11 @@
-"""Phases in, one dataset out: files, bytes, accounts, and what ends it early."""
+"""Mixing phases into one dataset: files, bytes, counts of rows, and errors."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -92,7 +93,7 @@ class TestFiles:
         (tmp_path / "a.json").write_text(json.dumps(rows))
         (tmp_path / "lines.json").write_text(text)
         (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
-        (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+        (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
         (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(text.encode()))
         table = pa.Table.from_pylist(rows)
         pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
@@ -122,7 +123,7 @@ class TestFiles:
         (tmp_path / "a.jsonl").write_text("\n".join(lines))
         made = make(["a.jsonl"], on_error="skip")
         assert sorted(r["row"] for r in read(made.data)) == [1, 4]
-        assert made.manifest.parts[0].faults == {"is not JSON": 1}
+        assert made.manifest.parts[0].faults == {"not-json": 1}
 
     def test_a_folder_a_glob_and_data_files_name_many(
         self, make: Callable[..., Mixed], tmp_path: Path
@@ -173,8 +174,8 @@ class TestFiles:
         assert sorted(r["row"] for r in read(made.data)) == [1, 3]
         faults = made.manifest.parts[0].faults
         assert faults == {
-            "is no mapping of columns": 1,
-            "the file cannot be read on": 1,
+            "not-mapping": 1,
+            "file-breaks-off": 1,
         }
 
     @pytest.mark.parametrize(
@@ -182,12 +183,12 @@ class TestFiles:
         [
             (
                 "nothing.jsonl",
-                "nothing.jsonl: is not there; did you mean 'nothin.jsonl'?",
+                "nothing.jsonl: no such file or folder; did you mean 'nothin.jsonl'?",
             ),
-            ("odd.xyz", "odd.xyz: is of no known kind"),
-            ({"path": "x", "data_files": "../a.jsonl"}, "leads out of"),
-            ("empty", "holds no file of rows"),
-            ("bad.parquet", "bad.parquet: is no Parquet file"),
+            ("odd.xyz", "odd.xyz: unknown kind of file"),
+            ({"path": "x", "data_files": "../a.jsonl"}, "is outside"),
+            ("empty", "no dataset file in this folder"),
+            ("bad.parquet", "bad.parquet: not a Parquet file"),
         ],
     )
     def test_what_cannot_be_found_or_read_is_one_line(
@@ -262,10 +263,10 @@ class TestByName:
     @pytest.mark.parametrize(
         ("source", "why"),
         [
-            ("someone/else", "someone/else: is no file here, and as a name cannot be"),
+            ("someone/else", "someone/else: no such file, and no dataset of this"),
             ({"path": "toy", "split": "tset"}, "toy: split 'tset' cannot be loaded"),
             ({"path": "toy", "split": "train[:"}, "toy: split 'train\\[:' cannot be"),
-            ({"path": "someone/toy", "name": "other"}, "someone/toy: is no file here"),
+            ({"path": "someone/toy", "name": "other"}, "someone/toy: no such file"),
             ("tooy", "did you mean 'toy'"),
         ],
     )
@@ -284,7 +285,7 @@ class TestBytes:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("axolotl_sftguide.mixing._read.PIECE_BYTES", 4096)
+        monkeypatch.setattr("axolotl_sftguide.mixing._pieces.PIECE_BYTES", 4096)
         monkeypatch.setattr("axolotl_sftguide.mixing._write._ROWS_A_TASK", 64)
         for name in ("a", "b", "c"):
             write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(300)])
@@ -503,11 +504,11 @@ class TestFaults:
         with pytest.raises(MixError) as caught:
             make(["a.jsonl"])
         told = str(caught.value).splitlines()
-        assert told[0].startswith("a.jsonl: row 2: is not JSON (")
-        assert told[1] == "a.jsonl: row 3: is no mapping of columns (list)"
-        assert told[4] == "a.jsonl: row 6: no form is known for its columns (text)"
+        assert told[0].startswith("a.jsonl: row 2: invalid JSON (")
+        assert told[1] == "a.jsonl: row 3: the row is not a JSON object (list)"
+        assert told[4].startswith("a.jsonl: row 6: no known dataset form has these")
         assert told[-1] == (
-            "5 rows cannot be used: mend them, or leave them out with on_error: skip"
+            "5 rows cannot be used. Fix them, or set on_error: skip to leave them out."
         )
         left = [p for p in (tmp_path / "mixes").iterdir() if p.suffix != ".lock"]
         assert left == []
@@ -522,11 +523,26 @@ class TestFaults:
         assert len(made.manifest.parts[0].faults) == 5
         assert accounts_for_every_row(made)
 
-    def test_a_mix_of_nothing_is_told(
+    def test_a_mix_without_usable_rows_names_each_reason_and_its_first_row(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        bad = [{"messages": [{"role": "user", "content": str(i)}]} for i in range(40)]
+        write(tmp_path / "a.jsonl", [*bad, {"text": "x"}])
+        with pytest.raises(MixError) as caught:
+            make(["a.jsonl"], on_error="skip")
+        assert str(caught.value).splitlines() == [
+            "Nothing to mix: none of 41 rows can be used.",
+            "40 rows: the last message is not from the assistant; "
+            "the first is a.jsonl: row 1",
+            "1 row: no known dataset form has these columns; "
+            "the first is a.jsonl: row 41",
+        ]
+
+    def test_a_mix_of_empty_files_is_refused(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         (tmp_path / "a.jsonl").write_text("")
-        with pytest.raises(MixError, match="nothing to mix: of 0 rows none can"):
+        with pytest.raises(MixError, match="Nothing to mix: the files contain no rows"):
             make(["a.jsonl"])
 
     def test_a_wrong_encoding_and_a_huge_row_are_faults_of_their_rows(
@@ -535,8 +551,8 @@ class TestFaults:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("axolotl_sftguide.mixing._read.MOST_BYTES", 2**20)
-        monkeypatch.setattr("axolotl_sftguide.mixing._read.PIECE_BYTES", 2**16)
+        monkeypatch.setattr("axolotl_sftguide.mixing._readers.MAX_ROW_BYTES", 2**20)
+        monkeypatch.setattr("axolotl_sftguide.mixing._pieces.PIECE_BYTES", 2**16)
         huge = json.dumps(row(1)).replace("What", "x" * 2**21)
         latin = json.dumps(row(2)).replace("What", "Wh\xe4t").encode("latin-1")
         lines = [json.dumps(row(0)).encode(), huge.encode(), latin]
@@ -545,8 +561,8 @@ class TestFaults:
             (tmp_path / name).write_bytes(pack(b"\n".join(lines)))
             made = make([name], on_error="skip")
             assert made.manifest.parts[0].faults == {
-                "is too long": 1,
-                "is not JSON": 1,
+                "too-long": 1,
+                "not-json": 1,
             }
             assert sorted(r["row"] for r in read(made.data)) == [1, 4]
 
@@ -554,7 +570,7 @@ class TestFaults:
         ("name", "content"),
         [
             ("a.jsonl.gz", b"this is no gzip"),
-            ("a.jsonl.gz", gzip.compress(b"x" * 9000)[:20]),
+            ("a.jsonl.gz", gzip.compress(b"x" * 9000, mtime=0)[:20]),
             ("a.jsonl.zst", b"this is no zstd"),
             ("a.arrow", b"this is no arrow"),
             ("a.csv", b'question,answer\n"never closed'),
@@ -605,7 +621,7 @@ class TestFaults:
             for part in made.manifest.parts:
                 told.update(part.faults)
         print(dict(told.most_common()))
-        assert told["is not JSON"] > count / 10
+        assert told["not-json"] > count / 10
 
 
 def damage(text: bytearray, draw: random.Random) -> None:
@@ -635,6 +651,56 @@ import json
 made = mix(json.loads(sys.argv[1]), sys.argv[2], base=sys.argv[2], workers=2)
 print(made.built)
 """
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("module", ["orjson", "logging", "axolotl_sftguide"])
+    def test_import_nothing_from_the_working_folder(
+        self, tmp_path: Path, module: str
+    ) -> None:
+        for name in ("a", "b"):
+            write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(5)])
+        trap = tmp_path / f"{module}.py"
+        trap.write_text("import pathlib; pathlib.Path('executed').touch()")
+        # The parent imports everything before it enters the folder.
+        script = """if True:
+            import os, sys
+            from axolotl_sftguide.mixing import mix
+            os.chdir(sys.argv[1])
+            datasets = [{"path": "a.jsonl"}, {"path": "b.jsonl"}]
+            spec = {"phases": [{"name": "all", "datasets": datasets}]}
+            print(sum(p.rows for p in mix(spec, "mixes", workers=2).manifest.parts))
+        """
+        run = [sys.executable, "-c", script, str(tmp_path)]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+        assert done.stdout.strip() == "10", done.stderr
+        assert not (tmp_path / "executed").exists()
+
+    def test_load_the_package_from_where_the_parent_has_it(
+        self, tmp_path: Path
+    ) -> None:
+        """A clone on the path of one script only, and nothing in PYTHONPATH."""
+        for name in ("a", "b"):
+            write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(5)])
+        script = """if True:
+            import sys
+            sys.path.insert(0, sys.argv[1])
+            from axolotl_sftguide.mixing import mix
+            datasets = [{"path": "a.jsonl"}, {"path": "b.jsonl"}]
+            spec = {"phases": [{"name": "all", "datasets": datasets}]}
+            print(sum(p.rows for p in mix(spec, "mixes", workers=2).manifest.parts))
+        """
+        project = str(Path(__file__).parent.parent)
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = subprocess.run(
+            [sys.executable, "-c", script, project],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.stdout.strip() == "10", done.stderr
 
 
 class TestTogether:
@@ -675,6 +741,23 @@ class TestTogether:
 
 
 class TestVerify:
+    def test_a_mix_of_version_0_1_0_is_verified_and_found_again(
+        self, tmp_path: Path
+    ) -> None:
+        """Its manifest counts faults by their text; its id is the present one."""
+        old = Path(__file__).parent / "assets" / "version-0.1.0" / "mix"
+        shutil.copytree(old, tmp_path, dirs_exist_ok=True)
+        (folder,) = (tmp_path / "mixes").iterdir()
+        assert verify(folder, base=tmp_path) == []
+        found = mix(tmp_path / "spec.yml", tmp_path / "mixes", base=tmp_path)
+        assert (found.folder, found.built) == (folder, False)
+        again = mix(tmp_path / "spec.yml", tmp_path / "again", base=tmp_path)
+        assert again.folder.name == folder.name
+        assert again.data.read_bytes() == (folder / "data.jsonl").read_bytes()
+        (before,), (after,) = found.manifest.parts, again.manifest.parts
+        assert before.faults == {"is not JSON": 1, "the answer is empty": 2}
+        assert after.faults == {"answer-empty": 2, "not-json": 1}
+
     @pytest.fixture
     def made(self, make: Callable[..., Mixed], tmp_path: Path) -> Mixed:
         write(tmp_path / "a.jsonl", [row(i) for i in range(50)])
@@ -689,14 +772,14 @@ class TestVerify:
         data[100] ^= 1
         made.data.write_bytes(bytes(data))
         assert verify(made.folder, base=tmp_path) == [
-            f"{made.data}: is not what was written"
+            f"{made.data}: changed since it was written"
         ]
 
     def test_a_file_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
         assert made.held_out is not None
         made.held_out.unlink()
         (problem,) = verify(made.folder, base=tmp_path)
-        assert problem.endswith("held-out.jsonl: is gone")
+        assert problem.endswith("held-out.jsonl: missing")
 
     @pytest.mark.parametrize("name", ["a.jsonl", "test.jsonl"])
     def test_a_source_that_has_changed_is_found(
@@ -704,13 +787,13 @@ class TestVerify:
     ) -> None:
         write(tmp_path / name, [row(99)])
         assert verify(made.folder, base=tmp_path) == [
-            f"{name}: has changed since, or is another"
+            f"{name}: changed since the mix was built"
         ]
 
     def test_a_source_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").unlink()
         (problem,) = verify(made.folder, base=tmp_path)
-        assert problem.startswith("a.jsonl: is not there")
+        assert problem.startswith("a.jsonl: no such file")
 
     def test_bytes_that_the_sources_do_not_give_are_found(
         self, made: Mixed, tmp_path: Path
@@ -730,10 +813,10 @@ class TestVerify:
         ]
 
     def test_a_folder_that_is_no_mix_is_told(self, tmp_path: Path) -> None:
-        with pytest.raises(MixError, match=r"holds no manifest\.json; not a mix"):
+        with pytest.raises(MixError, match=r"not a mix, as it has no manifest\.json"):
             verify(tmp_path)
         (tmp_path / "manifest.json").write_text("{}")
-        with pytest.raises(MixError, match="is not a manifest of this version"):
+        with pytest.raises(MixError, match="not a manifest of this version"):
             verify(tmp_path)
 
 
@@ -759,17 +842,42 @@ class TestCommand:
         words = ["mix", "spec.yml", "-o", "out", "--strategy", "phased"]
         done: Any = CliRunner().invoke(main, words)
         assert done.exit_code == 0, done.output
-        assert "1 said in a.jsonl" in done.output
+        assert "duplicate of a row in a.jsonl: 1" in done.output
         (data,) = tmp_path.glob("out/phased-*/data.jsonl")
         assert f"path: {data.relative_to(tmp_path)}" in done.output
         assert "shuffle_merged_datasets: false" in done.output
         again: Any = CliRunner().invoke(main, words)
-        assert "was there already" in again.output
+        assert "already exists" in again.output
         proof: Any = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 0
         data.write_text("")
         proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 1
+
+    def test_the_help_shows_the_options_and_both_forms(self) -> None:
+        runner = CliRunner()
+        for flag in ("-h", "--help"):
+            done: Any = runner.invoke(main, ["mix", flag])
+            assert done.exit_code == 0
+            for text in ("SPEC", "--output-dir", "--strategy", "--seed", "--workers"):
+                assert text in done.output
+            assert "--json" in done.output
+            assert "verify FOLDER" in done.output
+            done = runner.invoke(main, ["mix", "verify", flag])
+            assert "mix verify [OPTIONS] FOLDER" in done.output
+        done = runner.invoke(main, ["mix"])
+        assert "Missing argument 'SPEC'" in done.output
+
+    def test_a_strategy_that_the_spec_does_not_allow_is_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        settings = spec([{"path": "a.jsonl", "share": 0.5}, "b.jsonl"])
+        (tmp_path / "spec.yml").write_text(json.dumps(settings))
+        words = ["mix", "spec.yml", "--strategy", "phased"]
+        done: Any = CliRunner().invoke(main, words)
+        assert done.exit_code == 2
+        assert "share needs strategy: stacked" in done.output
 
     def test_without_what_mixing_needs_it_says_what_to_install(
         self, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -806,7 +914,7 @@ class TestCommand:
         write(tmp_path / "a.jsonl", [{**row(0), "unmask": True}])
         (tmp_path / "spec.yml").write_text(json.dumps(spec(["a.jsonl"])))
         done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
-        assert "TRL has no setting for it" in done.output
+        assert "TRL ignores it" in done.output
         assert "message_field_training: train" in done.output
 
     def test_a_fault_is_told_without_a_traceback(
@@ -816,4 +924,4 @@ class TestCommand:
         (tmp_path / "spec.yml").write_text("seed: 1")
         done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
         assert done.exit_code == 2
-        assert "holds neither `phases` nor `sftguide.mix`" in done.output
+        assert "contains neither `phases` nor `sftguide.mix`" in done.output

@@ -11,7 +11,9 @@ import pytest
 
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.mixing import load_mix
-from axolotl_sftguide.mixing._plan import Plan, Rows, largest_deviation, plan
+from axolotl_sftguide.mixing._columns import Rows
+from axolotl_sftguide.mixing._order import largest_deviation
+from axolotl_sftguide.mixing._plan import Plan, plan
 
 
 def rows(*counts: int) -> Rows:
@@ -246,14 +248,18 @@ class TestSpec:
         [
             ([{"share": 0.7}, {"share": 0.7}], {}, "the shares add up to 1.4, above 1"),
             ([{"share": 0.5}, {"share": 0.2}], {}, "the shares add up to 0.7, below 1"),
-            ([{}], {"replay": 0.1}, "replay is for strategy: phased"),
+            ([{}], {"replay": 0.1}, "replay needs strategy: phased"),
             (
                 [{"share": 0.5}, {}],
                 {"strategy": "phased"},
-                "share is for strategy",
+                "share needs strategy",
             ),
-            ([{"max_row": 3}], {}, r"datasets\.0\.max_row is not a setting; did you m"),
-            ([{"repeats": 0}], {}, r"datasets\.0\.repeats must be greater than 0"),
+            (
+                [{"max_row": 3}],
+                {},
+                r"datasets\.0\.max_row: is not a setting. Did",
+            ),
+            ([{"repeats": 0}], {}, r"datasets\.0\.repeats: must be greater than 0"),
         ],
     )
     def test_what_is_wrong_is_one_line(

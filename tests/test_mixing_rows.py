@@ -1,4 +1,4 @@
-"""Rows of every form as one conversation, or the reason why they are none."""
+"""Rows of every form as one conversation, or the reason why they cannot be used."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from typing import Any, get_args
 import pytest
 
 from axolotl_sftguide.mixing import SourceSettings
-from axolotl_sftguide.mixing._read import Piece
-from axolotl_sftguide.mixing._rows import (
-    FAULTS,
-    FaultCode,
-    RowFault,
-    fingerprint,
-    is_usual,
-    passes,
-)
-from axolotl_sftguide.mixing._rows import conversation as read
-from axolotl_sftguide.mixing._spool import spool
+from axolotl_sftguide.mixing._faults import FAULTS, FaultCode, RowFault
+from axolotl_sftguide.mixing._fingerprint import fingerprint
+from axolotl_sftguide.mixing._forms import conversation as read
+from axolotl_sftguide.mixing._forms import has_plain_settings
+from axolotl_sftguide.mixing._pieces import Piece
+from axolotl_sftguide.mixing._spool import matches, spool
 
 
 def says(role: str, content: Any = "x") -> dict[str, Any]:
@@ -42,22 +37,24 @@ def turns(row: dict[str, Any], **settings: Any) -> list[dict[str, Any]]:
 
 
 def conversation(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    """By the way that its settings take it, and by the long way: the same."""
+    """The conversation, the same by the shorter path and without it."""
     own = SourceSettings(path="x", **settings)
-    long_way: Any
+    expected: Any
     try:
-        long_way = read(row, own, usual=False)
+        expected = read(row, own, plain=False)
     except RowFault as found:
         with pytest.raises(RowFault, match=re.escape(str(found))):
-            read(row, own, usual=is_usual(own))
+            read(row, own, plain=has_plain_settings(own))
         raise
-    assert read(row, own, usual=is_usual(own)) == long_way
-    return long_way[1]  # type: ignore[no-any-return]
+    assert read(row, own, plain=has_plain_settings(own)) == expected
+    return expected[1]  # type: ignore[no-any-return]
 
 
-def test_only_settings_that_change_no_row_take_the_short_way() -> None:
-    assert is_usual(SourceSettings(path="x", share=0.5, where={"a": 1}, max_rows=3))
-    assert is_usual(
+def test_only_settings_that_change_no_row_are_plain() -> None:
+    assert has_plain_settings(
+        SourceSettings(path="x", share=0.5, where={"a": 1}, max_rows=3)
+    )
+    assert has_plain_settings(
         SourceSettings(path="x", type="chat_template", split="train", max_tokens=9)
     )
     for changing in (
@@ -68,7 +65,7 @@ def test_only_settings_that_change_no_row_take_the_short_way() -> None:
         {"roles_to_train": ["user"]},
         {"drop_system_message": True},
     ):
-        assert not is_usual(SourceSettings(path="x", **changing))
+        assert not has_plain_settings(SourceSettings(path="x", **changing))
 
 
 def fault(row: dict[str, Any], **settings: Any) -> str:
@@ -117,11 +114,13 @@ def fault(row: dict[str, Any], **settings: Any) -> str:
         ),
     ],
 )  # fmt: skip
-def test_every_form_says_the_same(row: dict[str, Any], settings: Any) -> None:
+def test_every_form_gives_the_same_conversation(
+    row: dict[str, Any], settings: Any
+) -> None:
     assert turns(row, **settings) == PLAIN
 
 
-def test_what_belongs_to_a_question_follows_it() -> None:
+def test_the_input_is_appended_to_the_question() -> None:
     row = {"instruction": "Add.", "input": "2 + 2", "output": "4"}
     assert turns(row)[0]["content"] == "Add.\n\n2 + 2"
 
@@ -137,14 +136,14 @@ def test_what_belongs_to_a_question_follows_it() -> None:
         },
     ],
 )
-def test_a_system_message_comes_first_from_wherever_it_stands(
+def test_a_system_message_from_a_column_comes_first(
     row: dict[str, Any],
 ) -> None:
     assert turns(row) == [{"role": "system", "content": "Be brief."}, *PLAIN]
 
 
-def test_unmasked_rows_train_all_turns_but_the_systems() -> None:
-    """As InstructLab's records ask, in a column or in their metadata."""
+def test_unmasked_rows_train_all_messages_but_the_system_message() -> None:
+    """InstructLab writes `unmask` into a column or into the metadata."""
     system = {"role": "system", "content": "s"}
     for row in (
         {"messages": [system, *PLAIN], "unmask": True, "id": "7"},
@@ -212,43 +211,55 @@ def test_reasoning_survives() -> None:
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"text": "x"}, "no form is known for its columns (text)"),
-        ({"messages": []}, "the turns are no list, or an empty one"),
-        ({"messages": "{"}, "a column that should hold JSON does not"),
-        (chat("hello"), "a turn is no mapping (str)"),
-        (chat({"content": "x"}, SAID), "a turn has no role"),
-        (chat(says("me"), SAID), "no template knows the role of a turn ('me')"),
-        (chat(SAID, ASKED), "the first turn is not the user's"),
-        (chat(ASKED, ASKED, SAID), "two turns of one role follow one another (user)"),
-        (chat(ASKED), "the last turn is not the assistant's"),
-        (chat(ASKED, says("system"), SAID), "a system turn is not the first"),
-        (chat(says("system")), "the first turn is not the user's"),
+        ({"text": "x"}, "no known dataset form has these columns (text)"),
+        ({"messages": []}, "the messages are not a list, or the list is empty"),
+        ({"messages": "{"}, "a column that should contain JSON text does not parse"),
+        (chat("hello"), "a message is not a JSON object (str)"),
+        (chat({"content": "x"}, SAID), "a message has no role"),
+        (chat(says("me"), SAID), "unknown role ('me')"),
+        (chat(SAID, ASKED), "the first message is not from the user"),
+        (
+            chat(ASKED, ASKED, SAID),
+            "two consecutive messages have the same role (user)",
+        ),
+        (chat(ASKED), "the last message is not from the assistant"),
+        (
+            chat(ASKED, says("system"), SAID),
+            "a system message is not the first message",
+        ),
+        (chat(says("system")), "the first message is not from the user"),
         (chat(ASKED, says("assistant", " \n")), "the answer is empty"),
         (chat(ASKED, {"role": "assistant"}), "the answer is empty"),
-        (chat(ASKED, says("assistant", "a\0b")), "a NUL stands in the text"),
-        (chat(ASKED, says("tool"), SAID), "a tool answers that nobody has called"),
-        (chat(ASKED, says("assistant", 4)), "the content of a turn is no text (int)"),
-        (chat(says("user", [1]), SAID), "the content of a turn is no text (list)"),
-        (chat(ASKED, {**SAID, "tool_calls": [{}]}), "a tool call names no function"),
-        ({"question": "2 + 2 =?"}, "no form is known for its columns (question)"),
+        (chat(ASKED, says("assistant", "a\0b")), "the text contains a NUL character"),
+        (chat(ASKED, says("tool"), SAID), "tool message without a preceding tool call"),
+        (
+            chat(ASKED, says("assistant", 4)),
+            "the content of a message is not text (int)",
+        ),
+        (chat(says("user", [1]), SAID), "the content of a message is not text (list)"),
+        (chat(ASKED, {**SAID, "tool_calls": [{}]}), "a tool call has no function name"),
+        (
+            {"question": "2 + 2 =?"},
+            "no known dataset form has these columns (question)",
+        ),
     ],
 )  # fmt: skip
-def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], why: str) -> None:
+def test_a_row_that_cannot_be_used_has_a_reason(row: dict[str, Any], why: str) -> None:
     assert fault(row) == why
 
 
-def test_each_kind_of_fault_has_one_text_of_its_own() -> None:
+def test_each_fault_code_has_a_different_text() -> None:
     assert set(FAULTS) == set(get_args(FaultCode))
     assert len(set(FAULTS.values())) == len(FAULTS)
 
 
-def test_a_fault_is_its_code_and_its_detail_also_in_another_process() -> None:
+def test_a_fault_keeps_its_code_and_detail_when_it_is_pickled() -> None:
     found = pickle.loads(pickle.dumps(RowFault("role-unknown", "'me'")))
     assert (found.code, found.detail) == ("role-unknown", "'me'")
-    assert str(found) == "no template knows the role of a turn ('me')"
+    assert str(found) == "unknown role ('me')"
 
 
-def test_a_count_of_faults_does_not_hang_on_their_wording(
+def test_faults_are_counted_by_code_whatever_their_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [chat(says("a (b"), SAID), chat(says("c"), SAID), chat(ASKED), {"x (y)": 1}]
@@ -272,7 +283,7 @@ def test_a_count_of_faults_does_not_hang_on_their_wording(
     assert counted() == expected
 
 
-def test_conversations_that_say_the_same_have_the_same_fingerprint() -> None:
+def test_duplicates_have_the_same_fingerprint() -> None:
     one = fingerprint(conversation({"messages": PLAIN}))
     assert len(one) == 16
     spaced = [{**ASKED, "content": " 2 +\n2  =?"}, SAID]
@@ -296,16 +307,18 @@ def test_conversations_that_say_the_same_have_the_same_fingerprint() -> None:
         {"messages": PLAIN * 2},
     ],
 )
-def test_conversations_that_do_not_have_another(row: dict[str, Any]) -> None:
+def test_conversations_that_differ_have_different_fingerprints(
+    row: dict[str, Any],
+) -> None:
     assert fingerprint(conversation(row)) != fingerprint(
         conversation({"messages": PLAIN})
     )
 
 
-def test_where_wants_a_value_or_one_of_some() -> None:
+def test_where_accepts_a_value_or_a_list_of_values() -> None:
     row = {"source": "wiki", "level": 2}
-    assert passes(row, {})
-    assert passes(row, {"source": "wiki"})
-    assert passes(row, {"source": ["web", "wiki"], "level": 2})
-    assert not passes(row, {"source": "web"})
-    assert not passes(row, {"missing": 1})
+    assert matches(row, {})
+    assert matches(row, {"source": "wiki"})
+    assert matches(row, {"source": ["web", "wiki"], "level": 2})
+    assert not matches(row, {"source": "web"})
+    assert not matches(row, {"missing": 1})

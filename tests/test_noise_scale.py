@@ -12,6 +12,7 @@ from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.noise_scale import (
     LEAST_STEPS,
     WINDOW,
+    _student,
     estimate,
     noise_in_squared_norm,
 )
@@ -165,18 +166,24 @@ def _truth() -> float:
     return 8 * total / 20_000 / 2.5
 
 
+@pytest.mark.parametrize("steps", [LEAST_STEPS, 32, WINDOW])
+def test_the_quantile_of_students_t_is_scipys(steps: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    assert _student(steps - 1) == pytest.approx(stats.t.ppf(0.975, steps - 1), rel=1e-3)
+
+
 def test_without_a_signal_the_interval_has_no_upper_end() -> None:
     found = estimate(run(64, signal=0.0))
     assert found is not None
     assert math.isinf(found.simple_high)
-    assert "larger batch still takes noise out" in found.advice()
+    assert "larger batch would still reduce gradient noise" in found.advice()
 
 
 def test_a_batch_beyond_the_noise_scale_is_told() -> None:
     found = estimate(run(WINDOW, micro=64, signal=3.0))
     assert found is not None
     assert found.batch_size > found.simple_high
-    assert "buy little" in found.advice()
+    assert "beyond the noise scale gain little" in found.advice()
 
 
 def test_the_norm_at_another_batch_size_is_what_is_measured_there() -> None:

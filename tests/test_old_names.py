@@ -13,7 +13,7 @@ ASSETS = Path(__file__).parent / "assets" / "version-0.1.0"
 
 @pytest.fixture
 def old_history(tmp_path: Path) -> str:
-    """A copy of the history, since opening one may upgrade it."""
+    """A copy of the history, since reading one may write beside it."""
     return f"sqlite:///{shutil.copy(ASSETS / 'runs.db', tmp_path / 'runs.db')}"
 
 

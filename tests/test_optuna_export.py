@@ -11,10 +11,11 @@ from click.testing import CliRunner
 from runs import run_row
 
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.differences import varied_keys
 from axolotl_sftguide.errors import SweepError
 from axolotl_sftguide.runs.history import Goal, RunHistory, Score, resolve_storage
 from axolotl_sftguide.signals import Point
-from axolotl_sftguide.sweep.export import export_to_optuna, varied_keys
+from axolotl_sftguide.sweep.export import export_to_optuna
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_somebody_elses_study_is_left_alone(history: RunHistory, url: str) -> No
     enter(history, "a", 0.5)
     theirs = optuna.create_study(storage=url, study_name="s", direction="maximize")
     theirs.add_trial(optuna.create_trial(value=1.0))
-    with pytest.raises(SweepError, match="trials of something else"):
+    with pytest.raises(SweepError, match="holds trials that are no runs"):
         export_to_optuna(history, "s", url)
     assert len(load(url).trials) == 1
     assert export_to_optuna(history, "s", url, "mine") == ("mine", 1)
@@ -133,7 +134,7 @@ def test_the_command_writes_and_says_how_many(
     target = str(tmp_path / "optuna.db")
     words = ["runs", "export", "--study", "s", "--to", target, "--storage", storage]
     done: Any = CliRunner().invoke(main, words)
-    assert done.output == "1 runs written to Optuna's study 's'\n"
+    assert done.output.startswith("1 runs exported to the Optuna study 's'")
     assert len(load(resolve_storage(target)).trials) == 1
 
 

@@ -101,7 +101,7 @@ def test_a_history_that_is_gone_prunes_nothing_and_is_told_once(
 
 
 def test_a_wrong_rule_is_refused_with_its_path() -> None:
-    with pytest.raises(SettingsError, match="did you mean 'divergence'"):
+    with pytest.raises(SettingsError, match="Did you mean 'divergence'"):
         SFTGuidePruner(divergance={"patience": 3})
 
 

@@ -186,7 +186,9 @@ class TestDivergence:
         norms = [0.5 + 0.1 * (i % 5) for i in range(100)] + [30.0] * 60
         verdict = fold(divergence(), run(learning(160), norms))
         assert verdict is not None
-        assert verdict.reason.startswith("gradient norm 30 over the last 24 steps")
+        assert verdict.reason.startswith(
+            "median gradient norm 30 over the last 24 steps, above the limit "
+        )
         assert (verdict.bad_since, verdict.step) == (101, 124)
 
     def test_a_norm_that_spikes_and_falls_back_is_not(self) -> None:
@@ -281,13 +283,13 @@ class TestNotLearning:
         verdict = fold(not_learning(), run([2.0] * 10, [0.0] * 10))
         assert verdict is not None
         assert (verdict.step, verdict.bad_since) == (5, 1)
-        assert "gradient norm was zero" in verdict.reason
+        assert "gradient norm zero for 5 steps in a row" in verdict.reason
 
     def test_steps_without_a_trained_token_are_found_at_once(self) -> None:
         steps = [Observation(i, i, 0.0, 1.0, 1e-3, trained_tokens=0) for i in range(9)]
         verdict = fold(not_learning(), steps)
         assert verdict is not None
-        assert "no token carried a label" in verdict.reason
+        assert "no labelled tokens for 5 steps in a row" in verdict.reason
 
     def test_unknown_token_counts_are_not_zero(self) -> None:
         steps = [Observation(i, i, 1.0 / i, 1.0, 1e-3) for i in range(1, 50)]

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
 from runs import run_row, write_trace
 
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.errors import StorageError, TraceError
 from axolotl_sftguide.runs import history as run_history
 from axolotl_sftguide.runs.history import (
@@ -23,9 +27,12 @@ from axolotl_sftguide.runs.history import (
     RunHistory,
     Score,
     resolve_storage,
+    upgrade_storage,
 )
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals import Observation, Point, points_of
+from axolotl_sftguide.signals.comparability import Candidate
+from axolotl_sftguide.stopping.baselines import Baselines, baselines
 
 
 @pytest.fixture
@@ -124,7 +131,7 @@ class TestRuns:
             lambda: history.add_score("x", Score("m", 1.0, "max")),
             lambda: history.add_decision("x", Decision("a", "warn", "x", 1, 8)),
         ):
-            with pytest.raises(StorageError, match="holds no run 'x'"):
+            with pytest.raises(StorageError, match="no run 'x'"):
                 say()
 
     def test_runs_are_filtered_and_come_oldest_first(self, history: RunHistory) -> None:
@@ -148,18 +155,24 @@ class TestGet:
     def test_more_than_one_or_none_is_told(self, history: RunHistory) -> None:
         history.begin(run_row("20260101-aa"))
         history.begin(run_row("20260102-bb"))
-        with pytest.raises(StorageError, match=r"fits 2 runs .*give the whole id"):
+        with pytest.raises(StorageError, match=r"matches 2 runs .*Give the whole id"):
             history.get("2026")
-        with pytest.raises(StorageError, match="holds no run 'x'; `sftguide runs list"):
+        with pytest.raises(StorageError, match=r"no run 'x'\. `sftguide runs list"):
             history.get("x")
 
     def test_an_empty_history_has_no_latest(self, history: RunHistory) -> None:
-        with pytest.raises(StorageError, match="holds no run 'latest'"):
+        with pytest.raises(StorageError, match="no run 'latest'"):
             history.get("latest")
 
 
-class TestReference:
-    def test_is_the_best_finished_and_scored_run(self, history: RunHistory) -> None:
+def peers(history: RunHistory, **more: Any) -> dict[str, tuple[float, float | None]]:
+    """The peers of a candidate of study `s` and key `k`: batch ratio and score."""
+    candidate = Candidate(**{"study": "s", "key": "k", **more})
+    return {p.id: (p.batch_ratio, p.score) for p in history.peers(candidate)}
+
+
+class TestPeers:
+    def test_are_finished_scored_and_comparable(self, history: RunHistory) -> None:
         finished(history, "worse", 0.4)
         finished(history, "best", 0.8)
         finished(history, "other-study", 0.9, study="t")
@@ -171,16 +184,17 @@ class TestReference:
         history.begin(run_row("stopped"))
         history.add_score("stopped", Score("m", 0.95, "max"))
         history.end("stopped", "terminated")
-        reference = history.reference("s", "k")
-        assert reference is not None
-        assert reference.id == "best"
+        found = {"worse": (1.0, 0.4), "best": (1.0, 0.8), "nan": (1.0, None)}
+        assert peers(history) == found
+        del found["best"]
+        assert peers(history, without="best") == found
 
-    def test_lower_is_better_where_the_score_says_so(self, history: RunHistory) -> None:
+    def test_a_lower_score_is_better_where_the_metric_is_a_loss(
+        self, history: RunHistory
+    ) -> None:
         for name, value in (("a", 2.0), ("b", 1.0)):
             finished(history, name, value, score={"metric": "loss", "goal": "min"})
-        reference = history.reference("s", "k")
-        assert reference is not None
-        assert reference.id == "b"
+        assert peers(history) == {"a": (1.0, -2.0), "b": (1.0, -1.0)}
 
     def test_scores_of_different_metrics_are_not_compared(
         self, history: RunHistory
@@ -188,21 +202,30 @@ class TestReference:
         finished(history, "a", 0.3)
         finished(history, "b", 0.4)
         finished(history, "c", 55.0, score={"metric": "bleu"})
-        reference = history.reference("s", "k")
-        assert reference is not None
-        assert reference.id == "b"
+        assert peers(history) == {"a": (1.0, 0.3), "b": (1.0, 0.4), "c": (1.0, None)}
 
-    def test_a_named_run_must_be_one_that_can_serve(self, history: RunHistory) -> None:
+    def test_keep_their_names_for_a_reference_that_is_named(
+        self, history: RunHistory
+    ) -> None:
         finished(history, "a", 0.3)
-        history.begin(run_row("unscored"))
-        named = history.reference("s", "k", "a")
-        assert named is not None
-        assert named.id == "a"
-        assert history.reference("s", "k", "unscored") is None
-        assert history.reference("s", "other", "a") is None
+        assert [p.name for p in history.peers(Candidate("s", "k"))] == ["name-a"]
 
-    def test_there_is_none_at_first(self, history: RunHistory) -> None:
-        assert history.reference("s", "k") is None
+    def test_may_split_the_same_batch_otherwise_where_tokens_are_averaged(
+        self, history: RunHistory
+    ) -> None:
+        ours = batch(8, 1)
+        finished(history, "1x8", 0.5, key="j", key_fields=batch(1, 8))
+        finished(history, "two-ranks", 0.5, key="j2", key_fields=batch(2, 2, 2))
+        finished(history, "larger", 0.5, key="j3", key_fields=batch(8, 4))
+        finished(history, "other", 0.5, key="j4", key_fields=batch(8, 1, dtype="bf16"))
+        stock = batch(1, 8, loss_normalisation="mean of micro-batch means")
+        finished(history, "stock", 0.5, key="j5", key_fields=stock)
+        same = {"1x8": (1.0, 0.5), "two-ranks": (1.0, 0.5)}
+        assert peers(history, fields=ours) == same
+        found = peers(history, fields=ours, noise_measured=True)
+        assert found == {**same, "larger": (4.0, 0.5)}
+        stock["micro_batch_size"] = 8
+        assert peers(history, fields=stock) == {}
 
 
 class TestDead:
@@ -279,7 +302,7 @@ class TestImport:
         history.import_trace(read_trace(path))
         text = path.read_text().replace('"study": "s", ', "", 1)
         path.write_text(text)
-        with pytest.raises(TraceError, match=r"does not say all .*study.*nothing was"):
+        with pytest.raises(TraceError, match=r"is incomplete .*study.*Nothing was"):
             history.import_trace(read_trace(path))
         assert history.get("r1").study == "s"
 
@@ -298,6 +321,12 @@ def batch(
     }
 
 
+def baselines_of(history: RunHistory, **more: Any) -> Baselines:
+    """What a candidate that measures its noise is compared with."""
+    chosen = {"study": "s", "key": "k", "noise_measured": True, **more}
+    return baselines(Candidate(**chosen), history, EarlyTerminationSettings())
+
+
 class TestCurves:
     def curve(self, history: RunHistory, run_id: str, height: float) -> None:
         finished(history, run_id, 0.5)
@@ -310,43 +339,13 @@ class TestCurves:
         for i in range(1, 4):
             self.curve(history, f"r{i}", float(i))
         history.add_points("r3", [Point(33, 9.0, 9.0)])  # cuts what came after
-        found = history.at(40, list(history.peers("s", "k")))
+        (found,) = history.at([40], ["r1", "r2", "r3"])
         assert set(found) == {"r1", "r2"}
         assert found["r2"].loss == pytest.approx((2 / 2 + 2 / 3) / 2)
         assert found["r2"].grad_norm == 2.0
-        assert history.at(32, ["r3"])["r3"] == Point(32, 1.5, 3.0)
-        assert history.at(8, ["r1"]) == {}
-        assert history.at(81, ["r1"]) == {}
-        assert history.at(40, []) == {}
-
-    def test_peers_are_finished_scored_and_comparable(
-        self, history: RunHistory
-    ) -> None:
-        for name in ("a", "b"):
-            finished(history, name, 0.5)
-        finished(history, "not-comparable", 0.9, comparable=False)
-        finished(history, "other", 0.9, key="j")
-        history.begin(run_row("unscored"))
-        history.end("unscored", "finished")
-        assert history.peers("s", "k") == {"a": 1.0, "b": 1.0}
-        assert history.peers("s", "k", without="a") == {"b": 1.0}
-
-    def test_the_division_of_one_batch_does_not_part_runs_where_tokens_are_averaged(
-        self, history: RunHistory
-    ) -> None:
-        ours = batch(8, 1)
-        finished(history, "1x8", 0.5, key="j", key_fields=batch(1, 8))
-        finished(history, "two-ranks", 0.5, key="j2", key_fields=batch(2, 2, 2))
-        finished(history, "larger", 0.5, key="j3", key_fields=batch(8, 4))
-        finished(history, "other", 0.5, key="j4", key_fields=batch(8, 1, dtype="bf16"))
-        stock = batch(1, 8, loss_normalisation="mean of micro-batch means")
-        finished(history, "stock", 0.5, key="j5", key_fields=stock)
-        found = history.peers("s", "k", fields=ours)
-        assert found == {"1x8": 1.0, "two-ranks": 1.0}
-        found = history.peers("s", "k", fields=ours, noise_measured=True)
-        assert found == {"1x8": 1.0, "two-ranks": 1.0, "larger": 4.0}
-        stock["micro_batch_size"] = 8
-        assert history.peers("s", "k", fields=stock) == {}
+        assert list(history.at([32], ["r3"])) == [{"r3": Point(32, 1.5, 3.0)}]
+        assert list(history.at([8, 81], ["r1"])) == [{}, {}]
+        assert list(history.at([40], [])) == [{}]
 
     def test_norms_of_another_batch_are_stated_at_the_own(
         self, history: RunHistory
@@ -356,14 +355,13 @@ class TestCurves:
         history.add_points("small", [Point(s, 1.0, 5.0, 16.0) for s in (32, 64)])
         finished(history, "unmeasured", 0.5, key="j", key_fields=batch(8, 1))
         history.add_points("unmeasured", [Point(s, 9.0, 9.0) for s in (32, 64)])
-        mine = {"fields": batch(8, 4), "noise_measured": True}
-        cohort = history.cohort("s", "k", 0.5, **mine)
+        cohort = baselines_of(history, fields=batch(8, 4)).cohort
         assert cohort is not None
         point = cohort.at(48)
         assert point is not None
         assert point.grad_norm == pytest.approx(math.sqrt(9 + 16 / 4))
         assert (point.loss, point.peers) == (1.0, 1)
-        same = history.cohort("s", "j", 0.5, fields=batch(8, 1), noise_measured=True)
+        same = baselines_of(history, key="j", fields=batch(8, 1)).cohort
         assert same is not None
         assert same.at(48).peers == 2  # type: ignore[union-attr]
 
@@ -382,23 +380,23 @@ class TestCurves:
         )
         writer.close()
         history.import_trace(read_trace(path))
-        assert history.reference_curve("s", "k", fields=batch(8, 4)) is None
-        mine = {"fields": batch(8, 4), "noise_measured": True}
-        curve = history.reference_curve("s", "k", **mine)
+        unmeasured = baselines_of(history, fields=batch(8, 4), noise_measured=False)
+        assert unmeasured.reference is None
+        curve = baselines_of(history, fields=batch(8, 4)).reference
         assert curve is not None
         assert curve.batch_size == 8
         point = curve.at(200, 16)
         assert point is not None
         assert point.grad_norm == pytest.approx(math.sqrt(9 + 16 / 4))
-        own = history.reference_curve("s", "j", fields=batch(8, 1))
+        own = baselines_of(history, key="j", fields=batch(8, 1)).reference
         assert own is not None
         assert own.at(200, 16).grad_norm == 5.0  # type: ignore[union-attr]
 
     def test_a_cohort_is_read_whole(self, history: RunHistory) -> None:
-        assert history.cohort("s", "k", 0.5) is None
+        assert baselines_of(history).cohort is None
         for i in range(1, 10):
             self.curve(history, f"r{i}", float(i))
-        cohort = history.cohort("s", "k", 0.5)
+        cohort = baselines_of(history).cohort
         assert cohort is not None
         point = cohort.at(32)
         assert point is not None
@@ -418,38 +416,126 @@ def old_history(folder: Path, script: str) -> Path:
     return path
 
 
+def of_third_version(storage: str) -> None:
+    """A history with one run, as the version before the current one made it."""
+    history = RunHistory(storage)
+    history.begin(run_row())
+    history.progress("r1", loss=0.25)
+    history.close()
+    engine = sa.create_engine(storage if "://" in storage else f"sqlite:///{storage}")
+    with engine.begin() as connection:
+        for column in ("device", "step_s"):
+            connection.exec_driver_sql(f"alter table runs drop column {column}")
+        connection.exec_driver_sql("update sftguide_meta set schema_version = 3")
+    engine.dispose()
+
+
+def layout(storage: str) -> Any:
+    engine = sa.create_engine(storage if "://" in storage else f"sqlite:///{storage}")
+    with engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        version = connection.exec_driver_sql("select * from sftguide_meta").all()
+        columns = {
+            table: [column["name"] for column in inspector.get_columns(table)]
+            for table in inspector.get_table_names()
+        }
+    engine.dispose()
+    return version, columns
+
+
 class TestUpgrade:
+    def test_opening_an_older_history_names_the_command_and_changes_nothing(
+        self, storage: str
+    ) -> None:
+        of_third_version(storage)
+        before = layout(storage)
+        with pytest.raises(StorageError) as caught:
+            RunHistory(storage)
+        told = str(caught.value)
+        assert "has schema version 3, and this axolotl-sftguide needs version 4" in told
+        assert "Upgrade it: sftguide runs upgrade --storage " in told
+        assert "\n" not in told
+        assert layout(storage) == before
+
+    def test_an_upgrade_keeps_the_runs_and_adds_the_columns(self, storage: str) -> None:
+        RunHistory(storage).close()
+        current = layout(storage)
+        of_third_version(storage)
+        assert layout(storage) != current
+        done = upgrade_storage(storage)
+        assert (done.before, done.after) == (3, SCHEMA_VERSION)
+        version, columns = layout(storage)
+        assert version == [(SCHEMA_VERSION,)]
+        assert {t: set(c) for t, c in columns.items()} == {
+            t: set(c) for t, c in current[1].items()
+        }
+        history = RunHistory(storage)
+        assert (history.get("r1").loss, history.get("r1").step_s) == (0.25, None)
+        history.close()
+
+    def test_an_upgrade_of_a_current_history_changes_nothing(
+        self, storage: str
+    ) -> None:
+        RunHistory(storage).close()
+        before = layout(storage)
+        done = upgrade_storage(storage)
+        assert (done.before, done.after) == (SCHEMA_VERSION, SCHEMA_VERSION)
+        assert layout(storage) == before
+
+    def test_an_upgrade_makes_no_history(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError, match="does not exist"):
+            upgrade_storage(str(tmp_path / "none.db"))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_newer_history_is_not_upgraded(
+        self, file: RunHistory, tmp_path: Path
+    ) -> None:
+        file.close()
+        with sqlite3.connect(tmp_path / "h.db") as database:
+            database.execute("update sftguide_meta set schema_version = 9")
+        with pytest.raises(StorageError, match="has schema version 9"):
+            upgrade_storage(str(tmp_path / "h.db"))
+
     def test_a_history_of_the_first_version_is_kept_and_gains_curves(
         self, tmp_path: Path
     ) -> None:
         path = old_history(tmp_path, FIRST_VERSION)
+        assert upgrade_storage(str(path)).before == 1
         history = RunHistory(str(path))
         (run,) = history.runs()
         assert (run.id, run.loss, run.scores[0].value) == ("r1", 0.25, 0.75)
         history.add_points("r1", [Point(16, 1.0, 2.0)])
         assert RunHistory(str(path)).points("r1") == [Point(16, 1.0, 2.0)]
-        with sqlite3.connect(path) as database:
-            query = "select schema_version from sftguide_meta"
-            assert database.execute(query).fetchall() == [(SCHEMA_VERSION,)]
 
     def test_a_history_of_the_second_version_keeps_its_curves(
         self, tmp_path: Path
     ) -> None:
         path = old_history(tmp_path, FIRST_VERSION + ADDED_IN_SECOND)
+        assert upgrade_storage(str(path)).before == 2
         history = RunHistory(str(path))
         assert history.points("r1") == [Point(16, 1.5, 2.5)]
         history.add_points("r1", [Point(32, 1.0, 2.0, 0.5)])
         assert RunHistory(str(path)).points("r1")[1].grad_noise == 0.5
 
-    def test_a_history_of_an_earlier_version_gains_the_pace(
+    def test_a_history_of_an_earlier_version_gains_the_step_time(
         self, tmp_path: Path
     ) -> None:
         path = old_history(tmp_path, FIRST_VERSION)
+        upgrade_storage(str(path))
         history = RunHistory(str(path))
         assert history.get("r1").samples_per_s is None
         history.progress("r1", device="cpu", step_s=2.0)
         run = RunHistory(str(path)).get("r1")
         assert (run.device, run.step_s, run.samples_per_s) == ("cpu", 2.0, 4.0)
+
+    def test_the_command_upgrades_once(self, tmp_path: Path) -> None:
+        path = old_history(tmp_path, FIRST_VERSION)
+        words = ["runs", "upgrade", "--storage", str(path)]
+        first, second = (CliRunner().invoke(main, words) for _ in range(2))
+        assert (first.exit_code, second.exit_code) == (0, 0)
+        assert "upgraded from schema version 1 to 4; older versions" in first.output
+        assert "already has schema version 4" in second.output
+        assert f"storage: sqlite:///{path}" in second.output
 
 
 ADDED_IN_SECOND = """
@@ -509,7 +595,9 @@ class TestStorage:
         file.begin(run_row())
         with sqlite3.connect(tmp_path / "h.db") as database:
             database.execute("update sftguide_meta set schema_version = 9")
-        with pytest.raises(StorageError, match=r"is of version 9.*upgrade it, or"):
+        with pytest.raises(
+            StorageError, match=r"has schema version 9.*Upgrade axolotl-sftguide, or"
+        ):
             RunHistory(str(tmp_path / "h.db"))
 
     @pytest.mark.parametrize(

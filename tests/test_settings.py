@@ -1,4 +1,4 @@
-"""The `sftguide:` block: one definition, every fault told at once."""
+"""The `sftguide:` block: one definition, every problem reported at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_defaults_stop_on_non_finite_steps_only() -> None:
     assert rules.divergence.action is None
 
 
-def test_every_fault_is_told_at_once_with_its_full_path() -> None:
+def test_every_problem_is_reported_at_once_with_its_full_path() -> None:
     told = problems(
         {
             "study": 3,
@@ -63,26 +63,39 @@ def test_every_fault_is_told_at_once_with_its_full_path() -> None:
         ({"score": {"data_pth": "x"}}, "sftguide.score.data_pth", "data_path"),
     ],
 )
-def test_an_unknown_key_is_refused_with_what_was_probably_meant(
+def test_an_unknown_key_is_refused_with_the_nearest_known_key(
     block: dict[str, Any], path: str, meant: str
 ) -> None:
     (told,) = [problem for problem in problems(block) if problem.path == path]
     assert told.remedy == f"did you mean {meant!r}?"
-    assert str(told) == f"{path} is not a setting; did you mean {meant!r}?"
+    assert str(told) == f"{path}: is not a setting. Did you mean {meant!r}?"
 
 
 @pytest.mark.parametrize(
     ("block", "says"),
     [
         ({"early_termination": {"action": "halt"}}, "'off', 'warn' or 'stop'"),
-        ({"early_termination": {"non_finite": {"steps": 0}}}, "greater than or equal"),
-        ({"early_termination": {"non_finite": {"steps": True}}}, "integer"),
-        ({"early_termination": {"non_finite": {"steps": "5"}}}, "integer"),
+        (
+            {"early_termination": {"non_finite": {"steps": 0}}},
+            "must be at least 1, got 0",
+        ),
+        ({"early_termination": {"non_finite": {"steps": True}}}, "whole number"),
+        ({"early_termination": {"non_finite": {"steps": "5"}}}, "whole number"),
         ({"early_termination": 3}, "must be a mapping of settings, got 3"),
-        ({"score": {}}, "sftguide.score.data_path is missing"),
-        ({"seed_adapter": "yes"}, "boolean"),
-        ([1, 2], "sftguide must be a mapping of settings, got [1, 2]"),
-        ("on", "sftguide must be a mapping of settings, got 'on'"),
+        ({"score": {}}, "sftguide.score.data_path: is required"),
+        ({"seed_adapter": "yes"}, "true or false, got 'yes'"),
+        ([1, 2], "sftguide: must be a mapping of settings, got [1, 2]"),
+        ("on", "sftguide: must be a mapping of settings, got 'on'"),
+        ({"study": ""}, "sftguide.study: must not be empty, got ''"),
+        (
+            {"effective_batch_size": "x"},
+            "sftguide.effective_batch_size: must be a whole number or 'auto', got 'x'",
+        ),
+        ({"effective_batch_size": 0}, "must be at least 1 or 'auto', got 0"),
+        (
+            {"score": {"data_path": "x", "compare_with": {"int": "b"}}},
+            "sftguide.score.compare_with.int: must be a number, got 'b'",
+        ),
     ],
 )
 def test_a_wrong_type_or_value_is_one_line_that_shows_rule_and_value(
@@ -93,41 +106,40 @@ def test_a_wrong_type_or_value_is_one_line_that_shows_rule_and_value(
     assert "\n" not in str(told)
 
 
-def test_a_number_that_yaml_reads_as_text_is_told_how_to_write_it() -> None:
+def test_a_number_that_yaml_reads_as_text_comes_with_how_to_write_it() -> None:
     block = yaml.safe_load("early_termination: {divergence: {margin: 1e-1}}")
     (told,) = problems(block)
-    assert told.remedy == "YAML takes it for text, write 1.0e-1"
-    assert str(told).endswith("got '1e-1'; YAML takes it for text, write 1.0e-1")
+    assert told.remedy == "YAML reads this as text, write 1.0e-1"
+    assert str(told).endswith("got '1e-1'. YAML reads this as text, write 1.0e-1")
 
 
 def test_a_problem_carries_path_message_and_remedy() -> None:
     (told,) = problems({"study": 3})
-    assert told == Problem("sftguide.study", "must be a valid string, got 3")
+    assert told == Problem("sftguide.study", "must be a string, got 3")
     (told,) = problems("on")
     message = "must be a mapping of settings, got 'on'"
-    assert told == Problem("sftguide", message, "see the README")
-    assert told.says == f"{message}; see the README"
-    assert str(told) == f"sftguide {told.says}"
+    assert told == Problem("sftguide", message, "See docs/settings.md")
+    assert told.text == f"{message}. See docs/settings.md"
+    assert str(told) == f"sftguide: {told.text}"
 
 
 def test_a_path_may_hold_blanks_and_a_line_break() -> None:
     (told,) = problems({"my\nown key": 1})
     assert told.path == "sftguide.my\nown key"
-    assert str(told).startswith("sftguide.my own key is not a setting (known: ")
+    assert str(told).startswith("sftguide.my own key: is not a setting. Known: ")
 
 
-def test_a_problem_without_a_path_is_told_by_its_message() -> None:
-    assert str(Problem("", "nothing to judge by", "add one")) == (
-        "nothing to judge by; add one"
-    )
-    assert str(Problem("a.yml", "is not YAML", colon=True)) == "a.yml: is not YAML"
+def test_a_problem_without_a_path_is_its_message() -> None:
+    problem = Problem("", "nothing to judge by", "add one")
+    assert str(problem) == "nothing to judge by. Add one"
+    assert str(Problem("a.yml", "is not YAML")) == "a.yml: is not YAML"
 
 
 def test_an_error_keeps_its_problems_from_one_process_to_another() -> None:
     error = SettingsError([Problem("a", "is wrong", "remove it"), Problem("b", "is")])
     again = pickle.loads(pickle.dumps(error))
     assert again.problems == error.problems
-    assert str(again) == "a is wrong; remove it\nb is"
+    assert str(again) == "a: is wrong. Remove it\nb: is"
 
 
 def test_yaml_off_is_off() -> None:

@@ -11,9 +11,7 @@ from axolotl_sftguide.signals import (
     Curve,
     Observation,
     Point,
-    at_batch,
     mean_and_standard_error,
-    median,
     points_of,
     robust_scale,
     window_logs,
@@ -73,34 +71,55 @@ def test_the_robust_scale_is_the_standard_deviation_of_normal_values() -> None:
     assert robust_scale([*values, 1e9]) == pytest.approx(2.0, rel=0.01)
 
 
-def test_medians_of_odd_and_even_counts() -> None:
-    assert median([3.0, 1.0, 2.0]) == 2.0
-    assert median([4.0, 1.0, 2.0, 3.0]) == 2.5
-
-
 def test_one_value_has_no_standard_error() -> None:
     assert mean_and_standard_error([2.0]) == (2.0, math.inf)
     assert mean_and_standard_error([1.0, 3.0]) == (2.0, 1.0)
 
 
-def test_a_curve_is_read_by_samples_over_the_window_before() -> None:
-    curve = Curve.of("r", [seen(i, loss=float(i), norm=10.0 * i) for i in range(1, 11)])
-    point = curve.at(samples_seen=8 * 6 + 3, window=4)
+def ramp(blocks: int) -> Curve:
+    """Losses and norms that rise by one a block: 1, 2, 3, ... at 128, 256, 384, ..."""
+    steps = range(1, 16 * blocks + 1)
+    blocks_of = [(i, 1.0 + (i - 1) // 16) for i in steps]
+    return Curve.of("r", [seen(i, loss=x, norm=10 * x) for i, x in blocks_of])
+
+
+def test_a_curve_is_a_line_between_its_points() -> None:
+    curve = ramp(5)
+    assert curve.at(256) == Point(256, 2.0, 20.0)
+    assert curve.at(288) == Point(288, 2.25, 22.5)
+
+
+@pytest.mark.parametrize(
+    ("window", "loss"), [(2, 4.5), (16, 4.5), (32, 4.0), (48, 3.5), (64, 3.0)]
+)
+def test_a_curve_is_averaged_over_a_window_of_whole_points(
+    window: int, loss: float
+) -> None:
+    point = ramp(6).at(128 * 4 + 64, window)
     assert point is not None
-    assert point.loss == pytest.approx((3 + 4 + 5 + 6) / 4)
-    assert point.grad_norm == pytest.approx(45.0)
+    assert point.loss == pytest.approx(loss)
 
 
-def test_a_curve_is_silent_before_its_window_is_full_and_after_its_end() -> None:
-    curve = Curve.of("r", [seen(i) for i in range(1, 11)])
-    assert curve.at(8 * 3, window=4) is None
-    assert curve.at(8 * 10, window=4) is not None
-    assert curve.at(8 * 10 + 1, window=4) is None
+def test_a_curve_has_no_value_before_its_window_is_full_and_after_its_end() -> None:
+    curve = ramp(4)
+    assert curve.at(127) is None
+    assert curve.at(128) is not None
+    assert curve.at(128 * 3 - 1, window=48) is None
+    assert curve.at(128 * 3, window=48) is not None
+    assert curve.at(128 * 4) is not None
+    assert curve.at(128 * 4 + 1) is None
+    assert Curve("empty", ()).at(5) is None
 
 
 def test_a_curve_leaves_out_what_is_not_finite_or_not_measured() -> None:
-    steps = [seen(1), seen(2, NAN), seen(3, measured=False), seen(4)]
-    assert Curve.of("r", steps).samples_seen == (8, 32)
+    steps = [seen(1), seen(2, NAN), seen(3, 9.0, measured=False)]
+    steps += [seen(i) for i in range(4, 17)]
+    assert Curve.of("r", steps).points == (Point(128, 1.0, 1.0),)
+
+
+def test_where_samples_are_not_counted_a_curve_is_read_at_its_end() -> None:
+    points = tuple(Point(0, float(i), 1.0) for i in range(1, 4))
+    assert Curve("r", points).at(0) == points[-1]
 
 
 def test_a_norm_at_another_batch_has_another_share_of_its_noise() -> None:
@@ -124,14 +143,12 @@ def test_a_curve_keeps_the_mean_noise_of_the_steps_it_was_measured_on() -> None:
     assert points_of([seen(i) for i in range(1, 17)])[0].grad_noise is None
 
 
-def test_steps_before_the_first_measured_one_cannot_be_restated() -> None:
-    steps = [
-        replace(seen(i, norm=5.0), grad_noise=16.0 if i == 3 else None)
-        for i in range(1, 7)
-    ]
-    stated = at_batch(steps, 0.25)
-    assert [o.step for o in stated] == [3, 4, 5, 6]
-    assert all(o.grad_norm == math.sqrt(9 + 4) for o in stated)
+def test_a_curve_of_another_batch_size_is_read_at_the_candidates() -> None:
+    points = (Point(64, 1.0, 5.0, 16.0), Point(128, 1.0, 5.0, 16.0))
+    read = Curve("r", points, batch_ratio=0.25).at(96)
+    assert read == Point(96, 1.0, math.sqrt(9 + 4), 16.0)
+    unmeasured = (*points, Point(192, 1.0, 5.0))
+    assert Curve("r", unmeasured, batch_ratio=0.25).at(150) is None
 
 
 def test_the_key_does_not_depend_on_the_order_of_its_fields() -> None:

@@ -63,13 +63,13 @@ def test_a_number_that_yaml_takes_for_text_is_a_number(space: Any) -> None:
     ("text", "fault"),
     [
         ("a: {low: 2, high: 1}", "a: low 2 is not below high 1"),
-        ("a: {low: 0, high: 1, log: true}", "log wants a low above zero"),
-        ("a: {low: 1}", "a.high is missing: it has no default"),
-        ("a: {low: 1, high: 2, steps: 1}", "a.steps is not a setting; did you mean"),
-        ("a: []", "a is an empty list"),
-        ("a: [1, 1]", "a holds a value twice"),
-        ("a: [.nan, 1.0]", "a must hold finite numbers"),
-        ("_: [1, 2]", "_ must list mappings"),
+        ("a: {low: 0, high: 1, log: true}", "log needs low above zero"),
+        ("a: {low: 1}", "a.high: is required"),
+        ("a: {low: 1, high: 2, steps: 1}", "a.steps: is not a setting. Did you mean"),
+        ("a: []", "a: is an empty list"),
+        ("a: [1, 1]", "a: holds a value twice"),
+        ("a: [.nan, 1.0]", "a: must hold finite numbers"),
+        ("_: [1, 2]", "_: must list mappings"),
     ],
 )
 def test_what_is_wrong_with_a_space_is_one_line(
@@ -180,10 +180,10 @@ def test_the_objective_is_what_was_asked_for_or_what_the_config_records(
 @pytest.mark.parametrize(
     ("config", "given", "fault"),
     [
-        ({}, {}, "nothing to judge the trials by"),
+        ({}, {}, "no metric to compare the trials by"),
         ({}, {"metric": "eval_accuracy"}, "--goal max or --goal min"),
         ({}, {"command": "c"}, "--goal max or --goal min"),
-        ({}, {"command": "'c", "goal": "max"}, "is no command line"),
+        ({}, {"command": "'c", "goal": "max"}, "is not a command line"),
     ],
 )
 def test_an_objective_that_nobody_can_know_is_asked_for(
@@ -214,13 +214,13 @@ def test_a_metric_of_the_run_is_its_last_value(trace: Any) -> None:
     [
         (
             Objective("bleu", "max"),
-            "it recorded: eval_loss, eval_bad, exact",
+            "recorded: eval_loss, eval_bad, exact",
         ),
         (Objective("eval_bad", "max"), "is nan"),
-        (Objective("c", "max", "false"), "false: ended with 1: it said nothing"),
+        (Objective("c", "max", "false"), "false: exit status 1: no error message"),
         (Objective("c", "max", "echo none"), "echo none: printed no number"),
         (Objective("c", "max", "no-such-program 1"), "cannot be run"),
-        (Objective("c", "max", "sh -c 'echo bad >&2; exit 3'"), "ended with 3: bad"),
+        (Objective("c", "max", "sh -c 'echo bad >&2; exit 3'"), "exit status 3: bad"),
     ],
 )
 def test_a_value_that_is_not_there_is_one_line(

@@ -69,7 +69,7 @@ study = SweepStudy(
 study.plan(24)
 while (trial := study.claim()) is not None:
     print(trial.number)
-    study.tell(trial, trial.values["rate"])
+    study.finish(trial, trial.values["rate"])
 """
 
 
@@ -80,7 +80,7 @@ def test_a_grid_has_each_combination_once(study: Callable[..., SweepStudy]) -> N
     values = []
     while (trial := one.claim()) is not None:
         values.append((trial.values["a"], trial.values["b"]))
-        one.tell(trial, 1.0)
+        one.finish(trial, 1.0)
     assert sorted(values) == [(a, b) for a in (1, 2, 3) for b in ("x", "y")]
 
 
@@ -102,7 +102,7 @@ def test_with_a_seed_the_choices_are_the_same_again_and_differ_by_trial(
         found = []
         while (trial := worker.claim()) is not None:
             found.append(trial.values["rate"])
-            worker.tell(trial, found[-1])
+            worker.finish(trial, found[-1])
         return found
 
     for sampler in ("tpe", "random", "qmc"):
@@ -116,8 +116,8 @@ def test_a_failed_trial_does_not_count_and_is_made_up_for(
 ) -> None:
     worker = study()
     assert worker.plan(2) == 2
-    worker.tell(worker.claim(), None, why="out of memory")  # type: ignore[arg-type]
-    worker.tell(worker.claim(), 0.5)  # type: ignore[arg-type]
+    worker.finish(worker.claim(), None, why="out of memory")  # type: ignore[arg-type]
+    worker.finish(worker.claim(), 0.5)  # type: ignore[arg-type]
     assert worker.claim() is None
     assert worker.plan(2) == 2
     assert worker.claim().number == 2  # type: ignore[union-attr]
@@ -130,10 +130,10 @@ def test_a_stopped_trial_counts_and_is_never_the_best(
     worker.plan(3)
     for value in (0.5, None, 0.7):
         trial = worker.claim()
-        worker.tell(trial, value, pruned=value is None, why="diverged")  # type: ignore[arg-type]
+        worker.finish(trial, value, pruned=value is None, why="diverged")  # type: ignore[arg-type]
     assert worker.counts() == {"COMPLETE": 2, "PRUNED": 1}
-    number, best, folder = worker.best()  # type: ignore[misc]
-    assert (number, best) == (2, 0.7)
+    name, best, folder = worker.best()  # type: ignore[misc]
+    assert (name, best) == ("trial-0002", 0.7)
     assert folder.endswith("trial-0002")
     assert worker.plan(3) == 3
     assert worker.claim() is None
@@ -144,8 +144,8 @@ def test_the_best_of_a_loss_is_the_least(study: Callable[..., SweepStudy]) -> No
     assert worker.best() is None
     worker.plan(2)
     for value in (2.0, 3.0):
-        worker.tell(worker.claim(), value)  # type: ignore[arg-type]
-    assert worker.best()[:2] == (0, 2.0)  # type: ignore[index]
+        worker.finish(worker.claim(), value)  # type: ignore[arg-type]
+    assert worker.best()[:2] == ("trial-0000", 2.0)  # type: ignore[index]
 
 
 def test_a_trial_that_is_given_back_keeps_its_values_and_its_folder(
@@ -155,12 +155,12 @@ def test_a_trial_that_is_given_back_keeps_its_values_and_its_folder(
     worker.plan(1)
     before = worker.claim()
     assert before is not None
-    worker.give_back(before, "interrupted")
+    worker.requeue(before, "interrupted")
     after = worker.claim()
     assert after is not None
     assert after.number == 1
     assert (after.values, after.folder) == (before.values, before.folder)
-    worker.tell(after, 1.0)
+    worker.finish(after, 1.0)
     assert worker.plan(1) == 1  # the failed one is made up for already
     assert worker.claim() is None
 
@@ -190,9 +190,9 @@ def test_what_a_worker_that_is_gone_has_left_is_entered_anew(
     subprocess.run([*words, str(tmp_path / "worker.py")], timeout=120)
     worker = study()
     assert worker.counts() == {"RUNNING": 1, "WAITING": 23}
-    assert worker.take_up({}) == [0]
+    assert worker.requeue_lost({}) == ["trial-0000"]
     assert worker.counts() == {"FAIL": 1, "WAITING": 24}
-    assert worker.take_up({}) == []
+    assert worker.requeue_lost({}) == []
     assert worker.plan(24) == 24
     numbers = [worker.claim().number for _ in range(24)]  # type: ignore[union-attr]
     assert numbers[-1] == 24
@@ -204,16 +204,16 @@ def test_what_a_living_worker_trains_is_left_to_it(
     worker = study()
     worker.plan(1)
     worker.claim()
-    assert study().take_up({}) == []
+    assert study().requeue_lost({}) == []
 
 
-@pytest.mark.parametrize(("silent_s", "taken"), [(60.0, []), (1000.0, [0])])
+@pytest.mark.parametrize(("silent_s", "taken"), [(60.0, []), (1000.0, ["trial-0000"])])
 def test_a_worker_elsewhere_is_gone_when_its_run_has_long_been_silent(
     storage: str,
     study: Callable[..., SweepStudy],
     monkeypatch: pytest.MonkeyPatch,
     silent_s: float,
-    taken: list[int],
+    taken: list[str],
 ) -> None:
     worker = study()
     worker.plan(1)
@@ -225,7 +225,7 @@ def test_a_worker_elsewhere_is_gone_when_its_run_has_long_been_silent(
     now = time.time()
     monkeypatch.setattr("socket.gethostname", lambda: "another-machine")
     monkeypatch.setattr("time.time", lambda: now + silent_s)
-    assert worker.take_up({str(trial.folder): run}) == taken
+    assert worker.requeue_lost({str(trial.folder): run}) == taken
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_study_of_other_trials_is_not_mixed_with(
 ) -> None:
     worker = study()
     worker.plan(1)
-    worker.tell(worker.claim(), 1.0)  # type: ignore[arg-type]
+    worker.finish(worker.claim(), 1.0)  # type: ignore[arg-type]
     with pytest.raises(SweepError, match=what):
         study(**other)
 
@@ -251,7 +251,7 @@ def test_a_study_whose_trials_all_failed_may_be_begun_anew(
 ) -> None:
     worker = study()
     worker.plan(1)
-    worker.tell(worker.claim(), None, why="a wrong key")  # type: ignore[arg-type]
+    worker.finish(worker.claim(), None, why="a wrong key")  # type: ignore[arg-type]
     assert study(recipe={"seed": 2}).plan(1) == 1
 
 
@@ -262,7 +262,7 @@ def test_a_study_that_optuna_keeps_for_somebody_else_is_left_alone(
         storage=resolve_storage(storage), study_name="s", direction="maximize"
     )
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    with pytest.raises(SweepError, match="not begun by `sftguide sweep`"):
+    with pytest.raises(SweepError, match="not created by `sftguide sweep`"):
         study()
 
 
@@ -294,7 +294,7 @@ def test_the_run_history_and_the_study_live_in_one_database(
     worker = study()
     history.begin(run_row())
     worker.plan(1)
-    worker.tell(
+    worker.finish(
         worker.claim(),  # type: ignore[arg-type]
         0.5,
         run_id="r1",

@@ -46,7 +46,7 @@ def test_patience_asks_for_steps_in_a_row_and_knows_where_they_began() -> None:
     verdict = fold(Patience(High(1.0), 3), run(losses))
     assert verdict is not None
     assert (verdict.step, verdict.bad_since) == (6, 4)
-    assert verdict.reason == "above 1, for 3 steps"
+    assert verdict.reason == "above 1, for 3 steps in a row"
     assert fold(Patience(High(1.0), 5), run(losses)) is None
 
 

@@ -1,15 +1,15 @@
-"""What evidence and the host's own behaviour say of a configuration, before it is run.
+"""Findings on a config, from evidence and from what Axolotl does silently.
 
-_finding  one thing that is found
-_view     a configuration as the advice reads it
-_host     what Axolotl does without a word
-_numbers  numbers held against the evidence for their setting
-_data     what prepared rows really train
-_advise   all of it, by weight, and a summary of the plan
+_finding  the shape of a finding
+_view     a config with Axolotl's defaults filled in
+_host     what Axolotl does silently
+_numbers  numbers against the evidence for their setting
+_data     which tokens of the prepared rows are trained
+_advise   all findings by weight, and a summary of the run
 """
 
 from ._advise import advise, summary
-from ._data import Examined, examine, findings
+from ._data import Examined, data_findings, examine
 from ._finding import Finding, Weight
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Finding",
     "Weight",
     "advise",
+    "data_findings",
     "examine",
-    "findings",
     "summary",
 ]

@@ -1,4 +1,4 @@
-"""All findings by weight, and what a run would be."""
+"""All findings by weight, and a summary of the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _host.reproducibility,
     _host.schedules,
 )
-_OF_SFT: tuple[Callable[[View], Iterator[Finding]], ...] = (
+_FOR_SFT: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _host.batches,
     _host.data,
     _numbers.rate,
@@ -36,20 +36,19 @@ def advise(
     parameters: int | None = None,
     model_type: str | None = None,
 ) -> list[Finding]:
-    """What evidence and the host's behaviour say of a configuration of Axolotl.
+    """Check an Axolotl config against published evidence and Axolotl's behaviour.
 
     Args:
-        config: As it is written in YAML, before Axolotl's own validation.
-        rows: Of the training data after preparation; without them nothing is said
-            of what depends on them.
-        ranks: Data-parallel ranks.
-        parameters: Of the model, where they are known; what was shown for models of
-            billions is not held against a small one.
-        model_type: Of the model's `config.json`, where it is known.
+        config: The config as written in YAML, before Axolotl's own validation.
+        rows: Number of training rows after preparation; without it, findings that
+            depend on it are left out.
+        ranks: Number of data-parallel ranks.
+        parameters: Number of parameters of the model, if known; small models are not
+            judged by what was shown for billions of parameters.
+        model_type: The `model_type` in the model's `config.json`, if known.
 
     Returns:
-        The weightiest first; in the order of the configuration where they weigh the
-        same.
+        The most serious findings first; those of one weight in the config's order.
     """
     view = View(config, rows, ranks, parameters, model_type)
     found = [finding for rule in _ALWAYS for finding in rule(view)]
@@ -59,13 +58,13 @@ def advise(
                 Weight.NOTE,
                 "",
                 None,
-                f"trains {view.other_kind}: advice on batch, rate and data of SFT "
-                "does not apply",
-                "the findings on the host's behaviour do",
+                f"This config is for {view.other_kind}",
+                "advice on batch size, learning rate and data of SFT does not apply",
+                "Findings on Axolotl's own behaviour still apply",
             )
         )
     else:
-        found += [finding for rule in _OF_SFT for finding in rule(view)]
+        found += [finding for rule in _FOR_SFT for finding in rule(view)]
     order = {key: i for i, key in enumerate(config)}
     return sorted(
         found, key=lambda f: (f.weight, order.get(f.path.partition(".")[0], len(order)))
@@ -75,7 +74,7 @@ def advise(
 def summary(
     config: Mapping[str, Any], *, rows: int | None = None, ranks: int = 1
 ) -> list[str]:
-    """Four lines: the model, the data, the step, the schedule."""
+    """Summarise a run in four lines: model, data, step and schedule."""
     view = View(config, rows, ranks)
     kind = "full fine-tuning" if view.training == "full" else str(view.get("adapter"))
     bits = " in 4 bits" if view.get("load_in_4bit") else ""
@@ -109,17 +108,15 @@ def _step(view: View) -> str:
     return f"{view.samples} samples = {made}"
 
 
-def _counted(number: float | None, word: str) -> str:
-    return f"{number:g} {word}{'s' * (number != 1)}"
-
-
 def _schedule(view: View) -> str:
-    length = (
-        f"{view.steps} steps"
-        if view.steps is not None
-        else _counted(view.number("num_epochs", 1), "epoch")
-    )
+    epochs = view.number("num_epochs", 1)
+    if view.steps is not None:
+        length = f"{view.steps:,} steps"
+    elif epochs is None:
+        length = f"num_epochs {view.get('num_epochs')!r} is not a number"
+    else:
+        length = f"{epochs:g} epoch{'s' * (epochs != 1)}"
     rate = view.get("learning_rate", "none")
     warmup = view.config.get("warmup_steps", view.config.get("warmup_ratio"))
-    warm = "warm-up of 3%" if warmup is None else f"warm-up {warmup}"
+    warm = "warmup 3%" if warmup is None else f"warmup {warmup}"
     return f"{rate} {view.get('lr_scheduler', 'cosine')}, {warm}, {length}"

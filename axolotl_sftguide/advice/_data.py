@@ -1,4 +1,4 @@
-"""What prepared rows really train: from their token ids and labels alone."""
+"""Which tokens of the prepared rows are trained, by their ids and labels."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from dataclasses import dataclass, field
 from ._finding import Finding, Weight
 
 MASKED = -100
-"""The label of a token that is not trained."""
+"""The label of a token that is not trained on."""
 
-_MARK = re.compile(r"<\|[\w ]+\|>|\[/?INST\]")
+_SPECIAL = re.compile(r"<\|[\w ]+\|>|\[/?INST\]")
 
 
 @dataclass
 class Examined:
-    """Counts over the rows of one dataset, before the host leaves any out."""
+    """Counts over the rows of one dataset, before Axolotl drops any."""
 
     path: str
     rows: int = 0
     tokens: int = 0
     trained: int = 0
     masked_rows: int = 0
-    """Rows without one trained token; the host drops them, or learns nothing."""
+    """Rows without a trained token."""
     long_rows: int = 0
-    """Rows longer than `sequence_len`, which the host drops or cuts."""
+    """Rows longer than `sequence_len`, which Axolotl drops or truncates."""
     long_tokens: int = 0
-    """Trained tokens in them."""
+    """Trained tokens in those rows."""
     unended: int = 0
-    """Rows whose last trained token ends no turn."""
+    """Rows whose last trained token does not end a turn."""
     doubled_starts: int = 0
-    """Rows that begin with the beginning twice."""
+    """Rows that start with the BOS token twice."""
     duplicates: int = 0
     stale: str | None = None
-    """Where the host keeps what it prepared of these data before they changed."""
+    """Folder in which Axolotl keeps an older version of these data, prepared."""
     broken_marks: dict[str, int] = field(default_factory=dict)
-    """Marks of the template that are ordinary text to the tokenizer."""
+    """Special tokens of the template that the tokenizer splits, with their counts."""
     sample: list[tuple[str, bool]] = field(default_factory=list)
-    """The first usable row in stretches, and whether they are trained."""
+    """The first row with trained tokens: its text in pieces, trained or not."""
 
 
 def examine(
@@ -52,17 +52,17 @@ def examine(
     is_one_token: Callable[[str], bool],
     stale: str | None = None,
 ) -> Examined:
-    """Count what the rows hold.
+    """Count rows and tokens of a dataset, and what may be wrong with them.
 
     Args:
-        path: Of the dataset, for people.
-        rows: Token ids and labels of each.
-        sequence_len: The longest that is trained on.
+        path: The dataset's name in messages.
+        rows: Token ids and labels of each row.
+        sequence_len: The config's `sequence_len`.
         ends: Tokens that end a turn or a text.
-        start: The token that begins a text, where there is one.
-        decode: Token ids as text, special tokens as they are.
-        is_one_token: Whether the tokenizer knows a mark as one token.
-        stale: Where the host keeps these data as they were before, if it does.
+        start: The BOS token, if the tokenizer has one.
+        decode: Turns token ids into text, special tokens included.
+        is_one_token: Whether the tokenizer encodes a text as a single token.
+        stale: Folder with an older version of these data, prepared, if any.
     """
     found = Examined(path, stale=stale)
     seen: set[int] = set()
@@ -81,15 +81,15 @@ def examine(
         found.duplicates += digest in seen
         seen.add(digest)
         if trained and not found.sample:
-            found.sample = list(_stretches(ids, labels, decode))
+            found.sample = list(_pieces(ids, labels, decode))
             text = decode(ids)
-            for mark in set(_MARK.findall(text)):
+            for mark in set(_SPECIAL.findall(text)):
                 if mark.startswith("<|") and not is_one_token(mark):
                     found.broken_marks[mark] = text.count(mark)
     return found
 
 
-def _stretches(
+def _pieces(
     ids: Sequence[int], labels: Sequence[int], decode: Callable[[Sequence[int]], str]
 ) -> Iterator[tuple[str, bool]]:
     start = 0
@@ -99,16 +99,17 @@ def _stretches(
             start = at
 
 
-def findings(found: Examined) -> Iterator[Finding]:
-    """What is the matter with a dataset."""
+def data_findings(found: Examined) -> Iterator[Finding]:
+    """Findings on a dataset, from its counts."""
     rows = max(1, found.rows)
     if found.stale is not None:
         yield Finding(
             Weight.WRONG,
             found.path,
             None,
-            "changed after Axolotl had prepared it: a training takes the old rows",
-            f"delete {found.stale}, or run axolotl preprocess again",
+            "The data changed after Axolotl prepared them",
+            "training uses the old rows",
+            f"Delete {found.stale}, or run axolotl preprocess again",
         )
     if found.masked_rows:
         most = found.masked_rows > rows / 2
@@ -116,49 +117,55 @@ def findings(found: Examined) -> Iterator[Finding]:
             Weight.WRONG if most else Weight.AGAINST,
             found.path,
             None,
-            f"{found.masked_rows:,} of {found.rows:,} rows train no token",
-            "look at roles_to_train, field_messages and the sample below",
+            f"{found.masked_rows:,} of {found.rows:,} rows have no trained token",
+            "the model learns nothing from them",
+            "Check roles_to_train, field_messages and the sample row",
         )
     if found.unended > rows / 2:
         yield Finding(
             Weight.AGAINST,
             found.path,
             None,
-            f"in {found.unended:,} of {found.rows:,} rows the end of the turn is not "
-            "trained: the model would not learn to stop",
-            "train_on_eos: turn, or special_tokens.eos_token as the template has it",
+            f"In {found.unended:,} of {found.rows:,} rows the end of the turn is not "
+            "trained",
+            "the model does not learn to stop",
+            "Set train_on_eos: turn, or special_tokens.eos_token to the token that the "
+            "chat template uses",
         )
     for mark, count in sorted(found.broken_marks.items()):
         yield Finding(
             Weight.AGAINST,
             found.path,
             mark,
-            f"is ordinary text to this tokenizer ({count} times in the sample)",
-            "take the model's own chat_template, or add it to special_tokens",
+            f"{mark} is ordinary text to this tokenizer ({count} times in the sample)",
+            "the model sees several tokens instead of a special one",
+            "Use the model's own chat_template, or add it to special_tokens",
         )
     if found.doubled_starts:
         yield Finding(
             Weight.AGAINST,
             found.path,
             None,
-            f"{found.doubled_starts:,} rows begin with the beginning of a text twice",
-            "the template writes it, and the tokenizer too; leave it out of one",
+            f"{found.doubled_starts:,} rows start with the BOS token twice",
+            "they differ from the prompts that the model gets at inference",
+            "Both chat template and tokenizer add it: remove it from one of them",
         )
     if found.long_rows > rows / 100:
         yield Finding(
             Weight.AGAINST,
             found.path,
             None,
-            f"{found.long_rows:,} of {found.rows:,} rows are longer than sequence_len "
-            f"and are lost, with {found.long_tokens:,} of {found.trained:,} trained "
+            f"{found.long_rows:,} of {found.rows:,} rows are longer than sequence_len",
+            f"they are lost, with {found.long_tokens:,} of {found.trained:,} trained "
             "tokens",
-            "a larger sequence_len, or excess_length_strategy: truncate",
+            "Raise sequence_len, or set excess_length_strategy: truncate",
         )
     if found.duplicates > rows / 100:
         yield Finding(
             Weight.NOTE,
             found.path,
             None,
-            f"{found.duplicates:,} of {found.rows:,} rows stand there before",
-            "sftguide.mix leaves them out",
+            f"{found.duplicates:,} of {found.rows:,} rows repeat an earlier row",
+            "the model sees them more than once per epoch",
+            "Use sftguide.mix, which removes duplicates",
         )

@@ -1,4 +1,4 @@
-"""One thing that is found in a configuration."""
+"""One finding on a config, in the one shape that all findings share."""
 
 from __future__ import annotations
 
@@ -10,46 +10,79 @@ from ..evidence import CLAIMS
 
 
 class Weight(IntEnum):
-    """How much a finding matters; the first comes first."""
+    """How much a finding matters; the most serious sorts first."""
 
     WRONG = 0
-    """It does not do what is written, or ends in an error."""
+    """The config does not do what it says, or the run ends in an error."""
     AGAINST = 1
-    """The evidence for this setting speaks against it."""
+    """Published evidence, or what Axolotl does, speaks against the value."""
     NOTE = 2
     """Good to know."""
 
 
+_AXOLOTL = "Axolotl 0.19.0"
+_AXOLOTL_LINK = "https://github.com/axolotl-ai-cloud/axolotl/tree/v0.19.0"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A place in a configuration, what is the matter with it, and the way out."""
+    """What is wrong, what happens because of it, and what to write instead.
+
+    `problem` and `effect` are clauses: `seed is not set` and `Axolotl shuffles the data
+    differently every time`. `remedy` is a sentence: `Set seed: 42`.
+    """
 
     weight: Weight
     path: str
-    """Dotted, from the top of the configuration."""
+    """Dotted, from the top of the config; empty if the whole config is meant."""
     value: Any
-    """What stands there; None where nothing does."""
-    says: str
+    """The value in the config; None if the key is missing."""
+    problem: str
+    effect: str
     remedy: str
     claim: str | None = None
-    """The key of the claim that it rests on, else it is about the host itself."""
+    """Key of the claim behind it; None if it describes Axolotl itself."""
+
+    @property
+    def text(self) -> str:
+        """The whole finding: `Problem, so effect. Remedy.`"""
+        remedy = self.remedy[:1].upper() + self.remedy[1:]
+        end = "" if remedy.endswith(("?", ".")) else "."
+        return f"{self.problem}, so {self.effect}. {remedy}{end}"
 
     @property
     def source(self) -> str:
-        """Where what it says was shown, and for which setting."""
+        """Where it was shown, in short."""
         if self.claim is None:
-            return "Axolotl 0.19.0"
-        said = CLAIMS[self.claim]
-        return f"{said.reference} ({said.grade}; {said.setting})"
+            return _AXOLOTL
+        first, *others = CLAIMS[self.claim].source.split("; ")
+        return f"{first} and {len(others)} more" if others else first
+
+    @property
+    def evidence(self) -> str:
+        """Where exactly it was shown, how well, and for which training."""
+        if self.claim is None:
+            return _AXOLOTL
+        claim = CLAIMS[self.claim]
+        return f"{claim.reference} ({claim.grade}; {claim.setting})"
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Web addresses of the source."""
+        return (_AXOLOTL_LINK,) if self.claim is None else CLAIMS[self.claim].links
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The finding as plain values, for JSON."""
         return {
             "weight": self.weight.name.lower(),
             "path": self.path,
             "value": self.value,
-            "says": self.says,
+            "says": f"{self.problem}, so {self.effect}",
+            "problem": self.problem,
+            "effect": self.effect,
             "remedy": self.remedy,
             "claim": self.claim,
             "source": self.source,
+            "evidence": self.evidence,
+            "links": list(self.links),
         }

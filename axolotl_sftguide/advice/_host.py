@@ -1,4 +1,4 @@
-"""What Axolotl 0.19.0 does with a configuration, and does not say."""
+"""What Axolotl 0.19.0 does with a config silently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FOREIGN = ("axolotl.integrations", "axolotl_sftguide")
 
 
 def unknown_keys(view: View) -> Iterator[Finding]:
-    """Keys that nobody reads."""
+    """Keys that Axolotl drops."""
     known = TOP_LEVEL | OF_PLUGINS | {BLOCK}
     plugins = view.get("plugins", [])
     foreign = [p for p in plugins if isinstance(p, str) and not p.startswith(_FOREIGN)]
@@ -29,8 +29,9 @@ def unknown_keys(view: View) -> Iterator[Finding]:
                 NOTE,
                 key,
                 view.config[key],
-                f"is no key of Axolotl; it may be one of {foreign[0]}",
-                "look it up there: unknown keys are dropped without a word",
+                f"{key} is not an Axolotl key and may belong to {foreign[0]}",
+                "Axolotl drops it silently if that plugin does not define it",
+                "Look it up in the plugin's documentation",
             )
             continue
         hint = nearest_hint(key, known)
@@ -38,8 +39,9 @@ def unknown_keys(view: View) -> Iterator[Finding]:
             WRONG,
             key,
             view.config[key],
-            "is not a key of Axolotl, which drops it without a word",
-            hint.capitalize() or "remove it",
+            f"{key} is not an Axolotl key",
+            "Axolotl drops it silently",
+            hint or "Remove it",
         )
     for path, entry in view.sources:
         for key in entry:
@@ -49,51 +51,60 @@ def unknown_keys(view: View) -> Iterator[Finding]:
                     WRONG,
                     f"{path}.{key}",
                     entry[key],
-                    "is not a key of a dataset; Axolotl drops it without a word",
-                    "shares and repeats are for sftguide.mix"
+                    f"{key} is not a key of a dataset",
+                    "Axolotl drops it silently",
+                    "Use sftguide.mix for shares and repeats"
                     if key in ("weight", "share", "repeats", "ratio")
-                    else hint.capitalize() or "remove it",
+                    else hint or "Remove it",
                 )
 
 
 def own_block(view: View) -> Iterator[Finding]:
-    """The plugin's block: wrong, misspelt, or without its plugin."""
+    """The `sftguide:` block: wrong, misspelt, or without its plugin."""
     misspelt = misspelt_block(view.config)
     if misspelt is not None:
         yield Finding(
             WRONG,
             misspelt,
             None,
-            "is not a key, and is dropped without a word",
-            f"did you mean {BLOCK!r}?",
+            f"{misspelt} is not an Axolotl key",
+            "Axolotl drops the whole block silently",
+            f"Did you mean {BLOCK!r}?",
         )
     try:
         load_settings(view.get(BLOCK))
     except SettingsError as error:
         for problem in error.problems:
             yield Finding(
-                WRONG, problem.path, None, problem.says, "the run would be refused"
+                WRONG,
+                problem.path,
+                None,
+                f"{problem.path}: {problem.message}",
+                "the plugin refuses to start the run",
+                problem.remedy or "Correct it",
             )
     if view.get(BLOCK) and not view.has_plugin:
         yield Finding(
             WRONG,
             BLOCK,
             None,
-            "is dropped without a word: its plugin is not listed",
-            "plugins: [axolotl_sftguide.SFTGuidePlugin]",
+            f"{BLOCK} is set, but its plugin is not listed",
+            "Axolotl drops the block silently",
+            "Add axolotl_sftguide.SFTGuidePlugin to plugins",
         )
     if view.mix is not None and view.get("datasets"):
         yield Finding(
             WRONG,
             f"{BLOCK}.mix",
             None,
-            "takes the place of `datasets`, and both are there",
-            "move the datasets into a phase of the mix",
+            f"{BLOCK}.mix replaces datasets, and both are set",
+            "the plugin refuses to start the run",
+            "Move the datasets into a phase of the mix",
         )
 
 
 def batches(view: View) -> Iterator[Finding]:
-    """What a step holds."""
+    """How many samples a step has."""
     steps = view.config.get("gradient_accumulation_steps")
     wanted = view.block.get("effective_batch_size")
     if view.get("batch_size") and steps is None:
@@ -101,26 +112,30 @@ def batches(view: View) -> Iterator[Finding]:
             WRONG,
             "batch_size",
             view.get("batch_size"),
-            "is ignored without gradient_accumulation_steps: a step holds "
-            f"micro_batch_size {view.get('micro_batch_size', 1)} a rank",
-            "write gradient_accumulation_steps, or sftguide.effective_batch_size",
+            "batch_size is set without gradient_accumulation_steps",
+            "Axolotl ignores it and a step has micro_batch_size "
+            f"{view.get('micro_batch_size', 1)} per rank",
+            "Set gradient_accumulation_steps or sftguide.effective_batch_size",
         )
     if wanted is not None and steps not in (None, 1):
         yield Finding(
             WRONG,
             "gradient_accumulation_steps",
             steps,
-            "is derived from sftguide.effective_batch_size, and given as well",
-            "remove one of them",
+            "gradient_accumulation_steps and sftguide.effective_batch_size are both "
+            "set",
+            "the plugin refuses the run unless they agree",
+            "Remove one of them",
         )
     if view.packed and wanted is None and steps is not None:
         yield Finding(
             NOTE,
             "sample_packing",
             True,
-            "makes a row of several samples, so that a step holds several times "
-            "micro_batch_size x gradient_accumulation_steps of them",
-            "say what you mean in samples: sftguide.effective_batch_size",
+            "A packed row holds several samples",
+            "a step has several times micro_batch_size x gradient_accumulation_steps "
+            "samples",
+            "Set sftguide.effective_batch_size to the number of samples that you want",
         )
     accumulates = view.accumulation > 1 or wanted is not None
     if accumulates and not view.block.get("exact_accumulation"):
@@ -128,26 +143,33 @@ def batches(view: View) -> Iterator[Finding]:
             NOTE,
             "gradient_accumulation_steps",
             steps,
-            "averages the micro batches' means, so that a token of a short answer "
-            "weighs more, and another division is another run",
-            "sftguide.exact_accumulation: true",
+            "Axolotl averages the mean losses of the micro batches",
+            "tokens of short answers weigh more, and the result depends on how a step "
+            "is split into micro batches",
+            "Set sftguide.exact_accumulation: true",
         )
 
 
 def schedules(view: View) -> Iterator[Finding]:
-    """Warm-up that is not what was written."""
+    """Warmups other than the config suggests."""
     ratio, steps = view.number("warmup_ratio"), view.steps
     if view.get("warmup_steps") == 1:
         yield Finding(
-            NOTE, "warmup_steps", 1, "is taken as 2", "warmup_steps: 0 is none"
+            NOTE,
+            "warmup_steps",
+            1,
+            "Axolotl reads warmup_steps: 1 as 2",
+            "the warmup has two steps",
+            "Set warmup_steps: 0 for no warmup",
         )
     if ratio and steps and 0 < ratio * steps < 1:
         yield Finding(
             AGAINST,
             "warmup_ratio",
             ratio,
-            f"of {steps} steps rounds to none",
-            "write warmup_steps",
+            f"warmup_ratio {ratio:g} of {steps} steps is less than one step",
+            "there is no warmup",
+            "Set warmup_steps instead",
         )
     if view.config.get("warmup_ratio") is None and (
         view.config.get("warmup_steps") is None
@@ -156,46 +178,49 @@ def schedules(view: View) -> Iterator[Finding]:
             NOTE,
             "warmup_steps",
             None,
-            "is not there: Axolotl warms up for 3% of the steps, at most 100",
-            "write warmup_steps: 0, or how many you want",
+            "No warmup is set",
+            "Axolotl warms up over 3% of the steps, at most 100",
+            "Set warmup_steps, to 0 for no warmup",
         )
 
 
 def reproducibility(view: View) -> Iterator[Finding]:
-    """What makes the same file another run."""
+    """What makes two runs of the same config differ."""
     if view.config.get("seed") is None:
         yield Finding(
             AGAINST,
             "seed",
             None,
-            "is not there: the data are shuffled anew at each preparation",
-            "seed: 42, or any other",
+            "seed is not set",
+            "Axolotl shuffles the data differently every time it prepares them",
+            "Set seed: 42",
         )
     if view.training == "adapter" and not view.block.get("seed_adapter"):
         yield Finding(
             NOTE,
             "adapter",
             view.get("adapter"),
-            "is made before anything is seeded: each start has another one",
-            "sftguide.seed_adapter: true",
+            "Axolotl initialises LoRA weights before it seeds anything",
+            "two runs with the same seed start from different weights",
+            "Set sftguide.seed_adapter: true",
         )
 
 
 def data(view: View) -> Iterator[Finding]:
-    """What happens to the datasets."""
+    """How the evaluation set is taken from the data."""
     if view.get("val_set_size") and view.config.get("shuffle_merged_datasets") is False:
         yield Finding(
             AGAINST,
             "val_set_size",
             view.get("val_set_size"),
-            "takes the end of the data, which are not shuffled: it evaluates on the "
-            "last of them alone",
-            "test_datasets, or sftguide.mix with held_out",
+            "val_set_size takes the end of the data, which are not shuffled",
+            "the evaluation has the last rows only",
+            "Set test_datasets, or use sftguide.mix with held_out",
         )
 
 
 def kernels(view: View) -> Iterator[Finding]:
-    """Triton kernels of adapters on a configuration for the CPU."""
+    """Triton kernels for adapters in a config for the CPU."""
     for_cpu = view.config.get("bf16") is False and not view.get("fp16")
     wide = view.get("load_in_4bit") or view.get("lora_target_linear")
     unset = [key for key in LORA_KERNELS if view.config.get(key) is None]
@@ -210,40 +235,43 @@ def kernels(view: View) -> Iterator[Finding]:
             AGAINST,
             unset[0],
             None,
-            "is turned on where it is not set, and crashes without CUDA",
-            f"{', '.join(f'{key}: false' for key in unset)}, or this package's plugin, "
-            "which leaves them off there",
+            f"{unset[0]} is not set",
+            "Axolotl turns it on, and it crashes without CUDA",
+            f"Set {', '.join(f'{key}: false' for key in unset)}, or add "
+            "axolotl_sftguide.SFTGuidePlugin, which turns the kernels off on a CPU",
         )
 
 
 _WITHOUT_FUSED_LOSS = ("granite", "granitemoe")
-"""Kinds whose scaled logits Liger 0.8 refuses to fuse with the loss."""
+"""Architectures whose scaled logits Liger 0.8 cannot fuse with the loss."""
 
 
 def fused_loss(view: View) -> Iterator[Finding]:
-    """Liger's fused loss on a kind of model that it is not made for."""
+    """Liger's fused loss on an architecture that it does not support."""
     key = "liger_fused_linear_cross_entropy"
     if view.get(key) and view.model_type in _WITHOUT_FUSED_LOSS:
         yield Finding(
             WRONG,
             key,
             True,
-            f"ends the training when a {view.model_type} model is loaded: Liger has "
-            "no fused loss for scaled logits",
-            "chunked_cross_entropy: true instead",
+            f"Liger has no fused loss for the scaled logits of {view.model_type} "
+            "models",
+            "the run ends in an error when it loads the model",
+            "Set chunked_cross_entropy: true instead",
         )
 
 
 def traps(view: View) -> Iterator[Finding]:
-    """Single keys that do something else."""
+    """Single keys that do not do what they seem to."""
     clip = view.number("max_grad_norm")
     if clip == 0:
         yield Finding(
             AGAINST,
             "max_grad_norm",
             0,
-            "clips at infinity, and an infinite norm then makes the gradients NaN",
-            "max_grad_norm: 1.0",
+            "max_grad_norm: 0 clips at infinity",
+            "a single infinite norm makes the gradients NaN",
+            "Set max_grad_norm: 1.0",
             "authors-clip",
         )
     if view.get("loss_watchdog_threshold") and (view.number("logging_steps") or 1) > 1:
@@ -251,32 +279,36 @@ def traps(view: View) -> Iterator[Finding]:
             WRONG,
             "loss_watchdog_threshold",
             view.get("loss_watchdog_threshold"),
-            "counts one logged loss as often as there are steps to the next log",
-            "logging_steps: 1, or sftguide.early_termination",
+            "The loss watchdog counts steps, but sees a new loss only at each log",
+            "one high loss is counted logging_steps times",
+            "Set logging_steps: 1, or use sftguide.early_termination",
         )
     if view.get("adapter") == "qlora" and not view.get("load_in_4bit"):
         yield Finding(
             WRONG,
             "load_in_4bit",
             view.config.get("load_in_4bit"),
-            "has to be true for adapter: qlora",
-            "load_in_4bit: true, or adapter: lora",
+            "adapter: qlora needs load_in_4bit: true",
+            "Axolotl refuses the config",
+            "Set load_in_4bit: true, or adapter: lora",
         )
     if view.get("load_in_4bit") and view.training == "full":
         yield Finding(
             WRONG,
             "load_in_4bit",
             True,
-            "cannot be trained without an adapter",
-            "adapter: qlora",
+            "4-bit weights cannot be trained without an adapter",
+            "the run ends in an error",
+            "Set adapter: qlora",
         )
     if view.get("flash_attention"):
         yield Finding(
             NOTE,
             "flash_attention",
             True,
-            "is deprecated",
-            "attn_implementation: flash_attention_2",
+            "flash_attention is deprecated",
+            "a later Axolotl may not accept it",
+            "Set attn_implementation: flash_attention_2",
         )
     sdpa = view.get("attn_implementation") == "sdpa" or view.get("sdp_attention")
     if view.packed and sdpa and view.get("bf16"):
@@ -284,14 +316,16 @@ def traps(view: View) -> Iterator[Finding]:
             NOTE,
             "attn_implementation",
             "sdpa",
-            "with packing and bf16 may give a loss of 0.0 on cards before Hopper",
-            "attn_implementation: flash_attention_2",
+            "sdpa with packing and bf16 is unreliable on GPUs before Hopper",
+            "the loss may be 0.0",
+            "Set attn_implementation: flash_attention_2",
         )
     if view.get("train_on_inputs"):
         yield Finding(
             NOTE,
             "train_on_inputs",
             True,
-            "trains on the questions too, in formats that heed it",
-            "leave it out to train on answers alone",
+            "train_on_inputs is true",
+            "dataset types that read it train on the prompts as well as the answers",
+            "Remove it to train on the answers only",
         )

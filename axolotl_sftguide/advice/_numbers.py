@@ -1,4 +1,4 @@
-"""Numbers held against the evidence for their own setting, and no other."""
+"""Numbers against the evidence for their own setting, and no other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._view import View
 
 AGAINST, NOTE = Weight.AGAINST, Weight.NOTE
 
-_ATTENTION_ALONE = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"}
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"}
 
 
 def rate(view: View) -> Iterator[Finding]:
@@ -19,15 +19,16 @@ def rate(view: View) -> Iterator[Finding]:
     if value is None:
         return
     if view.training == "adapter":
-        said = CLAIMS["adapter-rate"]
-        low, high = said.low or 0.0, said.high or 0.0
+        claim = CLAIMS["adapter-rate"]
+        low, high = claim.low or 0.0, claim.high or 0.0
         if value < low / 2:
             yield Finding(
                 AGAINST,
                 "learning_rate",
                 value,
-                "is a rate of full fine-tuning; adapters were best at ten times it",
-                "2.0e-4 to begin with",
+                f"{_short(value)} is a learning rate for full fine-tuning",
+                "an adapter learns too little",
+                "Adapters did best at about 2e-4: set learning_rate: 2.0e-4",
                 "adapter-rate",
             )
         elif value > 2 * high:
@@ -35,8 +36,10 @@ def rate(view: View) -> Iterator[Finding]:
                 AGAINST,
                 "learning_rate",
                 value,
-                "is above what adapters bore",
-                "2.0e-4 to begin with, 1.0e-3 at the most",
+                f"{_short(value)} is above the learning rates at which adapters were "
+                "stable",
+                "the run may diverge",
+                "Start at learning_rate: 2.0e-4, and use 1.0e-3 at most",
                 "adapter-rate",
             )
     elif value > 1e-4 and not view.is_small:
@@ -44,14 +47,21 @@ def rate(view: View) -> Iterator[Finding]:
             AGAINST,
             "learning_rate",
             value,
-            "is above every rate that was tried for full fine-tuning of base models",
-            "2.0e-5 to begin with; 1.0e-6 for Mistral 7B",
+            f"{_short(value)} is above every learning rate that was tried for full "
+            "fine-tuning of base models",
+            "no published result supports it",
+            "Start at learning_rate: 2.0e-5, or 1.0e-6 for Mistral 7B",
             "low-rate",
         )
 
 
+def _short(rate: float) -> str:
+    """A learning rate as people write it: 2e-5."""
+    return f"{rate:g}".replace("e-0", "e-")
+
+
 def batch(view: View) -> Iterator[Finding]:
-    """Samples of a step, where they are known."""
+    """Samples per optimizer step, if the config determines them."""
     samples = view.samples
     if samples is None:
         return
@@ -66,8 +76,10 @@ def batch(view: View) -> Iterator[Finding]:
             AGAINST,
             path,
             samples,
-            "samples a step are more than adapters bear without a loss of quality",
-            "8 to 32 samples",
+            f"{samples:,} samples per step are more than adapters tolerated in "
+            "published studies",
+            "quality is likely to suffer",
+            "Use 8 to 32 samples",
             "adapter-batch-most",
         )
     if view.training == "full" and view.rows is not None:
@@ -81,9 +93,9 @@ def _full_batch(view: View, path: str, samples: int, rows: int) -> Iterator[Find
             AGAINST,
             path,
             samples,
-            f"samples a step are for data of hundreds of thousands of rows; {rows:,} "
-            f"rows make {max(1, rows // samples)} steps a pass",
-            "128 for a few thousand rows, 256 for more",
+            f"{samples:,} samples per step suit hundreds of thousands of rows",
+            f"{rows:,} rows make only {max(1, rows // samples)} steps per epoch",
+            "Use 128 samples for a few thousand rows, 256 for more",
             "steps-enough",
         )
     if samples < 128 and rows >= large:
@@ -91,14 +103,15 @@ def _full_batch(view: View, path: str, samples: int, rows: int) -> Iterator[Find
             NOTE,
             path,
             samples,
-            f"samples a step are few for {rows:,} rows",
-            "3,840, or as many as can be accumulated",
+            f"{samples:,} samples per step are few for {rows:,} rows",
+            "the model may score below what larger batches reach",
+            "Use 3,840 samples, or as many as you can accumulate",
             "large-batch",
         )
 
 
 def epochs(view: View) -> Iterator[Finding]:
-    """Passes over the data."""
+    """Epochs over the data."""
     value = view.number("num_epochs")
     if value is None or value <= 3 or view.get("max_steps"):
         return
@@ -107,14 +120,15 @@ def epochs(view: View) -> Iterator[Finding]:
             NOTE,
             "num_epochs",
             value,
-            "are more passes than small data bore without wearing off",
-            "2 or 3, and look at the held-out loss",
+            f"{value:g} epochs are more than small datasets needed in published runs",
+            "instruction following may degrade",
+            "Use 2 or 3 epochs and watch the held-out loss",
             "two-epochs",
         )
 
 
 def adapters(view: View) -> Iterator[Finding]:
-    """Where adapters sit, and how large they are."""
+    """Which layers have adapters, and how adapters are scaled."""
     if view.training != "adapter":
         return
     targets = view.get("lora_target_modules", [])
@@ -122,14 +136,15 @@ def adapters(view: View) -> Iterator[Finding]:
     if (
         targets
         and not view.get("lora_target_linear")
-        and ({str(t).rpartition(".")[2] for t in targets} <= _ATTENTION_ALONE)
+        and ({str(t).rpartition(".")[2] for t in targets} <= _ATTENTION)
     ):
         yield Finding(
             AGAINST,
             "lora_target_modules",
             targets,
-            "leave the MLP without adapters",
-            "lora_target_linear: true",
+            "Only attention layers have adapters",
+            "the model learns less than with adapters on the MLP too",
+            "Set lora_target_linear: true",
             "adapter-everywhere",
         )
     rank, alpha = view.number("lora_r"), view.number("lora_alpha")
@@ -138,7 +153,8 @@ def adapters(view: View) -> Iterator[Finding]:
             NOTE,
             "lora_alpha",
             alpha,
-            f"is {alpha / rank:g} times the rank, and multiplies the rate by that",
-            "lora_alpha: 32 at any rank",
+            f"lora_alpha is {alpha / rank:g} times lora_r",
+            "the adapter's updates are scaled by that factor",
+            "Set lora_alpha: 32 at any rank",
             "adapter-alpha",
         )

@@ -1,4 +1,4 @@
-"""A configuration as the advice reads it: the host's defaults where nothing stands."""
+"""A config with Axolotl's defaults where a key is not set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..evidence.effective_batch import choose
 
 _OTHER_KINDS = {
     "rl": "preference or reinforcement learning",
-    "pretraining_dataset": "pre-training",
+    "pretraining_dataset": "pretraining",
     "reward_model": "a reward model",
     "process_reward_model": "a reward model",
     "diffusion": "a diffusion model",
@@ -24,14 +24,14 @@ _OTHER_KINDS = {
 
 @dataclass(frozen=True)
 class View:
-    """A mapping as it was written.
+    """A config as it was written, and what is known about its model and data.
 
     Args:
-        config: Of Axolotl, before its own validation.
-        rows: Of the training data after preparation, where they are known.
-        ranks: Data-parallel ranks.
-        parameters: Of the model, where they are known.
-        model_type: Its kind as its `config.json` names it, where that is known.
+        config: Axolotl's config, before its own validation.
+        rows: Number of training rows after preparation, if known.
+        ranks: Number of data-parallel ranks.
+        parameters: Number of parameters of the model, if known.
+        model_type: The `model_type` in the model's `config.json`, if known.
     """
 
     config: Mapping[str, Any]
@@ -41,12 +41,12 @@ class View:
     model_type: str | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """What stands at a key of the top level."""
+        """The value of a top-level key; the default if it is missing or null."""
         value = self.config.get(key)
         return default if value is None else value
 
     def number(self, key: str, default: float | None = None) -> float | None:
-        """A number at a key; text that says one is one, as for the host."""
+        """The number at a key; numeric text counts, as it does for Axolotl."""
         value = self.get(key, default)
         try:
             found = float(value)
@@ -56,7 +56,7 @@ class View:
 
     @property
     def other_kind(self) -> str | None:
-        """What it trains that is no SFT of a language model, if it does."""
+        """What the config trains other than SFT of a language model, if anything."""
         return next((name for key, name in _OTHER_KINDS.items() if self.get(key)), None)
 
     @property
@@ -66,12 +66,12 @@ class View:
 
     @property
     def is_small(self) -> bool:
-        """Whether the model is known to be far below the sizes that were studied."""
+        """Whether the model is known to be far smaller than those studied."""
         return self.parameters is not None and self.parameters < 500_000_000
 
     @property
     def packed(self) -> bool:
-        """Whether rows hold several samples."""
+        """Whether a row holds several samples."""
         return bool(self.get("sample_packing"))
 
     @cached_property
@@ -82,19 +82,19 @@ class View:
 
     @property
     def has_plugin(self) -> bool:
-        """Whether the configuration names this package's plugin."""
+        """Whether the config lists this package's plugin."""
         plugins = self.get("plugins", [])
         plugins = [plugins] if isinstance(plugins, str) else plugins
         return any("SFTGuidePlugin" in str(plugin) for plugin in plugins)
 
     @property
     def accumulation(self) -> int:
-        """Micro batches of a step, where no effective batch size says otherwise."""
+        """Micro batches per step, unless an effective batch size is set."""
         return int(self.number("gradient_accumulation_steps", 1) or 1)
 
     @property
     def samples(self) -> int | None:
-        """Samples of a step over all ranks; None where packing or the data decide."""
+        """Samples per step over all ranks; None if packing or the data decide."""
         wanted = self.block.get("effective_batch_size")
         if wanted == "auto":
             return choose(self.rows, self.training).samples if self.rows else None
@@ -107,7 +107,7 @@ class View:
 
     @property
     def steps(self) -> int | None:
-        """Optimizer steps of the run, where they are known before it."""
+        """Optimizer steps of the run, if known before it starts."""
         most = self.number("max_steps")
         if most and most > 0:
             return int(most)
@@ -117,7 +117,7 @@ class View:
 
     @property
     def sources(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Path and entry of each of `datasets`."""
+        """Path and entry of each dataset."""
         entries = self.get("datasets", [])
         if not isinstance(entries, list):
             return []
@@ -129,6 +129,6 @@ class View:
 
     @property
     def mix(self) -> Mapping[str, Any] | None:
-        """The block's mix, where there is one."""
+        """The `mix:` block, if any."""
         mix = self.block.get("mix")
         return mix if isinstance(mix, Mapping) else None

@@ -1,10 +1,11 @@
-"""The command line: `sftguide ...`, and the same group as `axolotl sftguide ...`.
+"""The command line: `sftguide ...`, also available as `axolotl sftguide ...`.
 
-Bodies import late: `sftguide --help` loads neither torch nor the run history.
+Command bodies import late: `sftguide --help` loads neither torch nor the run history.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -15,35 +16,57 @@ from .backtest import backtest
 from .check import check
 from .mix import mix
 from .plan import plan
+from .quickstart import quickstart
 from .recipes import recipes
 from .runs import runs
 from .sweep import sweep
 
 
-class _Mendable(click.ClickException):
+class _UserError(click.ClickException):
     exit_code = 2
 
 
 class _Group(click.Group):
-    """Shows an error that the user can mend as its own lines, with exit status 2."""
+    """Lists commands in the order of their use, and turns errors into short messages.
+
+    An `SFTGuideError` is something the user can fix: its text is printed without a
+    traceback, and the exit status is 2.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False  # subcommands inherit it; https://no-color.org
         try:
             return super().invoke(ctx)
         except SFTGuideError as error:
-            raise _Mendable(str(error)) from None
+            raise _UserError(str(error)) from None
 
 
-@click.group(cls=_Group, name="sftguide")
-@click.version_option(__version__, package_name="axolotl-sftguide")
+@click.group(
+    cls=_Group,
+    name="sftguide",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, "-V", "--version", package_name="axolotl-sftguide")
 def main() -> None:
-    """A guide for supervised fine-tuning: recipes, and the history of your runs."""
+    """Check, plan, run and compare supervised fine-tuning with Axolotl and TRL."""
 
 
-main.add_command(backtest)
-main.add_command(check)
-main.add_command(mix)
-main.add_command(plan)
-main.add_command(recipes)
-main.add_command(runs)
-main.add_command(sweep)
+_COMMANDS = {
+    quickstart: "Train a tiny model on the CPU and see what a run shows.",
+    recipes: "List, show and copy the shipped recipes.",
+    mix: "Build one dataset from phases, or verify one.",
+    check: "Check an Axolotl config against published evidence.",
+    plan: "Estimate memory, micro batch and time for a config.",
+    runs: "List, show, score and import your runs.",
+    sweep: "Train a recipe with other values; stop hopeless trials.",
+    backtest: "Replay stopping rules on your finished runs.",
+}
+"""In the order of their use, with the line that `sftguide --help` shows."""
+
+for _command, _line in _COMMANDS.items():
+    _command.short_help = _line
+    main.add_command(_command)

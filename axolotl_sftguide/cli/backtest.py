@@ -1,7 +1,8 @@
-"""`sftguide backtest`: rules and pruners, replayed on the runs of the history."""
+"""`sftguide backtest`: stopping rules and pruners, replayed on recorded runs."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,22 +11,28 @@ import click
 if TYPE_CHECKING:
     from ..config.settings import EarlyTerminationSettings
     from ..runs.history import Run
-    from ..stopping.backtest import Policy, RecordedRun
+    from ..stopping.backtest import Policy
+    from ..stopping.baselines import RecordedRun
 
 
 @click.command()
-@click.option("--study", required=True, help="The study whose runs are replayed.")
-@click.option("--key", help="The comparability key; else the one with most runs.")
-@click.option("--metric", help="The score; else the one that most runs have.")
-@click.option("--orders", default=200, show_default=True, help="Orders of arrival.")
-@click.option("--seed", default=0, show_default=True, help="Of the orders.")
+@click.option("--study", required=True, help="Study whose runs are replayed.")
+@click.option("--key", help="Comparability key. Default: the key with most runs.")
+@click.option("--metric", help="Score to use. Default: the score that most runs have.")
+@click.option(
+    "--orders",
+    default=200,
+    show_default=True,
+    help="Random orders of arrival to average over.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of these orders.")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A YAML config: its `sftguide: early_termination:` is replayed too.",
+    help="YAML config whose `sftguide.early_termination` is replayed too.",
 )
-@click.option("--storage", metavar="URL", help="The run history.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@click.option("--storage", metavar="URL", help="Run history to read.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def backtest(
     study: str,
     key: str | None,
@@ -36,23 +43,30 @@ def backtest(
     storage: str | None,
     as_json: bool,
 ) -> None:
-    """Say what rules and pruners would have saved on your runs, and lost."""
+    """Replay stopping rules and pruners on your finished runs.
+
+    For each policy the table shows the share of runs and steps it would have stopped,
+    how often the best run was kept, and how much score was lost.
+    """
     from ..errors import StorageError
     from ..runs.history import RunHistory
     from ..stopping.backtest import backtest as replay_all
     from ..stopping.backtest import signal_evidence
+    from .backtest_progress import Replays
 
     history = RunHistory(storage)
     runs, goal = _recorded(history.runs(study=study, key=key), metric)
     if len(runs) < 3:
         raise StorageError(
-            f"run history {history.url}: study {study!r} has {len(runs)} finished and "
-            "scored runs of one key with their traces; a backtest needs 3"
+            f"study {study!r} has {len(runs)} finished and scored runs with traces and "
+            f"the same comparability key; a backtest needs 3 ({history.url})"
         )
-    results = [
-        replay_all(runs, policy, orders=orders, seed=seed)
-        for policy in _policies(_own_settings(config))
-    ]
+    policies = _policies(_own_settings(config))
+    with Replays(len(policies), min(orders, math.factorial(len(runs)))) as replays:
+        results = [
+            replay_all(runs, replays.counted(policy), orders=orders, seed=seed)
+            for policy in policies
+        ]
     evidence = signal_evidence(runs)
     if as_json:
         _print_json(runs, results, evidence)
@@ -64,12 +78,12 @@ def backtest(
 
 
 def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], str]:
-    """The runs of the largest key that finished, were scored and left a trace."""
+    """The finished, scored runs with a trace, of the key that most of them share."""
     from collections import Counter
 
     from ..errors import TraceError
     from ..runs.traces import read_trace
-    from ..stopping.backtest import RecordedRun
+    from ..stopping.baselines import RecordedRun
 
     usable = [
         run
@@ -88,7 +102,7 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
         try:
             observations = read_trace(run.trace_path or "").observations
         except TraceError as error:
-            click.echo(f"left out: {error}", err=True)
+            click.echo(f"skipped: {error}", err=True)
             continue
         value = score.value if score.goal == "max" else -score.value
         if observations and value == value:
@@ -116,14 +130,17 @@ def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
     )
     found: list[Policy] = [
         RulesPolicy("default rules, action: stop", stop),
-        RulesPolicy("the same without the cohort", alone),
+        RulesPolicy("the same without cohort rule", alone),
     ]
     if own is not None:
-        found.append(RulesPolicy("the config's rules", own))
+        found.append(RulesPolicy("rules of the config", own))
     try:
         from optuna import pruners
     except ImportError:
-        click.echo("Optuna's pruners are left out: pip install optuna", err=True)
+        click.echo(
+            "Optuna's pruners are skipped; to include them: pip install optuna",
+            err=True,
+        )
         return found
     makers: dict[str, Any] = {
         "Median": pruners.MedianPruner,

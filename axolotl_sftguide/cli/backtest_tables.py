@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..signals.correlation import Correlation
-from ..stopping.backtest import Backtest, RecordedRun, SignalEvidence
+from ..stopping.backtest import Backtest, SignalEvidence
+from ..stopping.baselines import RecordedRun
 from ..units import number, share
 from .tables import console
 
@@ -24,16 +25,16 @@ def print_backtest(
     results: Sequence[Backtest],
     evidence: Sequence[SignalEvidence],
 ) -> None:
-    """What each policy would have done, and what the signals are worth here."""
+    """What each policy would have done, and how signals correlate with scores."""
     out = console()
     orders = results[0].orders
     title = (
-        f"study {escape(study)}: {len(runs)} finished runs by {escape(metric)}, "
-        f"{orders} orders of arrival"
+        f"study {escape(study)}: {len(runs)} finished runs, score {escape(metric)}, "
+        f"mean over {orders} orders of arrival"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("policy", no_wrap=True)
-    for heading in ("stopped", "steps saved", "best run kept", "regret in score"):
+    for heading in ("stopped", "steps saved", "best run kept", "score lost"):
         table.add_column(heading, justify="right")
     for result in results:
         table.add_row(
@@ -65,5 +66,5 @@ def _interval(found: Correlation | None) -> str:
 
 def _answer(signal: str, found: Correlation | None) -> str:
     if found is None or not found.clear:
-        return "not to be told from zero"
-    return "yes" if found.value * _BETTER[signal] > 0 else "no, the other way round"
+        return "unclear: 95% includes zero"
+    return "yes" if found.value * _BETTER[signal] > 0 else "no, the opposite sign"

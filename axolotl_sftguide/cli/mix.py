@@ -1,4 +1,4 @@
-"""`sftguide mix`: phases in, one dataset out."""
+"""`sftguide mix`: several phases in, one dataset out."""
 
 from __future__ import annotations
 
@@ -13,21 +13,31 @@ if TYPE_CHECKING:
     from ..mixing import Mixed
 
 
-class _MixGroup(click.Group):
-    """`mix verify DIR` beside `mix SPEC`."""
+class _MixOrVerify(click.Command):
+    """`mix SPEC`, and the separate command `mix verify FOLDER`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["make", *args]
-        return super().parse_args(ctx, args)
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args[:1] == ["verify"]:
+            name = f"{info_name} verify"
+            return verify_mix.make_context(name, args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            summary = verify_mix.get_short_help_str()
+            formatter.write_dl([("verify FOLDER", summary)])
 
 
-@click.group(cls=_MixGroup, subcommand_metavar="SPEC | verify DIR")
-def mix() -> None:
-    """Make one dataset of phases; or prove one that was made."""
+_HELP = {"help_option_names": ["-h", "--help"]}
 
 
-@mix.command("make", hidden=True)
+@click.command("mix", cls=_MixOrVerify, context_settings=_HELP)
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -35,13 +45,21 @@ def mix() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("outputs/mixes"),
     show_default=True,
-    help="Where the mix's own folder is made.",
+    help="Where the folder of the mix is created.",
 )
-@click.option("--strategy", type=click.Choice(["stacked", "phased"]))
-@click.option("--seed", type=click.IntRange(min=0))
-@click.option("--workers", type=click.IntRange(min=1), help="Else one for each core.")
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest instead.")
-def make(
+@click.option(
+    "--strategy",
+    type=click.Choice(["stacked", "phased"]),
+    help="Mix all phases, or train one after the other.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the order.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of processes.  [default: one per CPU core]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def mix(
     spec: Path,
     output_dir: Path,
     strategy: str | None,
@@ -49,7 +67,10 @@ def make(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Make one dataset of the phases in SPEC, a YAML file."""
+    """Build one dataset from the phases in SPEC, or verify one.
+
+    SPEC is a YAML file with `phases`, or an Axolotl config with `sftguide.mix`.
+    """
     mixing = _mixing()
     from .mix_tables import MixProgress, print_mix
 
@@ -57,7 +78,8 @@ def make(
     given = {"strategy": strategy, "seed": seed}
     changed = {key: value for key, value in given.items() if value is not None}
     if changed:
-        settings = mixing.MixSettings.model_validate(settings.model_dump() | changed)
+        values = settings.model_dump() | changed
+        settings = mixing.load_mix(values, path=str(spec))
     with MixProgress() as progress:
         mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
     if as_json:
@@ -67,33 +89,37 @@ def make(
     click.echo(_entry(mixed))
 
 
-@mix.command("verify")
+@click.command(
+    "verify", short_help="Verify a mix against its sources.", context_settings=_HELP
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.pass_context
 def verify_mix(ctx: click.Context, folder: Path) -> None:
-    """Build DIR once more from its sources and compare; exit status 1 where it differs.
+    """Build the mix in FOLDER again and compare it.
 
-    Run it where the mix was made: relative paths start from the working folder.
+    Exits with status 1 if it differs. Run it in the folder where the mix was built,
+    as relative paths start from the working folder.
     """
     problems = _mixing().verify(folder)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         ctx.exit(1)
-    click.echo(f"{folder}: is what its sources and its spec give")
+    click.echo(f"{folder}: matches its sources and its spec")
 
 
 def _mixing() -> Any:
-    """The package that mixes, or one line on what it lacks."""
+    """The mixing package, or one line that names a missing dependency."""
     try:
         from .. import mixing
+        from ..mixing import mix as _  # noqa: F401  loads the extra's dependencies
     except ImportError as error:
         raise SFTGuideError(f"{error}; pip install 'axolotl-sftguide[mix]'") from None
     return mixing
 
 
 def _entry(mixed: Mixed) -> str:
-    """What to write into a config of Axolotl, or into a script for TRL."""
+    """The lines that an Axolotl config needs."""
     import yaml
 
     from ..mixing import load_mix
@@ -102,7 +128,7 @@ def _entry(mixed: Mixed) -> str:
         "path": str(mixed.data),
         "ds_type": "json",
         "type": "chat_template",
-        **load_mix(mixed.manifest.settings).of_the_whole,
+        **load_mix(mixed.manifest.settings).host_settings,
     }
     if mixed.manifest.trains_by_turn:
         entry["message_field_training"] = "train"

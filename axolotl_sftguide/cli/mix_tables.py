@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -15,13 +13,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ..mixing import Mixed, PhasePart
+from ..mixing import FAULTS, Mixed, PhasePart
 from ..units import count
 from .tables import console
 
 
 class MixProgress:
-    """Bars while someone looks; nothing in a pipe."""
+    """Progress bars in a terminal; nothing in a pipe."""
 
     def __init__(self) -> None:
         out = console()
@@ -57,12 +55,14 @@ class MixProgress:
 
 
 def print_mix(mixed: Mixed) -> None:
-    """One line for each source: where each of its rows has gone."""
+    """A table with one line per source, and what became of its rows."""
     out = console()
-    table = Table(title=None if mixed.built else "was there already: nothing to do")
+    if not mixed.built:
+        out.print(f"{mixed.folder} already exists; nothing to do", highlight=False)
+    table = Table()
     table.add_column("phase")
     table.add_column("source", overflow="fold")
-    for heading in ("rows read", "left out", "held out", "repeated", "rows"):
+    for heading in ("read", "left out", "held out", "repeated", "written"):
         table.add_column(heading, justify="right")
     table.add_column("why left out", overflow="fold")
     for part in mixed.manifest.parts:
@@ -75,27 +75,33 @@ def print_mix(mixed: Mixed) -> None:
             count(part.held_out),
             count(part.repeated),
             count(part.rows),
-            escape("; ".join(f"{n} {why}" for why, n in reasons.items())),
+            escape("\n".join(f"{why}: {count(n)}" for why, n in reasons.items())),
         )
     out.print(table)
     rows = sum(part.rows for part in mixed.manifest.parts)
+    line = f"{count(rows)} row{'' if rows == 1 else 's'}"
     deviation = mixed.manifest.largest_prefix_deviation_rows
-    even = "" if deviation is None else f", any prefix within {deviation} rows of it"
-    out.print(f"{count(rows)} rows{even}", highlight=False)
+    if deviation is not None and len(mixed.manifest.parts) > 1:
+        line += (
+            f"; in any prefix, each source is within {deviation:.1f} rows of its share"
+        )
+    out.print(line, highlight=False)
     if mixed.manifest.trains_by_turn:
         out.print(
-            "some turns say themselves whether they are trained on (`train`): Axolotl "
-            "reads it, TRL has no setting for it and goes by its own",
+            "Some messages have a `train` flag. Axolotl uses it with the line "
+            "message_field_training: train below; TRL ignores it.",
             highlight=False,
         )
 
 
 def _reasons(part: PhasePart) -> dict[str, int]:
-    found: dict[str, Any] = {f"that {why}": n for why, n in part.faults.items()}
-    found |= {f"said in {path}": n for path, n in part.duplicates.items()}
+    texts = {str(code): text for code, text in FAULTS.items()}
+    # A manifest of version 0.1.0 has the text in the place of the code.
+    found = {texts.get(code, code): n for code, n in part.faults.items()}
+    found |= {f"duplicate of a row in {path}": n for path, n in part.duplicates.items()}
     found |= {
-        "not asked for by where": part.filtered,
+        "does not match where": part.filtered,
         "in an excluded file": part.excluded,
-        "not drawn": part.not_drawn,
+        "not drawn (max_rows, max_tokens or share)": part.not_drawn,
     }
     return {why: n for why, n in found.items() if n}

@@ -1,9 +1,9 @@
-"""`sftguide plan`: does it fit, which batch does it make, and how long does it take."""
+"""`sftguide plan`: memory, micro batch and time of a training, estimated."""
 
 from __future__ import annotations
 
 import json
-import re
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from ..planning import BatchPlan, MemoryPlan
     from ..runs.throughput import Throughput
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(GiB|GB|MiB|MB)?\s*", re.IGNORECASE)
-_UNITS = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
-
 
 class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "size"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        found = _SIZE.fullmatch(str(value))
-        if found is None:
-            self.fail(f"{value!r} is no size; write it as 24GiB or 24GB", param, ctx)
-        return int(float(found[1]) * _UNITS[(found[2] or "GiB").lower()])
+        from pydantic import ByteSize, TypeAdapter, ValidationError
+
+        text = str(value).strip()
+        is_bare = text.replace(".", "", 1).isdigit()
+        try:
+            size = TypeAdapter(ByteSize).validate_python(
+                f"{text}GiB" if is_bare else text
+            )
+        except ValidationError:
+            self.fail(f"{value!r} is not a size; write 24GiB or 24GB", param, ctx)
+        return int(size)
 
 
 @click.command()
@@ -36,25 +40,30 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     type=_MemorySize(),
     default="24GiB",
     show_default=True,
-    help="Of one card.",
+    help="Memory of one GPU.",
 )
-@click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--rows", type=click.IntRange(min=1), help="Rows of the training data.")
 @click.option(
-    "--row-tokens", type=click.FloatRange(min=1), help="Mean tokens of a row."
+    "--gpus",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of GPUs.",
 )
-@click.option("--data", is_flag=True, help="Count both, as Axolotl would tokenise.")
+@click.option("--rows", type=click.IntRange(min=1), help="Number of training rows.")
+@click.option("--row-tokens", type=click.FloatRange(min=1), help="Mean tokens per row.")
+@click.option("--data", is_flag=True, help="Count rows and tokens; needs Axolotl.")
 @click.option(
     "--storage",
     metavar="URL",
-    help="The run history whose runs tell the hours; else as for `sftguide runs`.",
+    help="Run history used to estimate duration.",
 )
 @click.option(
     "--write",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write CONFIG with the micro batch that fits to this file.",
+    help="Write CONFIG with the planned micro batch to a file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@click.option("-v", "--verbose", is_flag=True, help="Show formulas and sources.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -66,29 +75,26 @@ def plan(
     data: bool,
     storage: str | None,
     write: Path | None,
+    verbose: bool,
     as_json: bool,
 ) -> None:
-    """Bytes of each part of a training with CONFIG, what fits, and how long it takes.
+    """Estimate memory, micro batch and time for CONFIG.
 
-    The model's config.json is taken from its folder, from the hub's cache or, for some
-    public models, from this package; no weights are read. Steps need the rows of the
-    data, and their mean tokens where sequences are packed: as numbers, or counted with
-    --data. Hours come from earlier runs. Exit status 1 where it does not fit.
+    The estimate needs the model's config.json only: from a local folder, the Hub's
+    cache, or this package. The number of steps depends on row count and, with packing,
+    on row length: pass --rows and --row-tokens, or --data. Time is estimated from
+    earlier runs. Exit status 1 means that the training does not fit.
     """
     from ..advice import summary
     from ..config.yaml_file import read_config
     from ..errors import PlanError
-    from ..planning import KNOWN, find_model, plan_batch, plan_memory
+    from ..planning import find_model, plan_batch, plan_memory
 
     loaded = read_config(config)
     model = str(loaded.get("base_model", ""))
     found = find_model(model)
     if found is None:
-        raise PlanError(
-            f"{config}: base_model {model!r} is no folder with a config.json, is not "
-            "in the hub's cache, and is none of those known here: "
-            f"{', '.join(KNOWN)}; download its config.json into a folder"
-        )
+        raise PlanError(_no_model(config, model))
     try:
         made = plan_memory(loaded, found, gpu_bytes=gpu_bytes, gpus=gpus)
     except PlanError as error:
@@ -96,8 +102,8 @@ def plan(
     if data:
         rows, row_tokens = _counted(config)
     most = max(1, made.largest_micro_batch)
-    batch, missing = None, "hangs on the rows and their tokens: "
-    missing += "--rows and --row-tokens, or --data"
+    batch = None
+    missing = "depends on row count and length; pass --rows and --row-tokens, or --data"
     try:
         batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
     except PlanError as error:
@@ -108,26 +114,36 @@ def plan(
     if as_json:
         click.echo(json.dumps(_as_dict(made, batch, past, hours), indent=2))
     else:
-        _print(made, model)
-        click.echo(f"{'data':<24} {summary(loaded, rows=rows)[1].split(None, 1)[1]}")
+        _print_memory(made, model, verbose)
         packed = bool(loaded.get("sample_packing"))
-        click.echo(f"{'batch':<24} {_batch(batch, packed) if batch else missing}")
+        _print_row("data", summary(loaded, rows=rows)[1].split(None, 1)[1])
+        _print_row("batch", _batch(batch, packed) if batch else missing)
         for line in _times(past, hours) or [unknown]:
-            click.echo(f"{'time':<24} {line}")
+            _print_row("time", line)
     if write is not None:
         _write(config, write, made, batch, loaded)
     if not made.fits:
         ctx.exit(1)
 
 
+def _no_model(config: Path, model: str) -> str:
+    """The error for a model whose `config.json` is not found."""
+    if not model:
+        return f"{config}: base_model is not set; set it to a model"
+    return (
+        f"{config}: no config.json for base_model {model!r}; run "
+        f"`hf download {model} config.json`, or set base_model to a local folder"
+    )
+
+
 def _block(loaded: dict[str, Any]) -> dict[str, Any]:
-    """The plugin's settings, or none where they are not even a mapping."""
+    """The `sftguide:` block, or an empty one if it is not a mapping."""
     block = loaded.get("sftguide")
     return block if isinstance(block, dict) else {}
 
 
 def _counted(config: Path) -> tuple[int, float]:
-    """Rows, and mean tokens of one, of a configuration's own data."""
+    """Number of rows in a config's data, and mean tokens per row."""
     from .check import examine
 
     found = examine(config)
@@ -136,7 +152,7 @@ def _counted(config: Path) -> tuple[int, float]:
 
 
 def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput], str]:
-    """What runs like this one had, and what to say where there are none."""
+    """Throughput of similar runs, and the text to print if there are none."""
     from ..errors import StorageError
     from ..runs.history import RunHistory, is_there
     from ..runs.throughput import past_throughput
@@ -149,29 +165,30 @@ def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput]
     except StorageError as error:
         return [], f"unknown: {error}"
     return found, (
-        f"unknown: no earlier run of this model, adapter and length in {history.url}"
+        "unknown: no earlier run with this model, adapter and sequence length in "
+        f"{history.url}"
     )
 
 
 def _samples(
     config: dict[str, Any], batch: BatchPlan | None, rows: int | None
 ) -> float | None:
-    """Of the whole run; None where nobody knows."""
+    """Samples of the whole run; None if unknown."""
     if batch is not None and batch.steps and batch.samples:
         return batch.steps * batch.samples
     return rows * float(config.get("num_epochs") or 1) if rows else None
 
 
 def _batch(batch: BatchPlan, packed: bool) -> str:
-    cards = f"{batch.cards} card{'s' * (batch.cards > 1)}"
-    made = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {cards}"
-    held = f"{batch.sequences} samples = {made}"
+    gpus = f"{batch.cards} GPU{'s' * (batch.cards > 1)}"
+    product = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {gpus}"
+    text = f"{batch.sequences} sample{'s' * (batch.sequences > 1)} = {product}"
     if packed:
         some = "several" if batch.samples is None else f"about {batch.samples:.0f}"
-        held = f"{some} samples in {batch.sequences} sequences = {made}"
+        text = f"{some} samples in {batch.sequences} sequences = {product}"
     if batch.steps_an_epoch is None:
-        return held
-    return f"{held}; {batch.steps_an_epoch:,} steps an epoch, {batch.steps:,} in all"
+        return text
+    return f"{text}; {batch.steps_an_epoch:,} steps per epoch, {batch.steps:,} in all"
 
 
 def _times(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
@@ -181,34 +198,39 @@ def _times(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
         (
             f"about {duration(3600 * hours[t])}"
             if t in hours
-            else "--rows gives the hours"
+            else "unknown without --rows"
         )
-        + f" on {t.device}: {t.samples_per_s:.3g} samples a second on one, as in "
-        f"{t.runs} earlier run{'s' * (t.runs > 1)}"
+        + f" on {t.device} ({t.samples_per_s:.3g} samples/s per GPU in "
+        f"{t.runs} earlier run{'s' * (t.runs > 1)})"
         for t in past
     ]
 
 
-def _print(made: MemoryPlan, model: str) -> None:
+_NAME = 26
+
+
+def _print_row(name: str, text: str) -> None:
+    """A line of the table, wrapped below its second column."""
+    lines = textwrap.wrap(text, 80 - _NAME, break_long_words=False) or [""]
+    for first, line in zip([name, *[""] * len(lines)], lines, strict=False):
+        click.echo(f"{first:<{_NAME}}{line}")
+
+
+def _print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     for part in made.parts:
-        click.echo(f"{part.name:<24} {_gib(part.size_bytes)}  {part.formula}")
+        click.echo(f"{part.name:<{_NAME}}{_gib(part.size_bytes)}  {part.note}")
+        if verbose:
+            _print_row("", f"{part.formula} ({part.source})")
     setting = made.setting
     click.echo(
-        f"{'peak':<24} {_gib(made.peak_bytes)}  at {made.peak_at}: micro batch "
-        f"{setting.micro_batch_size} x {setting.sequence_len:,} tokens"
+        f"{'peak':<{_NAME}}{_gib(made.peak_bytes)}  in {made.peak_at}, micro batch "
+        f"{setting.micro_batch_size} x {setting.sequence_len:,}"
     )
     verdict = "fits" if made.fits else "does not fit"
     most = made.largest_micro_batch
-    advice = (
-        f"largest micro batch {most}" if most else "not even a micro batch of 1 does"
-    )
-    click.echo(
-        f"{model} {verdict} in {_gib(made.gpu_bytes).strip()} by estimate; {advice}"
-    )
-    click.echo(
-        "weights, adapters and optimizer are exact; the rest is estimated, and was "
-        "not measured on a card"
-    )
+    click.echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")
+    click.echo(f"Largest micro batch that fits: {most or 'none'}.")
+    click.echo("Weights, adapters and optimizer are exact; the rest is estimated.\n")
 
 
 def _gib(size: int) -> str:
@@ -226,6 +248,7 @@ def _as_dict(
             {
                 "name": part.name,
                 "bytes": part.size_bytes,
+                "note": part.note,
                 "formula": part.formula,
                 "source": part.source,
             }
@@ -249,29 +272,26 @@ def _write(
     batch: BatchPlan | None,
     loaded: dict[str, Any],
 ) -> None:
-    """The file with another micro batch, all else and all comments as they were.
-
-    Where micro batch and accumulation make the batch, the accumulation follows.
-    """
+    """Write the config with the planned micro batch and matching accumulation."""
+    from ..config.yaml_file import with_values
     from ..errors import PlanError
 
     if not made.largest_micro_batch:
-        raise PlanError(f"{target}: not written, for no micro batch fits")
-    micro = batch.micro_batch_size if batch else made.largest_micro_batch
-    keys = {"micro_batch_size": micro}
+        raise PlanError(f"{target}: not written, as no micro batch fits")
+    values = {
+        "micro_batch_size": batch.micro_batch_size
+        if batch
+        else made.largest_micro_batch
+    }
     derived = "effective_batch_size" in _block(loaded)
     if batch is not None and not derived:
-        keys["gradient_accumulation_steps"] = batch.accumulation
-    text = config.read_text(encoding="utf-8")
-    for key, value in keys.items():
-        line = re.compile(rf"^({key}:\s*)\d+", re.MULTILINE)
-        if line.search(text):
-            text = line.sub(rf"\g<1>{value}", text, count=1)
-        elif value != 1:
-            text = text.rstrip("\n") + f"\n{key}: {value}\n"
+        values["gradient_accumulation_steps"] = batch.accumulation
+    # 1 is Axolotl's default of both.
+    changed = {k: v for k, v in values.items() if v != 1 or k in loaded}
+    text = with_values(config.read_text(encoding="utf-8"), changed)
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PlanError(f"{target}: cannot be written ({error.strerror})") from None
-    said = ", ".join(f"{key} {value}" for key, value in keys.items())
-    click.echo(f"{target}: {said}")
+    written = ", ".join(f"{key}: {value}" for key, value in values.items())
+    click.echo(f"wrote {target} with {written}")

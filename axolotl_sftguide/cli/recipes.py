@@ -9,22 +9,29 @@ import click
 
 @click.group()
 def recipes() -> None:
-    """The recipes that come with this package."""
+    """List, show and copy the shipped recipes."""
 
 
 @recipes.command("list")
 def list_recipes() -> None:
-    """Names, and what each is for."""
-    from ..recipes import shipped_recipes
+    """List the recipes and what each is for."""
+    from rich.markup import escape
+    from rich.table import Table
 
+    from ..recipes import shipped_recipes
+    from .tables import console
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
     for recipe in shipped_recipes():
-        click.echo(f"{recipe.name:<26} {recipe.summary}")
+        table.add_row(escape(recipe.name), escape(recipe.summary))
+    console().print(table)
 
 
 @recipes.command("show")
 @click.argument("name")
 def show_recipe(name: str) -> None:
-    """Print the YAML of recipe NAME, with the reason of each number."""
+    """Print a recipe with the reason for each number."""
     from ..recipes import find_recipe
 
     click.echo(find_recipe(name).text, nl=False)
@@ -33,14 +40,19 @@ def show_recipe(name: str) -> None:
 @recipes.command("copy")
 @click.argument("name")
 @click.argument("dest", default=".", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Overwrite files that differ.")
+@click.option(
+    "--force", is_flag=True, help="Overwrite files that differ from the recipe."
+)
 def copy_recipe(name: str, dest: Path, force: bool) -> None:
-    """Copy recipe NAME, with the model and data it needs, to DEST/recipes."""
+    """Copy a recipe, with the model and data it needs.
+
+    The files go to DEST/recipes; DEST is the working folder by default.
+    """
     from ..recipes import find_recipe
 
     recipe = find_recipe(name)
     written = recipe.copy_to(dest, overwrite=force)
     there = dest / recipe.relative_path
-    click.echo(f"{len(written)} files written; the recipe is {there}")
+    click.echo(f"{len(written)} files written; recipe: {there}")
     step = "" if dest.resolve() == Path.cwd() else f"cd {dest} && "
     click.echo(f"next: {step}axolotl train {recipe.relative_path}")

@@ -12,55 +12,83 @@ if TYPE_CHECKING:
     from ..runs.history import Goal, RunHistory
     from ..runs.traces import Trace
 
+_DATABASES = {"", ".db", ".db3", ".sqlite", ".sqlite3"}
+"""Suffixes of a path that may name a new SQLite file."""
+
 _storage = click.option(
     "--storage",
     metavar="URL",
-    help="The run history: a URL, or the path of an SQLite file. Else the environment "
-    "variable SFTGUIDE_STORAGE, else the user's own.",
+    help="Run history: a URL or an SQLite file. Default: SFTGUIDE_STORAGE, or the "
+    "history in your home folder.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def runs() -> None:
-    """The history of your runs."""
+    """List, show, score and import your runs."""
 
 
 @runs.command("list")
 @_storage
-@click.option("--study", help="Only the runs of this study.")
+@click.option("--study", help="Only runs of this study.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    help="Only the newest runs; 0 lists all. [default: 20; all with --json]",
+)
 @_json
-def list_runs(storage: str | None, study: str | None, as_json: bool) -> None:
-    """All runs, oldest first, with status, score and steps saved."""
-    history = _open(storage)
-    found = history.runs(study=study)
-    if as_json:
-        _echo_json([_plain(run) for run in found])
-        return
-    from .tables import runs_table
+def list_runs(
+    storage: str | None, study: str | None, limit: int | None, as_json: bool
+) -> None:
+    """List runs, the newest last.
 
-    if found:
-        runs_table(found)
-    else:
-        click.echo("no runs yet")
-    click.echo(f"storage: {history.url}")
+    The table shows what the runs of a study differ in, their scores and status, and as
+    many more columns as fit the terminal.
+    """
+    history = _open_existing(storage)
+    found = [] if history is None else history.runs(study=study)
+    if limit is None:
+        limit = 0 if as_json else 20
+    newest = found[-limit:]
+    if as_json:
+        _echo_json([_plain(run) for run in newest])
+        return
+    if not found:
+        _no_runs(history, study)
+        return
+    from .runs_table import print_runs
+
+    print_runs(newest)
+    if len(newest) < len(found):
+        click.echo(f"{len(newest)} newest of {len(found)} runs; --limit 0 lists all")
+    if history is not None:
+        click.echo(f"storage: {history.url}")
 
 
 @runs.command("show")
 @click.argument("run")
 @_storage
-@click.option("--config", "with_config", is_flag=True, help="Also the whole config.")
+@click.option("--key", "with_key", is_flag=True, help="Add the comparability key.")
+@click.option("--config", "with_config", is_flag=True, help="Add the whole config.")
 @_json
-def show_run(run: str, storage: str | None, with_config: bool, as_json: bool) -> None:
-    """One run: RUN is its id, the start of its id, its name, or `latest`."""
-    history = _open(storage)
+def show_run(
+    run: str, storage: str | None, with_key: bool, with_config: bool, as_json: bool
+) -> None:
+    """Show how a run went, what it was, and where it is.
+
+    RUN is its id, the start of its id, its name, or `latest`.
+    """
+    history = _require(storage)
     found = history.get(run)
     if as_json:
         _echo_json(_plain(found))
         return
-    from .tables import run_page
+    from .run_page import print_run
 
-    run_page(found, with_config=with_config)
+    study = history.runs(study=found.study)
+    points = history.points(found.id)
+    print_run(found, points, study, with_key=with_key, with_config=with_config)
     click.echo(f"storage: {history.url}")
 
 
@@ -73,18 +101,23 @@ def show_run(run: str, storage: str | None, with_config: bool, as_json: bool) ->
 def import_runs(
     ctx: click.Context, paths: tuple[Path, ...], storage: str | None
 ) -> None:
-    """Enter runs from PATHS: traces, trainer_state.json files, or folders of them."""
-    from ..errors import TraceError
+    """Import runs from traces or trainer_state.json files.
 
-    history = _open(storage)
+    PATHS are such files, or folders that contain them. Importing a run again replaces
+    it.
+    """
+    from ..errors import TraceError
+    from ..runs.history import RunHistory
+
+    history = RunHistory(storage)
     problems = 0
     for path in paths:
         found = _readable(path)
         if not found:
             problems += 1
             click.echo(
-                f"{path}: holds no trace (sftguide-trace-*.jsonl) and no "
-                "trainer_state.json",
+                f"{path}: no trace (sftguide-trace-*.jsonl) and no "
+                "trainer_state.json found",
                 err=True,
             )
         for file, read in found:
@@ -95,8 +128,8 @@ def import_runs(
                 problems += 1
                 click.echo(str(error), err=True)
                 continue
-            note = "; its last line was cut off" if trace.torn else ""
-            what = "steps" if run.trace_path else "logs, compared with no other run"
+            note = "; the last line is incomplete and was skipped" if trace.torn else ""
+            what = "steps" if run.trace_path else "logs, not comparable with other runs"
             click.echo(
                 f"{run.id} {run.name}: {run.shown_status}, "
                 f"{len(trace.observations)} {what}{note}"
@@ -109,12 +142,16 @@ def import_runs(
 @runs.command("score")
 @click.argument("run")
 @click.argument("scores", nargs=-1, metavar="METRIC=VALUE...")
-@click.option("--goal", type=click.Choice(["max", "min"]), help="Which is better.")
+@click.option(
+    "--goal",
+    type=click.Choice(["max", "min"]),
+    help="Whether a higher (max) or a lower (min) value is better.",
+)
 @click.option(
     "--lm-eval",
     "results",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A result file of lm-eval instead.",
+    help="Read the scores from a result file of lm-eval.",
 )
 @_storage
 def score_run(
@@ -124,10 +161,14 @@ def score_run(
     results: Path | None,
     storage: str | None,
 ) -> None:
-    """Attach final scores to RUN: its id, its start, its name, or `latest`."""
+    """Add final scores to a run.
+
+    RUN is its id, the start of its id, its name, or `latest`. A score replaces an
+    earlier one of the same metric.
+    """
     from ..runs.history import Score
 
-    history = _open(storage)
+    history = _require(storage)
     found = history.get(run)
     if results is not None:
         from ..runs.lm_eval_results import read_lm_eval_results
@@ -136,7 +177,9 @@ def score_run(
     else:
         given = []
     if scores and goal is None:
-        raise click.UsageError("say which is better: --goal max or --goal min")
+        raise click.UsageError(
+            "add --goal max (higher is better) or --goal min (lower is better)"
+        )
     for text in scores:
         given.append(Score(*_metric_and_value(text), goal or "max"))
     if not given:
@@ -147,19 +190,48 @@ def score_run(
 
 
 @runs.command("export")
-@click.option("--study", required=True, help="The study whose runs are written.")
-@click.option("--to", "url", metavar="URL", required=True, help="Optuna's storage.")
-@click.option("--name", help="Of Optuna's study; else the same.")
+@click.option("--study", required=True, help="Study whose runs are exported.")
+@click.option(
+    "--to",
+    "url",
+    metavar="URL",
+    required=True,
+    help="Optuna storage: a database URL or an SQLite file.",
+)
+@click.option("--name", help="Name of the Optuna study. Default: the same name.")
 @_storage
 def export_runs(study: str, url: str, name: str | None, storage: str | None) -> None:
-    """Write a study's runs as an Optuna study, for optuna-dashboard."""
+    """Export a study to Optuna, for example for optuna-dashboard."""
     from ..runs.history import resolve_storage
     from ..sweep.export import export_to_optuna
 
-    history = _open(storage)
+    if "://" not in url and Path(url).suffix.lower() not in _DATABASES:
+        raise click.BadParameter(
+            f"Optuna stores studies in a database; {url} is not a name for one. Use a "
+            "path that ends in .db, or a database URL.",
+            param_hint="--to",
+        )
+    history = _require(storage)
     where = resolve_storage(url)
     named, written = export_to_optuna(history, study, where, name)
-    click.echo(f"{written} runs written to Optuna's study {named!r}")
+    click.echo(f"{written} runs exported to the Optuna study {named!r}")
+
+
+@runs.command("upgrade")
+@_storage
+def upgrade_runs(storage: str | None) -> None:
+    """Upgrade a run history of an older schema. Stored runs stay as they are."""
+    from ..runs.history import upgrade_storage
+
+    done = upgrade_storage(storage)
+    if done.before == done.after:
+        click.echo(f"already has schema version {done.after}")
+    else:
+        click.echo(
+            f"upgraded from schema version {done.before} to {done.after}; older "
+            "versions of axolotl-sftguide can no longer open it"
+        )
+    click.echo(f"storage: {done.url}")
 
 
 def _metric_and_value(text: str) -> tuple[str, float]:
@@ -169,7 +241,7 @@ def _metric_and_value(text: str) -> tuple[str, float]:
             return metric.strip(), float(value)
     except ValueError:
         pass
-    raise click.BadParameter(f"{text!r} is not METRIC=VALUE, such as accuracy=0.71")
+    raise click.BadParameter(f"{text!r} is not METRIC=VALUE, for example accuracy=0.71")
 
 
 def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
@@ -184,10 +256,47 @@ def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
     ]
 
 
-def _open(storage: str | None) -> RunHistory:
-    from ..runs.history import RunHistory
+def _open_existing(storage: str | None) -> RunHistory | None:
+    """The history; None where the default one does not exist yet.
 
-    return RunHistory(storage)
+    Raises:
+        StorageError: If `storage` names a file that does not exist.
+    """
+    from ..errors import StorageError
+    from ..runs.history import RunHistory, is_there
+
+    if is_there(storage):
+        return RunHistory(storage)
+    if storage is not None:
+        raise StorageError(f"{storage} does not exist (nothing created)")
+    return None
+
+
+def _require(storage: str | None) -> RunHistory:
+    """The history, to read a run from.
+
+    Raises:
+        StorageError: If it does not exist.
+    """
+    from ..errors import StorageError
+    from ..runs.history import resolve_storage
+
+    history = _open_existing(storage)
+    if history is None:
+        raise StorageError(f"no runs yet: {resolve_storage()} does not exist")
+    return history
+
+
+def _no_runs(history: RunHistory | None, study: str | None) -> None:
+    from ..errors import StorageError
+    from ..runs.history import resolve_storage
+
+    known = [] if history is None else [run.study for run in history.runs()]
+    if known:
+        studies = ", ".join(sorted(set(known)))
+        raise StorageError(f"no runs in study {study!r}; studies: {studies}")
+    click.echo("no runs yet; Axolotl runs with the plugin are recorded here:")
+    click.echo(f"storage: {resolve_storage() if history is None else history.url}")
 
 
 def _plain(run: Any) -> dict[str, Any]:

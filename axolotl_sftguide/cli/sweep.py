@@ -18,39 +18,52 @@ _FEW_TRIALS = 20
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("space", type=click.Path(path_type=Path))
 @click.argument("axolotl_args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--study", help="Its name; else the space's `sftguide.study` or name.")
+@click.option(
+    "--study",
+    help="Name of the study. Default: `sftguide.study` in SPACE, or its file name.",
+)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
-    help="How many in all, over all workers; else every combination of a space of "
-    f"lists, or {_FEW_TRIALS}.",
+    help="Number of trials over all workers. Default: all combinations of lists; "
+    f"{_FEW_TRIALS} if SPACE has a range.",
 )
 @click.option(
     "--sampler",
     type=click.Choice(["grid", "tpe", "random", "qmc"]),
-    help="Who chooses the values: every combination once, or a sampler of Optuna.",
+    help="How values are chosen. Default: grid for lists, tpe for ranges.",
 )
-@click.option("--seed", type=int, help="Of the sampler.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", type=int, help="Seed of the sampler.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Trials to train at the same time.",
+)
 @click.option(
     "--device",
     "devices",
     multiple=True,
-    help="A worker's CUDA_VISIBLE_DEVICES, such as 0; give it once for each worker.",
+    help="CUDA_VISIBLE_DEVICES of one worker, such as 0; repeat it for each worker.",
 )
-@click.option("--metric", help="What trials are judged by: a score or `eval_` metric.")
+@click.option("--metric", help="Score or `eval_` metric that trials are compared by.")
 @click.option(
     "--command",
-    help="Run after each training; its last number is the value. {output_dir} in it "
-    "is the trial's folder.",
+    help="Command to run after each training; the last number it prints is the "
+    "trial's value. {output_dir} stands for the trial's folder.",
 )
-@click.option("--goal", type=click.Choice(["max", "min"]), help="Which is better.")
+@click.option(
+    "--goal",
+    type=click.Choice(["max", "min"]),
+    help="Whether a higher (max) or a lower (min) value is better.",
+)
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the trials train; else outputs/STUDY.",
+    help="Folder for the trials. Default: outputs/STUDY.",
 )
-@click.option("--storage", metavar="URL", help="Of the run history and of the study.")
+@click.option("--storage", metavar="URL", help="Database for runs and study.")
 def sweep(
     recipe: Path,
     space: Path,
@@ -67,12 +80,14 @@ def sweep(
     output_dir: Path | None,
     storage: str | None,
 ) -> None:
-    """Train RECIPE with the values of SPACE; hopeless trials are stopped.
+    """Train RECIPE with the values in SPACE and stop hopeless trials.
 
-    SPACE is YAML: a key of the recipe with a list of values, or with {low:, high:,
-    log:, step:}. Called again, it goes on where it ended; called in several terminals
-    or on several machines with one --storage, they share the trials. What follows
-    `--` goes to `axolotl train`.
+    SPACE is a YAML file. For a key of the recipe it gives a list of values, or a range
+    {low:, high:, log:, step:}.
+
+    Run the same command again to resume. Run it in several terminals, or on several
+    machines with the same --storage, to share the trials. Arguments after `--` are
+    passed to `axolotl train`.
     """
     from ..config.settings import BLOCK
     from ..config.yaml_file import read_config
@@ -110,18 +125,18 @@ def sweep(
             arguments=axolotl_args,
             on_end=display.ended,
         )
-        again = work.take_up()
-        display.begin(entered.plan(wanted), again, chosen)
+        lost = work.requeue_lost()
+        display.begin(entered.plan(wanted), lost, chosen)
         _train(work, display)
 
 
 def _train(work: Sweep, display: Any) -> None:
     import signal
 
-    def end_kindly(*_: Any) -> None:
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end_kindly)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         work.run(on_wait=lambda: display.show(work.running()))
     except KeyboardInterrupt:
@@ -133,7 +148,7 @@ def _train(work: Sweep, display: Any) -> None:
 
 
 def _check(first: dict[str, Any], space: SearchSpace, recipe: dict[str, Any]) -> None:
-    """Refuse what would fail, or be passed over, in every trial."""
+    """Refuse settings that would fail, or be ignored, in every trial."""
     from ..config.settings import BLOCK, load_settings
     from ..hosts.known_keys import check_keys
 
@@ -142,7 +157,7 @@ def _check(first: dict[str, Any], space: SearchSpace, recipe: dict[str, Any]) ->
 
 
 def _first_values(space: SearchSpace) -> dict[str, Any]:
-    """Some values of the space, to see what a config looks like."""
+    """The values of one possible trial, to check a config with."""
     from ..sweep import Choice
 
     return {
@@ -154,18 +169,20 @@ def _first_values(space: SearchSpace) -> dict[str, Any]:
 def _sampling(
     space: SearchSpace, sampler: str | None, trials: int | None
 ) -> tuple[Any, int]:
-    """The sampler, and how many trials."""
+    """The sampler and the number of trials."""
     from ..errors import Problem, SettingsError
 
     combinations = space.combinations()
     if sampler == "grid" and combinations is None:
-        message = "grid wants a list for every key; a range has no end of values"
+        message = "grid needs a list of values for every key, not a range"
         raise SettingsError([Problem("--sampler", message)])
     if combinations is None:
         return sampler or "tpe", trials or _FEW_TRIALS
     if sampler in (None, "grid") and (trials is None or trials >= len(combinations)):
         return "grid", len(combinations)
     if sampler == "grid":
-        message = f"grid has {len(combinations)} combinations, --trials is {trials}"
-        raise SettingsError([Problem("--sampler", message, "leave one of them out")])
+        message = f"grid trains all {len(combinations)} trials, --trials is {trials}"
+        raise SettingsError(
+            [Problem("--sampler", message, "omit one of the two options")]
+        )
     return sampler or "tpe", trials or _FEW_TRIALS

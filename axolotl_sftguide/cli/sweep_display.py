@@ -1,4 +1,4 @@
-"""How a sweep looks in a terminal: lines for what ended, a table of what runs."""
+"""How a sweep looks in a terminal: a line per ended trial, a table of running ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tables import console
 
 
 class SweepDisplay:
-    """Speaks while a sweep trains; the table only where someone looks."""
+    """Prints the progress of a sweep; the live table only in a terminal."""
 
     def __init__(self, study: SweepStudy) -> None:
         self._study = study
@@ -26,7 +26,6 @@ class SweepDisplay:
         self._live: Live | None = None
         self._began: dict[int, float] = {}
         self._saved = 0
-        self._asked_to_end = False
 
     def __enter__(self) -> SweepDisplay:
         if self._out.is_terminal:
@@ -38,58 +37,63 @@ class SweepDisplay:
         if self._live is not None:
             self._live.stop()
 
-    def begin(self, trials: int, taken_up: Sequence[int], sampler: str) -> None:
-        """Say what is about to be trained."""
+    def begin(self, trials: int, requeued: Sequence[str], sampler: str) -> None:
+        """Print what is about to be trained."""
         objective = self._study.objective
         counts = self._study.counts()
         done = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
-        so_far = f", {done} of them done" if done else ""
-        self._say(
-            f"study {self._study.name}: {trials} trials{so_far}, sampled by {sampler}, "
-            f"judged by {objective.metric} ({objective.goal})"
+        so_far = f", {done} done" if done else ""
+        goal = "highest" if objective.goal == "max" else "lowest"
+        self._print(
+            f"study {self._study.name}: {trials} trials{so_far}, sampler {sampler}, "
+            f"{goal} {objective.metric} is best"
         )
-        for trial in taken_up:
-            self._say(f"trial {trial}: its worker is gone; taken up again")
+        for trial in requeued:
+            self._print(f"{trial}: its worker is gone; queued again")
 
     def show(self, running: Sequence[Running]) -> None:
-        """What trains just now."""
+        """Update the table of running trials."""
         now = time.monotonic()
         for one in running:
             self._began.setdefault(one.trial.number, now)
         if self._live is not None:
-            with suppress(SFTGuideError):  # the workers wait for a lost storage
+            with suppress(
+                SFTGuideError
+            ):  # the workers retry when the storage is unreachable
                 self._live.update(self._table(running, now))
 
     def ended(self, ended: Ended) -> None:
-        """One line for a trial that has come to its end."""
+        """Print one line for a trial that has ended."""
         run, values = ended.run, _values(ended.trial)
         began = self._began.get(ended.trial.number)
         took = "" if began is None else f", {duration(time.monotonic() - began)}"
-        head = f"trial {ended.trial.number}"
+        head = ended.trial.name
         if ended.value is not None:
             metric = self._study.objective.metric
             best = "; best so far" if ended.best else ""
-            self._say(f"{head} finished: {metric} {number(ended.value)}{best}", values)
+            self._print(
+                f"{head} finished: {metric} {number(ended.value)}{best}", values
+            )
         elif run is not None:
             self._saved += run.steps_saved
-            self._say(
+            self._print(
                 f"{head} stopped at step {count(run.step)} of "
                 f"{count(run.max_steps)} by {ended.why}",
                 values + took,
             )
         else:
-            self._say(f"{head} failed: {ended.why}", values)
+            self._print(f"{head} failed: {ended.why}", values)
 
     def interrupted(self) -> None:
-        """Say what has become of the trials."""
+        """Print what is left after an interruption."""
         waiting = self._study.counts().get("WAITING", 0)
-        self._say(
-            f"interrupted: all trainings are ended, {waiting} trials wait; the same "
-            "command goes on with them"
+        self._print(
+            f"interrupted: trainings ended, {waiting} trials left; run the same "
+            "command again to resume"
         )
 
     def done(self) -> None:
-        """Say what came out."""
+        """Print the result of the sweep."""
         counts = self._study.counts()
         parts = [
             f"{counts[state]} {word}"
@@ -97,20 +101,20 @@ class SweepDisplay:
                 ("COMPLETE", "finished"),
                 ("PRUNED", "stopped"),
                 ("FAIL", "failed or interrupted"),
-                ("RUNNING", "with other workers"),
+                ("RUNNING", "running in other workers"),
             )
             if counts.get(state)
         ]
-        saved = f"; {count(self._saved)} steps saved here" if self._saved else ""
-        self._say(f"study {self._study.name}: {', '.join(parts)}{saved}")
+        saved = f"; {count(self._saved)} steps saved" if self._saved else ""
+        self._print(f"study {self._study.name}: {', '.join(parts)}{saved}")
         best = self._study.best()
         if best is not None:
             trial, value, folder = best
             metric = self._study.objective.metric
-            self._say(f"best: trial {trial}, {metric} {number(value)}, in {folder}")
-        self._say(f"see: sftguide runs list --study {self._study.name}")
+            self._print(f"best: {trial}, {metric} {number(value)}, in {folder}")
+        self._print(f"compare: sftguide runs list --study {self._study.name}")
 
-    def _say(self, line: str, aside: str = "") -> None:
+    def _print(self, line: str, aside: str = "") -> None:
         text = escape(line) + (f" [dim]({escape(aside)})[/]" if aside else "")
         self._out.print(text, soft_wrap=True, highlight=False)
 
@@ -119,12 +123,11 @@ class SweepDisplay:
         done = sum(counts.get(s, 0) for s in ("COMPLETE", "PRUNED"))
         total = sum(n for state, n in counts.items() if state != "FAIL")
         best = self._study.best()
-        told = f", best {number(best[1])}" if best else ""
-        table = Table(box=None, title=f"{done} of {total} done{told}")
-        for heading in ("trial", "values", "step", "loss", "norm", "for"):
-            table.add_column(
-                heading, justify="left" if heading == "values" else "right"
-            )
+        best_so_far = f", best {number(best[1])}" if best else ""
+        table = Table(box=None, title=f"{done} of {total} done{best_so_far}")
+        for heading in ("trial", "values", "step", "loss", "gradient norm", "time"):
+            justify: Any = "left" if heading in ("trial", "values") else "right"
+            table.add_column(heading, justify=justify)
         for one in running:
             table.add_row(*self._row(one, now))
         return table
@@ -141,7 +144,7 @@ class SweepDisplay:
                 number(run.grad_norm),
             ]
         return [
-            str(one.trial.number),
+            one.trial.name,
             escape(_values(one.trial)),
             *seen,
             duration(now - began),

@@ -1,9 +1,9 @@
-"""What is configured: settings, YAML files, model configurations.
+"""Settings, YAML files and model configurations.
 
 settings       the `sftguide:` block
 mix_settings   its `mix:` block
-validation     blocks of settings, and what is wrong with them
-yaml_file      YAML files as mappings
+validation     validation of blocks of settings
+yaml_file      reading and changing YAML files
 model_configs  a model's `config.json`
-axolotl_keys   the keys that Axolotl knows
+axolotl_keys   keys that Axolotl accepts
 """

@@ -1,10 +1,10 @@
-"""The keys of Axolotl 0.19.0, which drops any other without a word.
+"""The keys of Axolotl 0.19.0, which drops any other silently.
 
-Here as names, since asking the host for them takes seconds.
+They are listed here because importing Axolotl takes seconds.
 """
 
 LORA_KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
-"""Turned on for adapters wherever none of them, nor the next, is set."""
+"""Axolotl turns them on for adapters if none of them, nor the next, is set."""
 
 LORA_EMBEDDING_KERNEL = "lora_embedding_kernel"
 
@@ -134,7 +134,7 @@ OF_PLUGINS = frozenset(
     use_scattermoe use_sonicmoe
     """.split()
 )
-"""Of the plugins that come with it."""
+"""Keys of the plugins that come with Axolotl."""
 
 OF_DATASETS = frozenset(
     """
@@ -147,4 +147,4 @@ OF_DATASETS = frozenset(
     template_thinking_key train_on_eos train_on_eot trust_remote_code type
     """.split()
 )
-"""Of an entry of `datasets`."""
+"""Keys of an entry of `datasets`."""

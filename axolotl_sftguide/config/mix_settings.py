@@ -1,4 +1,4 @@
-"""What is mixed, and how: the `sftguide.mix` block, or a file of its own."""
+"""The settings of a mix: the `sftguide.mix` block, or a separate YAML file."""
 
 from __future__ import annotations
 
@@ -10,113 +10,112 @@ from pydantic import Field, model_validator
 from .validation import Block
 
 Form = Literal["messages", "sharegpt", "alpaca", "prompt_completion", "question_answer"]
-"""How a row holds its conversation."""
+"""The form of a dataset row."""
 
-
-OF_THE_WHOLE = (
+HOST_KEYS = (
     "chat_template",
     "chat_template_jinja",
     "train_on_eos",
     "train_on_eot",
     "split_thinking",
 )
-"""Keys of a dataset that its host heeds, and that no single row can carry."""
+"""Keys of a dataset that only its host uses. They cannot differ between rows."""
 
 
 class SourceSettings(Block):
-    """One dataset: Axolotl's own keys for where it is and what it looks like, and ours.
+    """One dataset: Axolotl's keys for its place and form, and the keys of a mix.
 
     Only `path` is required.
     """
 
     path: str
-    """A file, a folder or a glob; or the name of a dataset of the hub."""
+    """A file, a folder or a glob; or the name of a dataset on the Hub."""
     name: str | None = None
-    """The configuration of a dataset of the hub."""
+    """The configuration of a dataset on the Hub."""
     split: str | None = None
-    """`train` by default; cut and added up as in `train[:10%]+test`."""
+    """Default: `train`. Syntax of `datasets`: `train[:10%]+test`."""
     revision: str | None = None
-    """The commit of a dataset of the hub."""
+    """The commit of a dataset on the Hub."""
     ds_type: Literal["json", "jsonl", "parquet", "arrow", "csv"] | None = None
-    """The kind of file; by default what its name says."""
+    """The kind of file. Default: from its name."""
     data_files: str | list[str] | None = None
-    """Files below `path`."""
+    """Files in `path`."""
     type: str | None = None
-    """`chat_template`, `alpaca`, ...; by default what the rows look like."""
+    """`chat_template`, `alpaca`, ...; by default detected from the columns."""
     field_messages: str | None = None
-    """The column of the turns."""
+    """The column of the messages."""
     field_tools: str = "tools"
     """The column of the tools."""
     message_property_mappings: dict[str, str] = Field(default_factory=dict)
-    """`role` and `content` by the turns' own keys."""
+    """The keys of the messages for `role` and `content`."""
     roles: dict[str, list[str]] = Field(default_factory=dict)
-    """The role of the template by those of the rows."""
+    """For each role of the chat template, the roles in the rows."""
     message_field_training: str | None = None
-    """The turns' key that says whether they are trained on."""
+    """The key of a message that decides whether it is trained on."""
     roles_to_train: list[str] | None = None
-    """Whose turns are trained on; by default the assistant's."""
+    """The roles whose messages are trained on. Default: the assistant."""
     drop_system_message: bool = False
-    """Leave out the system turn."""
+    """Remove the system message."""
     chat_template: str | None = None
     chat_template_jinja: str | None = None
     train_on_eos: Literal["all", "turn", "last", "none"] | None = None
     train_on_eot: Literal["all", "turn", "last", "none"] | None = None
     split_thinking: bool | None = None
-    """These five are for the host and must be the same in all datasets."""
+    """These five are passed to the host and must be the same in all datasets."""
     field_instruction: str | None = None
-    """The column of the question, for rows that are no conversation."""
+    """The column of the question, for rows without messages."""
     field_input: str | None = None
-    """The column of what belongs to the question."""
+    """The column of text that is appended to the question."""
     field_output: str | None = None
     """The column of the answer."""
     field_system: str | None = None
     """The column of the system message."""
     where: dict[str, Any] = Field(default_factory=dict)
-    """Only rows whose columns have this value, or one of these."""
+    """Keep only rows whose columns have this value, or one of a list."""
     max_rows: int | None = Field(None, ge=1)
-    """At most so many rows, drawn at random."""
+    """Maximum number of rows, drawn at random."""
     max_tokens: int | None = Field(None, ge=1)
-    """At most so many tokens, in rows drawn at random."""
+    """Maximum number of tokens, in rows drawn at random."""
     share: float | None = Field(None, gt=0, le=1)
-    """Of the whole mix; what has none shares the rest by its size."""
+    """Share of the mix. Datasets without one divide the rest by their size."""
     repeats: float = Field(1.0, gt=0)
-    """How often each row is wanted; 1.5 is once, and half of them twice."""
+    """How often each row occurs; 1.5 means half of the rows twice, the others once."""
 
 
 class PhaseSettings(Block):
-    """Datasets that were meant to be trained on together."""
+    """Datasets that belong to one phase of training."""
 
     name: str = Field(min_length=1)
-    """Kept with each of its rows."""
+    """Written into each of its rows."""
     datasets: list[SourceSettings] = Field(min_length=1)
-    """What it is made of."""
+    """The datasets of the phase."""
 
 
 class MixSettings(Block):
-    """Phases in, one dataset out."""
+    """A mix: several phases, combined into one dataset."""
 
     phases: list[PhaseSettings] = Field(min_length=1)
-    """In the order in which one would train on them."""
+    """The phases, in the order of training."""
     strategy: Literal["stacked", "phased"] = "stacked"
-    """All at once, or one after the other."""
+    """`stacked` mixes all phases; `phased` trains one after the other."""
     seed: int = Field(42, ge=0)
-    """Of the order and of what is drawn."""
+    """Seed of the order and of the rows that are drawn."""
     deduplicate: bool = True
-    """Keep the first of the rows that say the same, in all phases."""
+    """Keep only the first of duplicate rows, across all phases."""
     shares_by: Literal["rows", "tokens"] = "rows"
-    """What shares and repeats are parts of, and what any prefix keeps."""
+    """The unit of shares and repeats."""
     tokenizer: str | None = None
-    """A model's folder or name, whose chat template says how many tokens a row has."""
+    """The folder or name of a model whose chat template counts the tokens."""
     upsample: bool = False
-    """Reach the shares by repeating rows; else by leaving some out."""
+    """Reach the shares by repeating rows instead of leaving some out."""
     exclude: list[str] = Field(default_factory=list)
-    """Files whose conversations must not be trained on, such as the evaluation's."""
+    """Files whose conversations must not be trained on, such as evaluation data."""
     held_out: float = Field(0.0, ge=0, lt=1)
-    """Share of each phase that is written to a file of its own."""
+    """Share of each dataset that is written to `held-out.jsonl`."""
     replay: float = Field(0.0, ge=0, lt=1)
-    """With `phased`: share of each later phase that is drawn from those before."""
+    """With `phased`: share of each later phase that is replayed from earlier ones."""
     on_error: Literal["fail", "skip"] = "fail"
-    """What a row that cannot be used does."""
+    """Whether a row that cannot be used ends the mix or is left out."""
 
     @model_validator(mode="after")
     def _agree(self) -> MixSettings:
@@ -131,18 +130,18 @@ class MixSettings(Block):
             raise ValueError(f"the shares add up to {math.fsum(shares):g}, below 1")
         tokens = self.shares_by == "tokens" or any(s.max_tokens for s in self.sources)
         if tokens and self.tokenizer is None:
-            raise ValueError("tokenizer is missing: nothing else can count tokens")
-        for key in OF_THE_WHOLE:
+            raise ValueError("tokenizer is missing; it counts the tokens")
+        for key in HOST_KEYS:
             values = list(dict.fromkeys(getattr(s, key) for s in self.sources))
             if len(values) > 1:
                 raise ValueError(
                     f"{key} is {values[0]!r} in one dataset and {values[1]!r} in "
-                    "another, but they become one; give all the same"
+                    "another; give all datasets the same value"
                 )
         if self.replay and self.strategy != "phased":
-            raise ValueError("replay is for strategy: phased")
+            raise ValueError("replay needs strategy: phased")
         if shares and self.strategy == "phased":
-            raise ValueError("share is for strategy: stacked; phases keep their sizes")
+            raise ValueError("share needs strategy: stacked; remove share")
         return self
 
     @property
@@ -151,7 +150,7 @@ class MixSettings(Block):
         return [source for phase in self.phases for source in phase.datasets]
 
     @property
-    def of_the_whole(self) -> dict[str, str | bool]:
-        """What the datasets ask of the host, for the entry of the one they become."""
-        asked = {key: getattr(self.sources[0], key) for key in OF_THE_WHOLE}
-        return {key: value for key, value in asked.items() if value is not None}
+    def host_settings(self) -> dict[str, str | bool]:
+        """The keys that are passed to the host, for the entry of the mixed dataset."""
+        given = {key: getattr(self.sources[0], key) for key in HOST_KEYS}
+        return {key: value for key, value in given.items() if value is not None}

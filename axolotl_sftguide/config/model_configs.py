@@ -1,18 +1,17 @@
-"""What a model's own `config.json` says of it, where it lies on this machine."""
+"""A model's own `config.json`, if it is on this machine."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 
 def read_model_config(base_model: str) -> dict[str, Any] | None:
-    """The `config.json` of a local folder, or of the hub's cache; None without one."""
-    for folder in (Path(base_model), *_cached(base_model)):
+    """The `config.json` in a local folder or in the Hub's cache; None without one."""
+    for path in (Path(base_model, "config.json"), _cached(base_model)):
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = json.loads(path.read_text(encoding="utf-8")) if path else None
         except (OSError, ValueError):
             continue
         if isinstance(config, dict):
@@ -20,35 +19,38 @@ def read_model_config(base_model: str) -> dict[str, Any] | None:
     return None
 
 
-def _cached(name: str) -> list[Path]:
-    """Snapshots in the hub's cache, the newest first."""
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    cache = os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")
-    folder = (
-        Path(cache).expanduser() / f"models--{name.replace('/', '--')}" / "snapshots"
-    )
+def _cached(base_model: str) -> Path | None:
+    """The file in the Hub's cache, at the commit of the branch `main`."""
     try:
-        return sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
-    except OSError:
-        return []
+        from huggingface_hub import constants
+
+        folder = f"models--{base_model.replace('/', '--')}"
+        if not Path(constants.HF_HUB_CACHE, folder).is_dir():
+            return None  # spares a quarter of a second of imports
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(base_model, "config.json")
+    except (ImportError, ValueError):  # not installed, or not the name of a repository
+        return None
+    return Path(found) if isinstance(found, str) else None
 
 
 def parameters_of(base_model: str) -> int | None:
-    """About how many parameters a model has, where its `config.json` is here."""
+    """About how many parameters a model has; None without its `config.json`."""
     config = read_model_config(base_model)
     return parameter_count(config) if config else None
 
 
 def parameter_count(config: dict[str, Any]) -> int | None:
-    """Parameters of a dense decoder, to within a few percent; None for others."""
+    """Parameters of a dense decoder, to within a few percent; None for other models."""
     try:
         hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
         heads = int(config["num_attention_heads"])
-        inner, words = int(config["intermediate_size"]), int(config["vocab_size"])
+        inner, vocabulary = int(config["intermediate_size"]), int(config["vocab_size"])
         kv = int(config.get("num_key_value_heads") or heads)
         width = int(config.get("head_dim") or hidden // heads)
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     layer = 2 * hidden * width * (heads + kv) + 3 * hidden * inner
     tables = 1 if config.get("tie_word_embeddings") else 2
-    return layers * layer + tables * words * hidden
+    return layers * layer + tables * vocabulary * hidden

@@ -27,24 +27,24 @@ class NonFiniteSettings(Block):
     action: Action = "stop"
     """`off`, `warn` or `stop`."""
     steps: int = Field(5, ge=1)
-    """Consecutive non-finite optimizer steps before the rule speaks."""
+    """Consecutive non-finite optimizer steps that trigger the rule."""
 
 
 class DivergenceSettings(Block):
-    """A loss or norm that leaves the run's own recent level and does not come back."""
+    """A loss or norm that leaves the run's recent level and does not come back."""
 
     action: Action | None = None
     """`off`, `warn` or `stop`; by default that of `early_termination`."""
     window: int = Field(64, ge=8)
-    """Accepted optimizer steps that make the recent level."""
+    """Number of accepted optimizer steps that define the recent level."""
     sigmas: float = Field(6.0, gt=0)
     """Distance from the level, in robust standard deviations (1.4826 x MAD)."""
     margin: float = Field(0.1, ge=0)
-    """Least distance from the level, as a share of it."""
+    """Minimum distance from the level, as a share of it."""
     norm_margin: float = Field(9.0, ge=0)
-    """The same for the gradient norm: 9.0 lets it grow to ten times its level."""
+    """The same for the gradient norm: 9.0 allows ten times its level."""
     patience: int = Field(24, ge=2)
-    """Consecutive optimizer steps above it, without recovering."""
+    """Consecutive optimizer steps above the limit that trigger the rule."""
 
 
 class NotLearningSettings(Block):
@@ -53,15 +53,15 @@ class NotLearningSettings(Block):
     action: Action | None = None
     """`off`, `warn` or `stop`; by default that of `early_termination`."""
     steps: int = Field(5, ge=1)
-    """Consecutive optimizer steps with zero gradient norm or no trained tokens."""
+    """Consecutive optimizer steps with a zero gradient norm or no trained tokens."""
     grace: int = Field(100, ge=8)
     """Optimizer steps before a flat loss is judged."""
     sigmas: float = Field(3.0, gt=0)
-    """Least move of the loss, in standard errors of the difference."""
+    """Minimum change of the loss, in standard errors of the difference."""
     margin: float = Field(0.02, ge=0)
-    """Least move of the loss, as a share of where it began."""
+    """Minimum change of the loss, as a share of its initial value."""
     patience: int = Field(16, ge=1)
-    """Consecutive optimizer steps on which it is found flat."""
+    """Consecutive optimizer steps with a flat loss that trigger the rule."""
 
 
 class ComparisonSettings(Block):
@@ -74,13 +74,13 @@ class ComparisonSettings(Block):
     grace: int = Field(32, ge=1)
     """Optimizer steps before the first comparison."""
     window: int = Field(16, ge=2)
-    """Optimizer steps over which both runs are averaged."""
+    """Number of optimizer steps over which both runs are averaged."""
     sigmas: float = Field(3.0, gt=0)
-    """Least difference in each signal, in standard errors of the difference."""
+    """Minimum difference of each signal, in standard errors of the difference."""
     margin: float = Field(0.03, ge=0)
-    """Least difference in each signal, as a share of the reference's."""
+    """Minimum difference of each signal, as a share of the reference's value."""
     patience: int = Field(24, ge=1)
-    """Consecutive optimizer steps on which both signals are worse."""
+    """Consecutive optimizer steps with both signals worse that trigger the rule."""
 
 
 class CohortSettings(Block):
@@ -89,24 +89,24 @@ class CohortSettings(Block):
     action: Action | None = None
     """`off`, `warn` or `stop`; by default that of `early_termination`."""
     quantile: float = Field(0.5, gt=0, lt=1)
-    """Share of the peers whose norm is lower and whose loss is higher."""
+    """Quantile of the peers' norms and losses to compare with."""
     least_peers: int = Field(8, ge=2)
-    """Finished, scored, comparable runs that a stop needs; fewer only warn."""
+    """Minimum number of finished, scored, comparable runs to stop a run."""
     grace: int = Field(32, ge=1)
     """Optimizer steps before the first comparison."""
     window: int = Field(16, ge=2)
-    """Optimizer steps over which the run is averaged."""
+    """Number of optimizer steps over which the run is averaged."""
     sigmas: float = Field(3.0, ge=0)
-    """Least difference in each signal, in standard errors of the run's own mean."""
+    """Minimum difference of each signal, in standard errors of the run's mean."""
     patience: int = Field(24, ge=1)
-    """Consecutive optimizer steps on which both signals are beyond."""
+    """Consecutive optimizer steps with both signals worse that trigger the rule."""
 
 
 class EarlyTerminationSettings(Block):
-    """Which rules judge the run, and what they may do."""
+    """The rules that judge a run, and the action of each."""
 
     action: Action = "warn"
-    """What all rules but `non_finite` do unless they say otherwise."""
+    """Action of all rules but `non_finite` that do not set their own."""
     non_finite: NonFiniteSettings = NonFiniteSettings()
     divergence: DivergenceSettings = DivergenceSettings()
     not_learning: NotLearningSettings = NotLearningSettings()
@@ -115,65 +115,65 @@ class EarlyTerminationSettings(Block):
 
 
 class ScoreSettings(Block):
-    """Held-out questions that are answered before and after the training."""
+    """Held-out questions, answered before and after training."""
 
     data_path: str
-    """JSONL of chat messages whose last turn is the right answer."""
+    """JSONL file of chat messages whose last turn is the correct answer."""
     metric: str = "heldout_exact_match"
     """The name under which the score is recorded."""
     max_new_tokens: int = Field(16, ge=1)
-    """Tokens generated for each answer, greedily."""
+    """Maximum number of tokens per answer, generated greedily."""
     batch_size: int = Field(64, ge=1)
-    """Questions answered at once."""
+    """Number of questions per batch."""
     base: bool = True
-    """Also score the model as it is before the first step."""
+    """Also score the model before the first step."""
     compare_with: dict[str, float] = Field(default_factory=dict)
-    """Scores to print beside it, such as chance: name and value."""
+    """Scores to print beside the model's, such as chance: name and value."""
 
 
 class MonitorSettings(Block):
-    """What is watched and written."""
+    """What is measured and recorded."""
 
     trace: bool = True
-    """Write one JSONL record per optimizer step into the output folder."""
+    """Write one JSONL record per optimizer step to the output folder."""
     noise_scale: bool = False
     """Measure the gradient noise scale from the micro batches' gradients."""
     noise_scale_every: int = Field(4, ge=1)
-    """Optimizer steps of which one is measured for it."""
+    """Measure the noise scale every this many optimizer steps."""
 
 
 class Settings(Block):
-    """The whole `sftguide:` block."""
+    """The `sftguide:` block."""
 
     study: str = Field("default", min_length=1)
-    """Runs are compared inside a study and a comparability key."""
+    """Runs are compared within a study, if their comparability keys match."""
     storage: str | None = None
-    """URL of the run history, or a path to an SQLite file."""
+    """URL of the run history, or path of an SQLite file."""
     name: str | None = None
-    """The run's name; by default the name of its output folder."""
+    """Name of the run; by default the name of its output folder."""
     seed_adapter: bool = False
-    """Seed the random generators before Axolotl makes the adapter."""
+    """Seed the random generators before Axolotl initialises the adapter."""
     exact_accumulation: bool = False
-    """Average the loss over all trained tokens of a step, over all ranks."""
+    """Average the loss over all trained tokens of a step, on all ranks."""
     effective_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
-    """Samples of an optimizer step over all ranks, packed or not; `auto` chooses."""
+    """Samples per optimizer step over all ranks, also with packing; or `auto`."""
     longest_first: bool = False
-    """Begin with the longest rows: a card that is too small says so in two steps."""
+    """Start with the longest rows: out-of-memory errors appear within two steps."""
     push_terminated: bool = False
-    """Push a stopped run to the hub where `hub_model_id` is set."""
+    """Push a stopped run to the Hub if `hub_model_id` is set."""
     monitor: MonitorSettings = MonitorSettings()
     early_termination: EarlyTerminationSettings = EarlyTerminationSettings()
     score: ScoreSettings | None = None
     mix: MixSettings | None = None
-    """Phases to train on as one dataset, in the place of `datasets`."""
+    """Phases to train on as one dataset, instead of `datasets`."""
 
 
 def load_settings(block: Any, *, path: str = BLOCK) -> Settings:
-    """Settings from a plain mapping.
+    """Read the settings from a plain mapping.
 
     Args:
-        block: What stands under the key, or None where it is absent.
-        path: The dotted path that error messages start with.
+        block: The value of the `sftguide` key; None if it is missing.
+        path: The dotted path at which error messages start.
 
     Raises:
         SettingsError: With every problem found, one line each.
@@ -185,10 +185,10 @@ def load_settings(block: Any, *, path: str = BLOCK) -> Settings:
 
 
 def early_termination_settings(**keywords: Any) -> EarlyTerminationSettings:
-    """The settings of the callback, from its keyword arguments.
+    """Read the callback's settings from its keyword arguments.
 
     Raises:
-        SettingsError: With every problem found, one line each.
+        SettingsError: With every problem found.
     """
     settings: EarlyTerminationSettings = parse(
         EarlyTerminationSettings, keywords, "EarlyTerminationCallback"
@@ -196,10 +196,20 @@ def early_termination_settings(**keywords: Any) -> EarlyTerminationSettings:
     return settings
 
 
-def misspelt_block(top_level_keys: Any) -> str | None:
-    """The key that was probably meant to be `sftguide`, or None.
+def score_settings(**keywords: Any) -> ScoreSettings:
+    """The `score` block from the keyword arguments of its callback.
 
-    Axolotl drops unknown top-level keys without a word.
+    Raises:
+        SettingsError: With every problem found.
+    """
+    settings: ScoreSettings = parse(ScoreSettings, keywords, "HeldOutScoreCallback")
+    return settings
+
+
+def misspelt_block(top_level_keys: Any) -> str | None:
+    """The key that is probably a misspelt `sftguide`, or None.
+
+    Axolotl drops unknown top-level keys silently.
     """
     for key in top_level_keys:
         squeezed = str(key).lower().replace("-", "").replace("_", "")

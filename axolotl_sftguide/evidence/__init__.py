@@ -1,7 +1,7 @@
-"""Published claims as data, and the batch size that they point to.
+"""Published claims as data, and the batch size that they recommend.
 
-claims           each number with its source, setting and grade
-effective_batch  samples of an optimizer step, and how many to ask for
+claims           each claim with its source, setting and grade
+effective_batch  samples per optimizer step, and how many to use
 """
 
 from .claims import (

@@ -1,11 +1,12 @@
-"""What is known about numbers of supervised fine-tuning: each claim once.
+"""Published results on hyperparameters of supervised fine-tuning: each claim once.
 
-Recipes, advice, defaults and `docs/evidence.md` name claims by their key. A claim says
-for which setting it was shown; it is not evidence for another.
+Recipes, findings, defaults and `docs/evidence.md` refer to claims by key. A claim holds
+for the setting in which it was shown, and is no evidence for another.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,19 +14,26 @@ Grade = Literal["paper", "follow-up", "derived", "measured here"]
 Training = Literal["full", "adapter", "any"]
 
 PAPER = "arXiv 2412.13337"
-REGRET = "Schulman and Thinking Machines, LoRA Without Regret, 2025"
+REGRET = "LoRA Without Regret (Thinking Machines, 2025)"
+_LINKS = {
+    "LoRA Without Regret": "https://thinkingmachines.ai/blog/lora/",
+    "open-instruct": "https://github.com/allenai/open-instruct",
+    "instructlab/training": "https://github.com/instructlab/training",
+    "training_hub": "https://github.com/Red-Hat-AI-Innovation-Team/training_hub",
+}
+"""Web addresses of sources that are not on arXiv."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a claim was shown; None is no bound that was told."""
+    """The training for which a claim was shown; a bound of None was not reported."""
 
     training: Training = "any"
     least_rows: int | None = None
     most_rows: int | None = None
-    """Rows of the training data."""
+    """Number of training rows."""
     models: str = ""
-    """Sizes and families."""
+    """Sizes and families of the models."""
 
     def __str__(self) -> str:
         kinds = {"full": "full fine-tuning", "adapter": "adapters", "any": "any"}
@@ -33,11 +41,11 @@ class Setting:
         return ", ".join(part for part in parts if part)
 
     def holds(self, training: str, rows: int | None) -> bool:
-        """Whether a run is of this kind; an unknown number of rows is none below.
+        """Whether a run matches; with unknown rows, only if there is no minimum.
 
         Args:
             training: `full` or `adapter`.
-            rows: Of its data, where that is known.
+            rows: Number of training rows, if known.
         """
         if self.training not in ("any", training):
             return False
@@ -57,21 +65,21 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing that somebody has shown, or that follows from it."""
+    """A published result, or a conclusion from published results."""
 
-    says: str
+    statement: str
     setting: Setting
     source: str
     section: str
     grade: Grade
     low: float | None = None
     high: float | None = None
-    """The value, or the range of values, where it is a number."""
+    """The value, or the range of values, if the claim is about a number."""
     unit: str = ""
 
     @property
     def value(self) -> str:
-        """The number with its unit, or nothing."""
+        """The number with its unit, or an empty string."""
         if self.low is None:
             return ""
         numbers = f"{self.low:g}"
@@ -81,11 +89,18 @@ class Claim:
 
     @property
     def reference(self) -> str:
-        """Where it stands."""
+        """The source and the place in it."""
         return f"{self.source}, {self.section}" if self.section else self.source
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Web addresses of the sources."""
+        papers = re.findall(r"arXiv (\d{4}\.\d{5})", self.source)
+        others = [url for name, url in _LINKS.items() if name in self.source]
+        return (*others, *(f"https://arxiv.org/abs/{number}" for number in papers))
+
     def allows(self, value: float) -> bool:
-        """Whether a number is the claim's."""
+        """Whether a number is the claim's value, or lies in its range."""
         high = self.low if self.high is None else self.high
         if self.low is None or high is None:
             return False
@@ -100,8 +115,8 @@ _SAMPLES = "samples per optimizer step"
 
 CLAIMS: dict[str, Claim] = {
     "large-batch": Claim(
-        "3,840 samples a step scored better than 128, and 7,680 a little better still; "
-        "nothing between 128 and 3,840 was tried",
+        "3,840 samples per step scored better than 128, and 7,680 slightly better "
+        "still; nothing between 128 and 3,840 was tried",
         _LARGE,
         PAPER,
         "Fig. 12, Tables 10 and 13",
@@ -111,8 +126,8 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "low-rate": Claim(
-        "2e-5 was on par with or better than each higher rate at batches of 128, 3,840 "
-        "and 7,680: the rate is not scaled with the batch",
+        "2e-5 matched or beat every higher learning rate at batches of 128, 3,840 and "
+        "7,680; the learning rate need not grow with the batch",
         Setting("full", models="Granite 3B and 7B, Llama 3.2 3B"),
         PAPER,
         "Figs. 11 and 12",
@@ -121,7 +136,8 @@ CLAIMS: dict[str, Claim] = {
         2e-5,
     ),
     "low-rate-mistral": Claim(
-        "1e-6 with 3,840 samples a step was best; a higher rate, or 128 samples, hurt",
+        "1e-6 with 3,840 samples per step was best; a higher learning rate or a batch "
+        "of 128 scored worse",
         Setting("full", models="Mistral 7B"),
         PAPER,
         "A.5, Fig. 15",
@@ -130,7 +146,7 @@ CLAIMS: dict[str, Claim] = {
         1e-6,
     ),
     "no-warmup": Claim(
-        "no warm-up was no worse than 25 or 100 steps of it",
+        "training without warmup was no worse than with 25 or 100 warmup steps",
         _LARGE,
         PAPER,
         "Secs. 3.7 and 3.8",
@@ -140,21 +156,22 @@ CLAIMS: dict[str, Claim] = {
         "steps",
     ),
     "constant-rate": Claim(
-        "a constant rate was no worse than cosine decay",
+        "a constant learning rate was no worse than cosine decay",
         _LARGE,
         PAPER,
         "Secs. 3.7 and 3.8",
         "paper",
     ),
     "cosine-rate": Claim(
-        "cosine decay was better than a constant rate, most of all at high rates",
+        "cosine decay was better than a constant learning rate, above all at high ones",
         Setting("full", least_rows=5_000, most_rows=15_000, models="0.6B to 32B"),
         "arXiv 2609.01244",
         "",
         "follow-up",
     ),
     "stacked": Claim(
-        "all phases at once were as good as one after the other, and simpler",
+        "training on all phases at once scored as well as one after the other, and is "
+        "simpler",
         _LARGE,
         PAPER,
         "Tables 11 and 12",
@@ -180,8 +197,7 @@ CLAIMS: dict[str, Claim] = {
         3e-5,
     ),
     "tulu-warmup": Claim(
-        "share of the steps over which that baseline's original warms up, before it "
-        "decays linearly",
+        "warmup ratio of the original of that baseline, which then decays linearly",
         _FULL,
         "open-instruct, configs/train_configs/sft/tulu2_7b.yaml",
         "warmup_ratio",
@@ -190,7 +206,7 @@ CLAIMS: dict[str, Claim] = {
         0.03,
     ),
     "authors-adam": Claim(
-        "betas of 0.9 and 0.95 and no weight decay in the authors' own trainer",
+        "betas of 0.9 and 0.95 and no weight decay, in the authors' own trainer",
         _FULL,
         "instructlab/training v0.6",
         "main_ds.py",
@@ -199,7 +215,7 @@ CLAIMS: dict[str, Claim] = {
         0.95,
     ),
     "authors-clip": Claim(
-        "the global norm at which the authors' own trainer clips",
+        "global norm at which the authors' own trainer clips gradients",
         _FULL,
         "instructlab/training v0.6",
         "main_ds.py",
@@ -208,7 +224,7 @@ CLAIMS: dict[str, Claim] = {
         1.0,
     ),
     "authors-weight-decay": Claim(
-        "none in the authors' own trainer",
+        "no weight decay in the authors' own trainer",
         _FULL,
         "instructlab/training v0.6",
         "main_ds.py",
@@ -217,7 +233,7 @@ CLAIMS: dict[str, Claim] = {
         0.0,
     ),
     "full-rate": Claim(
-        "the best rate was about 3e-5 and hardly moved with the batch",
+        "the best learning rate was about 3e-5 and hardly depended on the batch",
         Setting("full", least_rows=5_000, most_rows=15_000, models="0.6B to 32B"),
         "arXiv 2609.01244",
         "",
@@ -226,8 +242,8 @@ CLAIMS: dict[str, Claim] = {
         3e-5,
     ),
     "full-batch-tiny": Claim(
-        "of 32, 64, 128 and 256 samples a step, 32 was chosen for a thousand rows; "
-        "a guide of the paper's institution says 32 to 64",
+        "of 32, 64, 128 and 256 samples per step, 32 was chosen for a thousand rows; "
+        "a guide by the paper's institution recommends 32 to 64",
         Setting("full", most_rows=999, models="8B"),
         "arXiv 2506.14681; training_hub, hyperparameter guide",
         "",
@@ -237,7 +253,7 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "full-batch-small": Claim(
-        "a guide of the paper's institution for a few thousand rows",
+        "recommended for a few thousand rows by a guide of the paper's institution",
         Setting("full", least_rows=1_000, most_rows=10_000),
         "training_hub, hyperparameter guide",
         "",
@@ -247,8 +263,8 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "full-batch-medium": Claim(
-        "256 or more, in a guide of the paper's institution; what lies between 256 and "
-        "3,840 nobody has compared",
+        "256 or more is recommended by a guide of the paper's institution; nobody has "
+        "compared batches between 256 and 3,840",
         Setting("full", least_rows=10_001, most_rows=199_999),
         "training_hub, hyperparameter guide",
         "",
@@ -258,8 +274,8 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "steps-enough": Claim(
-        "the paper's best checkpoints came after some 700 to 4,400 steps of 3,840; ten "
-        "thousand rows would give 3 steps a pass",
+        "the paper's best checkpoints came after about 700 to 4,400 steps of 3,840 "
+        "samples; ten thousand rows make 3 such steps per epoch",
         _LARGE,
         PAPER,
         "Tables 10 to 13, samples at the peak over 3,840",
@@ -269,8 +285,9 @@ CLAIMS: dict[str, Claim] = {
         "optimizer steps",
     ),
     "adapter-batch": Claim(
-        "LoRA bears large batches less well than full fine-tuning, at any rank; 8 to "
-        "16 was best in one sweep, 16 is QLoRA's, below 32 is what TRL's guide says",
+        "LoRA loses more quality at large batches than full fine-tuning, at any rank; "
+        "8 to 16 was best in one sweep, QLoRA used 16, TRL's guide recommends less "
+        "than 32",
         _ADAPTER,
         f"{REGRET}; arXiv 2609.01244; arXiv 2305.14314",
         "",
@@ -280,15 +297,15 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "adapter-batch-grows": Claim(
-        "the best batch grows with the data and not with rank or model; the batch "
-        "alone moved GSM8K by more than ten points",
+        "the best batch grows with the data, not with rank or model size; the batch "
+        "alone changed GSM8K by more than ten points",
         _ADAPTER,
         "arXiv 2602.09492",
         "",
         "follow-up",
     ),
     "adapter-batch-most": Claim(
-        "above this, all evidence on adapters is that a batch costs quality",
+        "in every study of adapters, larger batches than this cost quality",
         _ADAPTER,
         f"{REGRET}; arXiv 2602.09492",
         "",
@@ -298,7 +315,7 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "adapter-rate": Claim(
-        "about ten times the rate of full fine-tuning: 2e-4 in QLoRA and for "
+        "about ten times the learning rate of full fine-tuning: 2e-4 in QLoRA and for "
         "mathematics, 5e-4 for code, up to 1e-3 with a small alpha; 3e-3 was unstable",
         _ADAPTER,
         f"arXiv 2305.14314; arXiv 2405.09673; arXiv 2609.01244; {REGRET}",
@@ -308,14 +325,14 @@ CLAIMS: dict[str, Claim] = {
         1e-3,
     ),
     "adapter-everywhere": Claim(
-        "adapters on all linear layers learn more than on those of attention alone",
+        "adapters on all linear layers learn more than on attention layers only",
         _ADAPTER,
         f"{REGRET}; arXiv 2305.14314; arXiv 2405.09673",
         "",
         "follow-up",
     ),
     "adapter-rank": Claim(
-        "more than rank 64 gained nothing on some ten thousand rows",
+        "ranks above 64 gained nothing on about ten thousand rows",
         _ADAPTER,
         "arXiv 2609.01244",
         "",
@@ -324,7 +341,7 @@ CLAIMS: dict[str, Claim] = {
         64,
     ),
     "adapter-alpha": Claim(
-        "alpha 32 was best, and with it the best rate hardly depends on the rank",
+        "alpha 32 was best; with it the best learning rate hardly depends on the rank",
         _ADAPTER,
         f"{REGRET}; arXiv 2609.01244",
         "",
@@ -333,7 +350,7 @@ CLAIMS: dict[str, Claim] = {
         32,
     ),
     "adapter-no-warmup": Claim(
-        "a constant rate without warm-up",
+        "a constant learning rate without warmup",
         _ADAPTER,
         REGRET,
         "",
@@ -343,7 +360,7 @@ CLAIMS: dict[str, Claim] = {
         "steps",
     ),
     "two-epochs": Claim(
-        "two passes; after them instruction following wore off",
+        "two epochs; after them instruction following degraded",
         Setting("any", models="0.6B to 32B"),
         "arXiv 2609.01244; open-instruct, Tulu 3",
         "",
@@ -353,7 +370,8 @@ CLAIMS: dict[str, Claim] = {
         "epochs",
     ),
     "quickstart-rate": Claim(
-        "of five rates from 1e-6 to 1, 5e-4 and 1e-3 scored best, within their error",
+        "of five learning rates from 1e-6 to 1, 5e-4 and 1e-3 scored best, within "
+        "error",
         Setting("full", models="the quickstart's 1M-parameter Llama"),
         "recipes/sweeps/quickstart-lr.yml",
         "",
@@ -363,15 +381,15 @@ CLAIMS: dict[str, Claim] = {
     ),
     "low-norm-high-loss": Claim(
         "runs with a lower gradient norm and a higher loss early on ended better; no "
-        "threshold and no step are told",
+        "threshold and no step are given",
         _LARGE,
         PAPER,
         "Figs. 15 and 16",
         "paper",
     ),
     "batch-moves-the-norm": Claim(
-        "the mean squared norm is that of the true gradient plus tr(S)/B: a larger "
-        "batch lowers it by arithmetic alone",
+        "the expected squared norm is that of the true gradient plus tr(S)/B, so a "
+        "larger batch lowers it by arithmetic alone",
         Setting(),
         "arXiv 1812.06162",
         "App. A",
@@ -384,18 +402,22 @@ def claim(key: str) -> Claim:
     """A claim by its key.
 
     Raises:
-        KeyError: Where there is none.
+        KeyError: If there is no such claim.
     """
     return CLAIMS[key]
 
 
 def claims_table() -> str:
     """All claims as the Markdown table of `docs/evidence.md`."""
-    lines = ["| claim | says | shown for | source | grade |", "|---|---|---|---|---|"]
-    for key, said in CLAIMS.items():
-        value = f"{said.value}: " if said.value else ""
-        cells = [f"`{key}`", value + said.says, str(said.setting), said.reference]
-        lines.append("| " + " | ".join([*cells, said.grade]) + " |")
+    lines = [
+        "| claim | statement | shown for | source | grade |",
+        "|---|---|---|---|---|",
+    ]
+    for key, claim in CLAIMS.items():
+        value = f"{claim.value}: " if claim.value else ""
+        statement = value + claim.statement
+        cells = [f"`{key}`", statement, str(claim.setting), claim.reference]
+        lines.append("| " + " | ".join([*cells, claim.grade]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -403,81 +425,90 @@ OLMO = "OLMo-core, SkipStepOptimizer"
 
 DEFAULTS: dict[str, tuple[str, Grade]] = {
     "monitor.noise_scale_every": (
-        "of each fourth step the estimate costs a third of what it costs of all "
+        "measuring every fourth step costs a third of measuring all "
         "(benchmarks/overhead.py)",
         "measured here",
     ),
     "early_termination.non_finite.steps": (
-        "one bad batch, or a step that a loss scaler skips, ends no run",
+        "one bad batch, or a step that a loss scaler skips, must not stop a run",
         "derived",
     ),
     "early_termination.divergence.window": (
-        f"{OLMO}, looks at 128 steps of pre-training; SFT runs are shorter",
+        f"{OLMO}, uses 128 steps in pretraining; SFT runs are shorter",
         "derived",
     ),
     "early_termination.divergence.sigmas": (OLMO, "follow-up"),
     "early_termination.divergence.margin": (
-        "of a level that hardly varies, six deviations are nothing",
+        "if the level hardly varies, six deviations are too small to matter",
         "derived",
     ),
     "early_termination.divergence.norm_margin": (
-        "norms that grow several times over recover; ten times is another run",
+        "norms recover from growing several times over, rarely from ten times",
         "derived",
     ),
     "early_termination.divergence.patience": (
-        "spikes recover within some steps; what does not in 24 has left its level",
+        "spikes recover within a few steps",
         "derived",
     ),
     "early_termination.not_learning.steps": (
-        "a step without a gradient may be chance, five are not",
+        "one step without a gradient may be chance, five are not",
         "derived",
     ),
     "early_termination.not_learning.grace": (
-        "slow rates move the loss late",
+        "low learning rates lower the loss late",
         "derived",
     ),
-    "early_termination.not_learning.sigmas": ("one chance in some hundred", "derived"),
+    "early_termination.not_learning.sigmas": (
+        "rarely exceeded by noise alone",
+        "derived",
+    ),
     "early_termination.not_learning.margin": (
-        "a move that is certain may still be too small to matter",
+        "a significant change may still be too small to matter",
         "derived",
     ),
     "early_termination.not_learning.patience": (
-        "a flat stretch is no end",
+        "a loss may be flat for a while",
         "derived",
     ),
     "early_termination.comparison.grace": (
-        "the first steps of any run are alike",
+        "the first steps of all runs look alike",
         "derived",
     ),
     "early_termination.comparison.window": (
-        "fewer steps than that are mostly noise",
+        "means over fewer steps are mostly noise",
         "derived",
     ),
-    "early_termination.comparison.sigmas": ("one chance in some hundred", "derived"),
+    "early_termination.comparison.sigmas": (
+        "rarely exceeded by noise alone",
+        "derived",
+    ),
     "early_termination.comparison.margin": (
-        "a difference that is certain may still be too small to matter",
+        "a significant difference may still be too small to matter",
         "derived",
     ),
     "early_termination.comparison.patience": (
-        "a difference that does not last decides nothing",
+        "only a lasting difference counts",
         "derived",
     ),
     "early_termination.cohort.quantile": (
-        "the median of those that came before, as Optuna's and Ray's rules have it",
+        "the median of earlier runs, as in the rules of Optuna and Ray",
         "follow-up",
     ),
     "early_termination.cohort.least_peers": (
-        "of fewer runs, a rule on both signals would stop the best one too often",
+        "with fewer runs, a rule on both signals stops the best one too often",
         "derived",
     ),
-    "early_termination.cohort.grace": ("as for one reference", "derived"),
-    "early_termination.cohort.window": ("as for one reference", "derived"),
-    "early_termination.cohort.sigmas": ("as for one reference", "derived"),
-    "early_termination.cohort.patience": ("as for one reference", "derived"),
-    "score.max_new_tokens": ("short answers are compared whole", "derived"),
-    "score.batch_size": ("answered at once; it changes no answer", "derived"),
-    "mix.seed": ("any; the same one makes the same mix", "derived"),
-    "mix.held_out": ("asked for, not taken", "derived"),
-    "mix.replay": ("asked for, not taken", "derived"),
+    "early_termination.cohort.grace": ("as for `comparison`", "derived"),
+    "early_termination.cohort.window": ("as for `comparison`", "derived"),
+    "early_termination.cohort.sigmas": ("as for `comparison`", "derived"),
+    "early_termination.cohort.patience": ("as for `comparison`", "derived"),
+    "score.max_new_tokens": (
+        "enough for short answers, which are compared in full",
+        "derived",
+    ),
+    "score.batch_size": ("only speed depends on it", "derived"),
+    "mix.seed": ("any seed will do; the same seed makes the same mix", "derived"),
+    "mix.held_out": ("opt-in", "derived"),
+    "mix.replay": ("opt-in", "derived"),
 }
-"""Why a default of the settings is what it is, by its dotted path."""
+"""The reason for each numeric default of the settings, by its dotted path."""

@@ -1,4 +1,4 @@
-"""Samples of one optimizer step: what makes them up, and how many to ask for (pure)."""
+"""Samples per optimizer step: how they are made up, and how many to use."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ KEY = "sftguide.effective_batch_size"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A batch for some data, and the claims that it rests on."""
+    """An effective batch size, and the claims behind it."""
 
     samples: int
-    because: tuple[str, ...]
+    claims: tuple[str, ...]
     """Keys of claims."""
 
 
 def choose(rows: int, training: str) -> Choice:
-    """The effective batch size that the evidence points to.
+    """The effective batch size that the evidence recommends.
 
     Args:
-        rows: Of the training data.
+        rows: Number of training rows.
         training: `full` or `adapter`.
     """
     if training == "adapter":
         low, high = 16, CLAIMS["adapter-batch"].high
         samples = low if rows < 10_000 else int(high or low)
-        because: tuple[str, ...] = ("adapter-batch", "adapter-batch-grows")
+        claims: tuple[str, ...] = ("adapter-batch", "adapter-batch-grows")
     else:
         keys = ("full-batch-tiny", "full-batch-small", "full-batch-medium")
         key = next(
             (k for k in keys if CLAIMS[k].setting.holds(training, rows)), "large-batch"
         )
-        samples, because = int(CLAIMS[key].low or 1), (key,)
-    return Choice(min(samples, max(rows, 1)), because)
+        samples, claims = int(CLAIMS[key].low or 1), (key,)
+    return Choice(min(samples, max(rows, 1)), claims)
 
 
 def accumulation(samples: int, micro_batch_size: int, ranks: int) -> int:
-    """Micro batches that a step accumulates on each rank, without packing.
+    """Micro batches that each rank accumulates per step, without packing.
 
     Args:
-        samples: Wanted in one optimizer step, over all ranks.
-        micro_batch_size: Rows of one micro batch.
-        ranks: Data-parallel ranks.
+        samples: Wanted samples per optimizer step, over all ranks.
+        micro_batch_size: Rows per micro batch.
+        ranks: Number of data-parallel ranks.
 
     Raises:
-        SettingsError: Where it does not come out even; it names the nearest that do.
+        SettingsError: If the samples are not a multiple of what all ranks process at
+            once; it names the nearest multiples.
     """
     together = micro_batch_size * ranks
     if samples % together == 0:
@@ -61,35 +62,35 @@ def accumulation(samples: int, micro_batch_size: int, ranks: int) -> int:
 
 
 def nearest_multiples(samples: int, together: int) -> str:
-    """In words, what comes out even below and above."""
+    """The multiples below and above, such as `96 or 128`."""
     below, above = samples // together * together, -(-samples // together) * together
     return f"{below} or {above}" if below else str(above)
 
 
 def nearest_accumulation(samples: int, samples_a_micro_step: float) -> int:
-    """Micro steps that come nearest to the wanted samples.
+    """The number of micro steps whose samples are nearest to those wanted.
 
     Args:
-        samples: Wanted in one optimizer step, over all ranks.
-        samples_a_micro_step: Mean over all ranks together; packed rows hold several.
+        samples: Wanted samples per optimizer step, over all ranks.
+        samples_a_micro_step: Mean samples per micro step, over all ranks.
     """
     return max(1, math.floor(samples / samples_a_micro_step + 0.5))
 
 
-def refuse_more_than_there_are(samples: int, rows: int) -> None:
-    """A step cannot hold more samples than the data.
+def require_enough_rows(samples: int, rows: int) -> None:
+    """Check that a step does not have more samples than the data.
 
     Raises:
-        SettingsError: Where it should.
+        SettingsError: If it has.
     """
     if samples > rows:
         message = (
-            f"must be at most the {rows} rows that the training data hold after "
-            f"preparation, got {samples}"
+            f"must be at most the {rows} rows of the prepared training data, got "
+            f"{samples}"
         )
         raise SettingsError([Problem(KEY, message, f"nearest: {rows}")])
 
 
 def factors(micro_batch_size: int, ranks: int) -> str:
-    """The product of what a micro step is made of, in words."""
+    """The samples of a micro step as a product."""
     return f"micro_batch_size {micro_batch_size} x {ranks} rank{'s' * (ranks > 1)}"

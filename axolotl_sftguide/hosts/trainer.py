@@ -1,9 +1,13 @@
-"""The callbacks for TRL and transformers (the only file that imports transformers)."""
+"""Callbacks for TRL and transformers (the only module that imports transformers).
+
+They forward the trainer's events to the session of the run, and do what it decides.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
@@ -14,39 +18,85 @@ from ..config.settings import (
     Settings,
     early_termination_settings,
     load_settings,
+    score_settings,
 )
-from ..console import say
-from ..errors import SFTGuideError
-from ..monitor.ranks import Ranks
+from ..console import show_log
+from ..errors import Problem, SettingsError
+from ..monitor import notices
+from ..monitor.faults import fail_safe
+from ..monitor.opening import open_run
 from ..monitor.scoring import Question, load_questions, score_exact_match
-from ..monitor.watch import Watch, harmless
-from ..runs import marker
-from ..runs.history import Decision, Score
-from ..signals import Observation
-from ..stopping.judge import Finding, Judge, actions_of, describe
-from ..units import count, number
+from ..monitor.session import Session
+from ..runs.history import Score
+
+logger = logging.getLogger(__name__)
+
+
+def watch(
+    trainer: Any,
+    *,
+    early_termination: Mapping[str, Any] | None = None,
+    score: Mapping[str, Any] | None = None,
+    **monitor: Any,
+) -> None:
+    """Attach the monitor, the rules and, if asked for, the score to a trainer.
+
+    Args:
+        trainer: A transformers `Trainer`, or one derived from it, before `train()`.
+        early_termination: Keys of the `early_termination` block, such as
+            `{"action": "stop"}`; by default the rules warn, and only steps that stay
+            non-finite stop the run.
+        score: Keys of the `score` block, such as `{"data_path": "heldout.jsonl"}`.
+        **monitor: Arguments of `GradientMonitorCallback`, such as `study="mine"` or
+            `noise_scale=True`.
+
+    Raises:
+        SettingsError: If an argument is wrong, or the trainer is watched already.
+    """
+    if _find(trainer, GradientMonitorCallback) is not None:
+        raise SettingsError(
+            [
+                Problem(
+                    "watch(trainer)",
+                    "found a GradientMonitorCallback on the trainer",
+                    "call watch once, and do not pass the callback yourself",
+                )
+            ]
+        )
+    callbacks: list[TrainerCallback] = [
+        GradientMonitorCallback(trainer=trainer, **monitor),
+        EarlyTerminationCallback(trainer=trainer, **(early_termination or {})),
+    ]
+    if score is not None:
+        # Before the monitor, so that the score is part of the run.
+        callbacks.insert(0, HeldOutScoreCallback(trainer=trainer, **score))
+    for callback in callbacks:
+        trainer.add_callback(callback)
 
 
 class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
-    """Records loss, pre-clip gradient norm, learning rate and samples of every step.
+    """Records loss, gradient norm before clipping, learning rate and samples per step.
 
-    Never changes gradients, weights, data order or a random generator: a watched run
-    is bit-identical to an unwatched one. Publishes `sftguide/...` keys into the
-    host's logs, writes a trace into the output folder and an entry into the run
-    history.
+    It never changes gradients, weights, the order of the data or a random generator: a
+    watched run is bit-identical to an unwatched one. It adds `sftguide/...` keys to the
+    trainer's logs, writes a trace into the output folder and records the run in the
+    run history.
 
     Args:
-        study: Runs are compared inside a study and a comparability key.
-        storage: URL or path of the run history; else `SFTGUIDE_STORAGE`, else the
-            user's own (`sftguide runs list` prints where).
+        study: Runs are compared within a study.
+        storage: URL or path of the run history; by default `SFTGUIDE_STORAGE`, else a
+            file in the user's home folder (`sftguide runs list` prints its location).
         name: The run's name; by default the name of its output folder.
         exact_accumulation: Average the loss over all trained tokens of a step.
-        settings: The whole block instead of the above; what the plugin passes.
-        config: The resolved configuration to record; by default the trainer's.
+        noise_scale: Measure the gradient noise scale.
+        noise_scale_every: Measure it every so many optimizer steps; by default 4.
+        trainer: The trainer, if it exists already; `watch` passes it.
+        settings: The whole `sftguide` block, in place of the arguments above.
+        config: The configuration to record; by default the trainer's arguments.
         key_fields: Further fields of the comparability key.
 
     Raises:
-        SettingsError: Where an argument is not what it must be.
+        SettingsError: If an argument is wrong.
     """
 
     def __init__(
@@ -56,6 +106,9 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         storage: str | None = None,
         name: str | None = None,
         exact_accumulation: bool = False,
+        noise_scale: bool = False,
+        noise_scale_every: int | None = None,
+        trainer: Any = None,
         settings: Settings | None = None,
         config: dict[str, Any] | None = None,
         key_fields: dict[str, Any] | None = None,
@@ -65,101 +118,98 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             "storage": storage,
             "name": name,
             "exact_accumulation": exact_accumulation,
+            "monitor": {
+                "noise_scale": noise_scale,
+                "noise_scale_every": noise_scale_every,
+            },
         }
         self.settings = settings or load_settings(block, path=type(self).__name__)
-        self.watch: Watch | None = None
+        self.session: Session | None = None
+        """The session of the training that runs now."""
+        self._trainer = trainer
         self._config = config
         self._key_fields = key_fields
         self._learning_rate = 0.0
-        self._unwatched = False
+        self._opened = False
 
-    def start(self, trainer: Any) -> Watch | None:
-        """The watch over this training, begun by whichever callback asks first.
+    def start(self, trainer: Any) -> Session | None:
+        """The session of this training, opened by the callback that is called first.
 
-        Collective where several ranks train. None where any of them cannot begin.
+        Collective where several ranks train. None if any rank cannot be watched.
         """
-        if self.watch is None and not self._unwatched:
-            watch = self._begin(trainer)
-            if Ranks(trainer).all_well(watch is not None):
-                self.watch = watch
-            else:
-                self._unwatched = True
-                if watch is not None:
-                    watch.let_go()
-        return self.watch
-
-    def _begin(self, trainer: Any) -> Watch | None:
-        try:
-            return Watch(trainer, self.settings, self._config, self._key_fields)
-        except SFTGuideError as error:
-            say(f"{error}; training goes on unwatched")
-        except Exception as fault:
-            say(f"cannot watch after a fault of its own ({fault!r}); training goes on")
-        return None
-
-    @harmless
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Attach to the trainer's instance and say so."""
-        trainer = _calling_trainer()
-        watch = self.start(trainer)
-        if watch is not None and state.is_world_process_zero:
+        if not self._opened:
+            self._opened = True
+            show_log()
             terminator = _find(trainer, EarlyTerminationCallback)
-            rules = describe(terminator.settings) if terminator else "no rule is on"
-            say(watch.banner(rules))
+            self.session = open_run(
+                trainer,
+                self.settings,
+                rules=terminator.settings if terminator else None,
+                config=self._config,
+                extra_key_fields=self._key_fields,
+            )
+        return self.session
 
-    @harmless
+    @fail_safe
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Open the session."""
+        self.start(self._trainer or _calling_trainer())
+
+    @fail_safe
     def on_step_begin(
         self, args: Any, state: Any, control: Any, optimizer: Any = None, **_: Any
     ) -> None:
-        """Note the learning rate that this step is taken with."""
+        """Read the learning rate of this step."""
         if optimizer is not None:
             self._learning_rate = float(optimizer.param_groups[0]["lr"])
 
-    @harmless
+    @fail_safe
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the optimizer step."""
-        if self.watch is not None:
-            self.watch.end_step(self._learning_rate)
+        if self.session is not None:
+            self.session.end_step(self._learning_rate)
 
-    @harmless
+    @fail_safe
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
     ) -> None:
-        """Record what the evaluation found."""
-        if self.watch is not None:
-            self.watch.interrupted()
+        """Record the evaluation."""
+        if self.session is not None:
+            self.session.interrupted()
             if metrics:
-                self.watch.evaluated(metrics)
+                self.session.evaluated(metrics)
 
-    @harmless
+    @fail_safe
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Do not take the time of a save for training."""
-        if self.watch is not None:
-            self.watch.interrupted()
+        """Keep the time of a save out of the time of a step."""
+        if self.session is not None:
+            self.session.interrupted()
 
-    @harmless
+    @fail_safe
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note how the run ended and let the trainer go."""
-        watch, self.watch = self.watch, None
-        self._unwatched = False
-        if watch is not None:
-            watch.end()
+        """End the session."""
+        session, self.session = self.session, None
+        self._opened = False
+        if session is not None:
+            session.end()
 
 
 class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
-    """Warns of, or stops, a run that is non-finite, diverged, idle or worse.
+    """Warns of a run that is non-finite, diverged or idle, or worse than earlier runs.
 
-    Works beside a `GradientMonitorCallback`; where the trainer has none, it adds one.
-    Stops through the host's own control, without a checkpoint or an evaluation.
+    It stops the run if the rule's action is `stop`, through the trainer's own control,
+    without a checkpoint or an evaluation. It needs a `GradientMonitorCallback` and adds
+    one if the trainer has none.
 
     Args:
-        settings: The whole `early_termination` block; what the plugin passes.
+        settings: The whole `early_termination` block, in place of keywords.
         push_terminated: Whether a stopped run may still be pushed to the hub.
-        **keywords: The block's keys instead, such as `action="stop"` or
+        trainer: The trainer, if it exists already; `watch` passes it.
+        **keywords: Keys of the block, such as `action="stop"` or
             `divergence={"patience": 50}`.
 
     Raises:
-        SettingsError: Where an argument is not what it must be.
+        SettingsError: If an argument is wrong.
     """
 
     def __init__(
@@ -167,151 +217,101 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         *,
         settings: EarlyTerminationSettings | None = None,
         push_terminated: bool = False,
+        trainer: Any = None,
         **keywords: Any,
     ) -> None:
         self.settings = settings or early_termination_settings(**keywords)
         self.push_terminated = push_terminated
         self.stopped = False
-        self._judge: Judge | None = None
-        self._watch: Watch | None = None
-        self._findings: list[Finding] = []
+        self._trainer = trainer
+        self._monitor: GradientMonitorCallback | None = None
 
-    @harmless
+    @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Find the monitor and the reference, and replay what a resume goes on from."""
-        trainer = _calling_trainer()
-        monitor = _find(trainer, GradientMonitorCallback)
-        if monitor is None:
-            monitor = GradientMonitorCallback()
-            trainer.add_callback(monitor)
+        """Find the monitor, or add one."""
+        trainer = self._trainer or _calling_trainer()
         self.stopped = False
-        self._watch = monitor.start(trainer)
-        if self._watch is None:
-            return
-        self._watch.judge = self._hear
-        self._findings = []
-        reference = self._watch.reference(self.settings.comparison.reference)
-        cohort = self._watch.cohort(self.settings.cohort.quantile)
-        if cohort is not None and cohort.doubt is not None:
-            self._tell_of_doubt(cohort.doubt)
-        self._judge = Judge(self.settings, reference, cohort)
-        self._judge.hear(self._watch.past)
+        self._monitor = _find(trainer, GradientMonitorCallback)
+        if self._monitor is None:
+            self._monitor = GradientMonitorCallback(trainer=trainer)
+            trainer.add_callback(self._monitor)
+        self._monitor.start(trainer)
 
-    @harmless
+    @fail_safe
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop where any rank wants to, and say why on the first."""
-        if self._watch is None or self.stopped or not self._watch.stop:
+        """Stop the training if the session decided so; the same on every rank."""
+        session = self._monitor.session if self._monitor else None
+        if session is None or self.stopped or not session.decision.stop:
             return
-        stops = [f for f in self._findings if f.action == "stop"]
-        self._stop(args, control, stops[0] if stops else None)
-
-    def _hear(self, window: Sequence[Observation]) -> bool:
-        """Judge the steps of one log: whether this rank wants to stop."""
-        if self._judge is None or self.stopped:
-            return False
-        self._findings = self._judge.hear(window)
-        for finding in self._findings:
-            if finding.action == "warn":
-                self._warn(finding)
-        return any(finding.action == "stop" for finding in self._findings)
-
-    @harmless
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take back what the host would save or evaluate at the end of the epoch."""
-        if self.stopped:
-            control.should_save = control.should_evaluate = False
-
-    @harmless
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Forget the training."""
-        self._watch = self._judge = None
-
-    def _tell_of_doubt(self, doubt: str) -> None:
-        if actions_of(self.settings)["cohort"] == "stop":
-            say(f"the cohort rule only warns, because {doubt}")
-
-    def _warn(self, finding: Finding) -> None:
-        verdict = finding.verdict
-        if self._watch is not None and self._watch.recorder is not None:
-            self._watch.recorder.decision(_decision(finding))
-            say(
-                f"warning at step {verdict.step}, {verdict.rule}: {verdict.reason}. "
-                f"To stop such runs: early_termination.{verdict.rule}.action: stop"
-            )
-
-    def _stop(self, args: Any, control: Any, finding: Finding | None) -> None:
         self.stopped = True
         control.should_training_stop = True
         control.should_save = control.should_evaluate = False
         if not self.push_terminated:
             args.push_to_hub = False
-        watch = self._watch
-        if finding is None or watch is None or watch.recorder is None:
-            return
-        verdict = finding.verdict
-        watch.status = "terminated"
-        watch.reason = f"{verdict.rule}: {verdict.reason}"
-        watch.recorder.decision(_decision(finding))
-        checkpoint = marker.last_good_checkpoint(watch.output_dir, verdict.bad_since)
-        termination = marker.Termination(
-            run_id=watch.run_id,
-            rule=verdict.rule,
-            reason=verdict.reason,
-            step=verdict.step,
-            samples_seen=verdict.samples_seen,
-            bad_since=verdict.bad_since,
-            last_good_checkpoint=checkpoint,
-        )
-        marked = marker.mark(watch.output_dir, termination)
-        say(
-            f"stopped at step {verdict.step} of {watch.trainer.state.max_steps} "
-            f"({count(verdict.samples_seen)} samples) by {verdict.rule}: "
-            f"{verdict.reason}. Last good checkpoint: {checkpoint or 'none'}. The "
-            f"model that is saved now is not a finished one ({marked.name})"
-        )
+
+    @fail_safe
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Cancel the save and the evaluation at the end of the epoch."""
+        if self.stopped:
+            control.should_save = control.should_evaluate = False
+
+    @fail_safe
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Release the monitor."""
+        self._monitor = None
 
 
 class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
     """Answers held-out questions before and after the training and records the score.
 
-    Works beside a `GradientMonitorCallback`, and stands before it among the
-    callbacks, so that the score is part of the run.
+    It works with a `GradientMonitorCallback` and must come before it in the list of
+    callbacks, so that the score is recorded before the run ends; `watch` sees to it.
 
     Args:
-        settings: The `score` block.
+        settings: The whole `score` block, in place of keywords.
+        trainer: The trainer, if it exists already; `watch` passes it.
+        **keywords: Keys of the block, such as `data_path="heldout.jsonl"`.
+
+    Raises:
+        SettingsError: If an argument is wrong.
     """
 
-    def __init__(self, settings: ScoreSettings) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: ScoreSettings | None = None,
+        *,
+        trainer: Any = None,
+        **keywords: Any,
+    ) -> None:
+        self.settings = settings or score_settings(**keywords)
+        self._trainer = trainer
         self._questions: list[Question] = []
         self._base: float | None = None
 
-    @harmless
+    @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Score the base."""
+        """Score the model before the first step."""
         if not state.is_world_process_zero:
             return
+        show_log()
         self._questions = load_questions(self.settings.data_path)
         if self.settings.base and state.global_step == 0:
-            self._base = self._score(_calling_trainer())
+            self._base = self._score(self._trainer or _calling_trainer())
 
-    @harmless
+    @fail_safe
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Score the tuned model, say both, and record them."""
-        trainer = _calling_trainer()
+        """Score the tuned model and record the score."""
+        trainer = self._trainer or _calling_trainer()
         monitor = _find(trainer, GradientMonitorCallback)
         if not self._questions or not state.is_world_process_zero:
             return
         value = self._score(trainer)
-        score = Score(self.settings.metric, value, "max", self._base)
-        if monitor is not None and monitor.watch is not None:
-            monitor.watch.recorder.score(score)
+        if monitor is not None and monitor.session is not None:
+            score = Score(self.settings.metric, value, "max", self._base)
+            monitor.session.scored(score)
         beside = {"base": self._base, **self.settings.compare_with}
-        shown = ", ".join(f"{name} {number(v)}" for name, v in beside.items())
-        say(
-            f"{self.settings.metric} {number(value)} on {len(self._questions)} "
-            f"questions ({shown})"
-        )
+        metric, questions = self.settings.metric, len(self._questions)
+        logger.info(notices.held_out_score(metric, value, questions, beside))
 
     def _score(self, trainer: Any) -> float:
         return score_exact_match(
@@ -323,24 +323,12 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
         )
 
 
-def _decision(finding: Finding) -> Decision:
-    verdict = finding.verdict
-    return Decision(
-        rule=verdict.rule,
-        action=finding.action,
-        reason=verdict.reason,
-        step=verdict.step,
-        samples_seen=verdict.samples_seen,
-        figures=verdict.figures,
-        reference=verdict.reference,
-    )
-
-
 def _calling_trainer() -> Any:
     """The trainer whose event is being handled.
 
-    transformers hands no trainer to its callbacks (its issue 38181); it stands two
-    or three frames up, as the `self` of the method that fires the event.
+    transformers does not pass the trainer to its callbacks (huggingface/transformers
+    issue 38181). It is two or three frames up, as `self` of the method that fires the
+    event.
     """
     frame = sys._getframe(1)
     while frame is not None:
@@ -352,5 +340,5 @@ def _calling_trainer() -> Any:
 
 
 def _find(trainer: Any, kind: type) -> Any:
-    handlers = trainer.callback_handler.callbacks
-    return next((c for c in handlers if isinstance(c, kind)), None)
+    callbacks = trainer.callback_handler.callbacks
+    return next((c for c in callbacks if isinstance(c, kind)), None)

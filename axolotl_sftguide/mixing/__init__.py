@@ -1,18 +1,41 @@
-"""Phased data in, one dataset out.
+"""Several phases of SFT data in, one dataset out.
 
-_spec      what is mixed: phases, datasets, shares
-_read      files as rows, in pieces
-_hub       datasets by name, split or revision, as Arrow files
-_rows      a row of any form as one uniform conversation
-_tokens    how long a conversation is under a chat template
-_spool     first pass: uniform lines, and a fingerprint of each
-_plan      which rows, how often, in which order, from the fingerprints alone
-_write     last pass: the lines in that order
-_manifest  what became of each row
-_mix       all of it, into a folder named by its content
-_verify    the proof of such a folder
-_workers   the processes that share the work
-last_made  which mix was made last of some settings
+Reading a spec and its files:
+_spec         the settings of a mix, from a mapping or YAML
+_sources      the files of all sources
+_files        dataset files on this machine
+_hub          datasets by name, split or revision
+_pieces       a file divided into pieces for the workers
+_readers      the rows of a piece, from any kind of file
+_arrow        record batches of Arrow files
+
+Reading a row:
+_forms        the forms of rows as one conversation
+_messages     the messages of a conversation, and their checks
+_faults       the reasons why a row cannot be used
+_fingerprint  a hash that is equal for duplicates
+_tokens       the length of a conversation in tokens
+
+Planning the dataset:
+_columns      all rows as columns
+_exclusion    rows that must not be trained on
+_shares       how many rows each source gets
+_order        the order of the rows
+_random       reproducible random numbers per row
+_plan         all of these together
+
+Building it:
+_mix          `mix`: spec to folder
+_identity     the id in the folder's name
+_build        read, plan, write
+_spool        first pass: rows as uniform lines
+_refusals     mixes that are refused because of their rows
+_write        last pass: lines in the order of the plan
+_account      what became of each row
+_manifest     manifest.json
+_verify       `verify`: build again and compare
+_workers      the processes that share the work
+last_made     the most recent mix of given settings
 """
 
 from importlib import import_module
@@ -22,6 +45,7 @@ if TYPE_CHECKING:
     from ..config.mix_settings import MixSettings as MixSettings
     from ..config.mix_settings import PhaseSettings as PhaseSettings
     from ..config.mix_settings import SourceSettings as SourceSettings
+    from ._faults import FAULTS as FAULTS
     from ._manifest import Manifest as Manifest
     from ._manifest import PhasePart as PhasePart
     from ._manifest import Written as Written
@@ -32,6 +56,7 @@ if TYPE_CHECKING:
     from ._verify import verify as verify
 
 _HOME = {
+    "FAULTS": "._faults",
     "MixSettings": "..config.mix_settings",
     "PhaseSettings": "..config.mix_settings",
     "SourceSettings": "..config.mix_settings",
@@ -46,6 +71,7 @@ _HOME = {
 }
 
 __all__ = [
+    "FAULTS",
     "Manifest",
     "MixSettings",
     "Mixed",
@@ -61,7 +87,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that installs without `[mix]` can import the package.
+    # Loaded on first use, so that the package can be imported without `[mix]`.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME[name], __name__), name)

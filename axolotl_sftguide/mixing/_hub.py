@@ -1,4 +1,4 @@
-"""Datasets by name, split or revision, through the library that the hosts use too."""
+"""Datasets by name, split or revision, loaded by the `datasets` library."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from ..config.mix_settings import SourceSettings
-from ..errors import MixError, did_you_mean
-from ._read import FoundFile, arrow_rows, kind_of, one_line
+from ..errors import MixError
+from ._arrow import arrow_rows
+from ._faults import first_line
+from ._files import FoundFile, kind_of, similar_name
 
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def is_loaded_by_name(settings: SourceSettings, path: Path) -> bool:
-    """Whether a source is more than files that lie at a path.
+    """Whether the `datasets` library loads a source, and not this package.
 
     Args:
-        settings: Of the source.
-        path: What its `path` is on this machine.
+        settings: The settings of the source.
+        path: Its `path` on this machine.
     """
     if settings.name or settings.revision or settings.split not in (None, "train"):
         return True
@@ -27,19 +29,19 @@ def is_loaded_by_name(settings: SourceSettings, path: Path) -> bool:
 
 
 def files_by_name(settings: SourceSettings, path: Path) -> list[FoundFile]:
-    """The Arrow files that `datasets` keeps of a source, downloaded where need be.
+    """The Arrow files of a source in the cache of `datasets`, downloaded if missing.
 
-    A `split` may be cut and added up as there: `train[:10%]+test`.
+    `split` has the syntax of `datasets`: `train[:10%]+test`.
 
     Raises:
-        MixError: Where it cannot be loaded.
+        MixError: If it cannot be loaded.
     """
     try:
         from datasets import ReadInstruction, load_dataset
     except ImportError:
         raise MixError(
-            f"{settings.path}: only the `datasets` package loads by name, split or "
-            "revision; pip install datasets, or give the files"
+            f"{settings.path}: loading by name, split or revision needs the `datasets` "
+            "library. Run pip install datasets, or set path to files."
         ) from None
     split = settings.split or "train"
     arguments = _arguments(settings, path)
@@ -50,13 +52,15 @@ def files_by_name(settings: SourceSettings, path: Path) -> list[FoundFile]:
             for name in dict.fromkeys(re.findall(r"(?:^|\+)\s*([\w.]+)", split))
         }
         parts = wanted.to_absolute({name: len(rows) for name, rows in whole.items()})
-    except Exception as error:  # each way of not getting it has its own class
-        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = "" if path.exists() else did_you_mean(path.name, near)
-        what = f"split {split!r}" if path.exists() else "is no file here, and as a name"
+    except Exception as error:  # `datasets` raises many classes
+        reason = f"({type(error).__name__}: {first_line(error)})"
+        if path.exists():
+            raise MixError(
+                f"{settings.path}: split {split!r} cannot be loaded {reason}"
+            ) from None
         raise MixError(
-            f"{settings.path}: {what} cannot be loaded "
-            f"({type(error).__name__}: {one_line(error)}){hint}"
+            f"{settings.path}: no such file, and no dataset of this name can be loaded "
+            f"{reason}{similar_name(path)}"
         ) from None
     return [
         file

@@ -1,4 +1,4 @@
-"""What a mix was made of, and what became of each row."""
+"""The manifest of a mix: its files, its settings, and the rows of each source."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from ..errors import MixError
 
+DATA = "data.jsonl"
+HELD_OUT = "held-out.jsonl"
 MANIFEST = "manifest.json"
 
 
@@ -23,7 +25,7 @@ class Written:
 
 @dataclass(frozen=True)
 class PhasePart:
-    """One source: what was read of it, and where each row has gone.
+    """One source: how many rows were read, and what became of them.
 
     `rows_read` is the sum of `filtered`, `faults`, `duplicates`, `excluded`,
     `not_drawn`, `held_out` and `rows`, less `repeated`.
@@ -33,51 +35,52 @@ class PhasePart:
     path: str
     files: list[dict[str, Any]]
     forms: dict[str, int]
-    """Rows by the form that was seen."""
+    """Usable rows by their form."""
     rows_read: int
     filtered: int
-    """Left out by `where`."""
+    """Rows left out by `where`."""
     faults: dict[str, int]
-    """Left out because they cannot be used, by the text of the fault's kind."""
+    """Rows that cannot be used, by the code of the fault (version 0.1.0: its text)."""
     duplicates: dict[str, int]
-    """Left out because a row says the same, by the source of that row."""
+    """Duplicates left out, by the source of the row that is kept."""
     excluded: int
-    """Left out because they stand in a file that is excluded."""
+    """Rows left out because an excluded file contains them."""
     not_drawn: int
-    """Left out to keep to `max_rows` and to the shares."""
+    """Rows left out by `max_rows`, `max_tokens` or the shares."""
     held_out: int
+    """Rows in the held-out file."""
     repeated: int
-    """Stand there once more because that was asked for."""
+    """Repetitions of rows in the dataset, from `repeats`, `replay` or `upsample`."""
     rows: int
-    """In the dataset."""
+    """Rows in the dataset, with repetitions."""
     tokens: int | None = None
-    """Of these rows, where they were counted."""
+    """Tokens of these rows, if they are counted."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole of it."""
+    """The whole manifest."""
 
     form: int
     settings: dict[str, Any]
     parts: list[PhasePart]
     excluded_files: list[dict[str, Any]]
     trains_by_turn: bool
-    """Whether turns say themselves if they are trained on (`train`)."""
+    """Whether messages have a `train` flag."""
     largest_prefix_deviation_rows: float | None
-    """How far any prefix is off from the ratios of the whole, where it is stacked."""
+    """The most rows by which a source in any prefix is off its share, if stacked."""
     written: dict[str, Written]
 
     def to_json(self) -> str:
-        """As it lies on the disk."""
+        """The text of the file."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a whole mix; None where there is none.
+    """The manifest of a finished mix; None if there is no manifest.
 
     Raises:
-        MixError: Where it is not one of ours.
+        MixError: If it cannot be read or not a manifest of this version.
     """
     path = folder / MANIFEST
     try:
@@ -95,4 +98,4 @@ def read_manifest(folder: Path) -> Manifest | None:
             }
         )
     except (KeyError, TypeError) as error:
-        raise MixError(f"{path}: is not a manifest of this version ({error})") from None
+        raise MixError(f"{path}: not a manifest of this version ({error})") from None

@@ -1,4 +1,4 @@
-"""The settings of a mix, from wherever they are written."""
+"""Reads the settings of a mix from a mapping or a YAML file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load_mix(block: Any, *, path: str = f"{BLOCK}.mix") -> MixSettings:
 
 
 def read_mix(path: str | Path) -> MixSettings:
-    """The settings from a YAML file: of a mix, or of a run that holds one.
+    """The settings of a mix from its own YAML file or from an Axolotl config.
 
     Raises:
         SettingsError: With every problem found, one line each.
@@ -33,6 +33,6 @@ def read_mix(path: str | Path) -> MixSettings:
         return load_mix(config, path=str(path))
     block = config.get(BLOCK)
     if not isinstance(block, dict) or "mix" not in block:
-        message = f"holds neither `phases` nor `{BLOCK}.mix`: nothing to mix"
-        raise SettingsError([Problem(str(path), message, colon=True)])
+        message = f"contains neither `phases` nor `{BLOCK}.mix`"
+        raise SettingsError([Problem(str(path), message)])
     return load_mix(block["mix"], path=f"{path}: {BLOCK}.mix")

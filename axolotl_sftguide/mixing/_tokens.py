@@ -1,4 +1,4 @@
-"""How many tokens a conversation has under a model's own chat template."""
+"""The number of tokens of a conversation under a model's own chat template."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MixError
-from ._read import checksum
+from ._files import checksum
 
 _FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 @cache
 def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
-    """Counts the tokens of a conversation; loaded once in each worker.
+    """A function that counts the tokens of a conversation; each worker loads it once.
 
     Raises:
-        MixError: Where the tokenizer cannot be loaded, or has no chat template.
+        MixError: If the tokenizer cannot be loaded or has no chat template.
     """
     try:
         from transformers import AutoTokenizer
@@ -30,7 +30,7 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
         raise MixError(f"tokenizer {name}: cannot be loaded ({line})") from None
     if not tokenizer.chat_template:
         raise MixError(
-            f"tokenizer {name}: has no chat template; give one of a model that has"
+            f"tokenizer {name}: no chat template; set tokenizer to a model that has one"
         )
 
     def count(conversation: Mapping[str, Any]) -> int:
@@ -47,7 +47,7 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
 
 
 def tokenizer_checksums(name: str, root: Path) -> dict[str, str]:
-    """What decides the counts, where the tokenizer is a folder."""
+    """The checksums of the files that decide the counts, if the tokenizer is local."""
     folder = Path(name) if Path(name).is_absolute() else root / name
     paths = [folder / file for file in _FILES]
     return {path.name: checksum(path) for path in paths if path.is_file()}

@@ -1,4 +1,4 @@
-"""Whether a mix is what its manifest says, and what its sources give."""
+"""`verify`: whether a mix still matches its manifest and its sources."""
 
 from __future__ import annotations
 
@@ -8,55 +8,56 @@ import tempfile
 from pathlib import Path
 
 from ..errors import MixError
+from ._build import build
+from ._files import checksum
 from ._manifest import MANIFEST, Manifest, read_manifest
-from ._mix import build, look
-from ._read import checksum
+from ._sources import open_sources
 from ._spec import load_mix
 from ._workers import Workers
 
 
 def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
-    """What is wrong with a mix: nothing, or a line for each thing.
+    """The differences between a mix, its manifest and its sources; empty without any.
 
-    The files are held against the manifest, the sources against their checksums, and
-    the whole is built once more from them and compared.
+    Compares the files with the manifest and the sources with their checksums, then
+    builds the mix again and compares the bytes.
 
     Args:
-        folder: That of the mix.
-        base: What its relative paths start from.
+        folder: The folder of the mix.
+        base: The folder that its relative paths start from; by default the working
+            folder.
 
     Raises:
-        MixError: Where it holds no manifest.
+        MixError: If the folder has no manifest.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest is None:
-        raise MixError(f"{folder}: holds no {MANIFEST}; not a mix")
+        raise MixError(f"{folder}: not a mix, as it has no {MANIFEST}")
     problems = []
     for name, expected in manifest.written.items():
         path = folder / name
         if not path.exists():
-            problems.append(f"{path}: is gone")
+            problems.append(f"{path}: missing")
         elif checksum(path) != expected.sha256:
-            problems.append(f"{path}: is not what was written")
+            problems.append(f"{path}: changed since it was written")
     try:
-        problems += _rebuilt(folder, manifest, Path(base or ".").resolve())
+        problems += _rebuild(folder, manifest, Path(base or ".").resolve())
     except MixError as error:
         problems += str(error).splitlines()
     return problems
 
 
-def _rebuilt(folder: Path, manifest: Manifest, root: Path) -> list[str]:
+def _rebuild(folder: Path, manifest: Manifest, root: Path) -> list[str]:
     settings = load_mix(manifest.settings)
     with Workers(os.cpu_count() or 1) as pool:
-        inputs = look(settings, root, pool)
-        now = {(label, file.sha256) for _, label, file in inputs.files}
-        now |= {(label, file.sha256) for label, file, _ in inputs.excluded}
-        listed = [*(f for part in manifest.parts for f in part.files)]
+        inputs = open_sources(settings, root, pool)
+        now = {(f.label, f.sha256) for f in [*inputs.files, *inputs.excluded]}
+        listed = [file for part in manifest.parts for file in part.files]
         known = {(f["file"], f["sha256"]) for f in [*listed, *manifest.excluded_files]}
         changed = sorted({label for label, _ in now ^ known})
         if changed:
-            return [f"{label}: has changed since, or is another" for label in changed]
+            return [f"{label}: changed since the mix was built" for label in changed]
         prefix = f".{folder.name}.verifying-"
         building = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
         (building / "pieces").mkdir()

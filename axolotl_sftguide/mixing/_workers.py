@@ -1,7 +1,11 @@
-"""Processes that work on pieces, whatever program they are started from.
+"""Processes that share the work, independent of the program that starts them.
 
-`multiprocessing` would import the caller's own script anew, or fork a process that has
-loaded torch. These workers load this package alone, and end when their pipe does.
+Workers must not import from the user's working folder, which may contain an
+`orjson.py` or a `logging.py`. `multiprocessing` imports the caller's script again or
+forks a process that has loaded torch. loky starts workers by `python -m`, which imports
+loky and the standard library with the working folder first on the path. A worker here
+removes that folder from its path before its first import. `-P` would need Python 3.11,
+and `-I` would ignore PYTHONPATH. A worker ends when its pipe is closed.
 """
 
 from __future__ import annotations
@@ -15,20 +19,33 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from ..errors import MixError
 
 T = TypeVar("T")
 
-_LOOP = "from axolotl_sftguide.mixing._workers import serve; serve()"
+_PACKAGE = "axolotl_sftguide"
+_LOOP = f"""
+import sys
+sys.path[:] = [path for path in sys.path if path]  # without the working folder
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("{_PACKAGE}", sys.argv[1])
+sys.modules[spec.name] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
+from {_PACKAGE}.mixing._workers import serve
+serve()
+"""
+_INIT = str(Path(__file__).parents[1] / "__init__.py")
+"""A worker loads the very package of its parent, wherever that is installed."""
 
 
 class Workers:
-    """Some processes; with one, this process does the work itself.
+    """A pool of processes; with a count of one, this process does the work.
 
     Args:
-        count: How many.
+        count: The number of processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -49,34 +66,34 @@ class Workers:
     def map(
         self, function: Callable[..., T], tasks: Sequence[tuple[Any, ...]]
     ) -> Iterator[T]:
-        """Results in the order of the tasks; a few are worked on ahead."""
+        """Results in the order of the tasks; a few tasks are started ahead."""
         if self._count <= 1 or len(tasks) <= 1:
             yield from (function(*task) for task in tasks)
             return
         with ThreadPoolExecutor(self._count) as threads:
             ahead = 2 * self._count
-            pending = [threads.submit(self._ask, function, t) for t in tasks[:ahead]]
+            pending = [threads.submit(self._run, function, t) for t in tasks[:ahead]]
             try:
                 for i in range(len(tasks)):
                     yield pending[i].result()
                     pending[i] = None  # type: ignore[call-overload]
                     if i + ahead < len(tasks):
                         task = tasks[i + ahead]
-                        pending.append(threads.submit(self._ask, function, task))
+                        pending.append(threads.submit(self._run, function, task))
             finally:
                 for future in pending:
                     if future is not None:
                         future.cancel()
 
-    def _ask(self, function: Callable[..., T], task: tuple[Any, ...]) -> T:
+    def _run(self, function: Callable[..., T], task: tuple[Any, ...]) -> T:
         process = self._take()
         try:
             _send(process.stdin, (function, task))
             done, result = _receive(process.stdout)
         except (OSError, EOFError):
             raise MixError(
-                "a worker was killed in the middle of its work (out of memory?); try "
-                "fewer --workers"
+                "A worker process was killed, perhaps for lack of memory. Set a lower "
+                "--workers."
             ) from None
         self._idle.put(process)
         if not done:
@@ -87,7 +104,7 @@ class Workers:
         with suppress(queue.Empty):
             return self._idle.get_nowait()
         process = subprocess.Popen(
-            [sys.executable, "-c", _LOOP],
+            [sys.executable, "-c", _LOOP, _INIT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -97,14 +114,14 @@ class Workers:
 
 
 def serve() -> None:
-    """A worker's life: take a task, send its result, until nobody asks."""
-    # Rows make no cycles, and looking for some takes a seventh of the time.
+    """The loop of a worker: receive a task, send its result, until the pipe closes."""
+    # Rows contain no cycles, and the search for cycles takes a seventh of the time.
     gc.disable()
-    asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    tasks, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     while True:
         try:
-            function, task = _receive(asked)
+            function, task = _receive(tasks)
         except EOFError:
             return
         try:

@@ -1,4 +1,4 @@
-"""The last pass: the lines of the pieces, copied into the order of the plan."""
+"""Last pass: the lines of the pieces, copied in the order of the plan."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import MixError
-from ._plan import Indices
-from ._read import BLOCK_BYTES
+from ._columns import Indices
+from ._files import BLOCK_BYTES
 from ._spool import Spooled
 from ._workers import Workers
 
@@ -24,10 +24,10 @@ _ROWS_AT_ONCE = 256
 
 
 class Lines:
-    """Where the line of each row lies.
+    """The place of each row's line in the temporary files.
 
     Args:
-        pieces: The pieces, in the order in which their rows are counted.
+        pieces: The pieces, in the order of their rows.
     """
 
     def __init__(self, pieces: Sequence[Spooled]) -> None:
@@ -43,11 +43,11 @@ class Lines:
         )
 
     def lengths(self, rows: Indices) -> Any:
-        """Bytes of each of these rows' lines."""
+        """The length in bytes of each of these rows' lines."""
         return self._length[rows]
 
     def places(self, rows: Indices) -> tuple[Any, Any, Any]:
-        """File, first byte and length of each of these rows' lines."""
+        """The file, first byte and length of each of these rows' lines."""
         lengths = self._length[rows]
         return self._file[rows], self._end[rows] - lengths, lengths
 
@@ -59,33 +59,33 @@ def write(
     workers: Workers,
     on_rows: Callable[[int], None],
 ) -> str:
-    """Write these rows' lines, several workers at once; the file's checksum.
+    """Write these rows' lines with several workers, and return the file's SHA-256.
 
     Args:
-        path: The file, which must not be there.
-        lines: Where they are.
-        rows: Which, in order.
-        workers: Who copies.
-        on_rows: Told how many more rows are written.
+        path: The file, which must not exist.
+        lines: The places of all lines.
+        rows: The rows to write, in order.
+        workers: The workers that copy.
+        on_rows: Called with the number of rows that were written since the last call.
     """
     digest = hashlib.sha256()
     path.touch()
-    # Unbuffered: what is read ahead of the last whole task is not written yet.
+    # Unbuffered, as bytes after the last finished task are not written yet.
     with path.open("rb", buffering=0) as written:
         for count, size in workers.map(copy, _Tasks(path, lines, rows)):
             while size:
                 block = written.read(min(size, BLOCK_BYTES))
                 if not block:
-                    raise MixError(f"{path}: was cut off while it was written")
+                    raise MixError(f"{path}: truncated by another process")
                 digest.update(block)
                 size -= len(block)
             on_rows(count)
-    _mapped.cache_clear()  # else what this process has copied from stays on the disk
+    _mapped.cache_clear()  # an open map would keep deleted files on the disk
     return digest.hexdigest()
 
 
 class _Tasks(Sequence[Any]):
-    """The parts of the file, each made when its turn comes."""
+    """The parts of the file, each created when it is needed."""
 
     def __init__(self, path: Path, lines: Lines, rows: Indices) -> None:
         self._path, self._lines, self._rows = str(path), lines, rows
@@ -116,7 +116,7 @@ def copy(
     starts: Any,
     lengths: Any,
 ) -> tuple[int, int]:
-    """Copy some lines to one place of the file; how many, and how many bytes."""
+    """Copy lines to one place of the file. Returns the number of lines and of bytes."""
     mapped = [_mapped(name) for name in paths]
     ends = (starts + lengths).tolist()
     places = zip(files.tolist(), starts.tolist(), ends, strict=True)

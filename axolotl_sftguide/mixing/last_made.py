@@ -1,7 +1,7 @@
-"""Which mix was made last of some settings: a note beside the mixes.
+"""The most recent mix of given settings, noted in a file beside the mixes.
 
-To know a mix for certain all its files have to be read. Who must answer at once takes
-the note's word.
+Computing the id of a mix means reading all its files. `axolotl evaluate` needs the mix
+without that delay.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ..config.mix_settings import MixSettings
 
 
 def note_last_made(mixes: Path, settings: MixSettings, name: str) -> None:
-    """Note the name of a mix's folder; a note that cannot be written is left out."""
+    """Note the name of a mix's folder; an error of the disk is ignored."""
     with suppress(OSError):
         _note(mixes, settings).write_text(name + "\n", encoding="utf-8")
 
 
 def read_last_made(mixes: Path, settings: MixSettings) -> tuple[str, str] | None:
-    """The data and the held-out rows of the mix made last, if it is still there."""
+    """The data and held-out files of the most recent mix, if it still exists."""
     try:
         name = _note(mixes, settings).read_text(encoding="utf-8").strip()
     except OSError:

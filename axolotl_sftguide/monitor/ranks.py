@@ -1,7 +1,7 @@
-"""What several ranks tell each other, so that none waits for one that has left.
+"""Collectives that keep the ranks of a trainer in step, also when one of them fails.
 
-Each method is collective: every rank calls it at the same place, whatever has gone
-wrong in this package on that rank. One rank alone needs no word.
+Every rank calls each method at the same place, whatever has failed in this package on
+that rank. With one rank nothing is communicated.
 """
 
 from __future__ import annotations
@@ -16,26 +16,28 @@ class Ranks:
 
     def __init__(self, trainer: Any) -> None:
         self.count: int = trainer.args.world_size
+        self.main: bool = trainer.state.is_world_process_zero
+        """Whether this is the rank that records and reports."""
         self._device = trainer.args.device
 
-    def all_well(self, well: bool, pending: int = 0) -> bool:
-        """Whether all are well, and have the same number of steps to tell of."""
+    def all_ready(self, ready: bool, pending: int = 0) -> bool:
+        """Whether all ranks are ready and have the same number of pending steps."""
         if self.count == 1:
-            return well
-        told = torch.tensor(
-            [float(well), float(pending), float(-pending)], device=self._device
+            return ready
+        lowest = torch.tensor(
+            [float(ready), float(pending), float(-pending)], device=self._device
         )
-        torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MIN)
-        all_are, fewest, most = told.tolist()
+        torch.distributed.all_reduce(lowest, op=torch.distributed.ReduceOp.MIN)
+        all_are, fewest, most = lowest.tolist()
         return bool(all_are) and fewest == -most
 
-    def any_wants(self, wanted: bool) -> bool:
+    def any(self, wanted: bool) -> bool:
         """Whether any rank wants it."""
         if self.count == 1:
             return wanted
-        told = torch.tensor(float(wanted), device=self._device)
-        torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX)
-        return bool(told.item())
+        highest = torch.tensor(float(wanted), device=self._device)
+        torch.distributed.all_reduce(highest, op=torch.distributed.ReduceOp.MAX)
+        return bool(highest.item())
 
     def total(self, table: torch.Tensor) -> torch.Tensor:
         """The sum over the ranks."""

@@ -1,4 +1,4 @@
-"""Writes one run to its trace and to the run history, and never harms it."""
+"""Writes one run to its trace and to the run history; an error never ends the run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from ..runs.history import Decision, RunHistory, Score, Status
 from ..runs.history_writer import HistoryWriter
 from ..runs.traces import TraceWriter, read_trace, trace_path
 from ..signals import POINT_STEPS, Observation, points_of
+from ..stopping.judge import Finding
+from . import notices
 
 _PROGRESS_EVERY_S = 1.0
 _LAST_WRITES_S = 15.0
-"""How long the end of a run waits for the history."""
+"""Seconds that the end of a run waits for the history."""
 
 
 def new_run_id() -> str:
     """An id such as `20261120-221334-9f3a`: UTC start and four random digits."""
-    # `secrets`, not `random`: the host's global generator must not be drawn from.
+    # `secrets`, not `random`: drawing from the global generator would change the run.
     now = datetime.now(timezone.utc)
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
@@ -32,16 +34,16 @@ def new_run_id() -> str:
 class RunRecorder:
     """The trace and the history entry of one run.
 
-    The trace is written at once, the history by a thread of its own. A fault of either
-    is told once through `warn`; the run goes on with the other, and what the history
-    missed is entered from the trace later, at the latest when the run ends.
+    The trace is written immediately, the history by its own thread. If one of them
+    fails, `warn` is called once and the other one continues. What the history missed is
+    imported from the trace later, at the latest when the run ends.
 
     Args:
-        run: What the first line of the trace says: identity, key, config.
+        run: The first line of the trace: identity, key, configuration.
         storage: URL or path of the run history, or None for the default.
         trace: Whether to write a trace.
-        warn: Called with one line where the recording is hurt.
-        resumed_at: The optimizer step a resumed run goes on from, if it is one.
+        warn: Called with one line when recording fails.
+        resumed_at: The optimizer step from which a run is resumed, if it is.
         past: Its steps before that.
     """
 
@@ -66,8 +68,7 @@ class RunRecorder:
         self._comparable: bool = run["comparable"]
         self._evaluated: dict[str, float] = {}
         self._scored = False
-        self.step_s: float | None = None
-        """Mean seconds of an optimizer step so far."""
+        self._step_s: float | None = None
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
         self._writer: HistoryWriter | None = None
@@ -79,11 +80,14 @@ class RunRecorder:
 
     @property
     def history(self) -> RunHistory | None:
-        """The run history, while it can be reached."""
+        """The run history, while it is reachable."""
         return self._history
 
-    def steps(self, observations: Sequence[Observation]) -> None:
-        """Append optimizer steps."""
+    def steps(
+        self, observations: Sequence[Observation], *, step_s: float | None = None
+    ) -> None:
+        """Append optimizer steps, and note the mean seconds of a step so far."""
+        self._step_s = step_s
         if not observations:
             return
         self._last = observations[-1]
@@ -113,33 +117,29 @@ class RunRecorder:
         self._to_history(lambda h: h.add_score(self.run_id, score))
 
     def evaluation(self, step: int, metrics: dict[str, float]) -> None:
-        """Record what the host's own evaluation found."""
+        """Record the host's own evaluation."""
         self._evaluated = metrics
         self._to_trace(lambda t: t.event("evaluation", step=step, metrics=metrics))
 
     def norm_check(self, **found: Any) -> None:
-        """Record what the norm computed a second time says of the first."""
+        """Record whether the captured norm agrees with a second computation."""
         self._to_trace(lambda trace: trace.event("norm_check", **found))
 
     def end(self, status: Status, reason: str | None = None) -> None:
         """Record how the run ended, and close both.
 
-        A finished run that nothing else has scored has its last evaluation loss for a
-        score.
+        The last evaluation loss becomes the score of a finished run without a score.
         """
         last_loss = self._evaluated.get("eval_loss")
         if status == "finished" and not self._scored and last_loss is not None:
             self.score(Score("eval_loss", last_loss, "min"))
         at, ended = time.time(), {"status": status, "reason": reason}
-        self._to_trace(lambda t: t.event("end", **ended, at=at, step_s=self.step_s))
+        self._to_trace(lambda t: t.event("end", **ended, at=at, step_s=self._step_s))
         self._to_trace(lambda trace: trace.close())
         self._note_progress()
         self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
         if not self._history_is_whole() and self._trace is not None:
-            self._warn(
-                "enter this run into the history when it can be reached again: "
-                f"sftguide runs import {self.trace_path.parent}"
-            )
+            self._warn(notices.import_later(self.trace_path.parent))
         self._trace = None
 
     def _open_trace(self, run: dict[str, Any], resumed_at: int | None) -> None:
@@ -154,23 +154,23 @@ class RunRecorder:
         try:
             self._history = RunHistory(self._storage)
             if resumed and self._trace is not None:
-                # What was in the trace and not yet in the history when it ended.
+                # The history may lack the last steps that the trace holds.
                 self._enter_from_trace(self._history)
             else:
                 self._history.begin(row)
         except SFTGuideError as error:
-            self._tell_of_history(error)
+            self._history_failed(error)
             return
         self._writer = HistoryWriter(
             self._history,
             heartbeat=lambda history: history.progress(self.run_id),
             catch_up=self._enter_from_trace if self._trace is not None else None,
-            on_fault=self._tell_of_history,
+            on_fault=self._history_failed,
         )
 
     def _note_progress(self) -> None:
         self._progress_at = time.monotonic()
-        last, comparable, step_s = self._last, self._comparable, self.step_s
+        last, comparable, step_s = self._last, self._comparable, self._step_s
         if last is None:
             return
         self._to_history(
@@ -215,14 +215,50 @@ class RunRecorder:
             write()
         except OSError as error:
             self._trace = None
-            self._warn(
-                f"trace {self.trace_path}: {error.strerror or error}; training goes "
-                "on, steps are no longer recorded"
-            )
+            self._warn(notices.trace_lost(self.trace_path, error))
 
-    def _tell_of_history(self, error: SFTGuideError) -> None:
-        kept = "the trace holds all of it" if self._trace else "without a record"
-        self._warn(f"{error}; training goes on, {kept}")
+    def _history_failed(self, error: SFTGuideError) -> None:
+        self._warn(notices.history_lost(error, traced=self._trace is not None))
+
+
+class NoRecorder:
+    """Stands in for the recorder on all ranks but the first."""
+
+    history = None
+
+    def steps(
+        self, observations: Sequence[Observation], *, step_s: float | None = None
+    ) -> None:
+        """Record nothing."""
+
+    def decision(self, decision: Decision) -> None:
+        """Record nothing."""
+
+    def score(self, score: Score) -> None:
+        """Record nothing."""
+
+    def evaluation(self, step: int, metrics: dict[str, float]) -> None:
+        """Record nothing."""
+
+    def norm_check(self, **found: Any) -> None:
+        """Record nothing."""
+
+    def end(self, status: Status, reason: str | None = None) -> None:
+        """Record nothing."""
+
+
+def decision_of(finding: Finding) -> Decision:
+    """What is recorded of a finding."""
+    verdict = finding.verdict
+    return Decision(
+        rule=verdict.rule,
+        action=finding.action,
+        reason=verdict.reason,
+        step=verdict.step,
+        samples_seen=verdict.samples_seen,
+        figures=verdict.figures,
+        reference=verdict.reference,
+    )
 
 
 def output_folder(path: str | Path | None) -> str:

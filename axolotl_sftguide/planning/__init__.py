@@ -1,14 +1,14 @@
-"""What a training holds in a card's memory, from the configurations alone.
+"""Estimates the memory and the batch of a training, without loading the model.
 
-_architecture  a model's config.json as shapes
-_known         config.json of some public models, by name
-_setting       what a training's configuration asks for
-_numbers       the numbers in it, checked
-_states        bytes of what stays: weights, adapters, gradients, optimizer
-_activations   bytes of what passes through a step
-_logits        bytes of the logits, by the loss
-_plan          the whole: the peak, and what fits
-_batch         the batch that it makes
+_architecture  shapes of a model's weights, from its config.json
+_known         config.json of some public models
+_setting       what a config asks for, as far as it costs memory
+_numbers       the config's numbers, validated
+_states        weights, adapters, gradients, optimizer
+_activations   activations of a forward and backward pass
+_logits        logits, by the loss
+_plan          the peak, and the largest micro batch that fits
+_batch         micro batch and accumulation for the wanted batch size
 """
 
 from ._architecture import Architecture, Linear, read_architecture

@@ -1,4 +1,4 @@
-"""A dense decoder's `config.json` as the shapes of its weights."""
+"""Shapes of a dense decoder's weights, from its `config.json`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any, Literal
 from ..errors import PlanError, did_you_mean
 
 NormKind = Literal["rms", "float32 rms", "layer"]
-"""A normalisation by the root mean square, with its scale in 16 or in 32 bits; or by
-mean and variance."""
+"""RMSNorm with its scale in 16 bits, RMSNorm with its scale in 32 bits, LayerNorm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear layer that every decoder layer has."""
+    """A linear layer of a decoder layer."""
 
     name: str
     inputs: int
@@ -24,7 +23,7 @@ class Linear:
 
     @property
     def numbers(self) -> int:
-        """Of its weight, without the bias."""
+        """Number of elements of the weight, without the bias."""
         return self.inputs * self.outputs
 
 
@@ -39,51 +38,51 @@ class Architecture:
     heads: int
     kv_heads: int
     head_width: int
-    words: int
-    """Of the vocabulary."""
+    vocabulary: int
+    """Size of the vocabulary."""
     tied: bool
-    """Whether the output is the embedding's own table."""
+    """Whether the output shares its weights with the embedding."""
     linears: tuple[Linear, ...]
-    """Of one decoder layer."""
+    """The linear layers of one decoder layer."""
     norms: int
-    """Numbers of all normalisations of one decoder layer."""
+    """Parameters of the norms of one decoder layer."""
     last_norm: int
-    """Numbers of the one before the output."""
+    """Parameters of the norm before the output."""
     normed: int
-    """Numbers a token that go through the normalisations of one decoder layer."""
+    """Elements per token that pass through the norms of one decoder layer."""
     norm_kind: NormKind = "rms"
     post_norms: bool = False
-    """Whether what attention and MLP give is normalised, not what they take."""
+    """Whether outputs of attention and MLP are normalised, not their inputs."""
     capped_logits: bool = False
-    """Whether a hyperbolic tangent bounds the logits."""
+    """Whether a tanh bounds the logits."""
     residual_multiplier: bool = False
-    """Whether what they give is multiplied before it is added."""
+    """Whether outputs of attention and MLP are scaled before they are added."""
 
     @property
     def gated(self) -> bool:
-        """Whether one of the MLP's layers gates another."""
+        """Whether the MLP is gated."""
         return any("gate" in linear.name for linear in self.linears)
 
     @property
     def embedding(self) -> int:
-        """Numbers of the embedding's table, and of the output's where it has one."""
-        return self.words * self.hidden * (1 if self.tied else 2)
+        """Parameters of the embedding, and of the output if it is not tied."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
 
     @property
     def quantisable(self) -> int:
-        """Numbers of the linear layers' weights; the output is not among them."""
+        """Parameters of the linear layers' weights, without the output."""
         return self.layers * sum(linear.numbers for linear in self.linears)
 
     @property
     def biases(self) -> int:
-        """Numbers of the linear layers' biases."""
+        """Parameters of the linear layers' biases."""
         return self.layers * sum(
             linear.outputs for linear in self.linears if linear.bias
         )
 
     @property
     def parameters(self) -> int:
-        """All of them."""
+        """All parameters of the model."""
         norms = self.layers * self.norms + self.last_norm
         return self.embedding + self.quantisable + self.biases + norms
 
@@ -91,26 +90,28 @@ class Architecture:
 def read_architecture(
     config: Mapping[str, Any], name: str = "config.json"
 ) -> Architecture:
-    """The shapes of a model.
+    """Read a model's shapes from its `config.json`.
 
     Args:
-        config: Its `config.json`.
-        name: What errors call it.
+        config: The content of `config.json`.
+        name: The model's name in error messages.
 
     Raises:
-        PlanError: Where it is of a kind that is not known, with the reason.
+        PlanError: If the architecture is not supported, with the reason.
     """
     model_type = str(config.get("model_type", "none"))
     _refuse(config, model_type, name)
-    if model_type not in _KINDS:
+    if model_type not in _READERS:
         raise PlanError(
-            f"{name}: model_type {model_type!r} is not known"
-            f"{did_you_mean(model_type, _KINDS)} (known: {', '.join(_KINDS)})"
+            f"{name}: model_type {model_type!r} is not supported"
+            f"{did_you_mean(model_type, _READERS)} (supported: {', '.join(_READERS)})"
         )
     try:
-        return _KINDS[model_type](config, model_type)
+        return _READERS[model_type](config, model_type)
     except (KeyError, TypeError, ValueError) as error:
-        raise PlanError(f"{name}: lacks a number that it needs ({error})") from None
+        raise PlanError(
+            f"{name}: config.json lacks a number that the plan needs ({error})"
+        ) from None
 
 
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
@@ -119,22 +120,27 @@ _MIXED = ("mamba", "linear_attention", "conv", "recurrent", "ssm")
 
 def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
     if "vision_config" in config or "audio_config" in config or "text_config" in config:
-        raise PlanError(f"{name}: {model_type} is multimodal; only text is planned")
+        raise PlanError(
+            f"{name}: {model_type} is multimodal; only text models can be planned"
+        )
     for key in _EXPERTS:
         if config.get(key):
             raise PlanError(
                 f"{name}: {model_type} is a mixture of experts ({key}: {config[key]}); "
-                "only dense models are planned"
+                "only dense models can be planned"
             )
     kinds = {str(kind) for kind in config.get("layer_types") or ()}
     mixed = sorted(k for k in kinds if any(word in k for word in _MIXED))
     if mixed or any(key.startswith(("mamba_", "ssm_")) for key in config):
         layers = ", ".join(mixed) or "state-space layers"
-        raise PlanError(f"{name}: {model_type} is hybrid ({layers}); not planned")
+        raise PlanError(
+            f"{name}: {model_type} is hybrid ({layers}); only transformers can be "
+            "planned"
+        )
 
 
 def _sizes(config: Mapping[str, Any]) -> tuple[int, int, int, int, int]:
-    """Hidden states, MLP, heads, key and value heads, and a head's width."""
+    """Sizes of hidden state and MLP; heads, key-value heads, width of a head."""
     hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
     heads = int(config["num_attention_heads"])
     kv = int(config.get("num_key_value_heads") or heads)
@@ -155,7 +161,7 @@ def _llama(
     capped_logits: bool = False,
     residual_multiplier: bool = False,
 ) -> Architecture:
-    """Grouped-query attention and a gated MLP, as most have them."""
+    """Grouped-query attention and a gated MLP, as in most architectures."""
     hidden, inner, heads, kv, width = _sizes(config)
     attention = bool(config.get("attention_bias", False))
     mlp = bool(config.get("mlp_bias", False))
@@ -229,7 +235,7 @@ def _made(
         heads=heads,
         kv_heads=kv,
         head_width=width,
-        words=int(config["vocab_size"]),
+        vocabulary=int(config["vocab_size"]),
         tied=bool(config.get("tie_word_embeddings", model_type in _TIED)),
         linears=linears,
         norms=norms,
@@ -239,9 +245,9 @@ def _made(
 
 
 _TIED = ("gemma", "gemma2", "gemma3_text", "starcoder2", "smollm3")
-"""Kinds whose output is the embedding unless their config says otherwise."""
+"""Architectures whose output is tied to the embedding by default."""
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], str], Architecture]] = {
+_READERS: dict[str, Callable[[Mapping[str, Any], str], Architecture]] = {
     "llama": _llama,
     "mistral": lambda c, t: _llama(c, t, qkv_bias=False, o_bias=False),
     "granite": lambda c, t: _llama(c, t, residual_multiplier=True),

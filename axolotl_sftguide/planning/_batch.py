@@ -1,4 +1,4 @@
-"""The micro batch and the accumulation that make a wanted batch on some cards."""
+"""Micro batch and accumulation for the wanted batch size."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ._numbers import read_numbers
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """What an optimizer step is made of, and how many there are."""
+    """How an optimizer step is made up, and how many steps there are."""
 
     micro_batch_size: int
     accumulation: int
     cards: int
     samples: float | None
-    """Of a step over all cards: a mean under packing, where the lengths are known."""
+    """Samples per step over all GPUs; with packing a mean, None if unknown."""
     steps_an_epoch: int | None
-    """None where the rows, or the samples of a step, are not known."""
+    """None if the number of rows, or of samples per step, is unknown."""
     steps: int | None
-    """Of the whole run."""
+    """Steps of the whole run; None if unknown."""
 
     @property
     def sequences(self) -> int:
-        """Of a step over all cards: samples, or what they are packed into."""
+        """Sequences per step over all GPUs: samples, or packed rows of samples."""
         return self.micro_batch_size * self.accumulation * self.cards
 
 
@@ -40,24 +40,24 @@ def plan_batch(
     rows: int | None = None,
     row_tokens: float | None = None,
 ) -> BatchPlan | None:
-    """Divide the batch that a configuration wants into micro batches that fit.
+    """Divide the wanted batch into micro batches that fit.
 
-    The wanted batch is `sftguide.effective_batch_size`, or what micro batch and
-    accumulation make of each other in the configuration.
+    The wanted batch size is `sftguide.effective_batch_size`, or else the product of the
+    config's `micro_batch_size`, `gradient_accumulation_steps` and the number of GPUs.
 
     Args:
-        config: Of Axolotl.
+        config: Axolotl's config.
         most: The largest micro batch that fits; at least 1.
-        gpus: Cards that train on data of their own.
-        rows: Of the training data.
-        row_tokens: Mean tokens of a row: what a packed sequence holds follows from it.
+        gpus: Number of data-parallel GPUs.
+        rows: Number of training rows.
+        row_tokens: Mean number of tokens per row, for packing.
 
     Returns:
-        None where the batch hangs on rows or tokens that are not given.
+        None if the batch depends on `rows` or `row_tokens`, and they are not given.
 
     Raises:
-        PlanError: With all numbers that are wrong, or where the batch does not divide
-            by the cards.
+        PlanError: With every wrong number, or if the batch size is not a multiple of
+            the number of GPUs.
     """
     number = read_numbers(config)
     packed: float | None = 1.0
@@ -70,7 +70,7 @@ def plan_batch(
     if asked == "auto" or (asked and config.get("sample_packing")):
         if packed is None:
             return None
-        # The plugin keeps the micro batch and comes as near as whole ones do.
+        # The plugin keeps the micro batch, and takes the nearest accumulation.
         kind = "adapter" if config.get("adapter") else "full"
         wanted = choose(rows or 1, kind).samples if asked == "auto" else int(asked)
         micro = min(most, number["micro_batch_size"])
@@ -86,7 +86,7 @@ def plan_batch(
 
 
 def _asked(config: Mapping[str, Any]) -> Any:
-    """`auto`, samples, or None; what is neither is for `sftguide check` to tell."""
+    """`auto`, a number of samples, or None; `sftguide check` reports anything else."""
     block = config.get("sftguide")
     asked = block.get("effective_batch_size") if isinstance(block, Mapping) else None
     whole = isinstance(asked, int) and not isinstance(asked, bool) and asked > 0
@@ -94,10 +94,10 @@ def _asked(config: Mapping[str, Any]) -> Any:
 
 
 def _divide(sequences: int, most: int, gpus: int) -> tuple[int, int]:
-    """The largest micro batch that makes exactly these, and its accumulation."""
+    """The largest micro batch that divides the batch, and its accumulation."""
     if sequences % gpus:
         raise PlanError(
-            f"{sequences} samples a step do not divide by {gpus} cards; nearest: "
+            f"{sequences} samples per step is not a multiple of {gpus} GPUs; nearest: "
             f"{nearest_multiples(sequences, gpus)}"
         )
     for micro in range(min(most, sequences // gpus), 0, -1):

@@ -1,6 +1,6 @@
 """The `config.json` of some public models, for plans without a download.
 
-Only what shapes a weight; from the models' own pages.
+Only the keys that determine shapes, from each model's page on the Hub.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def _decoder(
     layers: int,
     heads: int,
     kv_heads: int,
-    words: int,
+    vocabulary: int,
     *,
     head_dim: int | None = None,
     tied: bool = False,
@@ -30,7 +30,7 @@ def _decoder(
         "num_attention_heads": heads,
         "num_key_value_heads": kv_heads,
         "head_dim": head_dim or hidden // heads,
-        "vocab_size": words,
+        "vocab_size": vocabulary,
         "tie_word_embeddings": tied,
     }
 
@@ -70,5 +70,5 @@ KNOWN: dict[str, dict[str, Any]] = {
 
 
 def find_model(name: str) -> dict[str, Any] | None:
-    """A model's `config.json`, from this machine or from those known here."""
+    """A model's `config.json`: a local folder's, the Hub cache's, or one of `KNOWN`."""
     return read_model_config(name) or KNOWN.get(name)

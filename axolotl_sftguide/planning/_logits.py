@@ -1,4 +1,4 @@
-"""The logits and their gradients, by the loss that makes them."""
+"""Memory of the logits and their gradients, by the loss."""
 
 from __future__ import annotations
 
@@ -10,44 +10,52 @@ from ._states import Part, adapter_shapes
 
 
 def logits(arch: Architecture, setting: Setting) -> Part:
-    """What they take at their most."""
-    tokens, words, width = setting.tokens, arch.words, 2 if setting.half else 4
+    """The logits and their gradients at their peak."""
+    tokens, vocabulary, width = (
+        setting.tokens,
+        arch.vocabulary,
+        2 if setting.half else 4,
+    )
     if setting.loss == "cut":
         return Part(
             "logits",
             tokens * arch.hidden * width,
-            f"{tokens:,} tokens x {arch.hidden} x {width}: never written",
+            "cut cross-entropy never stores them",
+            f"{tokens:,} tokens x {arch.hidden} x {width}",
             "cut cross-entropy, arXiv 2411.09009",
         )
     if setting.loss == "liger":
-        rows = min(tokens, _power_of_two(ceil(tokens / ceil(words / arch.hidden))))
-        size = rows * words * (width + 4) + tokens * arch.hidden * width
-        said = (
-            f"{rows:,} tokens at once x {words:,} words x ({width} + 4) + the gradient "
-            "of the hidden states"
+        rows = min(tokens, _power_of_two(ceil(tokens / ceil(vocabulary / arch.hidden))))
+        size = rows * vocabulary * (width + 4) + tokens * arch.hidden * width
+        formula = (
+            f"{rows:,} tokens at a time x {vocabulary:,} logits x ({width} + 4) + the "
+            "gradient of the hidden states"
         )
         if not setting.adapter or setting.whole_modules:
-            # It adds each chunk's in float32 to the gradient, which waits for its turn.
-            size += words * arch.hidden * (2 * width + 4)
-            said += f", and of the output x {2 * width + 4}"
+            # Each chunk's gradient of the output is added up in float32.
+            size += vocabulary * arch.hidden * (2 * width + 4)
+            formula += f", and of the output x {2 * width + 4}"
         elif setting.checkpointing and not setting.fused_adapters:
-            # It is made in the forward pass, where autocast still has its copies.
+            # The forward pass makes them while autocast still has its copies.
             size += 2 * sum(adapter_shapes(arch, setting))
-            said += ", and all adapters in 16 bits"
-        return Part("logits", size, said, "Liger, fused linear cross-entropy")
-    # Chunked: in 16 bits, accelerate makes a float32 copy of what the model returns.
+            formula += ", and all adapters in 16 bits"
+        source = "Liger, fused linear cross-entropy"
+        return Part("logits", size, "Liger's fused loss, in chunks", formula, source)
+    # Chunked: in 16 bits, accelerate copies the model's output to float32.
     copies = (6 if setting.half else 8) if setting.loss == "chunked" else 12
     copies += width if arch.capped_logits else 0
     return Part(
         "logits",
-        tokens * words * copies + 3 * tokens * arch.hidden * width,
-        f"{tokens:,} tokens x ({words:,} words x {copies} + {3 * width * arch.hidden})",
-        "transformers: three copies in float32, going back"
+        tokens * vocabulary * copies + 3 * tokens * arch.hidden * width,
+        "three float32 copies" if setting.loss == "plain" else "Axolotl's chunked loss",
+        f"{tokens:,} tokens x ({vocabulary:,} logits x {copies} + "
+        f"{3 * width * arch.hidden})",
+        "transformers, ForCausalLMLoss"
         if setting.loss == "plain"
         else "Axolotl 0.19.0, chunked_cross_entropy",
     )
 
 
 def _power_of_two(value: int) -> int:
-    """The least that is not below."""
+    """The smallest power of two that is not below a value."""
     return 1 << max(0, (value - 1).bit_length())

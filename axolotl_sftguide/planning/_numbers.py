@@ -1,4 +1,4 @@
-"""The numbers that a plan takes from a configuration, checked all at once."""
+"""The numbers that a plan reads from a config, validated."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _KEYS: dict[str, tuple[float, int]] = {
     "max_steps": (-1, -1),
     "num_epochs": (1.0, 0),
 }
-"""Axolotl's default, whole where the number must be, and the least that makes sense."""
+"""By key: Axolotl's default, an int if only whole numbers are valid, and a minimum."""
 
 
 def read_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers by key, with the host's defaults where nothing stands.
+    """The numbers by key, with Axolotl's default for a missing key.
 
     Raises:
-        PlanError: With all that are wrong.
+        PlanError: With every wrong number.
     """
     found, problems = {}, []
     for key, (default, least) in _KEYS.items():
@@ -31,7 +31,8 @@ def read_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
         number, whole = _number(value), isinstance(default, int)
         if not number >= least or (whole and number % 1):
             kind = "a whole number" if whole else "a number"
-            problems.append(f"{key} must be {kind} from {least} on, got {value!r}")
+            rule = kind if math.isnan(number) else f"{kind}, at least {least}"
+            problems.append(f"{key} must be {rule}, got {value!r}")
         else:
             found[key] = int(number) if whole else number
     if problems:
@@ -40,7 +41,7 @@ def read_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
-    """NaN for what is none; text that says a number is one, as for the host."""
+    """NaN for anything but a number; numeric text counts, as it does for Axolotl."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The peak of a training's memory, and whether it fits."""
+"""The peak memory of a training, and whether it fits."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _MOST_MICRO_BATCH = 256
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What a training holds at its peak on one card."""
+    """The memory of a training at its peak, on one GPU."""
 
     architecture: Architecture
     setting: Setting
     parts: tuple[Part, ...]
-    """All of them; of those that pass, not all are there at once."""
+    """All parts; those of the forward and backward pass do not all coexist."""
     peak_bytes: int
     peak_at: str
-    """Which of the passing parts makes the peak."""
+    """The part of the forward or backward pass during which the peak occurs."""
     gpu_bytes: int
     largest_micro_batch: int
-    """That fits; 0 where none does."""
+    """The largest micro batch that fits; 0 if none does."""
 
     @property
     def fits(self) -> bool:
-        """Whether the peak is within the card's memory."""
+        """Whether the peak is within the GPU's memory."""
         return self.peak_bytes <= self.gpu_bytes
 
 
@@ -44,19 +44,20 @@ def plan_memory(
     gpu_bytes: int = 24 * 2**30,
     gpus: int = 1,
 ) -> MemoryPlan:
-    """Plan a training's memory from configurations alone.
+    """Estimate a training's memory from its config and the model's `config.json`.
 
-    Weights, adapters and optimizer are exact; what passes through a step is a formula
-    for its largest tensors; context and slack of the allocator are assumed.
+    Weights, adapters and optimizer are exact. Activations and logits are formulas for
+    their largest tensors. CUDA context and allocator slack are assumptions.
 
     Args:
-        config: Of Axolotl, before its own validation.
+        config: Axolotl's config, before its own validation.
         model_config: The model's `config.json`.
-        gpu_bytes: Memory of one card.
-        gpus: Cards; they share what FSDP or a stage of ZeRO divides.
+        gpu_bytes: Memory of one GPU in bytes.
+        gpus: Number of GPUs; FSDP and ZeRO divide weights, gradients or optimizer
+            between them.
 
     Raises:
-        PlanError: Where the model is of no known kind, or a number is none.
+        PlanError: If the architecture is unknown, or a value is not a number.
     """
     name = str(config.get("base_model", "config.json"))
     architecture = read_architecture(model_config, name)
@@ -85,8 +86,9 @@ def _peak(
     slack = Part(
         "context and slack",
         CONTEXT_BYTES + int(SLACK * size),
-        f"{CONTEXT_BYTES >> 20} MiB + {SLACK:.0%}",
-        "assumed, not measured",
+        f"assumed: {CONTEXT_BYTES >> 20} MiB + {SLACK:.0%}",
+        f"{CONTEXT_BYTES >> 20} MiB + {SLACK:.0%} of the other parts",
+        "an assumption, not measured",
     )
     at = "logits" if at_loss >= at_layer else in_a_layer[0].name
     parts = (*states, *passing.values(), slack)
@@ -95,8 +97,8 @@ def _peak(
 
 _KEPT = ("checkpoints", "activations", "adapters in 16 bits", "gathered weights")
 _IN_A_LAYER = (
-    "one layer again",
-    "its gradients",
-    "its adapters in 16 bits",
-    "one weight again",
+    "recomputed layer",
+    "layer gradients",
+    "layer adapters in 16 bits",
+    "dequantised weight",
 )

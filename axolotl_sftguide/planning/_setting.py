@@ -1,4 +1,4 @@
-"""What a configuration of Axolotl asks of a card's memory."""
+"""What a config asks for, as far as it costs memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._architecture import Architecture
 from ._numbers import read_numbers
 
 Loss = Literal["plain", "chunked", "liger", "cut"]
-"""How the logits are made: whole, in chunks, fused with the loss, or never written."""
+"""The logits: whole, in chunks, fused with the loss, or never stored."""
 
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _MLP = {"gate_proj", "up_proj", "down_proj"}
@@ -26,56 +26,56 @@ class Setting:
     four_bits: bool
     rank: int
     targets: tuple[str, ...]
-    """Names of the linear layers that have adapters."""
+    """Names of the linear layers with adapters."""
     whole_modules: int
-    """Embedding tables that are trained whole beside the adapters."""
+    """Number of embedding tables trained in full beside the adapters."""
     optimizer: str
     micro_batch_size: int
     sequence_len: int
     checkpointing: bool
     loss: Loss
     mlp_kernel: bool
-    """Axolotl's, for an MLP whose three layers have adapters."""
+    """Axolotl's LoRA kernel for the MLP, if its three layers have adapters."""
     attention_kernels: bool
-    """Axolotl's, for queries, keys, values and the output."""
+    """Axolotl's LoRA kernels for queries, keys, values and the output."""
     fused_norms: bool
-    """Liger's, which keep no copy in float32."""
+    """Liger's norms, which keep no float32 copy."""
     fused_glu: bool
-    """Liger's, which makes the gate's activation again going back."""
+    """Liger's activation, which is recomputed in the backward pass."""
     half: bool
-    """Whether it computes in 16 bits."""
+    """Whether the training runs in 16 bits."""
     cards: int
     stage: int
-    """Of ZeRO: the optimizer is divided over the cards from 1 on, gradients from 2,
-    weights at 3, which is FSDP too; 0 where each card has all of it."""
+    """ZeRO's stage: the GPUs divide the optimizer from 1 on, gradients from 2 on and
+    weights at 3, as FSDP does; 0 if each GPU has everything."""
     float32_shards: bool
-    """FSDP's: what is trained stays in float32, and is gathered in 16 bits."""
+    """FSDP keeps trained weights in float32 and gathers them in 16 bits."""
     float32_copies: bool
-    """DeepSpeed's: the optimizer has a float32 copy of what is in 16 bits."""
+    """DeepSpeed's optimizer has float32 copies of 16-bit weights."""
 
     @property
     def fused_adapters(self) -> bool:
-        """Whether all adapters are in kernels, out of autocast's sight."""
+        """Whether kernels cover all adapters, so that autocast copies none."""
         return self.mlp_kernel and self.attention_kernels
 
     @property
     def tokens(self) -> int:
-        """Of one micro batch, padded or packed to its whole length."""
+        """Tokens of one micro batch, padded or packed to `sequence_len`."""
         return self.micro_batch_size * self.sequence_len
 
 
 def read_setting(
     config: Mapping[str, Any], architecture: Architecture, *, gpus: int = 1
 ) -> Setting:
-    """The setting of a configuration.
+    """Read the setting from a config.
 
     Args:
-        config: Of Axolotl, before its own validation.
-        architecture: Of its model.
-        gpus: Cards; they share what FSDP or a stage of ZeRO divides.
+        config: Axolotl's config, before its own validation.
+        architecture: The model's architecture.
+        gpus: Number of GPUs.
 
     Raises:
-        PlanError: With all numbers that are wrong.
+        PlanError: With every wrong number.
     """
     number = read_numbers(config)
     targets = _targets(config, architecture)
@@ -134,10 +134,10 @@ def _loss(config: Mapping[str, Any]) -> Loss:
 def _kernel(
     config: Mapping[str, Any], key: str, targets: tuple[str, ...], needs: set[str]
 ) -> bool:
-    """Whether a kernel for adapters is at work.
+    """Whether a LoRA kernel is on.
 
-    Axolotl 0.19.0 turns all of them on where none is set, but not for 8 bits or for
-    code of a model's own.
+    Axolotl 0.19.0 turns all kernels on if none of their keys is set, except with
+    `load_in_8bit` or `trust_remote_code`.
     """
     if config.get("adapter") not in ("lora", "qlora") or not needs <= set(targets):
         return False

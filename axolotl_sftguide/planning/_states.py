@@ -1,4 +1,4 @@
-"""What stays from step to step: weights, adapters, gradients, optimizer."""
+"""Memory held from step to step: weights, adapters, gradients, optimizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._setting import Setting
 BNB = "bitsandbytes, functional.quantize_4bit"
 _BLOCK, _NESTED = 64, 256
 _CODES = 16 * 4 + 256 * 4 + 4
-"""Tables of each quantised weight: NF4's 16 values, 256 of the scales', an offset."""
+"""Bytes of each quantised weight's tables: 16 NF4 values, 256 scales, an offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,22 @@ class Part:
 
     name: str
     size_bytes: int
+    note: str
+    """What the part is, in a few words."""
     formula: str
     source: str
+    """The library or document that the formula follows."""
 
 
 def quantised_bytes(linear: Linear) -> int:
-    """A weight in NF4 with double quantisation, exact."""
+    """Bytes of a weight in NF4 with double quantisation, exact."""
     numbers = linear.numbers
     blocks = ceil(numbers / _BLOCK)
     return ceil(numbers / 2) + blocks + 4 * ceil(blocks / _NESTED) + _CODES
 
 
 def adapter_shapes(arch: Architecture, setting: Setting) -> list[int]:
-    """Numbers of each tensor that is trained beside the model's own."""
+    """Sizes of the tensors trained beside the model's own weights."""
     if not setting.adapter:
         return []
     shapes = [
@@ -41,16 +44,16 @@ def adapter_shapes(arch: Architecture, setting: Setting) -> list[int]:
         if linear.name in setting.targets
         for size in (setting.rank * linear.inputs, setting.rank * linear.outputs)
     ] * arch.layers
-    return shapes + [arch.words * arch.hidden] * setting.whole_modules
+    return shapes + [arch.vocabulary * arch.hidden] * setting.whole_modules
 
 
 def optimizer_bytes(shapes: list[int], optimizer: str, width: int) -> int:
-    """The states of an optimizer over tensors of these sizes.
+    """Bytes of an optimizer's states.
 
     Args:
-        shapes: Numbers of each tensor.
-        optimizer: Axolotl's name of it.
-        width: Bytes of a trained number.
+        shapes: Number of elements of each trained tensor.
+        optimizer: Axolotl's name for the optimizer.
+        width: Bytes per trained element.
     """
     name = optimizer.lower()
     states = 1 if any(word in name for word in ("lion", "sgd", "muon")) else 2
@@ -64,14 +67,14 @@ def optimizer_bytes(shapes: list[int], optimizer: str, width: int) -> int:
 
 
 def _eight_bits(size: int, states: int) -> int:
-    # Small tensors keep whole numbers (bitsandbytes, min_8bit_size).
+    # Small tensors keep float32 states (bitsandbytes, min_8bit_size).
     if size < 4096:
         return states * 4 * size
     return states * (size + 4 * ceil(size / 256))
 
 
 def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
-    """What stays from step to step: weights, adapters, gradients, optimizer."""
+    """The parts held from step to step."""
     width = 2 if setting.half else 4
     whole = not setting.adapter
     # FSDP2 keeps what is trained in float32; DeepSpeed has a second, float32 copy.
@@ -85,6 +88,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
             Part(
                 "quantised weights",
                 quantised // by,
+                "linear layers in NF4",
                 f"{arch.quantisable:,} numbers x (1/2 + 1/64 + 4/16384) bytes + "
                 f"tables{over}",
                 BNB,
@@ -92,6 +96,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
             Part(
                 "other weights",
                 rest * width // by,
+                f"embedding, output, norms in {8 * width} bits",
                 f"{rest:,} numbers (embedding, output, norms) x {width} bytes{over}",
                 "Axolotl 0.19.0, loaders/model.py",
             ),
@@ -101,6 +106,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
             Part(
                 "weights",
                 arch.parameters * own // by,
+                f"all parameters in {8 * own} bits",
                 f"{arch.parameters:,} numbers x {own} bytes{over}",
                 "config.json",
             )
@@ -112,29 +118,33 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
             Part(
                 "adapters",
                 trained * wide,
+                f"rank {setting.rank}, in {8 * wide} bits",
                 f"{trained:,} numbers x {wide} bytes (rank {setting.rank})",
                 "peft, autocast_adapter_dtype",
             )
         )
     by, over = _divided(setting, stage=2)
-    said = f"{trained:,} trained numbers x {wide} bytes"
+    formula = f"{trained:,} trained numbers x {wide} bytes"
+    note = f"of trained weights, in {8 * wide} bits"
     parts.append(
-        Part("gradients", trained * wide // by, said + over, "one gradient for each")
+        Part("gradients", trained * wide // by, note, formula + over, "torch.autograd")
     )
     if setting.cards > 1 and not setting.stage:
         source = "torch, DistributedDataParallel (gradient_as_bucket_view)"
-        parts.append(Part("gradient buckets", trained * wide, said, source))
+        note = "DDP's copy of the gradients"
+        parts.append(Part("gradient buckets", trained * wide, note, formula, source))
     by, over = _divided(setting, stage=1)
     copies = trained * 4 if whole and setting.float32_copies else 0
     states = optimizer_bytes(shapes, setting.optimizer, 4 if copies else wide)
-    said = f"{setting.optimizer} over {trained:,} numbers"
-    said += ", and a float32 copy of each" if copies else ""
+    formula = f"{setting.optimizer} over {trained:,} numbers"
+    formula += ", and a float32 copy of each" if copies else ""
     source = "bitsandbytes, optim" if "8bit" in setting.optimizer else "torch.optim"
-    parts.append(Part("optimizer", (states + copies) // by, said + over, source))
+    size = (states + copies) // by
+    parts.append(Part("optimizer", size, setting.optimizer, formula + over, source))
     return parts
 
 
 def _divided(setting: Setting, *, stage: int) -> tuple[int, str]:
-    """By how many cards something is divided from a stage of ZeRO on, in words too."""
+    """How many GPUs divide a part from this stage of ZeRO on, and a text for it."""
     cards = setting.cards if setting.stage >= stage else 1
-    return cards, f" / {cards} cards" if cards > 1 else ""
+    return cards, f" / {cards} GPUs" if cards > 1 else ""

@@ -1,11 +1,11 @@
 """Recorded runs on the disk.
 
-traces           the JSONL file that each run appends to
+traces           the JSON lines file that each run appends to
 history/         the index over runs, in SQLite or PostgreSQL
-history_writer   the thread that writes to it while a run trains
-trainer_states   runs of others, from `trainer_state.json`
+history_writer   the thread that writes to the history while a run trains
+trainer_states   runs that were not watched, from `trainer_state.json`
 lm_eval_results  scores from lm-evaluation-harness
-marker           the file that marks a stopped run's output folder
-redaction        a configuration without secrets
+marker           the file that marks the output folder of a stopped run
+redaction        configurations without their secrets
 throughput       samples per second of earlier runs
 """

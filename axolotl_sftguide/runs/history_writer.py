@@ -1,4 +1,4 @@
-"""Writes to the run history from a thread of its own: training never waits for it."""
+"""Writes to the run history in a separate thread, so that training never waits."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .history import RunHistory
 Write = Callable[[RunHistory], object]
 
 HEARTBEAT_S = 60.0
-"""A run that lives is heard of this often, however rarely it logs."""
+"""Seconds between heartbeats of a run that logs nothing."""
 
 FIRST_PAUSE_S = 30.0
-"""How long a history that failed is left alone; doubled each time it fails again."""
+"""The wait after a failed write; it doubles with every further failure."""
 
 LONGEST_PAUSE_S = 600.0
 
 
 class HistoryWriter:
-    """Takes writes and carries them out in order.
+    """A queue of writes that a thread executes in order.
 
-    After a fault writes are dropped, and after a pause `catch_up` enters what was
-    missed. A write must be one that may be carried out twice.
+    After an error, writes are dropped; after a pause, `catch_up` writes everything
+    that is missing. Every write must be idempotent.
 
     Args:
-        history: Where to.
-        heartbeat: Written where nothing else was for a while.
-        catch_up: Enters all that was recorded so far; None where nothing can.
-        on_fault: Called once, from the thread, with the first fault.
+        history: The history to write to.
+        heartbeat: The write for a time without other writes.
+        catch_up: Writes all that was recorded so far; None if that is not possible.
+        on_fault: Called once, from the thread, with the first error.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class HistoryWriter:
         self._heartbeat = heartbeat
         self._catch_up = catch_up
         self._on_fault = on_fault
-        self._told = False
+        self._reported = False
         self._missed = False
         self._pause_s = FIRST_PAUSE_S
         self._retry_at = 0.0
@@ -57,11 +57,11 @@ class HistoryWriter:
         self._thread.start()
 
     def put(self, write: Write) -> None:
-        """Have it written soon; returns at once."""
+        """Queue a write; returns immediately."""
         self._queue.put(write)
 
     def finish(self, timeout_s: float) -> bool:
-        """Wait for what is left, no longer than told; whether all was written."""
+        """Wait up to `timeout_s` for the remaining writes; whether all succeeded."""
         self._queue.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive() and not self._missed
@@ -92,11 +92,11 @@ class HistoryWriter:
             return
         except SFTGuideError as error:
             fault = error
-        except Exception as error:  # a fault of ours must not end the thread unseen
+        except Exception as error:  # an internal error must not end the thread silently
             fault = SFTGuideError(f"run history: {error!r}")
         self._missed = True
         self._retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        if not self._told:
-            self._told = True
+        if not self._reported:
+            self._reported = True
             self._on_fault(fault)

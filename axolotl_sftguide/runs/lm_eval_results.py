@@ -1,4 +1,4 @@
-"""Scores from a result file of lm-evaluation-harness (`axolotl lm-eval` runs it)."""
+"""Scores from a result file of lm-evaluation-harness, as `axolotl lm-eval` writes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .history import Goal, Score
 def read_lm_eval_results(path: str | Path) -> list[Score]:
     """One score for each task and metric, named `task/metric`.
 
-    Which direction is better is as the file says under `higher_is_better`; where it
-    says nothing, higher is. Standard errors are left out.
+    The file's `higher_is_better` gives the better direction; by default a higher score
+    is better. Standard errors are left out.
 
     Raises:
-        TraceError: Where it cannot be read or holds no results.
+        TraceError: If it cannot be read or contains no results.
     """
     path = Path(path)
     try:
@@ -35,9 +35,9 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
         raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TraceError(
-            f"{path}: is not a result file of lm-eval ({error!r}); it writes "
-            "results_*.json with `--output_path`"
+            f"{path}: is not a result file of lm-eval ({error!r}). lm-eval writes "
+            "results_*.json with --output_path"
         ) from None
     if not scores:
-        raise TraceError(f"{path}: holds no results")
+        raise TraceError(f"{path}: contains no results")
     return scores

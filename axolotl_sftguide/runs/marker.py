@@ -1,4 +1,4 @@
-"""The marker that keeps a stopped run's output from passing for a finished one."""
+"""The marker file that tells a stopped run's output from a finished one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 MARKER = "sftguide-terminated.json"
-"""The file's name inside the output folder."""
+"""The name of the file in the output folder."""
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 
 
 @dataclass(frozen=True)
 class Termination:
-    """Why a run was stopped, and what of it is still good."""
+    """Why a run was stopped, and its last good checkpoint."""
 
     run_id: str
     rule: str
@@ -25,12 +25,12 @@ class Termination:
     step: int
     samples_seen: int
     bad_since: int
-    """The first optimizer step that counts as bad."""
+    """The first bad optimizer step."""
     last_good_checkpoint: str | None = None
 
     @property
     def weights_are_lost(self) -> bool:
-        """Whether the saved weights hold non-finite numbers or diverged."""
+        """Whether the saved weights are non-finite or diverged."""
         return self.rule in ("non_finite", "divergence")
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Termination:
         )
 
 
-# A later version may add fields; they are no reason to pass a stopped run by.
+# A later version may add fields; the run is still a stopped one.
 _FIELDS = frozenset(f.name for f in fields(Termination))
 
 
@@ -54,7 +54,7 @@ def mark(output_dir: str | Path, termination: Termination) -> Path:
 
 
 def read_marker(output_dir: str | Path) -> Termination | None:
-    """The marker of an output folder; None where there is none that can be read."""
+    """The marker of an output folder; None if there is no readable one."""
     path = Path(output_dir) / MARKER
     try:
         values = dict(json.loads(path.read_text(encoding="utf-8")))
@@ -64,7 +64,7 @@ def read_marker(output_dir: str | Path) -> Termination | None:
 
 
 def clear(output_dir: str | Path) -> None:
-    """Remove the marker: a new run writes into the folder."""
+    """Remove the marker, when a new run starts in the folder."""
     with suppress(FileNotFoundError, NotADirectoryError):
         (Path(output_dir) / MARKER).unlink()
 
@@ -81,7 +81,7 @@ def latest_checkpoint(output_dir: str | Path) -> str | None:
 
 
 def last_good_checkpoint(output_dir: str | Path, bad_since: int) -> str | None:
-    """The newest checkpoint that was taken before the first bad step."""
+    """The newest checkpoint from before the first bad step."""
     steps = {
         step: path
         for path in Path(output_dir).glob("checkpoint-*")

@@ -1,4 +1,4 @@
-"""A configuration as it may be recorded: plain JSON, secrets left out."""
+"""A configuration that can be recorded: plain JSON without secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SPECIAL_TOKEN = re.compile(
 
 
 def json_safe(value: Any) -> Any:
-    """A copy of a configuration that fits into a JSON column, secrets left out."""
+    """A copy of a configuration as JSON values, with secrets replaced by `***`."""
     if isinstance(value, Mapping):
         return {
             str(k): "***" if _is_secret(str(k), v) else json_safe(v)
@@ -38,7 +38,7 @@ def json_safe(value: Any) -> Any:
 
 
 def _is_secret(key: str, value: Any) -> bool:
-    """Whether a key names a secret; a number or a flag is none, nor is `eos_token`."""
+    """Whether a key names a secret. Numbers, flags and `eos_token` are not secrets."""
     if not value or isinstance(value, (bool, int, float)):
         return False
     key = key.lower().replace("-", "_")

@@ -1,4 +1,4 @@
-"""Samples a second that earlier runs had, by what they were trained on."""
+"""Samples per second of earlier runs, by device."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from .history import Run
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Of runs like a configuration, on one kind of device."""
+    """The throughput of runs like a configuration, on one kind of device."""
 
     device: str
     samples_per_s: float
-    """Of one device: the median of the runs."""
+    """Samples per second of one device, the median over the runs."""
     runs: int
 
 
 def past_throughput(runs: Iterable[Run], config: Mapping[str, Any]) -> list[Throughput]:
-    """What runs of the same model, adapter, length and packing had, fastest first.
+    """Throughput of runs with the same model, adapter, length and packing.
 
-    Samples take as long as they are long: of other data the rate is another.
+    The fastest device comes first. The rate depends on the lengths of the samples, so
+    it differs for other data.
 
     Args:
-        runs: Of the history.
-        config: Of Axolotl.
+        runs: The runs of the history.
+        config: An Axolotl config.
     """
     rates: dict[str, list[float]] = defaultdict(list)
     wanted = _traits(config)

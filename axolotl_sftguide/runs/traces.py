@@ -1,9 +1,9 @@
-"""The trace of a run: JSON lines, appended and flushed, readable by anyone.
+"""The trace of a run: JSON lines that are appended and flushed as it trains.
 
-The first line says what the run is and the version of the form. A line with an
+The first line describes the run and has the version of the format. A line with an
 `event` key is an event (`run`, `resume`, `decision`, `evaluation`, `norm_check`,
 `score`, `end`); any other line is one optimizer step. Non-finite numbers are written
-as the strings "NaN", "Infinity" and "-Infinity", which `float()` reads back.
+as the strings "NaN", "Infinity" and "-Infinity", which `float()` parses.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..errors import TraceError
 from ..signals import Observation
 
 FORM = 1
-"""The version of the form that this package writes."""
+"""The version of the format that this package writes."""
 
 PATTERN = "sftguide-trace-*.jsonl"
-"""How trace files are named inside an output folder."""
+"""The name of trace files in an output folder."""
 
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))
 _INT_FIELDS = ("step", "samples_seen")
@@ -31,17 +31,17 @@ _FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace as it was read."""
+    """A trace that was read."""
 
     path: Path
     run: dict[str, Any]
-    """What the first line says of the run, and the last resume anew."""
+    """The run as the first line describes it, updated by the last resume."""
     observations: tuple[Observation, ...]
-    """One for each optimizer step, in order; a resume replaces what it repeats."""
+    """One per optimizer step, in order; a resume replaces the steps it repeats."""
     events: tuple[dict[str, Any], ...] = ()
     """All events after the first line."""
     torn: bool = False
-    """Whether the last line was cut off and left out."""
+    """Whether the last line is cut off; it is left out then."""
 
     @property
     def end(self) -> dict[str, Any] | None:
@@ -54,12 +54,12 @@ class Trace:
 
 
 def trace_path(output_dir: str | Path, run_id: str) -> Path:
-    """Where the trace of a run lies."""
+    """The path of a run's trace."""
     return Path(output_dir) / PATTERN.replace("*", run_id)
 
 
 class TraceWriter:
-    """Appends to one trace; every call leaves whole lines on the disk."""
+    """Appends to one trace; after every call the file consists of whole lines."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,19 +70,19 @@ class TraceWriter:
             self._file.write("\n")
 
     def begin(self, run: Mapping[str, Any]) -> None:
-        """The first line."""
+        """Write the first line."""
         self._write([{"event": "run", "form": FORM, "run": dict(run)}])
 
     def event(self, name: str, **values: Any) -> None:
-        """One event."""
+        """Write one event."""
         self._write([{"event": name, **values}])
 
     def steps(self, observations: Iterable[Observation]) -> None:
-        """One record for each optimizer step."""
+        """Write one record per optimizer step."""
         self._write(asdict(observation) for observation in observations)
 
     def close(self) -> None:
-        """Close the file; nothing more is written."""
+        """Close the file."""
         self._file.close()
 
     def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -104,11 +104,11 @@ def to_line(record: Mapping[str, Any]) -> str:
 
 
 def read_trace(path: str | Path) -> Trace:
-    """Read a trace, also one that is still being written or was cut off.
+    """Read a trace, including one that is still being written or is cut off.
 
     Raises:
-        TraceError: Where the file cannot be read, is not a trace, is of a newer
-            form, or holds a broken line that is not its last.
+        TraceError: If the file cannot be read, is not a trace, has a newer format, or
+            has a broken line before its last.
     """
     path = Path(path)
     reader = _Reader(path)
@@ -155,18 +155,19 @@ class _Reader:
 
     def first_line(self) -> dict[str, Any]:
         if not self._lines:
-            raise TraceError(f"{self.path}: is empty; not a trace")
+            raise TraceError(f"{self.path}: is empty, so it is not a trace")
         first = self._parse(0)
         head = first if first is not None and first.get("event") == "run" else {}
         form, run = head.get("form"), head.get("run")
         if isinstance(form, int) and form > FORM:
             raise TraceError(
-                f"{self.path}: is of form {form}, this version reads up to "
-                f"form {FORM}; upgrade axolotl-sftguide"
+                f"{self.path}: has trace format {form}, and this version reads up to "
+                f"format {FORM}. Upgrade axolotl-sftguide"
             )
         if not isinstance(form, int) or not isinstance(run, dict):
             raise TraceError(
-                f"{self.path}: line 1 is not the head of a trace of this package"
+                f"{self.path}: is not a trace of axolotl-sftguide (line 1 describes no "
+                "run)"
             )
         return run
 
@@ -180,8 +181,8 @@ class _Reader:
         record = self._whole(index)
         if record is not None:
             return record
-        # Only what a cut may leave is passed over: the last line, or the line
-        # before a resume, which starts on a line of its own and may be cut too.
+        # A broken line is skipped only where an interrupted write can leave one: at
+        # the end, or before a resume, which starts a new line and may be cut off too.
         last = len(self._lines) - 1
         if index == last:
             self.torn = True
@@ -192,8 +193,8 @@ class _Reader:
         if following is not None and following.get("event") == "resume":
             return None
         raise TraceError(
-            f"{self.path}: line {index + 1} is not a JSON object; "
-            "repair or remove that line"
+            f"{self.path}: line {index + 1} is not a JSON object. "
+            "Repair or remove that line"
         )
 
     def _whole(self, index: int) -> dict[str, Any] | None:
@@ -212,12 +213,12 @@ def _decided_after(event: dict[str, Any], step: int) -> bool:
 def _resumed_at(path: Path, record: dict[str, Any]) -> int:
     step = record.get("step")
     if not isinstance(step, int):
-        raise TraceError(f"{path}: a resume does not say its step: {record}")
+        raise TraceError(f"{path}: a resume record has no step: {record}")
     return step
 
 
 def _observation(path: Path, record: dict[str, Any]) -> Observation:
-    # A later minor form may add fields; they are no reason to refuse the trace.
+    # A later version may add fields without a new format; they are ignored.
     known = {k: v for k, v in record.items() if k in _STEP_FIELDS}
     try:
         known.update({k: float(known[k]) for k in _FLOAT_FIELDS})
@@ -225,7 +226,7 @@ def _observation(path: Path, record: dict[str, Any]) -> Observation:
         return Observation(**known)
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(
-            f"{path}: a step record is not whole ({error!r}): {record}"
+            f"{path}: a step record is incomplete ({error!r}): {record}"
         ) from None
 
 

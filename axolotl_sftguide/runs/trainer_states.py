@@ -1,8 +1,8 @@
 """Runs that were not watched, from the `trainer_state.json` that transformers saves.
 
-Such a run has the logged losses and norms only: a window's mean loss beside the norm
-of its last step, and no norm at all before transformers 4.38. The state does not say
-how many samples a step had. So it is listed and scored, and compared with no other.
+Such a run has only logged values: per log, the mean loss and the norm of the last step
+(none before transformers 4.38). The samples per step are unknown. So the run can be
+listed and scored, and is not compared with other runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STATE = "trainer_state.json"
 def find_trainer_states(path: str | Path) -> list[Path]:
     """The newest state of each output folder at or below a path.
 
-    An output folder with a trace of ours is left out: the trace says more.
+    An output folder with a trace is left out, because the trace holds more.
     """
     path = Path(path)
     if path.is_file():
@@ -33,7 +33,7 @@ def find_trainer_states(path: str | Path) -> list[Path]:
     for state in sorted(path.rglob(STATE)):
         step = checkpoint_step(state.parent)
         folder = state.parent if step is None else state.parent.parent
-        # The state beside the final model is the last one.
+        # The state beside the final model is the newest.
         rank = math.inf if step is None else step
         if not any(folder.glob(PATTERN)):
             newest[folder] = max(newest.get(folder, (-1, state)), (rank, state))
@@ -41,10 +41,10 @@ def find_trainer_states(path: str | Path) -> list[Path]:
 
 
 def read_trainer_state(path: str | Path) -> Trace:
-    """A state as if it were a trace, with one observation for each log.
+    """A state in the form of a trace, with one observation per log.
 
     Raises:
-        TraceError: Where it cannot be read, or is not the state of a training.
+        TraceError: If it cannot be read, or is not a trainer state.
     """
     path = Path(path)
     try:
@@ -54,7 +54,7 @@ def read_trainer_state(path: str | Path) -> Trace:
     except ValueError as error:
         raise TraceError(f"{path}: is not JSON ({error})") from None
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
-        raise TraceError(f"{path}: has no log_history; not the state of a training")
+        raise TraceError(f"{path}: has no log_history, so it is not a trainer state")
     try:
         logs = [dict(log) for log in state["log_history"]]
         observations = tuple(
@@ -62,7 +62,9 @@ def read_trainer_state(path: str | Path) -> Trace:
         )
         step, max_steps = int(state["global_step"]), int(state["max_steps"])
     except (KeyError, TypeError, ValueError) as error:
-        raise TraceError(f"{path}: is not a whole state ({error!r})") from None
+        raise TraceError(
+            f"{path}: the trainer state is incomplete ({error!r})"
+        ) from None
     return Trace(
         path, _run(path, max_steps), observations, _events(path, logs, step, max_steps)
     )

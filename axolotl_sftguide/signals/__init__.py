@@ -1,22 +1,19 @@
-"""What is measured of a run, as values: no host, no disk.
+"""Measurements of a run as plain values; no trainer and no disk.
 
-observations   one optimizer step, and what a window of steps logs
+observations   one optimizer step, and the logs of a window of steps
 curves         loss and gradient norm over the samples seen
-noise_scale    the gradient noise scale from ordinary steps
+noise_scale    the gradient noise scale, estimated from ordinary steps
 comparability  which runs may be compared
 cohort         quantiles of earlier runs at a number of samples
-correlation    rank correlation with its interval
+correlation    rank correlation with a confidence interval
 """
 
 from .curves import (
     POINT_STEPS,
     Curve,
-    CurvePoint,
     Point,
-    at_batch,
     interpolate,
     mean_and_standard_error,
-    median,
     norm_at_batch,
     points_of,
     robust_scale,
@@ -27,13 +24,10 @@ from .observations import Observation, window_logs
 __all__ = [
     "POINT_STEPS",
     "Curve",
-    "CurvePoint",
     "Observation",
     "Point",
-    "at_batch",
     "interpolate",
     "mean_and_standard_error",
-    "median",
     "norm_at_batch",
     "points_of",
     "robust_scale",

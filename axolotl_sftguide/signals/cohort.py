@@ -1,4 +1,4 @@
-"""What earlier runs were like at a number of samples: quantiles, not curves."""
+"""A cohort: quantiles over the finished runs at each number of samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .correlation import spearman
 
 GRID = 128
-"""Sample counts at which a cohort is read."""
+"""The most sample counts at which a cohort is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,32 +17,32 @@ class CohortPoint:
     """The quantiles at one number of samples."""
 
     grad_norm: float
-    """That share of the peers had a lower norm."""
+    """The share `quantile` of the peers has a lower norm."""
     loss: float
-    """That share of the peers had a higher loss."""
+    """The share `quantile` of the peers has a higher loss."""
     peers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """A cohort on a grid of sample counts; its size does not grow with the runs."""
+    """Quantiles on a grid of sample counts; its size is independent of the runs."""
 
     quantile: float
     samples_seen: tuple[int, ...]
     points: tuple[CohortPoint, ...]
     doubt: str | None = None
-    """Why the signals are not to be trusted among these runs, if they are not."""
+    """Why the signals do not predict the score among these runs, if they do not."""
 
     @classmethod
     def of(
         cls,
-        read: Iterable[tuple[int, Sequence[tuple[float, float]]]],
+        peers_at: Iterable[tuple[int, Sequence[tuple[float, float]]]],
         quantile: float,
         doubt: str | None = None,
     ) -> Cohort:
-        """From sample counts, each with the loss and the norm of every peer there."""
+        """The cohort from sample counts, each with the peers' losses and norms."""
         samples, points = [], []
-        for at, peers in read:
+        for at, peers in peers_at:
             if not peers:
                 continue
             losses = [loss for loss, _ in peers]
@@ -57,7 +57,7 @@ class Cohort:
         return cls(quantile, tuple(samples), tuple(points), doubt)
 
     def at(self, samples_seen: int) -> CohortPoint | None:
-        """Between two points of the grid a line; None outside of it."""
+        """The quantiles, interpolated between grid points; None outside the grid."""
         if not self.points or not (
             self.samples_seen[0] <= samples_seen <= self.samples_seen[-1]
         ):
@@ -77,34 +77,39 @@ class Cohort:
 
 
 EARLY = 0.25
-"""Share of the runs at which their signals are held against their scores."""
+"""The share of a run at which its signals are correlated with the scores."""
 
 
 def doubt_of(runs: Sequence[tuple[float, float, float]]) -> str | None:
-    """Why earlier runs do not bear the rule out; None where they do.
+    """Why earlier runs do not support the cohort rule; None if they do.
 
-    The paper has lower early norms and higher early losses with the better scores
-    (arXiv 2412.13337, section 4). A signal whose rank correlation with the score
-    cannot be told from zero here, or goes the other way, is doubted.
+    In arXiv 2412.13337, section 4, lower early norms and higher early losses go with
+    better scores. A signal is doubted if its rank correlation with the score is not
+    clearly different from zero in these runs, or has the opposite sign.
 
     Args:
-        runs: Early loss, early norm and final score of each, more being better.
+        runs: Early loss, early norm and final score of each run; a higher score is
+            better.
     """
     doubts = []
     for name, sign, index in (("gradient norm", -1, 1), ("loss", 1, 0)):
         found = spearman([run[index] for run in runs], [run[2] for run in runs])
         if found is None:
-            doubts.append(f"the {name} of {len(runs)} runs says nothing of their score")
+            doubts.append(
+                f"{len(runs)} runs do not show whether the early {name} predicts the "
+                "score"
+            )
         elif not found.clear or found.value * sign < 0:
             doubts.append(
-                f"on {len(runs)} runs the early {name} goes with the score by "
-                f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+                f"the early {name} correlates with the score at {found.value:+.2f} "
+                f"(95% interval {found.low:+.2f} to {found.high:+.2f}) "
+                f"over {len(runs)} runs"
             )
     return " and ".join(doubts) or None
 
 
 def grid(first: int, last: int) -> list[int]:
-    """At most `GRID` sample counts from the first to the last, evenly."""
+    """At most `GRID` evenly spaced sample counts from the first to the last."""
     if last <= first:
         return [first] if last == first else []
     count = min(GRID, last - first + 1)
@@ -112,7 +117,7 @@ def grid(first: int, last: int) -> list[int]:
 
 
 def quantile_of(values: Sequence[float], share: float) -> float:
-    """The quantile with a line between neighbours (type 7), of at least one value."""
+    """The interpolated quantile (type 7) of at least one value."""
     ordered = sorted(values)
     position = share * (len(ordered) - 1)
     left = min(int(position), len(ordered) - 1)

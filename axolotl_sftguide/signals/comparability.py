@@ -5,49 +5,89 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 TOKEN_MEAN = "token mean"
-"""The loss normalisation under which a batch's division does not matter."""
+"""The loss normalisation that does not depend on how a batch is split."""
 
 BATCH_FIELDS = ("micro_batch_size", "gradient_accumulation_steps", "ranks")
-"""What makes the effective batch size."""
+"""The factors of the effective batch size."""
 
 
 def comparability_key(fields: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits that are equal where all the fields are equal.
+    """Twelve hexadecimal digits, equal if and only if all the fields are equal.
 
     Args:
         fields: JSON values by name: the host and its loss normalisation, base model,
             adapter, trainable parameters, data, sequence length, packing, batch,
-            clipping, dtype. What a sweep varies (learning rate, schedule, seed,
-            number of steps) is left out by the caller.
+            clipping, dtype. The caller leaves out what a sweep varies: learning rate,
+            schedule, seed, number of steps.
     """
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def batch_ratio(fields: Mapping[str, Any], theirs: Mapping[str, Any]) -> float | None:
-    """Their effective batch size over ours, where nothing else tells two runs apart.
+def batch_ratio(fields: Mapping[str, Any], others: Mapping[str, Any]) -> float | None:
+    """The other run's effective batch size over this one's; None if not comparable.
 
-    With it, norms of one can be stated at the batch size of the other, if their noise
-    was measured. None where the keys differ in more than the batch, or where the loss
-    is not the mean over all trained tokens: then its division changes the gradient.
+    With the ratio and the gradient noise, a norm can be converted from one batch size
+    to the other. Two runs compare if their fields differ only in the batch and the
+    loss is the mean over all trained tokens; otherwise splitting the batch changes
+    the gradient.
     """
     if fields.get("loss_normalisation") != TOKEN_MEAN:
         return None
     rest, other = (
         {name: value for name, value in each.items() if name not in BATCH_FIELDS}
-        for each in (fields, theirs)
+        for each in (fields, others)
     )
-    sizes = [effective_batch_size(each) for each in (fields, theirs)]
+    sizes = [effective_batch_size(each) for each in (fields, others)]
     if comparability_key(rest) != comparability_key(other) or None in sizes:
         return None
     return sizes[1] / sizes[0]  # type: ignore[operator]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """The run in question: it decides which finished runs it is compared with."""
+
+    study: str
+    key: str
+    """Its comparability key."""
+    fields: Mapping[str, Any] | None = None
+    """The fields of the key. With them, runs that differ only in how they split the
+    same batch are compared too, if the loss is the mean over all tokens."""
+    noise_measured: bool = False
+    """Whether it measures its gradient noise. Then runs of other batch sizes are
+    compared too, with their gradient norms read at its own batch size."""
+    without: str = ""
+    """Its own id: a run is not compared with itself."""
+
+    def batch_ratio_of(self, key: str, fields: Mapping[str, Any]) -> float | None:
+        """Another run's batch size over its own; None where the two do not compare."""
+        if key == self.key:
+            return 1.0
+        ratio = None if self.fields is None else batch_ratio(self.fields, fields)
+        return ratio if ratio == 1 or self.noise_measured else None
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A finished, scored and comparable run of the candidate's study."""
+
+    id: str
+    name: str
+    batch_ratio: float
+    """Its batch size over the candidate's."""
+    batch_size: int | None
+    score: float | None
+    """Its score on the metric that most peers share; higher is better. None where it
+    has no such score."""
+
+
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:
-    """Samples (under packing, bins) of an optimizer step over all ranks."""
+    """Samples of an optimizer step over all ranks; with packing, bins."""
     size = 1
     for name in BATCH_FIELDS:
         factor = fields.get(name)
@@ -58,7 +98,7 @@ def effective_batch_size(fields: Mapping[str, Any]) -> int | None:
 
 
 def _plain(value: Any) -> Any:
-    # The order of a set differs from process to process.
+    # The order of a set differs between processes.
     return (
         sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
     )

@@ -1,12 +1,12 @@
-"""Curves: loss and gradient norm of a run over the samples seen."""
+"""Curves: a run's loss and gradient norm over the samples seen."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from .observations import Observation
 
@@ -21,44 +21,35 @@ def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(variance / n)
 
 
-def median(values: Sequence[float]) -> float:
-    """The median of at least one value."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return ordered[middle]
-    return (ordered[middle - 1] + ordered[middle]) / 2
-
-
 def robust_scale(values: Sequence[float]) -> float:
-    """1.4826 x the median absolute deviation: the standard deviation, if normal."""
+    """1.4826 x median absolute deviation; the standard deviation of normal values."""
     centre = median(values)
     return 1.4826 * median([abs(v - centre) for v in values])
 
 
 POINT_STEPS = 16
-"""Optimizer steps that make one point of a curve in the run history."""
+"""Optimizer steps per point of a curve in the run history."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Means over some steps, at the samples seen by the last of them."""
+    """Means over a block of steps, at the samples seen by the last of them."""
 
     samples_seen: int
     loss: float
     grad_norm: float
     grad_noise: float | None = None
-    """Mean noise in the squared norm (noise_scale.py); None where not measured."""
+    """Mean noise in the squared norm (noise_scale.py); None if not measured."""
 
     def at_batch(self, noise_left: float) -> Point | None:
-        """With the norm that steps of another batch size would have had.
+        """The point with the norm that another batch size would have given.
 
         Args:
-            noise_left: The noise that would be left, as a share of what there is: the
-                own batch size over the other one.
+            noise_left: The noise at the other batch size as a share of the noise
+                here: this run's batch size over the other one.
 
         Returns:
-            None where the noise was not measured.
+            None if the noise was not measured.
         """
         if self.grad_noise is None:
             return None
@@ -69,51 +60,17 @@ class Point:
 def norm_at_batch(squared_norm: float, noise: float, noise_left: float) -> float:
     """The gradient norm with another share of its noise.
 
-    `E |g_B|^2 = |G|^2 + tr(S) / B` (arXiv 1812.06162, section 2.2): with the batch
-    size only the noise changes, in inverse proportion.
+    `E |g_B|^2 = |G|^2 + tr(S) / B` (arXiv 1812.06162, section 2.2): the batch size
+    changes only the noise, in inverse proportion.
     """
     return math.sqrt(max(0.0, squared_norm - noise * (1 - noise_left)))
 
 
-def at_batch(
-    observations: Iterable[Observation], noise_left: float
-) -> list[Observation]:
-    """Steps as steps of another batch size would have been; see `Point.at_batch`.
-
-    The noise of a step is the mean over the last measured ones. Steps before the
-    first of them are left out.
-    """
-    measured: deque[float] = deque(maxlen=POINT_STEPS)
-    found = []
-    for o in observations:
-        if o.grad_noise is not None and o.finite:
-            measured.append(o.grad_noise)
-        if measured and o.finite:
-            noise = math.fsum(measured) / len(measured)
-            norm = norm_at_batch(o.grad_norm**2, noise, noise_left)
-            found.append(replace(o, grad_norm=norm))
-    return found
-
-
-def interpolate(left: Point, right: Point, samples_seen: int) -> Point:
-    """The point on the line between two, at a number of samples between theirs."""
-    width = right.samples_seen - left.samples_seen
-    share = (samples_seen - left.samples_seen) / width if width else 0.0
-    return Point(
-        samples_seen,
-        left.loss + share * (right.loss - left.loss),
-        left.grad_norm + share * (right.grad_norm - left.grad_norm),
-        None
-        if left.grad_noise is None or right.grad_noise is None
-        else left.grad_noise + share * (right.grad_noise - left.grad_noise),
-    )
-
-
 def points_of(observations: Iterable[Observation]) -> list[Point]:
-    """A run's curve, a point for each `POINT_STEPS` steps counted from the first.
+    """A run's curve, with one point for each block of `POINT_STEPS` steps.
 
-    Steps that are not finite or not measured are left out of the means; what is left
-    at the end, fewer steps than a point needs, is left out too.
+    The means leave out steps that are not finite or not measured. An incomplete block
+    at the end gives no point.
     """
     points: list[Point] = []
     block: list[Observation] = []
@@ -138,58 +95,94 @@ def _point(block: Sequence[Observation], samples_seen: int) -> Point:
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
-    """At most so many of the points, evenly spread, the last among them."""
+    """At most `most` of the points, evenly spread, including the last."""
     if len(points) <= most:
         return list(points)
     return [points[(i + 1) * len(points) // most - 1] for i in range(most)]
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """A run's two signals averaged over the steps that end at some sample count."""
-
-    loss: float
-    loss_error: float
-    grad_norm: float
-    grad_norm_error: float
-
-
-@dataclass(frozen=True, slots=True)
 class Curve:
-    """A finished run's finite steps, to be read at any number of samples seen."""
+    """The smoothed curve of a finished run, read at any number of samples seen.
+
+    Its points are the ones that the run history stores, so every rule that compares
+    runs reads the same numbers.
+    """
 
     run_id: str
-    samples_seen: tuple[int, ...]
-    losses: tuple[float, ...]
-    grad_norms: tuple[float, ...]
+    points: tuple[Point, ...]
+    batch_ratio: float = 1.0
+    """Its batch size over the batch size at which its gradient norms are read."""
     batch_size: int | None = None
-    """Its own, where its norms are stated at another one."""
+    """Its batch size, where that differs from the one its norms are read at."""
 
     @classmethod
-    def of(
-        cls,
-        run_id: str,
-        observations: Iterable[Observation],
-        batch_size: int | None = None,
-    ) -> Curve:
-        """The curve of the finite, measured steps, in order."""
-        kept = [o for o in observations if o.finite and o.measured]
-        return cls(
-            run_id,
-            tuple(o.samples_seen for o in kept),
-            tuple(o.loss for o in kept),
-            tuple(o.grad_norm for o in kept),
-            batch_size,
-        )
+    def of(cls, run_id: str, observations: Iterable[Observation]) -> Curve:
+        """The curve of a run's steps."""
+        return cls(run_id, tuple(points_of(observations)))
 
-    def at(self, samples_seen: int, window: int) -> CurvePoint | None:
-        """Averages over the `window` steps up to a sample count.
+    def at(self, samples_seen: int, window: int = POINT_STEPS) -> Point | None:
+        """The mean over the `window` steps before a number of samples.
 
-        None before the window is full, and beyond the end of the curve.
+        Between two points the curve is a straight line. A window is rounded to whole
+        points, at least one.
+
+        Returns:
+            None before the window is full and after the last point, and where the
+            batch sizes differ and the gradient noise was not measured.
         """
-        end = bisect_right(self.samples_seen, samples_seen)
-        if end < window or samples_seen > self.samples_seen[-1]:
+        left = bisect_right(self.points, samples_seen, key=_samples_seen) - 1
+        right = bisect_left(self.points, samples_seen, key=_samples_seen)
+        width = max(1, round(window / POINT_STEPS))
+        if left - width + 1 < 0 or right == len(self.points):
             return None
-        loss = mean_and_standard_error(self.losses[end - window : end])
-        norm = mean_and_standard_error(self.grad_norms[end - window : end])
-        return CurvePoint(*loss, *norm)
+        share = _share(self.points[left], self.points[right], samples_seen)
+        read = [
+            _between(self.points[left - i], self.points[right - i], share)
+            for i in range(width)
+        ]
+        mean = replace(_mean(read), samples_seen=samples_seen)
+        return at_batch_ratio(mean, self.batch_ratio)
+
+
+def at_batch_ratio(point: Point, batch_ratio: float) -> Point | None:
+    """A point with its norm converted to another batch size; see `Point.at_batch`."""
+    return point if batch_ratio == 1 else point.at_batch(batch_ratio)
+
+
+def interpolate(left: Point, right: Point, samples_seen: int) -> Point:
+    """The point on the line between two, at a number of samples between theirs."""
+    point = _between(left, right, _share(left, right, samples_seen))
+    return replace(point, samples_seen=samples_seen)
+
+
+def _samples_seen(point: Point) -> int:
+    return point.samples_seen
+
+
+def _share(left: Point, right: Point, samples_seen: int) -> float:
+    width = right.samples_seen - left.samples_seen
+    return (samples_seen - left.samples_seen) / width if width else 0.0
+
+
+def _between(left: Point, right: Point, share: float) -> Point:
+    return Point(
+        right.samples_seen,
+        left.loss + share * (right.loss - left.loss),
+        left.grad_norm + share * (right.grad_norm - left.grad_norm),
+        None
+        if left.grad_noise is None or right.grad_noise is None
+        else left.grad_noise + share * (right.grad_noise - left.grad_noise),
+    )
+
+
+def _mean(points: Sequence[Point]) -> Point:
+    if len(points) == 1:
+        return points[0]
+    noise = [p.grad_noise for p in points if p.grad_noise is not None]
+    return Point(
+        points[0].samples_seen,
+        math.fsum(p.loss for p in points) / len(points),
+        math.fsum(p.grad_norm for p in points) / len(points),
+        math.fsum(noise) / len(noise) if noise else None,
+    )

@@ -1,4 +1,4 @@
-"""One observation per optimizer step, and what a window of them logs."""
+"""One observation per optimizer step, and the logs of a window of them."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One optimizer step as the monitor saw it."""
+    """The measurements of one optimizer step."""
 
     step: int
     """The optimizer step, counted from 1."""
     samples_seen: int
     """Training samples seen so far, over all ranks (packed or not)."""
     loss: float
-    """The step's loss, as the host sums it over the accumulated micro batches."""
+    """The step's loss, as the trainer sums it over the accumulated micro batches."""
     grad_norm: float
-    """Global L2 norm of the gradients before clipping; NaN if nobody knows it."""
+    """Global L2 norm of the gradients before clipping; NaN if unknown."""
     learning_rate: float
-    """The learning rate that this step was taken with."""
+    """The learning rate of this step."""
     trained_tokens: int | None = None
-    """Tokens of this step that carry a label, over all ranks; None if unknown."""
+    """Tokens of this step with a label, over all ranks; None if unknown."""
     grad_noise: float | None = None
-    """The noise in the squared norm (noise_scale.py); None where not measured."""
+    """The noise in the squared norm (noise_scale.py); None if not measured."""
     measured: bool = True
-    """False where the norm is the host's logged one, not captured at the clip."""
+    """False if the norm is the one the trainer logs, not captured at clipping."""
     samples_counted: bool = True
-    """False where the samples are epoch x dataset size, not counted from batches."""
+    """False if the samples are epoch x dataset size, not counted from batches."""
 
     @property
     def finite(self) -> bool:
-        """Whether the loss is finite, and the gradient norm where it was measured."""
+        """Whether the loss is finite, and the gradient norm too if it was measured."""
         return math.isfinite(self.loss) and (
             math.isfinite(self.grad_norm) or not self.measured
         )
 
 
 def window_logs(window: Sequence[Observation]) -> dict[str, float]:
-    """What one logging window publishes, keyed as in the host's logs.
+    """The `sftguide/...` logs of one logging window.
 
-    Means and maxima are over the finite norms; the last norm is as it is.
+    Mean and maximum are over the finite norms; the last norm may be NaN.
     """
     if not window:
         return {}

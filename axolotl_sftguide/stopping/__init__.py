@@ -1,6 +1,7 @@
-"""When a run is stopped: rules as values, and what they would have done.
+"""When a run is stopped, and what stopping would have done on recorded runs.
 
-rules/    one rule a file
-judge     the rules of the settings over one run
-backtest  recorded runs replayed under rules or pruners
+rules/     one rule per file
+baselines  the reference run and the cohort that a run is compared with
+judge      applies the rules of the settings to one run
+backtest   recorded runs replayed under rules or pruners
 """

@@ -1,8 +1,7 @@
-"""Recorded runs replayed under a policy that stops: what is saved, and what is lost.
+"""Recorded runs replayed under a policy that stops runs: its savings and its losses.
 
-Runs come one after the other. A policy sees what a live one would have seen: the steps
-of the run so far, and the runs before it that it did not stop. Their scores are known,
-those of stopped runs are not.
+Runs arrive one after the other. A policy sees what it would see live: the steps of the
+run so far, and the earlier runs that it did not stop, with their scores.
 """
 
 from __future__ import annotations
@@ -15,90 +14,77 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.settings import EarlyTerminationSettings
-from ..signals import Curve, Observation, Point, interpolate, points_of
-from ..signals.cohort import EARLY, Cohort, doubt_of, grid
+from ..signals import Point
+from ..signals.comparability import Candidate
 from ..signals.correlation import Correlation, spearman
-from .judge import Judge
-
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A finished run: its steps, and a score of which more is better."""
-
-    id: str
-    name: str
-    score: float
-    observations: tuple[Observation, ...]
-
-    @property
-    def steps(self) -> int:
-        """The optimizer steps it took."""
-        return self.observations[-1].step
+from .baselines import RecordedRun, RecordedRuns, baselines
+from .judge import judge_of
 
 
 class Policy(Protocol):
-    """Decides where each run of a sequence is stopped."""
+    """Decides at which step each run of a sequence is stopped."""
 
     @property
     def name(self) -> str:
-        """How it is called in a table."""
+        """The name in tables."""
         ...
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
-        """A new sequence; asked for each run with those that were kept before it."""
+        """Start a sequence; the result takes each run and the runs kept before it."""
         ...
 
 
 @dataclass(frozen=True)
 class RulesPolicy:
-    """The rules of this package, as they would be in force."""
+    """The rules of this package."""
 
     name: str
     settings: EarlyTerminationSettings
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
-        """Nothing is remembered but the runs that were kept."""
+        """The policy keeps no state between runs."""
         return self._stopped_at
 
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
-        best = max(kept, key=lambda r: r.score, default=None)
-        reference = Curve.of(best.id, best.observations) if best else None
-        cohort = cohort_of(kept, self.settings.cohort.quantile) if kept else None
-        judge = Judge(self.settings, reference, cohort)
+        candidate = Candidate(study="", key="", without=run.id)
+        compared = baselines(candidate, RecordedRuns(kept), self.settings)
+        judge = judge_of(self.settings, compared)
+        state = judge.init()
         for observation in run.observations:
-            if any(f.action == "stop" for f in judge.hear([observation])):
+            state, findings = judge.step(state, [observation])
+            if any(finding.action == "stop" for finding in findings):
                 return observation.step
         return None
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """One policy over many orders of arrival; means over the orders."""
+    """One policy over many orders of arrival; numbers are means over the orders."""
 
     policy: str
     orders: int
     stopped: float
-    """Share of the runs that were stopped."""
+    """The share of runs that were stopped."""
     steps_saved: float
-    """Share of all optimizer steps that were not taken."""
+    """The share of all optimizer steps that stopping saved."""
     best_kept: float
-    """Share of the orders in which the best run was not stopped."""
+    """The share of orders in which the best run was not stopped."""
     regret: float
-    """How much the best kept score falls short of the best of all."""
+    """The best score of all runs minus the best score of those kept."""
 
 
 @dataclass(frozen=True)
 class SignalEvidence:
-    """How one early signal goes with the final score."""
+    """The correlation of one early signal with the final score."""
 
     signal: str
     at: float
-    """Share of the shortest run at which it was read."""
+    """The share of the shortest run at which the signal was read."""
     correlation: Correlation | None
 
 
 def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
-    """Where each stopped run was stopped, for one order of arrival."""
+    """The step at which each stopped run was stopped, for one order of arrival."""
     stopped_at = policy.begin()
     kept: list[RecordedRun] = []
     stopped: dict[str, int] = {}
@@ -114,9 +100,9 @@ def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
 def backtest(
     runs: Sequence[RecordedRun], policy: Policy, *, orders: int, seed: int = 0
 ) -> Backtest:
-    """A policy over random orders of arrival, the recorded one first.
+    """A policy over random orders of arrival, starting with the recorded one.
 
-    Where the runs have no more orders than are asked for, it is over each of them.
+    If the runs have at most `orders` orders, each is replayed once.
     """
     best = max(runs, key=lambda run: run.score)
     total = sum(run.steps for run in runs)
@@ -153,7 +139,7 @@ def signal_evidence(
     runs: Sequence[RecordedRun], at: Iterable[float] = (0.1, 0.25, 0.5)
 ) -> list[SignalEvidence]:
     """Each early signal's correlation with the score, at shares of the shortest run."""
-    curves = [points_of(run.observations) for run in runs]
+    curves = [run.curve.points for run in runs]
     scores = [run.score for run in runs]
     last = min((c[-1].samples_seen for c in curves if c), default=0)
     found = []
@@ -170,35 +156,7 @@ def signal_evidence(
     return found
 
 
-def cohort_of(runs: Sequence[RecordedRun], quantile: float) -> Cohort:
-    """The cohort of some runs, as the run history reads it."""
-    curves = [points_of(run.observations) for run in runs]
-    ends = [p.samples_seen for curve in curves for p in (curve[:1] + curve[-1:])]
-    if not ends:
-        return Cohort(quantile, (), ())
-    early_at = min(ends) + round(EARLY * (max(ends) - min(ends)))
-    early = [_between(curve, early_at) for curve in curves]
-    known = [
-        (point.loss, point.grad_norm, run.score)
-        for point, run in zip(early, runs, strict=True)
-        if point is not None
-    ]
-    read = []
-    for at in grid(min(ends), max(ends)):
-        points = [p for p in (_between(curve, at) for curve in curves) if p is not None]
-        read.append((at, [(p.loss, p.grad_norm) for p in points]))
-    return Cohort.of(read, quantile, doubt_of(known))
-
-
 def _read(curve: Sequence[Point], samples_seen: float) -> Point | None:
     """The last point up to a number of samples."""
     before = [point for point in curve if point.samples_seen <= samples_seen]
     return before[-1] if before else (curve[0] if curve else None)
-
-
-def _between(curve: Sequence[Point], samples_seen: int) -> Point | None:
-    left = [point for point in curve if point.samples_seen <= samples_seen]
-    right = [point for point in curve if point.samples_seen >= samples_seen]
-    if not left or not right:
-        return None
-    return interpolate(left[-1], right[0], samples_seen)

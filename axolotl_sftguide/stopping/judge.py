@@ -1,4 +1,12 @@
-"""Folds the rules of the settings over one run, and says what they found."""
+"""Applies the rules of the settings to one run.
+
+    judge = judge_of(settings, baselines(candidate, curves, settings))
+    state = judge.init()
+    state, findings = judge.step(state, observations)
+
+A judge is a frozen value, like its rules. A resumed run replays its recorded steps
+through `step`; `holding` then gives the findings that still hold at the last of them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.settings import EarlyTerminationSettings
-from ..signals import Curve, Observation
-from ..signals.cohort import Cohort
+from ..signals import Observation
+from .baselines import Baselines
 from .rules import (
     BeyondCohort,
     Divergence,
@@ -22,67 +30,90 @@ from .rules import (
 )
 
 _FEWEST_PEERS = 4
-"""Fewer earlier runs are no cohort, not even to warn."""
+"""With fewer earlier runs the cohort rule does not even warn."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict, and what the settings say is to be done: `warn` or `stop`."""
+    """A rule's verdict and what the settings do about it: `warn` or `stop`."""
 
     verdict: Verdict
     action: str
 
 
-@dataclass
-class _Seat:
-    rule: Rule
-    action: str
-    state: Any
-    spoken: bool = False
+@dataclass(frozen=True)
+class JudgeState:
+    """Where each rule is after the steps so far, in the order of the judge's rules."""
+
+    rules: tuple[Any, ...]
+    """The rules' own states."""
+    verdicts: tuple[Verdict | None, ...]
+    """Each rule's verdict at the last step."""
+    reported: frozenset[int] = frozenset()
+    """Positions of the rules that have reported a finding."""
 
 
+@dataclass(frozen=True)
 class Judge:
-    """The rules that are on, with their states.
+    """The rules that are on, each with its action; see `judge_of`."""
+
+    rules: tuple[tuple[Rule, str], ...]
+
+    def init(self) -> JudgeState:
+        """The state before the first step."""
+        states = tuple(rule.init() for rule, _ in self.rules)
+        return JudgeState(states, (None,) * len(states))
+
+    def step(
+        self, state: JudgeState, observations: Iterable[Observation]
+    ) -> tuple[JudgeState, tuple[Finding, ...]]:
+        """The state after some more steps, and the findings among them.
+
+        Each rule reports one finding in a run.
+        """
+        states, verdicts = list(state.rules), list(state.verdicts)
+        reported, findings = set(state.reported), []
+        for observation in observations:
+            for i, (rule, action) in enumerate(self.rules):
+                states[i], verdict = rule.step(states[i], observation)
+                verdicts[i] = verdict
+                if verdict is not None and i not in reported:
+                    reported.add(i)
+                    findings.append(Finding(verdict, action))
+        state = JudgeState(tuple(states), tuple(verdicts), frozenset(reported))
+        return state, tuple(findings)
+
+    def holding(self, state: JudgeState) -> tuple[Finding, ...]:
+        """The findings that hold at the last step, whether reported or not."""
+        pairs = zip(self.rules, state.verdicts, strict=True)
+        return tuple(
+            Finding(verdict, action)
+            for (_, action), verdict in pairs
+            if verdict is not None
+        )
+
+
+def judge_of(
+    settings: EarlyTerminationSettings, compared: Baselines | None = None
+) -> Judge:
+    """The judge of a run: the rules that the settings switch on.
 
     Args:
-        settings: Which rules are on and what they may do.
-        reference: The curve to compare with, or None where there is none.
-        cohort: The earlier runs, or None where there are none.
+        settings: Which rules are on, and whether each may warn or stop.
+        compared: What the run is compared with; without it, only the rules that look
+            at the run alone are on.
     """
-
-    def __init__(
-        self,
-        settings: EarlyTerminationSettings,
-        reference: Curve | None = None,
-        cohort: Cohort | None = None,
-    ) -> None:
-        self._seats = [
-            _Seat(rule, action, rule.init())
-            for rule, action in rules_of(settings, reference, cohort)
-            if action != "off"
-        ]
-
-    def hear(self, observations: Iterable[Observation]) -> list[Finding]:
-        """Fold new observations; each rule speaks once."""
-        found = []
-        for observation in observations:
-            for seat in self._seats:
-                seat.state, verdict = seat.rule.step(seat.state, observation)
-                if verdict is not None and not seat.spoken:
-                    seat.spoken = True
-                    found.append(Finding(verdict, seat.action))
-        return found
+    rules = rules_of(settings, compared or Baselines())
+    return Judge(tuple((rule, action) for rule, action in rules if action != "off"))
 
 
 def rules_of(
-    settings: EarlyTerminationSettings,
-    reference: Curve | None = None,
-    cohort: Cohort | None = None,
+    settings: EarlyTerminationSettings, compared: Baselines
 ) -> list[tuple[Rule, str]]:
     """Each rule of the settings with its action, `off` included."""
     actions = actions_of(settings)
     non_finite, divergence = settings.non_finite, settings.divergence
-    flat, versus, among = settings.not_learning, settings.comparison, settings.cohort
+    flat, versus = settings.not_learning, settings.comparison
     rules: list[Rule] = [
         NonFinite(non_finite.steps),
         Divergence(
@@ -94,27 +125,41 @@ def rules_of(
         ),
         NotLearning(flat.steps, flat.grace, flat.sigmas, flat.margin, flat.patience),
     ]
-    if reference is not None:
-        worse = WorseThan(reference, versus.window, versus.sigmas, versus.margin)
+    if compared.reference is not None:
+        worse = WorseThan(
+            compared.reference, versus.window, versus.sigmas, versus.margin
+        )
         rules.append(Patience(Grace(worse, versus.grace), versus.patience))
     found = [(rule, actions[rule.name]) for rule in rules]
-    if cohort is not None:
-        # A few runs say little, and runs among which the signals do not go with the
-        # score say the contrary: they may warn of one, and end none.
-        few = min(among.least_peers, _FEWEST_PEERS)
-        levels = [(few, actions["cohort"])]
-        if actions["cohort"] == "stop" and cohort.doubt is not None:
-            levels = [(few, "warn")]
-        elif actions["cohort"] == "stop":
-            levels = [(among.least_peers, "stop"), (few, "warn")]
-        for least, action in levels:
-            beyond = BeyondCohort(cohort, among.window, among.sigmas, least)
-            found.append((Patience(Grace(beyond, among.grace), among.patience), action))
-    return found
+    return found + _cohort_rules(settings, compared, actions["cohort"])
+
+
+def _cohort_rules(
+    settings: EarlyTerminationSettings, compared: Baselines, action: str
+) -> list[tuple[Rule, str]]:
+    """The cohort rule: it stops a run only on enough evidence, and else warns.
+
+    Few earlier runs are weak evidence. Runs among which the early signals do not
+    predict the score are evidence against the rule.
+    """
+    cohort, among = compared.cohort, settings.cohort
+    if cohort is None:
+        return []
+    few = min(among.least_peers, _FEWEST_PEERS)
+    levels = [(few, action)]
+    if action == "stop" and cohort.doubt is not None:
+        levels = [(few, "warn")]
+    elif action == "stop":
+        levels = [(among.least_peers, "stop"), (few, "warn")]
+    rules: list[tuple[Rule, str]] = []
+    for least, level in levels:
+        beyond = BeyondCohort(cohort, among.window, among.sigmas, least)
+        rules.append((Patience(Grace(beyond, among.grace), among.patience), level))
+    return rules
 
 
 def actions_of(settings: EarlyTerminationSettings) -> dict[str, str]:
-    """What each rule may do: its own action, or the common one."""
+    """Each rule's action: its own, or the common one."""
     return {
         name: getattr(settings, name).action or settings.action
         for name in ("non_finite", "divergence", "not_learning", "comparison", "cohort")

@@ -1,10 +1,14 @@
 """A sweep: an Optuna study whose trials are Axolotl runs.
 
-_space      what is varied, and the config of one trial
-_objective  the number that a trial is judged by
-_study      the trials in Optuna's storage: planned, claimed, told, taken up again
-_training   one trial's training: a process, its log, its end
-_sweep      workers that take trials until none is left
+_space            the search space, and the config of one trial
+_objective        the value that trials are compared by
+_study            the trials in Optuna's storage: queued, claimed, finished
+_training         the training of one trial
+_sweep            workers that train trials until none is left
+axolotl_process   `axolotl train` as a child process
+export            runs of the history as an Optuna study
+pruner, policy    the stopping rules for Optuna, and Optuna's pruners for the backtest
+storage           Optuna and its storage
 """
 
 from ._objective import Objective, choose_objective

@@ -1,4 +1,4 @@
-"""The number that a trial is judged by."""
+"""The value that trials are compared by."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..runs.history import Goal
 from ..runs.traces import Trace
 
 OUTPUT_VARIABLE = "SFTGUIDE_OUTPUT_DIR"
-"""The environment variable that tells the command where the trial's model lies."""
+"""The environment variable that holds the trial's folder for the command."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric that the run records itself, or that a command prints."""
+    """A metric that the run records, or the number that a command prints."""
 
     metric: str
     goal: Goal
@@ -34,7 +34,7 @@ class Objective:
         """The value of a finished run.
 
         Raises:
-            SweepError: Where the run or the command does not tell it.
+            SweepError: If the run did not record it, or the command did not print it.
         """
         if self.command is not None:
             return self._measured(str(trace.run["output_dir"]))
@@ -49,7 +49,7 @@ class Objective:
         ]
         if not values:
             raise SweepError(
-                f"{trace.path}: the run recorded no {self.metric!r} (it recorded: "
+                f"{trace.path}: the run recorded no {self.metric!r} (recorded: "
                 f"{', '.join(_recorded(trace)) or 'nothing'})"
             )
         return _finite(float(values[-1]), f"{self.metric} of {trace.path}")
@@ -57,7 +57,7 @@ class Objective:
     def _measured(self, output_dir: str) -> float:
         """The last number that the command prints.
 
-        `{output_dir}` in it stands for the folder, which is in the environment too.
+        `{output_dir}` stands for the folder, which is also in the environment.
         """
         assert self.command is not None
         words = [
@@ -77,8 +77,8 @@ class Objective:
         except OSError as error:
             raise SweepError(f"{shown}: cannot be run ({error.strerror})") from None
         if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise SweepError(f"{shown}: ended with {done.returncode}: {lines[-1]}")
+            lines = done.stderr.strip().splitlines() or ["no error message"]
+            raise SweepError(f"{shown}: exit status {done.returncode}: {lines[-1]}")
         numbers = _NUMBER.findall(done.stdout)
         if not numbers:
             raise SweepError(f"{shown}: printed no number")
@@ -92,19 +92,21 @@ def choose_objective(
     command: str | None = None,
     goal: Goal | None = None,
 ) -> Objective:
-    """The objective that was asked for, or else the one that the config records.
+    """The objective from the options, or the one that the config records.
 
     Args:
         config: The config of a trial.
         metric: A score or an `eval_` metric of the run, or the command's name.
         command: Prints the value as its last number.
-        goal: Which is better; known for the config's own score and for `eval_loss`.
+        goal: Which direction is better; known for the config's score and `eval_loss`.
 
     Raises:
-        SettingsError: Where nothing says what to judge by, or which is better.
+        SettingsError: If there is no metric, or its direction is unknown.
     """
     if command is not None and not _words(command):
-        raise SettingsError([Problem("--command", f"{command!r} is no command line")])
+        raise SettingsError(
+            [Problem("--command", f"{command!r} is not a command line")]
+        )
     score = load_settings(config.get(BLOCK)).score
     evaluates = config.get("val_set_size") or config.get("test_datasets")
     chosen = metric or ("command" if command else None)
@@ -117,10 +119,10 @@ def choose_objective(
             [
                 Problem(
                     "",
-                    "nothing to judge the trials by: the config has no "
+                    "no metric to compare the trials by: the config has no "
                     "`sftguide.score` and no evaluation (`val_set_size`, "
                     "`test_datasets`)",
-                    "add one, or give --command",
+                    "add one, or use --command",
                 )
             ]
         )
@@ -130,7 +132,7 @@ def choose_objective(
         elif chosen == "eval_loss":
             goal = "min"
     if goal is None:
-        message = f"say which {chosen} is better: --goal max or --goal min"
+        message = f"add --goal max or --goal min for {chosen}"
         raise SettingsError([Problem("", message)])
     return Objective(chosen, goal, command)
 
@@ -145,7 +147,7 @@ def _words(command: str) -> list[str]:
 def _finite(value: float, what: str) -> float:
     if math.isfinite(value):
         return value
-    raise SweepError(f"{what} is {value}: no trial can be judged by it")
+    raise SweepError(f"{what} is {value}, which cannot be compared")
 
 
 def _recorded(trace: Trace) -> list[str]:

@@ -1,4 +1,4 @@
-"""The search space: what is varied, and the config of one trial."""
+"""The search space: what trials vary, and the config of one trial."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from ..errors import Problem, SettingsError
 Number: TypeAlias = int | float
 
 _PAIRED = "_"
-"""The key under which Axolotl's sweep files list keys that vary together."""
+"""The key of Axolotl's sweep files for keys that vary together."""
 
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 """A number such as `1e-4`, which YAML 1.1 reads as text."""
 
 
 class Range(Block):
-    """Numbers between two bounds, both included; whole where both bounds are."""
+    """Numbers between two bounds, inclusive; integers if both bounds are."""
 
     low: int | float
-    """Least value."""
+    """Lowest value."""
     high: int | float
-    """Greatest value."""
+    """Highest value."""
     log: bool = False
-    """Whether equal ratios are equally likely, as learning rates want it."""
+    """Whether values are drawn on a log scale, as suits learning rates."""
     step: int | float | None = Field(None, gt=0)
-    """Distance of the values from `low` on; none where they lie anywhere."""
+    """Step between the values, from `low` on; None for any value."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Range:
         if self.low >= self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("log wants a low above zero, and no step")
+            raise ValueError("log needs low above zero, and no step")
         return self
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are meant."""
+        """Whether the values are integers."""
         bounds = (self.low, self.high, self.step or 1)
         return all(isinstance(number, int) for number in bounds)
 
@@ -67,13 +67,13 @@ class Range(Block):
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, of any kind that YAML has."""
+    """One value out of a list, of any YAML type."""
 
     values: tuple[Any, ...]
 
     @property
     def labels(self) -> list[Any]:
-        """The values as Optuna can keep them: mappings and lists as JSON."""
+        """The values in a form that Optuna stores: mappings and lists as JSON."""
         return [_label(value) for value in self.values]
 
     def suggest(self, trial: Any, name: str) -> Any:
@@ -88,7 +88,7 @@ class SearchSpace:
 
     parameters: Mapping[str, Range | Choice]
     fixed: Mapping[str, Any]
-    """What is the same in all trials, and other than in the recipe."""
+    """Values that are the same in all trials and replace those of the recipe."""
 
     @property
     def keys(self) -> list[str]:
@@ -101,9 +101,9 @@ class SearchSpace:
         )
 
     def combinations(self) -> list[dict[str, Any]] | None:
-        """All trials there can be, as Optuna's parameters; None where a range is in.
+        """All possible trials as Optuna's parameters; None if there is a range.
 
-        With one single combination there is one, the empty one.
+        A space without choices has one combination, the empty one.
         """
         choices = list(self.parameters.values())
         if any(isinstance(choice, Range) for choice in choices):
@@ -125,7 +125,7 @@ class SearchSpace:
     def apply(
         self, recipe: Mapping[str, Any], values: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The recipe with the fixed values and those of one trial in their places."""
+        """The recipe with the fixed values and the values of one trial."""
         config = copy.deepcopy(dict(recipe))
         for key, value in {**self.fixed, **values}.items():
             if key == _PAIRED:
@@ -139,11 +139,11 @@ class SearchSpace:
 def read_space(path: str | Path) -> SearchSpace:
     """A search space from a YAML file.
 
-    A list is a choice, `{low:, high:, log:, step:}` a range, any other value is the
-    same in all trials. A file for `axolotl train --sweep` is a space as it stands.
+    A list is a choice and `{low:, high:, log:, step:}` a range; any other value is the
+    same in all trials. A file for `axolotl train --sweep` is a valid space.
 
     Raises:
-        SettingsError: With every problem found, one line each.
+        SettingsError: With one line for each problem.
     """
     problems: list[Problem] = []
     parameters: dict[str, Range | Choice] = {}
@@ -173,7 +173,7 @@ def _parameter(dotted: str, key: str, value: Any) -> Range | Choice | None:
     if not isinstance(value, list):
         return None
     if not value:
-        raise _refused(dotted, "is an empty list: there is nothing to choose")
+        raise _refused(dotted, "is an empty list; give at least one value")
     if key == _PAIRED and not all(isinstance(entry, Mapping) for entry in value):
         raise _refused(dotted, "must list mappings of keys that vary together")
     if any(isinstance(v, float) and not math.isfinite(v) for v in value):

@@ -1,8 +1,8 @@
-"""The trials of a sweep in Optuna's storage: planned, claimed, told, taken up again.
+"""The trials of a sweep in Optuna's storage.
 
-All trials are entered as waiting before the first begins, each worker claims one
-after the other, and what a worker that is gone has left is entered anew. So several
-workers, on one machine or on many, share the trials without asking one another.
+All trials are queued before the first one starts. Each worker claims one trial at a
+time, and trials of a dead worker are queued again. So several workers, on one machine
+or on many, share the trials without a coordinator.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _told(method: Callable[P, R]) -> Callable[P, R]:
-    """A fault of the storage comes as one line."""
+def _as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors of the database into a `StorageError` of one line."""
 
     @functools.wraps(method)
-    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
         except SFTGuideError:
@@ -53,7 +53,7 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
                 f"the sweep's storage: {text or type(error).__name__}"
             ) from error
 
-    return telling
+    return wrapped
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,14 @@ class Trial:
 
     number: int
     values: Mapping[str, Any]
-    """What it varies, by dotted key of the config."""
+    """The values that it varies, by dotted key of the config."""
     folder: Path
-    """Where it trains; that of the trial that it takes up again, if it does."""
+    """Its output folder; a repeated trial keeps the folder of the first attempt."""
+
+    @property
+    def name(self) -> str:
+        """The name of the trial and of its run, such as `trial-0003`."""
+        return self.folder.name
 
 
 class SweepStudy:
@@ -72,20 +77,20 @@ class SweepStudy:
 
     Args:
         storage: SQLAlchemy URL of SQLite or PostgreSQL.
-        name: Of the study, and of the runs' study too.
+        name: Name of the Optuna study and of the study of the runs.
         space: What is varied.
         recipe: The config that is varied.
-        objective: What the trials are judged by.
+        objective: What the trials are compared by.
         output_dir: The folder of the trials' folders.
-        sampler: Of Optuna; with `grid` each combination is trained once.
-        seed: Makes the choices the same again, where one worker makes them.
+        sampler: Optuna's sampler; `grid` trains each combination once.
+        seed: Seed of the sampler; with one worker the choices are reproducible.
 
     Raises:
-        SweepError: Where a study of this name has other trials than these.
-        StorageError: Where the storage cannot be opened.
+        SweepError: If a study of this name has trials of another sweep.
+        StorageError: If the storage cannot be opened.
     """
 
-    @_told
+    @_as_storage_error
     def __init__(
         self,
         storage: str,
@@ -116,7 +121,7 @@ class SweepStudy:
             }
         )
         with self._alone():
-            # Optuna makes its tables without asking whether another does so too.
+            # Optuna creates its tables without a lock.
             self._storage = open_storage(storage)
             self._study = self._open(definition)
 
@@ -133,23 +138,23 @@ class SweepStudy:
         if known != definition and any(t.state != self._state("FAIL") for t in trials):
             raise SweepError(
                 f"study {self.name!r} has trials of another sweep: "
-                f"{_difference(known, definition)}. Give --study another name, or the "
-                "same files as before"
+                f"{_difference(known, definition)}. Use another --study, or the same "
+                "recipe and search space as before"
             )
         if known != definition:
             study.set_user_attr(_DEFINITION, definition)
         return study
 
-    @_told
+    @_as_storage_error
     def plan(self, trials: int | None) -> int:
-        """Enter what is missing of the trials that are wanted.
+        """Queue the trials that are missing.
 
         Args:
-            trials: How many there shall be beside the failed ones; with the `grid`
-                sampler all combinations there are.
+            trials: The number of trials, not counting failed ones; the `grid` sampler
+                queues all combinations instead.
 
         Returns:
-            How many there are beside the failed ones.
+            The number of trials, not counting failed ones.
         """
         with self._alone():
             entered = [t for t in self._trials() if t.state != self._state("FAIL")]
@@ -162,13 +167,16 @@ class SweepStudy:
                     self._study.enqueue_trial({})
             return sum(t.state != self._state("FAIL") for t in self._trials())
 
-    @_told
-    def take_up(self, runs: Mapping[str, Run]) -> list[int]:
-        """Enter anew the trials whose worker is gone; their numbers.
+    @_as_storage_error
+    def requeue_lost(self, runs: Mapping[str, Run]) -> list[str]:
+        """Queue again the trials whose worker is gone.
 
         Args:
-            runs: The last run of each output folder, which tells of workers on
-                other machines.
+            runs: The last run of each output folder; its heartbeat shows whether a
+                worker on another machine is alive.
+
+        Returns:
+            The names of these trials.
         """
         with self._alone():
             lost = [
@@ -177,12 +185,12 @@ class SweepStudy:
                 if not _worker_lives(trial, runs.get(trial.user_attrs.get(_FOLDER)))
             ]
             for trial in lost:
-                self._give_back(trial.number, "its worker is gone")
-            return [trial.number for trial in lost]
+                self._requeue(trial.number, "its worker is gone")
+            return [_name_of(trial) for trial in lost]
 
-    @_told
+    @_as_storage_error
     def claim(self) -> Trial | None:
-        """The next waiting trial, with its values chosen; None where none waits."""
+        """The next waiting trial, with its values chosen; None if none waits."""
         with self._alone():
             waiting = self._trials("WAITING")
             if not waiting:
@@ -198,14 +206,14 @@ class SweepStudy:
             self._claimed[trial.number] = trial
             return Trial(trial.number, values, Path(folder))
 
-    @_told
-    def give_back(self, trial: Trial, why: str) -> None:
-        """Enter anew a trial that was claimed and not finished."""
+    @_as_storage_error
+    def requeue(self, trial: Trial, why: str) -> None:
+        """Queue again a trial that was claimed and not finished."""
         with self._alone():
-            self._give_back(trial.number, why)
+            self._requeue(trial.number, why)
 
-    @_told
-    def tell(
+    @_as_storage_error
+    def finish(
         self,
         trial: Trial,
         value: float | None,
@@ -215,19 +223,19 @@ class SweepStudy:
         pruned: bool = False,
         why: str | None = None,
     ) -> None:
-        """Note how a trial ended: with a value, pruned, or failed with neither.
+        """Record how a trial ended: with a value, pruned, or failed without either.
 
         Args:
-            trial: It.
-            value: The objective's.
-            run_id: Of its run.
+            trial: The trial.
+            value: The value of the objective.
+            run_id: The id of its run.
             curve: Intermediate values by samples seen.
             pruned: Whether a rule stopped it.
-            why: Why it was stopped, or has failed.
+            why: Why it was stopped or failed.
         """
         asked = self._claimed[trial.number]
         if self._trials()[trial.number].state.is_finished():
-            return  # by an attempt before this one, whose answer was lost
+            return  # an earlier attempt succeeded, but its answer was lost
         if run_id is not None:
             asked.set_user_attr(RUN, run_id)
         if why is not None:
@@ -237,27 +245,27 @@ class SweepStudy:
         state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
         self._study.tell(trial.number, value, state=self._state(state))
 
-    @_told
+    @_as_storage_error
     def counts(self) -> dict[str, int]:
         """The number of trials in each of Optuna's states, by its name."""
         found = [trial.state.name for trial in self._trials()]
         return {name: found.count(name) for name in dict.fromkeys(found)}
 
-    @_told
-    def best(self) -> tuple[int, float, str] | None:
-        """Number, value and folder of the best trial so far."""
+    @_as_storage_error
+    def best(self) -> tuple[str, float, str] | None:
+        """Name, value and folder of the best trial so far."""
         done = self._trials("COMPLETE")
         if not done:
             return None
         sign = 1 if self.objective.goal == "max" else -1
         best = max(done, key=lambda trial: sign * trial.value)
-        return best.number, best.value, best.user_attrs[_FOLDER]
+        return _name_of(best), best.value, best.user_attrs[_FOLDER]
 
-    def _give_back(self, number: int, why: str) -> None:
+    def _requeue(self, number: int, why: str) -> None:
         frozen = self._trials()[number]
         if not frozen.state.is_finished():
             self._study.tell(number, state=self._state("FAIL"))
-        # A trial that had not chosen all its values yet chooses the rest again.
+        # A trial without all of its values chooses the others again.
         fixed = {**_fixed(frozen), **frozen.params}
         folder = frozen.user_attrs.get(_FOLDER)
         attributes: dict[str, Any] = {"again": number, "because": why}
@@ -266,8 +274,8 @@ class SweepStudy:
         self._study.enqueue_trial(fixed, user_attrs=attributes)
 
     def _new_folder(self, number: int) -> Path:
-        """A folder that no sweep of the same name has written into before."""
-        name = f"trial-{number:04d}"
+        """A folder that no earlier sweep of the same name has used."""
+        name = _default_name(number)
         there = len(list(self._output_dir.glob(f"{name}*")))
         folder = self._output_dir / (f"{name}-{there + 1}" if there else name)
         folder.mkdir(parents=True)
@@ -282,7 +290,7 @@ class SweepStudy:
 
     def _make_sampler(self, number: int) -> Any:
         samplers = self._optuna.samplers
-        # Each trial has a generator of its own: two workers with one seed would
+        # Each trial has its own generator: two workers with the same seed would
         # choose the same values.
         seed = None if self._seed is None else self._seed + number
         if self._sampler == "tpe":
@@ -295,7 +303,7 @@ class SweepStudy:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other worker plans, claims or takes up meanwhile."""
+        """Keep other workers from queueing or claiming trials meanwhile."""
         url = sa.make_url(self._url)
         if url.get_backend_name() == "sqlite":
             from filelock import FileLock
@@ -314,12 +322,21 @@ class SweepStudy:
 def _worker_lives(trial: Any, run: Run | None) -> bool:
     worker = trial.user_attrs.get(_WORKER)
     if worker is None:
-        # Claimed an instant ago, or by a worker that died in that instant.
+        # Claimed a moment ago, or by a worker that died in that moment.
         return bool(time.time() - trial.datetime_start.timestamp() < 60.0)
     seen_at = max(
         trial.datetime_start.timestamp(), run.heartbeat_at if run is not None else 0.0
     )
     return is_alive(**worker, heartbeat_at=seen_at)
+
+
+def _name_of(trial: Any) -> str:
+    folder = trial.user_attrs.get(_FOLDER)
+    return Path(folder).name if folder else _default_name(trial.number)
+
+
+def _default_name(number: int) -> str:
+    return f"trial-{number:04d}"
 
 
 def _fixed(trial: Any) -> dict[str, Any]:
@@ -334,7 +351,7 @@ def _plain(parameter: Any) -> Any:
 
 def _difference(known: Any, definition: Mapping[str, Any]) -> str:
     if known is None:
-        return "it was not begun by `sftguide sweep`"
+        return "it was not created by `sftguide sweep`"
     for part, now in definition.items():
         before = known.get(part)
         if before == now:

@@ -1,4 +1,4 @@
-"""Workers that take trials until none is left."""
+"""Workers that train trials until none is left."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
 STORAGE_PATIENCE_S = 300.0
-"""How long a storage that does not answer is waited for when a trial ends."""
+"""How long an unreachable storage is retried when a trial ends."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Running:
-    """A trial in training, and its run where it has begun."""
+    """A trial in training, and its run once it has begun."""
 
     trial: Trial
     run: Run | None
@@ -39,31 +39,30 @@ class Running:
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that has come to an end of any kind."""
+    """A trial that has ended in any way."""
 
     trial: Trial
     run: Run | None
     value: float | None
-    """The objective's; None where the trial was stopped or has failed."""
+    """Value of the objective; None if the trial was stopped or failed."""
     why: str | None
-    """Why it was stopped or has failed."""
+    """Why it was stopped or failed."""
     best: bool
-    """Whether no trial of the study so far is better."""
+    """Whether it is the best trial of the study so far."""
 
 
 class Sweep:
-    """Trains the trials of a study, several at once.
+    """Trains the trials of a study, several at a time.
 
     Args:
         study: The trials.
-        recipe: The config that is varied.
+        recipe: The config that the trials start from.
         space: What is varied.
         storage: SQLAlchemy URL of the run history.
-        workers: Trainings at once.
-        devices: For each worker, what `CUDA_VISIBLE_DEVICES` is set to; none where
-            it is left as it is.
+        workers: Number of trainings at a time.
+        devices: `CUDA_VISIBLE_DEVICES` of each worker; empty to leave it unchanged.
         arguments: More arguments for `axolotl train`.
-        on_end: Called from the worker's thread when a trial ends.
+        on_end: Called from the thread of the worker when a trial ends.
     """
 
     def __init__(
@@ -92,9 +91,9 @@ class Sweep:
         self._has_trained = False
         self._running: dict[int, Trial] = {}
 
-    def take_up(self) -> list[int]:
-        """Enter anew what workers that are gone have left; the trials' numbers."""
-        return self.study.take_up(self._last_runs())
+    def requeue_lost(self) -> list[str]:
+        """Queue again the trials whose worker is gone, and return their names."""
+        return self.study.requeue_lost(self._last_runs())
 
     def run(self, on_wait: Callable[[], None] = lambda: None) -> None:
         """Train until no trial waits.
@@ -103,9 +102,9 @@ class Sweep:
             on_wait: Called twice a second from this thread.
 
         Raises:
-            KeyboardInterrupt: After all trainings have been ended and their trials
-                entered anew; a second one leaves the trainings no time.
-            SweepError: Where no trial could begin to train.
+            KeyboardInterrupt: After the trainings were ended and their trials queued
+                again; a second one kills the trainings.
+            SweepError: If the first trial fails before its first step.
         """
         with ThreadPoolExecutor(self._workers) as pool:
             work = [pool.submit(self._work, i) for i in range(self._workers)]
@@ -124,7 +123,7 @@ class Sweep:
             raise interrupted
 
     def running(self) -> list[Running]:
-        """The trials that this process trains just now."""
+        """The trials that this process is training."""
         trials = list(self._running.values())
         try:
             runs = self._last_runs() if trials else {}
@@ -133,16 +132,14 @@ class Sweep:
         return [Running(trial, runs.get(str(trial.folder))) for trial in trials]
 
     def config_of(self, trial: Trial) -> dict[str, Any]:
-        """The whole config of one trial."""
+        """The complete config of one trial."""
         config = self._space.apply(self._recipe, trial.values)
         block = dict(config.get(BLOCK) or {})
         rules = dict(block.get("early_termination") or {})
         rules.setdefault("action", "stop")
-        # The storage goes by the environment: its URL may hold a password.
+        # The URL may hold a password, so it is passed in the environment.
         block.pop("storage", None)
-        block.update(
-            study=self.study.name, name=trial.folder.name, early_termination=rules
-        )
+        block.update(study=self.study.name, name=trial.name, early_termination=rules)
         plugins = list(config.get("plugins") or [])
         if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
             plugins.append(PLUGIN)
@@ -153,14 +150,14 @@ class Sweep:
 
     def _goes_on(self, work: Sequence[Future[None]]) -> bool:
         faults = [future.exception() for future in work if future.done()]
-        # What trains on without a storage is read from its trace the next time.
+        # Trainings continue without a storage; the next call reads their traces.
         if any(fault and not isinstance(fault, StorageError) for fault in faults):
             self._stop.set()
         return not all(future.done() for future in work)
 
     def _work(self, worker: int) -> None:
         while not self._stop.is_set():
-            trial = self._patiently(self.study.claim)
+            trial = self._retrying(self.study.claim)
             if trial is None:
                 return
             self._running[trial.number] = trial
@@ -169,8 +166,8 @@ class Sweep:
             finally:
                 del self._running[trial.number]
 
-    def _patiently(self, act: Callable[[], T]) -> T:
-        """Wait for a storage that does not answer, for as long as it may take."""
+    def _retrying(self, act: Callable[[], T]) -> T:
+        """Retry while the storage is unreachable, for a limited time."""
         deadline = time.monotonic() + STORAGE_PATIENCE_S
         while True:
             try:
@@ -195,20 +192,20 @@ class Sweep:
             self._has_trained = True
             self._judge(trial, trace)
         except Interrupted:
-            self._patiently(lambda: self.study.give_back(trial, "interrupted"))
+            self._retrying(lambda: self.study.requeue(trial, "interrupted"))
         except StorageError:
             raise
         except SFTGuideError as error:
             self._fail(trial, str(error))
 
     def _judge(self, trial: Trial, trace: Trace) -> None:
-        run = self._patiently(lambda: self._entered(trace))
+        run = self._retrying(lambda: self._entered(trace))
         stopped = run.status == "terminated"
         value = None if stopped else self.study.objective.of(trace)
         if value is not None:
-            self._patiently(lambda: self._record(run, value))
-        self._patiently(
-            lambda: self.study.tell(
+            self._retrying(lambda: self._record(run, value))
+        self._retrying(
+            lambda: self.study.finish(
                 trial,
                 value,
                 run_id=run.id,
@@ -217,24 +214,24 @@ class Sweep:
                 why=run.reason if stopped else None,
             )
         )
-        self._tell(trial, run, value, run.reason if stopped else None)
+        self._report(trial, run, value, run.reason if stopped else None)
 
     def _fail(self, trial: Trial, why: str) -> None:
-        self._patiently(lambda: self.study.tell(trial, None, why=why))
-        self._tell(trial, None, None, why)
+        self._retrying(lambda: self.study.finish(trial, None, why=why))
+        self._report(trial, None, None, why)
         if not self._has_trained and not find_traces(trial.folder):
-            # What fails before the first step of the first trial fails in all.
-            raise SweepError(f"trial {trial.number} could not begin to train: {why}")
+            # All trials fail if the first one fails before its first step.
+            raise SweepError(f"{trial.name} could not start training: {why}")
 
-    def _tell(
+    def _report(
         self, trial: Trial, run: Run | None, value: float | None, why: str | None
     ) -> None:
         best = self.study.best()
-        is_best = best is not None and value is not None and best[0] == trial.number
+        is_best = best is not None and value is not None and best[0] == trial.name
         self._on_end(Ended(trial, run, value, why, is_best))
 
     def _entered(self, trace: Trace) -> Run:
-        """The run in the history, also where the history was out of reach for it."""
+        """The run in the history; imported if the history was unreachable for it."""
         run_id = trace.run["id"]
         if any(run.id == run_id for run in self._history.runs(study=self.study.name)):
             return self._history.get(run_id)
@@ -254,6 +251,6 @@ class Sweep:
         return {point.samples_seen: point.loss for point in points}
 
     def _last_runs(self) -> dict[str, Run]:
-        """By output folder, the last run of this study that wrote there."""
+        """The last run of this study in each output folder."""
         runs = self._history.runs(study=self.study.name)
         return {str(Path(run.output_dir)): run for run in runs}

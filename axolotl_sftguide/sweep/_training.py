@@ -1,16 +1,10 @@
-"""One trial's training: a process of its own, its log, its end."""
+"""The training of one trial: a child process, its log and its trace."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +15,18 @@ from ..errors import SweepError, TraceError
 from ..runs.history import is_alive, this_process
 from ..runs.marker import checkpoint_step
 from ..runs.traces import Trace, find_traces, read_trace
-
-LOG = "axolotl.log"
-"""What Axolotl printed, inside the trial's folder."""
+from .axolotl_process import LOG, POLL_S, end_process, error_line, start_axolotl
 
 _CONFIG = "config.yml"
 _PROCESS = "sftguide-process.json"
-_GRACE_S = 20.0
-_POLL_S = 0.3
-_BLAME = re.compile(
-    r"^(sftguide: |[\w.]*(Error|Exception|Exit)\b)|Killed|out of memory"
-)
 
 
 class Interrupted(Exception):
-    """The training was ended because the sweep was."""
+    """The training was ended because the sweep was interrupted."""
 
 
 class Training:
-    """Trains one config in a folder, or goes on with what is there.
+    """Trains one config in a folder, or continues what an earlier sweep started there.
 
     Args:
         config: The whole config for `axolotl train`.
@@ -61,22 +48,22 @@ class Training:
         self._arguments = tuple(arguments)
         self._environment = dict(environment or {})
         self.log = folder / LOG
-        """Where its output goes."""
+        """The file that its output goes to."""
 
     def run(self, stop: threading.Event, hurry: threading.Event) -> Trace:
         """Train to the end, and read the trace.
 
-        A training whose sweep was killed is waited for where it still runs, read
-        where it has come to its end, and gone on with from its last checkpoint where
-        it was cut off.
+        After a sweep was killed, its training may still run, have finished, or have
+        died. This waits for the first, reads the trace of the second, and resumes the
+        third from its last checkpoint.
 
         Args:
             stop: Ends the training when it is set.
-            hurry: Leaves it no time to end by itself.
+            hurry: Kills the training without time to end, when it is set too.
 
         Raises:
-            Interrupted: Where `stop` ended it.
-            SweepError: Where it failed, with the line that says why.
+            Interrupted: If `stop` ended the training.
+            SweepError: If it failed, with the line of its log that says why.
         """
         process = self._still_running()
         if process is None:
@@ -86,10 +73,10 @@ class Training:
             process = self._start()
         exit_code = self._wait(process, stop, hurry)
         trace = self._trace()
-        # The exit status of a training begun by another worker is not to be had.
+        # The exit status of another worker's child process is unknown.
         if exit_code in (0, None) and trace is not None and _is_whole(trace):
             return trace
-        raise SweepError(self._blame(exit_code))
+        raise SweepError(self._failure(exit_code))
 
     def _start(self) -> psutil.Process:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -99,25 +86,12 @@ class Training:
             config["resume_from_checkpoint"] = str(checkpoint)
         path = self._folder / _CONFIG
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        scripts = str(Path(sys.executable).parent)
-        # `axolotl train` looks for its launcher on the path.
-        search = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
-        axolotl = shutil.which("axolotl", path=search)
-        if axolotl is None:
-            raise SweepError(
-                "`axolotl` is not on the path: a sweep trains with Axolotl; "
-                "pip install 'axolotl-sftguide[axolotl]'"
-            )
-        with self.log.open("ab") as log:
-            process = psutil.Popen(
-                [axolotl, "train", str(path), *self._arguments],
-                env={**os.environ, **self._environment, "PATH": search},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # A Ctrl-C in the terminal goes to the sweep alone.
-                start_new_session=True,
-            )
+        process = start_axolotl(
+            path,
+            self.log,
+            arguments=self._arguments,
+            environment=self._environment,
+        )
         note = {
             **this_process(),
             "process_id": process.pid,
@@ -142,12 +116,12 @@ class Training:
     ) -> int | None:
         while True:
             try:
-                code: int | None = process.wait(timeout=_POLL_S)
+                code: int | None = process.wait(timeout=POLL_S)
                 return code
             except psutil.TimeoutExpired:
                 pass
             if stop.is_set():
-                _end(process, hurry)
+                end_process(process, hurry.is_set)
                 raise Interrupted
 
     def _trace(self) -> Trace | None:
@@ -157,18 +131,9 @@ class Training:
         except TraceError:
             return None
 
-    def _blame(self, exit_code: int | None) -> str:
-        """One line: the last of the log that names a fault."""
-        how = f"ended with {exit_code}" if exit_code else "did not come to its end"
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            lines = []
-        said = [line.strip() for line in lines if line.strip()]
-        # accelerate's own traceback about the exit status comes after the fault.
-        faults = [s for s in said if _BLAME.search(s) and "CalledProcessError" not in s]
-        last = (faults or said or ["it printed nothing"])[-1]
-        return f"the training {how}: {last[:300]} ({self.log})"
+    def _failure(self, exit_code: int | None) -> str:
+        how = f"ended with status {exit_code}" if exit_code else "was cut off"
+        return f"the training {how}: {error_line(self.log)} ({self.log})"
 
 
 def _last_whole_checkpoint(folder: Path) -> Path | None:
@@ -188,25 +153,3 @@ def _last_whole_checkpoint(folder: Path) -> Path | None:
 
 def _is_whole(trace: Trace) -> bool:
     return trace.end is not None and trace.end["status"] in ("finished", "terminated")
-
-
-def _end(process: psutil.Process, hurry: threading.Event) -> None:
-    """End a process and all it has started, kindly first."""
-    try:
-        family = [*process.children(recursive=True), process]
-    except psutil.Error:
-        return
-    for member in family:
-        _signal(member.terminate)
-    for _ in range(int(_GRACE_S / _POLL_S)):
-        _, family = psutil.wait_procs(family, timeout=_POLL_S)
-        if not family or hurry.is_set():
-            break
-    for member in family:
-        _signal(member.kill)
-    psutil.wait_procs(family, timeout=_GRACE_S)
-
-
-def _signal(send: Any) -> None:
-    with suppress(psutil.Error):
-        send()

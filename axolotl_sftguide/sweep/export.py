@@ -7,43 +7,39 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..config.differences import flatten, varied_keys
 from ..errors import StorageError, SweepError
 from ..runs.history import Run, RunHistory, best_shared_metric
 from ..signals import Point, thinned
 from .storage import CURVE_POINTS, RUN, open_storage, optuna_module
 
-_OURS = ("output_dir", "sftguide.study", "sftguide.name", "sftguide.storage")
-"""Keys that tell runs apart and are no hyperparameters."""
-
 
 def export_to_optuna(
     history: RunHistory, study: str, url: str, name: str | None = None
 ) -> tuple[str, int]:
-    """Write the runs of a study that have ended as trials of an Optuna study.
+    """Write the ended runs of a study as trials of an Optuna study.
 
-    What the configs differ in are the parameters, the score that most runs share is
-    the value, the loss by samples seen the intermediate values. A run that is there
-    already is left as it is.
+    The parameters are the keys in which the configs differ, the value is the score that
+    most runs have, and the intermediate values are the loss by samples seen. Runs that
+    were exported before are skipped.
 
     Args:
-        history: Where the runs are.
+        history: The history with the runs.
         study: Their study.
         url: SQLAlchemy URL of Optuna's storage.
-        name: Of Optuna's study; by default the same.
+        name: Name of the Optuna study; the same by default.
 
     Returns:
-        The name of Optuna's study, and how many trials were written.
+        The name of the Optuna study, and the number of trials written.
 
     Raises:
-        SweepError: Where no run is there to write, or the study is somebody else's.
-        StorageError: Where a storage cannot be read or written.
+        SweepError: If there is no run to export, or the study holds other trials.
+        StorageError: If a storage cannot be read or written.
     """
     optuna = optuna_module()
     runs = [run for run in history.runs(study=study) if run.shown_status != "running"]
     if not runs:
-        raise SweepError(
-            f"run history {history.url}: study {study!r} has no run that has ended"
-        )
+        raise SweepError(f"study {study!r} has no run that has ended in {history.url}")
     metric = best_shared_metric(runs)
     goals = {s.goal for run in runs for s in run.scores if s.metric == metric}
     direction = "minimize" if goals == {"min"} else "maximize"
@@ -70,31 +66,17 @@ def export_to_optuna(
     return named, len(new)
 
 
-def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The dotted keys whose values are not the same in all configs.
-
-    Lists count as one value. What only says where a run writes is left out.
-    """
-    flat = [_flat(config) for config in configs]
-    keys = dict.fromkeys(key for one in flat for key in one)
-    return [
-        key
-        for key in keys
-        if key not in _OURS and len({repr(one.get(key)) for one in flat}) > 1
-    ]
-
-
 def _require_own(made: Any, name: str, direction: str) -> None:
     trials = made.trials
     if any(RUN not in trial.user_attrs for trial in trials):
         raise SweepError(
-            f"Optuna's study {name!r} holds trials of something else; give another "
+            f"the Optuna study {name!r} holds trials that are no runs; use another "
             "--name"
         )
     if made.direction.name.lower() != direction:
         raise SweepError(
-            f"Optuna's study {name!r} is to {made.direction.name.lower()}, these runs "
-            f"{direction} their score; give another --name"
+            f"the Optuna study {name!r} is set to {made.direction.name.lower()}, but "
+            f"the score of these runs is to {direction}; use another --name"
         )
 
 
@@ -102,7 +84,7 @@ def _distributions(
     optuna: Any, runs: Sequence[Run], keys: Sequence[str]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    flat = [_flat(run.config) for run in runs]
+    flat = [flatten(run.config) for run in runs]
     for key in keys:
         values = [_plain(one.get(key)) for one in flat]
         numbers = [v for v in values if _is_number(v)]
@@ -133,7 +115,7 @@ def _trial(
     else:
         state = states.PRUNED if run.status == "terminated" else states.FAIL
         value = None
-    flat = _flat(run.config)
+    flat = flatten(run.config)
     trial = optuna.create_trial(
         state=state,
         value=value,
@@ -155,17 +137,6 @@ def _trial(
     return trial
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        dotted = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            found.update(_flat(value, f"{dotted}."))
-        else:
-            found[dotted] = value
-    return found
-
-
 def _is_number(value: Any) -> bool:
     return (
         isinstance(value, (int, float))
@@ -175,7 +146,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value that Optuna can keep."""
+    """A value that Optuna can store."""
     if value is None or isinstance(value, (bool, int, str)) or _is_number(value):
         return value
     return str(value)

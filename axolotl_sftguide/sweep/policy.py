@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..signals import POINT_STEPS, points_of
-from ..stopping.backtest import RecordedRun
+from ..signals import POINT_STEPS
+from ..stopping.baselines import RecordedRun
 
 
 @dataclass(frozen=True)
 class OptunaPolicy:
-    """A pruner of Optuna's, told one signal at every point of the curve.
+    """An Optuna pruner that gets one signal at every point of the curve.
 
     Args:
-        name: How it is called.
-        make: Makes the pruner.
-        signal: `loss` or `grad_norm`; less is taken for better, as is the custom.
+        name: The name in tables.
+        make: Creates the pruner.
+        signal: `loss` or `grad_norm`; a lower value is better, as usual.
     """
 
     name: str
@@ -26,7 +26,7 @@ class OptunaPolicy:
     signal: str
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
-        """A new study in memory."""
+        """Start a new study in memory."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -35,7 +35,7 @@ class OptunaPolicy:
         def stopped_at(run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
             trial = study.ask()
             value = math.inf
-            for index, point in enumerate(points_of(run.observations), start=1):
+            for index, point in enumerate(run.curve.points, start=1):
                 value = getattr(point, self.signal)
                 trial.report(value, index)
                 if trial.should_prune() and index * POINT_STEPS < run.steps:

@@ -1,48 +1,53 @@
-"""A pruner for anyone's Optuna study that asks the run history."""
+"""A pruner for any Optuna study that reads the run history."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from optuna.pruners import BasePruner
 
 from ..config.settings import early_termination_settings
-from ..console import say
 from ..errors import SFTGuideError
 from ..runs.history import Run, RunHistory
 from ..runs.traces import read_trace
 from ..signals import Observation
-from ..stopping.judge import Judge
+from ..signals.comparability import Candidate
+from ..stopping.baselines import baselines
+from ..stopping.judge import Judge, JudgeState, judge_of
 from .storage import RUN
+
+logger = logging.getLogger(__name__)
 
 
 class SFTGuidePruner(BasePruner):  # type: ignore[misc]
     """Prunes a trial whose run a rule stops, or has stopped.
 
-    Optuna's own pruners read one number that a trial reports at exact steps. This one
-    reads the trace of the trial's run and folds the rules over all its steps, against
-    the finished runs of the same study and key; what the trial reports is passed over.
-    A trial names its run with `trial.set_user_attr("sftguide_run", ...)`. With several
-    objectives Optuna never asks a pruner.
+    Optuna's own pruners compare one number that a trial reports at fixed steps. This
+    one applies the rules to all steps in the trace of the trial's run, and compares it
+    with the finished runs of the same study and key; it ignores reported values. A
+    trial names its run with `trial.set_user_attr("sftguide_run", ...)`. Optuna does
+    not call pruners in studies with several objectives.
 
     Args:
-        storage: URL or path of the run history, as everywhere.
-        **rules: The keys of `early_termination`; `action` is `stop` unless given.
+        storage: URL or path of the run history; else `SFTGUIDE_STORAGE`, else the
+            user's own.
+        **rules: The keys of `early_termination`; `action` is `stop` by default.
 
     Raises:
-        SettingsError: Where a rule's key is not what it must be.
+        SettingsError: If a rule's key is unknown or its value invalid.
     """
 
     def __init__(self, storage: str | None = None, **rules: Any) -> None:
         self._settings = early_termination_settings(**{"action": "stop", **rules})
         self._storage = storage
         self._history: RunHistory | None = None
-        self._judges: dict[str, tuple[Judge, int]] = {}
+        self._judged: dict[str, tuple[Judge, JudgeState, int]] = {}
         self._told = False
 
     def prune(self, study: Any, trial: Any) -> bool:
-        """Whether the trial's run is to end. A fault of the history prunes nothing."""
+        """Whether the trial's run should end; False if the history cannot be read."""
         name = trial.user_attrs.get(RUN)
         if name is None:
             return False
@@ -51,7 +56,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         except SFTGuideError as error:
             if not self._told:
                 self._told = True
-                say(f"{error}; no trial is pruned for it")
+                logger.warning(f"{error}; no trial is pruned for it")
             return False
 
     def _stops(self, name: str) -> bool:
@@ -65,21 +70,25 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         observations = read_trace(run.trace_path).observations
         if not observations:
             return False
-        judge, heard = self._judges.get(run.id) or (self._judge(run, observations), 0)
-        new = [o for o in observations if o.step > heard]
-        self._judges[run.id] = judge, observations[-1].step
-        return any(finding.action == "stop" for finding in judge.hear(new))
+        judge, state, judged = self._judged.get(run.id) or self._begin(
+            run, observations
+        )
+        new = [o for o in observations if o.step > judged]
+        state, findings = judge.step(state, new)
+        self._judged[run.id] = judge, state, observations[-1].step
+        return any(finding.action == "stop" for finding in findings)
 
-    def _judge(self, run: Run, observations: Sequence[Observation]) -> Judge:
-        history = self._history
-        assert history is not None
-        which = self._settings.comparison.reference
-        quantile = self._settings.cohort.quantile
-        likeness = {
-            "without": run.id,
-            "fields": run.key_fields,
-            "noise_measured": any(o.grad_noise is not None for o in observations),
-        }
-        curve = history.reference_curve(run.study, run.key, which, **likeness)
-        cohort = history.cohort(run.study, run.key, quantile, **likeness)
-        return Judge(self._settings, curve, cohort)
+    def _begin(
+        self, run: Run, observations: Sequence[Observation]
+    ) -> tuple[Judge, JudgeState, int]:
+        assert self._history is not None
+        candidate = Candidate(
+            study=run.study,
+            key=run.key,
+            fields=run.key_fields,
+            noise_measured=any(o.grad_noise is not None for o in observations),
+            without=run.id,
+        )
+        compared = baselines(candidate, self._history, self._settings)
+        judge = judge_of(self._settings, compared)
+        return judge, judge.init(), 0

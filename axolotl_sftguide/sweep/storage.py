@@ -1,4 +1,4 @@
-"""Optuna, and its storage beside a run history in the same database."""
+"""Optuna and its storage, in the database of the run history."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import sqlalchemy as sa
 from ..errors import StorageError, SweepError
 
 RUN = "sftguide_run"
-"""The user attribute of a trial that names its run: its id, or its name."""
+"""The user attribute of a trial with the id or the name of its run."""
 
 CURVE_POINTS = 64
-"""Intermediate values of a trial: Optuna and its dashboard load them all at once."""
+"""Intermediate values per trial: Optuna and its dashboard load all of them."""
 
 _PATIENCE_S = 60.0
-"""How long an SQLite file that another worker writes is waited for."""
+"""How long to wait for an SQLite file that another worker writes."""
 
 
 def optuna_module() -> Any:
-    """Optuna, with its own chatter turned down to warnings.
+    """Import Optuna, and let it log warnings only.
 
     Raises:
-        SweepError: Where it is not installed.
+        SweepError: If it is not installed.
     """
     try:
         import optuna
     except ImportError:
         raise SweepError(
-            "Optuna is not installed here: pip install 'axolotl-sftguide[sweep]'"
+            "Optuna is not installed: pip install 'axolotl-sftguide[sweep]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
@@ -38,10 +38,11 @@ def optuna_module() -> Any:
 def open_storage(url: str) -> Any:
     """Optuna's storage at an SQLAlchemy URL.
 
-    Its tables have other names than the run history's, so one database holds both.
+    Its tables and those of the run history have different names, so they share a
+    database.
 
     Raises:
-        StorageError: Where it cannot be opened.
+        StorageError: If it cannot be opened.
     """
     optuna = optuna_module()
     parsed = sa.make_url(url)

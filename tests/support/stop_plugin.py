@@ -6,6 +6,7 @@ import os
 from typing import Any, ClassVar
 
 from axolotl.integrations.base import BasePlugin
+from planted import StopJudge
 from transformers import TrainerCallback
 
 from axolotl_sftguide import GradientMonitorCallback
@@ -19,7 +20,7 @@ class StopAt(TrainerCallback):  # type: ignore[misc]
         if state.global_step == self._step and int(os.environ["RANK"]) == self._rank:
             callbacks = self._trainer.callback_handler.callbacks
             (monitor,) = (c for c in callbacks if type(c) is GradientMonitorCallback)
-            monitor.watch.judge = lambda window: True
+            monitor.session._judge = StopJudge()
 
 
 class StopPlugin(BasePlugin):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What the plugin says of a training that the card will not hold."""
+"""The plugin's warning for a training that does not fit on the GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def too_large(config: dict[str, Any], gpu_bytes: int) -> str | None:
 
 
 class TestWarning:
-    """What the plugin says before a model is loaded."""
+    """The warning before a model is loaded."""
 
     MISTRAL = "mistralai/Mistral-7B-v0.1"
 
@@ -26,12 +26,12 @@ class TestWarning:
         asked = {"base_model": self.MISTRAL, **QLORA, "micro_batch_size": 64}
         told = too_large(asked, 24 * 2**30)
         assert told is not None
-        assert "the card has 24.0; micro_batch_size" in told
+        assert "the GPU has 24.0 GiB; micro_batch_size: " in told
 
     def test_full_fine_tuning_on_one_card_is_told_of_adapters(self) -> None:
         told = too_large({"base_model": self.MISTRAL, "bf16": True}, 24 * 2**30)
         assert told is not None
-        way_out = "the recipe 7b-stacked-qlora would fit: sftguide recipes copy"
+        way_out = "a recipe that fits: sftguide recipes copy 7b-stacked-qlora"
         assert way_out in told
 
     def test_for_another_model_the_largest_that_fits_is_named(self) -> None:

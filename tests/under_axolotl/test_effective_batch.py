@@ -70,7 +70,7 @@ def test_packed_steps_hold_them_on_average(
     assert sum(steps) == outcome.witness.answers
     assert outcome.trainer.state.max_steps == outcome.trainer.state.global_step
     said = capsys.readouterr().out
-    assert f"effective batch size {wanted} (as asked for): " in said
+    assert f"effective batch size {wanted} (as set): " in said
     assert f"packed x {accumulated} (gradient_accumulation_steps, derived)" in said
     told = re.search(rf"effective batch size {wanted}: it was (\S+) samples", said)
     assert told is not None
@@ -119,17 +119,17 @@ def test_a_schedule_and_its_warm_up_follow_the_derived_steps(
     [
         (
             {"sftguide": {"effective_batch_size": 13}},
-            "must be a multiple of micro_batch_size 2 x 1 rank = 2, got 13; nearest: "
+            "must be a multiple of micro_batch_size 2 x 1 rank = 2, got 13. Nearest: "
             "12 or 14",
         ),
         (
             {"sftguide": {"effective_batch_size": 8}, "gradient_accumulation_steps": 3},
-            "gradient_accumulation_steps is derived from "
-            "sftguide.effective_batch_size, and 3 is given",
+            "gradient_accumulation_steps: must be 4 to agree with "
+            "sftguide.effective_batch_size, got 3",
         ),
         (
             {"sftguide": {"effective_batch_size": 8}, "batch_size": 8},
-            "batch_size and sftguide.effective_batch_size are both there",
+            "batch_size: cannot be combined with sftguide.effective_batch_size",
         ),
         (
             {"sftguide": {"effective_batch_size": 100_000}},
@@ -140,7 +140,10 @@ def test_a_schedule_and_its_warm_up_follow_the_derived_steps(
             "must be at most the",
         ),
         ({"sftguide": {"effective_batch_size": "big"}}, "effective_batch_size"),
-        ({"sftguide": {"effective_batch_size": 0}}, "greater than or equal to 1"),
+        (
+            {"sftguide": {"effective_batch_size": 0}},
+            "must be at least 1 or 'auto', got 0",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_one_line_with_the_way_out(

@@ -230,7 +230,7 @@ def test_a_row_that_cannot_be_used_ends_it_with_its_line(
             dataset_prepared_path=str(tmp_path / "prepared"),
         )
     lines = str(caught.value.code).splitlines()
-    assert "two.jsonl: row 29: is not JSON" in lines[0]
+    assert "two.jsonl: row 29: invalid JSON" in lines[0]
     assert all(line.startswith("sftguide: ") for line in lines)
 
 

@@ -141,13 +141,12 @@ def test_the_quickstart_teaches_what_the_base_does_not_say(
     (recipe,) = [r for r in RECIPES if r.name == "quickstart-cpu"]
     recipe.copy_to(tmp_path)
     said = make_quickstart(tmp_path)
-    assert re.search(r"^status +finished", said, re.MULTILINE)
-    assert said.splitlines()[-1].startswith("storage: ")
+    assert re.search(r"^finished after 600 of 600 steps", said, re.MULTILINE)
+    assert len(said.splitlines()) < 50  # Axolotl's own output is in a file
 
-    found = LINE.search(said)
-    assert found is not None
-    tuned = float(found.group(1))
-    beside = dict(part.rsplit(" ", 1) for part in found.group(2).split(", "))
+    scores = re.findall(r"^  (\S.*?) +([\d.]+)(?: █+)?$", said, re.MULTILINE)
+    beside = {name: float(value) for name, value in scores}
+    tuned = beside.pop("tuned")
     assert set(beside) == {"base", "chance", "format alone"}
     assert tuned >= 0.65
     assert all(tuned > float(value) + 0.3 for value in beside.values())

@@ -159,20 +159,20 @@ def test_trials_are_trained_judged_and_stopped(
     assert bad.user_attrs["why"] == stopped.reason
     lines = said.splitlines()
     assert lines[0] == (
-        f"study {STUDY}: 2 trials, sampled by grid, judged by eval_loss (min)"
+        f"study {STUDY}: 2 trials, sampler grid, lowest eval_loss is best"
     )
     assert any(
-        line.startswith("trial 0 finished: eval_loss ")
+        line.startswith("trial-0000 finished: eval_loss ")
         and line.endswith("; best so far (learning_rate 0.001)")
         for line in lines
     )
-    assert any(line.startswith("trial 1 stopped at step ") for line in lines)
+    assert any(line.startswith("trial-0001 stopped at step ") for line in lines)
     assert f"study {STUDY}: 1 finished, 1 stopped; {stopped.steps_saved} steps" in said
-    assert f"best: trial 0, eval_loss {good.value:.4g}" in said
+    assert f"best: trial-0000, eval_loss {good.value:.4g}" in said
     # Called again there is nothing left to train, and it says the same.
     code, again = sweep.run("--workers", "2")
     assert code == 0
-    assert "2 trials, 2 of them done" in again
+    assert "2 trials, 2 done" in again
     assert len(find_traces(sweep.out)) == 2
 
 
@@ -193,7 +193,7 @@ def test_ctrl_c_leaves_no_process_and_no_trial_behind(
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "interrupted: all trainings are ended, 3 trials wait" in said
+    assert "interrupted: trainings ended, 3 trials left" in said
     assert "Traceback" not in said
     assert sweep.trainings() == []
     assert sorted(sweep.states()) == ["FAIL"] * 2 + ["WAITING"] * 3
@@ -231,7 +231,7 @@ def test_after_a_kill_a_training_is_waited_for_or_resumed(
     (sweep.out / hold.RELEASE).touch()
     said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
-    assert said.count("its worker is gone; taken up again") == 2
+    assert said.count("its worker is gone; queued again") == 2
     assert sweep.states() == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     assert sweep.held(0) == first
     for trial, resumed in ((0, []), (1, [10])):
@@ -268,7 +268,9 @@ def test_a_config_that_axolotl_refuses_ends_the_sweep_with_its_line(
     code, said = sweep.run(*judge)
     assert code == 2
     assert "Traceback" not in said
-    assert "trial 0 could not begin to train: the training ended with 1" in said
+    assert (
+        "trial-0000 could not start training: the training ended with status 1" in said
+    )
     assert "axolotl.log" in said
     assert sweep.states() == ["FAIL", "WAITING"]
 
@@ -297,7 +299,7 @@ def test_a_value_that_a_command_does_not_print_fails_the_trial_alone(
     )
     assert code == 0, said
     assert sorted(sweep.states()) == ["COMPLETE", "FAIL"]
-    assert "ended with 1: it said nothing" in said
+    assert "exit status 1: no error message" in said
     (run,) = [r for r in RunHistory(sweep.storage).runs() if r.scores]
     assert (run.scores[0].metric, run.scores[0].value) == ("five", 5.0)
     scored = read_trace(run.trace_path or "").events

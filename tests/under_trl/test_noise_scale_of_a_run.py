@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback
 from axolotl_sftguide import GradientMonitorCallback
 from axolotl_sftguide.config.settings import load_settings
 from axolotl_sftguide.runs.traces import find_traces, read_trace
-from axolotl_sftguide.signals import at_batch
+from axolotl_sftguide.signals import norm_at_batch
 from axolotl_sftguide.signals.noise_scale import estimate
 
 ON = {"monitor": {"noise_scale": True, "noise_scale_every": 1}}
@@ -177,7 +177,8 @@ def test_the_norm_of_a_small_batch_is_stated_at_a_large_one(
         for size in (4, 16)
     ]
     small, large = (root_mean_square(o.grad_norm for o in trace) for trace in traces)
-    stated = root_mean_square(o.grad_norm for o in at_batch(traces[0], 4 / 16))
+    noise = math.fsum(o.grad_noise for o in traces[0]) / len(traces[0])
+    stated = norm_at_batch(small**2, noise, 4 / 16)
     assert small > 1.2 * large  # by arithmetic alone
     assert stated == pytest.approx(large, rel=0.05)
 

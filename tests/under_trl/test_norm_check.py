@@ -11,6 +11,7 @@ import torch
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 from axolotl_sftguide.monitor.gradients import independent_norm
 from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.signals.comparability import Candidate
 
 
 def checks(outcome: Any) -> list[dict[str, Any]]:
@@ -47,7 +48,7 @@ def test_a_wrong_norm_is_told_once_and_the_run_compared_with_no_other(
     assert not outcome.run.comparable
     history = RunHistory()
     history.add_score(outcome.run.id, Score("m", 1.0, "max"))
-    assert history.reference(outcome.run.study, outcome.run.key) is None
+    assert history.peers(Candidate(outcome.run.study, outcome.run.key)) == []
 
 
 def test_gradients_that_this_process_does_not_hold_are_unverified(

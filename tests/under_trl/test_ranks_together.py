@@ -19,9 +19,10 @@ import json, os, random, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
+from planted import BrokenJudge, StopJudge
 from transformers import TrainerCallback
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
-from axolotl_sftguide.monitor import capture, watch
+from axolotl_sftguide.monitor import capture, opening
 
 base, data, out = map(Path, sys.argv[2:5])
 rank, mode = int(os.environ["RANK"]), sys.argv[5]
@@ -46,7 +47,7 @@ def train(name, act=lambda monitor: None, step=0, on=0, storage=None, **override
     told.append(trainer.state.global_step)
 
 def want_to_stop(monitor):
-    monitor.watch.judge = lambda window: True
+    monitor.session._judge = StopJudge()
 
 def break_capture(monitor):
     def broken(inputs):
@@ -54,9 +55,7 @@ def break_capture(monitor):
     capture.count_samples = broken
 
 def break_judge(monitor):
-    def broken(window):
-        raise ZeroDivisionError("planted")
-    monitor.watch.judge = broken
+    monitor.session._judge = BrokenJudge()
 
 if mode == "stops":
     draw = random.Random(0)
@@ -73,7 +72,7 @@ elif mode == "start":
     if rank == 1:
         def broken(trainer):
             raise ZeroDivisionError("planted")
-        watch.key_fields = broken
+        opening.key_fields = broken
     train("r", logging_steps=2)
 (out / f"rank{rank}.json").write_text(json.dumps(told))
 leave_together()

@@ -1,11 +1,11 @@
-"""Gradient accumulation from the samples that a step shall hold."""
+"""Derives gradient accumulation from the effective batch size."""
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
-from ...console import say
 from ...errors import Problem, SettingsError
 from ...evidence import CLAIMS
 from ...evidence.effective_batch import (
@@ -14,22 +14,24 @@ from ...evidence.effective_batch import (
     choose,
     factors,
     nearest_accumulation,
-    refuse_more_than_there_are,
+    require_enough_rows,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def accumulate_before_data(cfg: Any, wanted: int | str) -> None:
-    """The accumulation, where it does not depend on the data.
+    """Set the accumulation in the config, unless it depends on the data.
 
     Raises:
-        SettingsError: Where the batch cannot be had, or is asked for in another way.
+        SettingsError: If the batch size is impossible, or also set by another key.
     """
     if cfg.get("batch_size"):
-        message = f"and {KEY} are both there"
-        raise SettingsError([Problem("batch_size", message, "keep the latter")])
+        message = f"cannot be combined with {KEY}"
+        raise SettingsError([Problem("batch_size", message, "Remove batch_size")])
     if cfg.get("rl") or cfg.get("pretraining_dataset") or cfg.get("streaming"):
-        message = "is for SFT on data that are read before the first step"
-        raise SettingsError([Problem(KEY, message, "remove it")])
+        message = "works only for SFT on data that are loaded before training"
+        raise SettingsError([Problem(KEY, message, "Remove it")])
     given = cfg.get("gradient_accumulation_steps") or 1
     derived = 1
     if isinstance(wanted, int) and not cfg.get("sample_packing"):
@@ -43,28 +45,30 @@ def accumulate_before_data(cfg: Any, wanted: int | str) -> None:
             [
                 Problem(
                     "gradient_accumulation_steps",
-                    f"is derived from {KEY}, and {given} is given",
-                    "remove one of them",
+                    f"must be {derived} to agree with {KEY}, got {given}"
+                    if derived > 1
+                    else f"cannot be combined with {KEY}, got {given}",
+                    "Remove one of them",
                 )
             ]
         )
     cfg["gradient_accumulation_steps"] = derived
 
 
-def tell(cfg: Any, wanted: int | str, trainer: Any) -> None:
-    """Print what a step is made of, where it was not told with the data.
+def print_batch(cfg: Any, wanted: int | str, trainer: Any) -> None:
+    """Print how a step is made up, unless `accumulate_for_data` already has.
 
     Raises:
-        SettingsError: Where it would hold more samples than the data.
+        SettingsError: If a step has more samples than the data.
     """
     if cfg.sample_packing or wanted == "auto":
         return
-    refuse_more_than_there_are(int(wanted), len(trainer.train_dataset))
+    require_enough_rows(int(wanted), len(trainer.train_dataset))
     if trainer.is_world_process_zero():
         args = trainer.args
         derived = args.gradient_accumulation_steps
         ranks = int(wanted) // (derived * args.per_device_train_batch_size)
-        say(
+        logger.info(
             f"effective batch size {wanted} = "
             f"{factors(args.per_device_train_batch_size, ranks)} x {derived} "
             "(gradient_accumulation_steps, derived)"
@@ -72,7 +76,7 @@ def tell(cfg: Any, wanted: int | str, trainer: Any) -> None:
 
 
 def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
-    """The prepared data, and the accumulation that they need; the same on all ranks."""
+    """Load the data and set the accumulation for them, the same on all ranks."""
     import torch
     from axolotl.common.datasets import load_datasets
     from axolotl.utils.distributed import reduce_and_broadcast
@@ -82,15 +86,15 @@ def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
     data = loaded.train_dataset
     rows, micro = len(data), cfg.micro_batch_size
     ranks = cfg.batch_size // (micro * cfg.gradient_accumulation_steps)
-    because = "as asked for"
+    reason = "as set"
     if wanted == "auto":
         choice = choose(rows, "adapter" if cfg.adapter else "full")
-        because = f"{rows} rows: {CLAIMS[choice.because[0]].reference}"
+        reason = f"{rows:,} rows: {CLAIMS[choice.claims[0]].reference}"
         wanted = choice.samples
-    refuse_more_than_there_are(int(wanted), rows)
+    require_enough_rows(int(wanted), rows)
 
     def steps(accumulated: int, **changed: Any) -> int:
-        """Optimizer steps of the data, with the generators left as they were."""
+        """Optimizer steps for the data; random generators keep their state."""
         cfg.gradient_accumulation_steps = accumulated
         cfg.batch_size = micro * accumulated * ranks
         cfg.sample_packing_eff_est = None
@@ -112,14 +116,14 @@ def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
         os.environ["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] = str(derived)
     packed = f", {a_micro_step:.2f} samples packed" if cfg.sample_packing else ""
     if not int(os.environ.get("LOCAL_RANK", "0")):
-        say(
-            f"effective batch size {wanted} ({because}): {derived * a_micro_step:.1f} "
+        logger.info(
+            f"effective batch size {wanted} ({reason}): {derived * a_micro_step:.1f} "
             f"= {factors(micro, ranks)}{packed} x {derived} "
             f"(gradient_accumulation_steps, derived); {total} steps"
         )
         if a_micro_step > 1.25 * int(wanted):
-            say(
-                f"warning: a micro step alone holds {a_micro_step:.1f} samples, and "
-                f"{wanted} are wanted; lower micro_batch_size or sequence_len"
+            logger.warning(
+                f"one micro step already has {a_micro_step:.1f} samples, more "
+                f"than the {wanted} wanted; lower micro_batch_size or sequence_len"
             )
     return loaded

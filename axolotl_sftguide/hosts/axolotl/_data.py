@@ -1,4 +1,4 @@
-"""The rows of a configuration's own datasets as Axolotl tokenises them."""
+"""The rows of a config's datasets as Axolotl tokenises them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FOR_A_CPU = {
 
 
 def examined_datasets(config: str) -> Iterator[Examined]:
-    """What each dataset of a configuration really trains.
+    """Count which tokens of each dataset are trained.
 
-    Rows are taken before the host leaves any out for their length or their labels.
+    Rows are counted before Axolotl drops any for their length or labels.
 
     Args:
         config: The path of the YAML file.
@@ -70,9 +70,9 @@ def examined_datasets(config: str) -> Iterator[Examined]:
 
 
 def _is_newer(data: Path, prepared: Path) -> bool:
-    """Whether a local file changed after the host prepared it.
+    """Whether a local file changed after Axolotl prepared it.
 
-    Axolotl 0.19.0 finds what it prepared by names and settings, not by content.
+    Axolotl 0.19.0 finds prepared data by names and settings, not by content.
     """
     made = [file.stat().st_mtime for file in prepared.glob("*")]
     files = [data] if data.is_file() else data.rglob("*") if data.is_dir() else []

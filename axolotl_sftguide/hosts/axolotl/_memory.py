@@ -1,4 +1,4 @@
-"""Whether the card will hold the training, before the model is loaded."""
+"""Warns before loading a model that probably does not fit on the GPU."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ...recipes import shipped_recipes
 
 
 def too_large(config: Mapping[str, Any], gpu_bytes: int) -> str | None:
-    """What to say of a training that a card will probably not hold, if anything.
+    """The warning for a training that probably does not fit; None if it does.
 
     Args:
-        config: Of Axolotl.
-        gpu_bytes: Memory of one card.
+        config: Axolotl's config.
+        gpu_bytes: Memory of one GPU in bytes.
     """
     name = str(config.get("base_model"))
     model = find_model(name)
@@ -31,20 +31,20 @@ def too_large(config: Mapping[str, Any], gpu_bytes: int) -> str | None:
         return None
     if made.fits:
         return None
-    told = (
-        f"by estimate this takes {made.peak_bytes / 2**30:.1f} GiB, and the card has "
-        f"{gpu_bytes / 2**30:.1f}"
+    estimate = (
+        f"this training needs an estimated {made.peak_bytes / 2**30:.1f} GiB, but the "
+        f"GPU has {gpu_bytes / 2**30:.1f} GiB"
     )
     if made.largest_micro_batch:
-        return f"{told}; micro_batch_size {made.largest_micro_batch} would fit"
+        return f"{estimate}; micro_batch_size: {made.largest_micro_batch} would fit"
     recipe = None if config.get("adapter") else _recipe_that_fits(name, gpu_bytes)
     if recipe is not None:
-        return f"{told}; the recipe {recipe} would fit: sftguide recipes copy {recipe}"
-    return f"{told}; lower sequence_len"
+        return f"{estimate}; a recipe that fits: sftguide recipes copy {recipe}"
+    return f"{estimate}; lower sequence_len"
 
 
 def _recipe_that_fits(base_model: str, gpu_bytes: int) -> str | None:
-    """Of the adapters: the one of the same model, else of the largest that fits."""
+    """The adapter recipe of the same model, else of the largest model that fits."""
     sizes = {}
     for recipe in shipped_recipes():
         config = yaml.safe_load(recipe.text)

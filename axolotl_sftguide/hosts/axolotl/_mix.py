@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from ...config.mix_settings import MixSettings
 from ...config.settings import BLOCK
-from ...console import say
 from ...errors import MixError
 from ...mixing.last_made import note_last_made, read_last_made
+
+logger = logging.getLogger(__name__)
 
 MIX = f"{BLOCK}.mix (not made yet: run `axolotl preprocess` on this config first)"
 """Stands for the dataset until it is made; the host names what it cannot load."""
@@ -30,7 +32,7 @@ def stand_in(cfg: Any, settings: MixSettings) -> None:
         )
     made = read_last_made(_mixes(cfg), settings)
     data, aside = made if made is not None else (MIX, MIX)
-    entry = {"ds_type": "json", "type": "chat_template", **settings.of_the_whole}
+    entry = {"ds_type": "json", "type": "chat_template", **settings.host_settings}
     cfg["datasets"] = [{"path": data, **entry}]
     if settings.held_out and not cfg.get("test_datasets"):
         cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]
@@ -74,7 +76,7 @@ def point_at(cfg: Any, settings: MixSettings) -> None:
         note_last_made(_mixes(cfg), settings, mixed.folder.name)
         rows = sum(part.rows for part in mixed.manifest.parts)
         how = "mixed" if mixed.built else "found the mix of"
-        say(f"{how} {rows} rows in {mixed.folder} (manifest.json says of what)")
+        logger.info(f"{how} {rows} rows in {mixed.folder} (manifest.json says of what)")
 
 
 def _mixes(cfg: Any) -> Path:

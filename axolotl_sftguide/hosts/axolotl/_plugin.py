@@ -8,6 +8,7 @@ name this plugin.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import BaseModel
 from ...config.axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
 from ...config.settings import BLOCK, Settings, load_settings, misspelt_block
 from ...config.yaml_file import read_config
-from ...console import say
+from ...console import show_log
 from ...errors import SettingsError
 from ...runs.marker import MARKER, checkpoint_step, latest_checkpoint, read_marker
 from . import _batch, _mix
@@ -27,6 +28,8 @@ from ._memory import too_large
 from .longest_first import put_longest_first
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class SFTGuideArgs(BaseModel):
@@ -65,6 +68,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
                 f"sftguide: {misspelt} is not a key of Axolotl or of this plugin; did "
                 f"you mean {BLOCK!r}?"
             )
+        show_log()
         settings = _or_exit(settings_of, cfg)
         if settings.mix is not None:
             _mix.stand_in(cfg, settings.mix)
@@ -107,7 +111,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             total = torch.cuda.get_device_properties(0).total_memory
             warning = too_large(cfg.to_dict(), total)
             if warning is not None:
-                say(f"warning: {warning}")
+                logger.warning(warning)
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Seed what the adapter is made from, where `seed_adapter` asks for it.
@@ -131,7 +135,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
 
         settings = settings_of(cfg)
         if settings.effective_batch_size is not None:
-            _or_exit(_batch.tell, cfg, settings.effective_batch_size, trainer)
+            _or_exit(_batch.print_batch, cfg, settings.effective_batch_size, trainer)
         self._terminator = EarlyTerminationCallback(
             settings=settings.early_termination,
             push_terminated=settings.push_terminated,
@@ -142,7 +146,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         if settings.longest_first:
             obstacle = put_longest_first(trainer)
             if obstacle is not None:
-                say(f"no longest_first: {obstacle}")
+                logger.warning(f"longest_first has no effect: {obstacle}")
         if trainer.is_world_process_zero():
             _tell_what_weighs_most(cfg, len(trainer.train_dataset))
         score = [HeldOutScoreCallback(settings.score)] if settings.score else []
@@ -154,7 +158,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         if terminator is None or not terminator.stopped or not cfg.hub_model_id:
             return
         if not terminator.push_terminated:
-            say(f"not pushed to {cfg.hub_model_id}: the run was stopped")
+            logger.info(f"not pushed to {cfg.hub_model_id}: the run was stopped")
             cfg.hub_model_id = None
 
     def _is_named_by(self, cfg: Any) -> bool:
@@ -197,11 +201,7 @@ def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
         model_type=cfg.model_config_type,
     )
     for finding in [f for f in found if f.weight < Weight.NOTE][:most]:
-        value = "" if finding.value is None else f" = {finding.value}"
-        say(
-            f"warning: {finding.path}{value}: {finding.says}; {finding.remedy} "
-            f"({finding.source})"
-        )
+        logger.warning(f"{finding.text} ({finding.source})")
 
 
 def _spare_what_needs_cuda(cfg: Any) -> None:
@@ -224,7 +224,7 @@ def _spare_what_needs_cuda(cfg: Any) -> None:
     unset = [key for key in keys if cfg.get(key) is None]
     cfg.update(dict.fromkeys(unset, False))
     if unset and not int(os.environ.get("LOCAL_RANK", "0")):
-        say(f"no CUDA here: left off {', '.join(unset)}")
+        logger.info(f"no CUDA device: turned off {', '.join(unset)}")
 
 
 def _or_exit(function: Callable[..., T], *words: Any) -> T:
@@ -263,7 +263,7 @@ def _refuse_lost_weights(cfg: Any) -> None:
                 f"sftguide: {folder} does not hold a finished model: {found}. Use that "
                 f"checkpoint, or delete {Path(folder) / MARKER} if you must"
             )
-        say(f"warning: {folder} does not hold a finished model: {found}")
+        logger.warning(f"{folder} does not hold a finished model: {found}")
 
 
 def _refuse_lost_checkpoint(cfg: Any) -> None:

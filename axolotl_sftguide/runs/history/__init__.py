@@ -1,10 +1,14 @@
-"""The run history: an index over runs, rebuilt from their traces where it is lost.
+"""The run history: an index over runs that can be rebuilt from their traces.
 
-_records    what is known of a run
-_tables     how it is kept
-_curves     points along the samples, of one run or a cohort
-_database   where, and how it is opened, read and written
-_history    RunHistory: entering and asking
+_history    RunHistory, the way in
+_records    runs, scores and decisions as values
+_database   the storage URL, opening, transactions
+_tables     the schema
+_upgrade    the schema of an older version brought up to date
+_write      statements that write runs, scores and decisions
+_read       queries for runs and for the peers of a run
+_curves     loss and gradient norm over the samples seen
+_import     a run as its trace describes it
 """
 
 from ._database import STORAGE_VARIABLE, default_storage, is_there, resolve_storage
@@ -21,6 +25,7 @@ from ._records import (
     this_process,
 )
 from ._tables import SCHEMA_VERSION
+from ._upgrade import Upgrade, upgrade_storage
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -32,10 +37,12 @@ __all__ = [
     "RunHistory",
     "Score",
     "Status",
+    "Upgrade",
     "best_shared_metric",
     "default_storage",
     "is_alive",
     "is_there",
     "resolve_storage",
     "this_process",
+    "upgrade_storage",
 ]

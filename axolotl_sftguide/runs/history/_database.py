@@ -1,4 +1,4 @@
-"""Where the history lies, how it is opened, read and written."""
+"""The database of the history: its URL, opening it, and transactions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ...errors import StorageError
 from . import _tables as t
 
 STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
-"""The environment variable that names the storage where no setting does."""
+"""The environment variable that names the storage if no setting does."""
 
 
 def default_storage() -> str:
-    """The SQLite file that serves Axolotl, TRL and the command line alike."""
+    """The user's SQLite file, shared by Axolotl, TRL and the command line."""
     folder = platformdirs.user_data_path("sftguide", appauthor=False)
     return f"sqlite:///{folder / 'runs.db'}"
 
@@ -27,7 +27,7 @@ def default_storage() -> str:
 def resolve_storage(storage: str | None = None) -> str:
     """The storage URL: the argument, else `SFTGUIDE_STORAGE`, else the default.
 
-    A path without a scheme is taken as an SQLite file.
+    A path without a scheme is the path of an SQLite file.
     """
     chosen = storage or os.environ.get(STORAGE_VARIABLE) or default_storage()
     if "://" not in chosen:
@@ -36,7 +36,7 @@ def resolve_storage(storage: str | None = None) -> str:
 
 
 def is_there(storage: str | None = None) -> bool:
-    """Whether a history may be read without making one: a server's is taken for it."""
+    """Whether the history exists; that of a database server is assumed to exist."""
     url = sa.make_url(resolve_storage(storage))
     if url.get_backend_name() != "sqlite":
         return True
@@ -44,103 +44,108 @@ def is_there(storage: str | None = None) -> bool:
 
 
 _LOCK = 0x5F76_D1DE
-"""The advisory lock under which the tables are made."""
+"""PostgreSQL's advisory lock for creating and upgrading the tables."""
 
-_PATIENCE_S = 5.0
-"""How long a file that another process writes, or a server, is waited for."""
+_TIMEOUT_S = 5.0
+"""How long to wait for a locked file or for a server."""
 
 
 class Database:
-    """An engine whose faults come as one line each.
+    """An engine whose errors are `StorageError`s of one line each.
+
+    Args:
+        storage: URL or path; see `resolve_storage`.
+        any_older: Whether an older schema is accepted, so that it can be upgraded.
 
     Raises:
-        StorageError: Where it cannot be opened, or is of a newer version.
+        StorageError: If it cannot be opened, or has another schema version.
     """
 
-    def __init__(self, storage: str | None) -> None:
+    def __init__(self, storage: str | None, *, any_older: bool = False) -> None:
         self.url = resolve_storage(storage)
-        """Where it lies; a password in it is left out."""
+        """The storage URL, without a password."""
         try:
             url = sa.make_url(self.url)
             self.url = url.render_as_string(hide_password=True)
             self._engine = sa.create_engine(url, connect_args=_open_args(url))
             if self._sqlite:
-                sa.event.listen(self._engine, "connect", _quick)
-            self._prepare(url)
+                sa.event.listen(self._engine, "connect", _write_fast)
+            self._prepare(url, any_older)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
-                f"run history {self.url}: not a usable storage URL ({error}); write "
+                f"run history {self.url}: not a usable storage URL ({error}). Write "
                 "for example sqlite:///outputs/sftguide.db"
             ) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StorageError(
-                f"run history {self.url}: cannot be opened ({_cause(error)}); set "
-                f"`sftguide.storage` or {STORAGE_VARIABLE} to a place you can write to"
+                f"run history {self.url}: cannot be opened ({_cause(error)}). Set "
+                f"sftguide.storage or {STORAGE_VARIABLE} to a place you can write to"
             ) from None
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One transaction that reads."""
-        with self._told(), self._transaction("DEFERRED") as connection:
+        with self._one_line_errors(), self._transaction("DEFERRED") as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that may write; all of it is kept, or nothing."""
-        with self._told(), self._transaction("IMMEDIATE") as connection:
+        """One transaction that may write; it is committed whole or not at all."""
+        with self._one_line_errors(), self._transaction("IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def changing_tables(self) -> Iterator[sa.Connection]:
+        """One transaction during which no other process changes the tables."""
+        with self._one_line_errors(), self._alone() as connection:
             yield connection
 
     def close(self) -> None:
-        """Release the database."""
+        """Close the connections."""
         self._engine.dispose()
 
-    def _prepare(self, url: sa.URL) -> None:
+    def _prepare(self, url: sa.URL, any_older: bool) -> None:
         if self._sqlite and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         if not sa.inspect(self._engine).has_table(t.meta.name):
             self._create()
         with self._engine.connect() as connection:
-            found = connection.execute(sa.select(t.meta.c.schema_version)).scalar_one()
-        if found < t.SCHEMA_VERSION:
-            self._upgrade(found)
+            query = sa.select(t.meta.c.schema_version)
+            found = connection.execute(query).scalar_one()
+        # Tables are never changed here: other processes may use the old ones.
+        if found < t.SCHEMA_VERSION and not any_older:
+            raise StorageError(
+                f"run history {self.url}: has schema version {found}, and this "
+                f"axolotl-sftguide needs version {t.SCHEMA_VERSION}. Upgrade it: "
+                f"sftguide runs upgrade --storage {self.url}"
+            )
         if found > t.SCHEMA_VERSION:
             raise StorageError(
-                f"run history {self.url}: is of version {found}, this axolotl-sftguide "
-                f"knows version {t.SCHEMA_VERSION}; upgrade it, or name another with "
-                f"`sftguide.storage` or {STORAGE_VARIABLE}"
+                f"run history {self.url}: has schema version {found}, and this "
+                f"axolotl-sftguide supports version {t.SCHEMA_VERSION}. Upgrade "
+                "axolotl-sftguide, or choose another history with sftguide.storage or "
+                f"{STORAGE_VARIABLE}"
             )
 
     def _create(self) -> None:
         with self._alone() as connection:
             t.metadata.create_all(connection)
-            # Another process may have been faster.
+            # Another process may have inserted it first.
             if connection.execute(sa.select(t.meta)).first() is None:
                 row = {"schema_version": t.SCHEMA_VERSION}
                 connection.execute(sa.insert(t.meta).values(row))
         if self._sqlite:
-            # Readers do not wait for a writer then; where one holds the file just
-            # now, they do.
+            # In WAL mode readers do not wait for a writer. If the file is locked right
+            # now, the mode stays as it is.
             with (
                 suppress(sa.exc.OperationalError),
                 self._engine.connect() as connection,
             ):
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
-    def _upgrade(self, found: int) -> None:
-        """Add what later versions added. Nothing that was there is touched."""
-        with self._alone() as connection:
-            for version in range(found + 1, t.SCHEMA_VERSION + 1):
-                tables = t.TABLES_ADDED_IN.get(version, ())
-                t.metadata.create_all(connection, tables=tables)
-                for column in t.COLUMNS_ADDED_IN.get(version, ()):
-                    _add_column(connection, column)
-            connection.execute(
-                sa.update(t.meta).values(schema_version=t.SCHEMA_VERSION)
-            )
-
     @contextmanager
     def _alone(self) -> Iterator[sa.Connection]:
-        """No other process changes the tables meanwhile."""
+        """Holds the lock for creating and upgrading tables."""
         with self._transaction("IMMEDIATE") as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
@@ -160,39 +165,28 @@ class Database:
             yield connection
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _one_line_errors(self) -> Iterator[None]:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
             raise StorageError(
-                f"run history {self.url}: {_cause(error)}; what is missing can be "
-                "entered later with `sftguide runs import OUTPUT_DIR`"
+                f"run history {self.url}: {_cause(error)}. Add what is missing later: "
+                "sftguide runs import OUTPUT_DIR"
             ) from None
 
 
-def _add_column(connection: sa.Connection, column: sa.Column[Any]) -> None:
-    """Unless it came with its table, or another process was faster."""
-    table = column.table.name
-    there = {known["name"] for known in sa.inspect(connection).get_columns(table)}
-    if column.name not in there:
-        kind = column.type.compile(connection.dialect)
-        connection.exec_driver_sql(
-            f"ALTER TABLE {table} ADD COLUMN {column.name} {kind}"
-        )
-
-
-def _quick(connection: Any, _: Any) -> None:
-    # Under WAL a lost power costs the last writes, never the file; a wait for the
-    # disk at each of them would cost far more.
+def _write_fast(connection: Any, _: Any) -> None:
+    # In WAL mode a power failure loses the last writes but never damages the file.
+    # Waiting for the disk at every write would cost far more.
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _open_args(url: sa.URL) -> dict[str, Any]:
-    # No isolation level: `_transaction` begins by itself, before the first reading.
+    # No isolation level: `_transaction` issues BEGIN, also before a first SELECT.
     if url.get_backend_name() == "sqlite":
-        return {"timeout": _PATIENCE_S, "isolation_level": None}
+        return {"timeout": _TIMEOUT_S, "isolation_level": None}
     if url.get_backend_name() == "postgresql":
-        return {"connect_timeout": int(_PATIENCE_S)}
+        return {"connect_timeout": int(_TIMEOUT_S)}
     return {}
 
 

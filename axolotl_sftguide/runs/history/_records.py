@@ -1,11 +1,11 @@
-"""What the history knows of a run: frozen values."""
+"""Runs, scores and decisions as frozen values."""
 
 from __future__ import annotations
 
 import math
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ Status = Literal["running", "finished", "terminated", "failed"]
 Goal = Literal["max", "min"]
 
 SILENT_AFTER_S = 900.0
-"""A run on another host counts as dead after this long without a heartbeat."""
+"""A run on another host counts as dead after this many seconds without a heartbeat."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Score:
     value: float
     goal: Goal
     base_value: float | None = None
-    """The same metric of the model before the first step."""
+    """The model's result before the first step."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a rule decided, and why."""
+    """A rule's decision and its reason."""
 
     rule: str
     action: str
@@ -45,7 +45,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as the history knows it. Times are seconds since 1970, UTC."""
+    """One run in the history. Times are seconds since 1970, UTC."""
 
     id: str
     name: str
@@ -71,18 +71,18 @@ class Run:
     loss: float | None
     grad_norm: float | None
     device: str | None = None
-    """What it was trained on: the card's name, or `cpu`."""
+    """The name of the GPU it was trained on, or `cpu`."""
     step_s: float | None = None
-    """Mean seconds of an optimizer step, without evaluations and saves."""
+    """Mean seconds per optimizer step, without evaluations and saves."""
     scores: tuple[Score, ...] = ()
     decisions: tuple[Decision, ...] = ()
 
     @property
     def shown_status(self) -> str:
-        """The status, with `dead` for a run that says it runs and does not.
+        """The status; `dead` if it is recorded as running but its process is gone.
 
-        On this host the process is looked up by its id and start time; elsewhere a
-        run is dead after `SILENT_AFTER_S` without a heartbeat.
+        On this host the process is looked up by its id and start time. A run on
+        another host is dead after `SILENT_AFTER_S` without a heartbeat.
         """
         return "dead" if self.status == "running" and not self._alive else self.status
 
@@ -94,13 +94,13 @@ class Run:
 
     @property
     def steps_saved(self) -> int:
-        """Optimizer steps that were not taken because the run was stopped."""
+        """Optimizer steps that stopping the run saved."""
         stopped = self.status == "terminated"
         return max(0, self.max_steps - self.step) if stopped else 0
 
     @property
     def samples_per_s(self) -> float | None:
-        """Samples a second over all ranks while it trained; None if unknown."""
+        """Samples per second over all ranks while it trained; None if unknown."""
         if not self.step_s or not self.step:
             return None
         return self.samples_seen / self.step / self.step_s
@@ -113,13 +113,18 @@ class Run:
 
 def best_shared_metric(runs: Iterable[Run]) -> str | None:
     """The metric that most runs share; None where no run has a score."""
+    return shared_metric([run.scores for run in runs])
+
+
+def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:
+    """The metric that most runs share, from the scores of each run."""
     metrics = [
         score.metric
-        for run in runs
-        for score in run.scores
+        for of_run in scores
+        for score in of_run
         if not math.isnan(score.value)
     ]
-    # What someone scored says more than the evaluation loss that comes by itself.
+    # A score that somebody chose to record is worth more than the evaluation loss.
     return max(
         sorted(set(metrics)),
         key=lambda metric: (metrics.count(metric), metric != "eval_loss"),
@@ -127,14 +132,13 @@ def best_shared_metric(runs: Iterable[Run]) -> str | None:
     )
 
 
-def best_shared_scores(runs: Iterable[Run]) -> dict[str, float]:
-    """By run id, the score on the metric that most runs share; more is better."""
-    scored = list(runs)
-    shared = best_shared_metric(scored)
+def shared_scores(scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
+    """By run id, the score on the metric that most runs share; higher is better."""
+    shared = shared_metric(scores.values())
     return {
-        run.id: score.value if score.goal == "max" else -score.value
-        for run in scored
-        for score in run.scores
+        run_id: score.value if score.goal == "max" else -score.value
+        for run_id, of_run in scores.items()
+        for score in of_run
         if score.metric == shared and not math.isnan(score.value)
     }
 
@@ -142,7 +146,7 @@ def best_shared_scores(runs: Iterable[Run]) -> dict[str, float]:
 def is_alive(
     hostname: str, process_id: int, process_started_at: float, heartbeat_at: float
 ) -> bool:
-    """Whether a process lives; one on another host by when it was last heard of."""
+    """Whether a process is alive; on another host, whether its heartbeat is recent."""
     if hostname != socket.gethostname():
         return time.time() - heartbeat_at < SILENT_AFTER_S
     try:
@@ -150,13 +154,13 @@ def is_alive(
         started, state = process.create_time(), process.status()
     except psutil.Error:
         return False
-    # A killed child that its parent has not asked after is a zombie.
+    # A killed child is a zombie until its parent waits for it.
     same = abs(started - process_started_at) < 2.0
     return same and state != psutil.STATUS_ZOMBIE
 
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from all others: host name, id and start time."""
+    """The host name, id and start time that identify this process."""
     process = psutil.Process()
     return {
         "hostname": socket.gethostname(),

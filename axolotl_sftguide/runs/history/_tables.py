@@ -7,11 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 SCHEMA_VERSION = 4
-"""The version of the tables that this package writes."""
+"""The schema version that this package reads and writes."""
 
 
 class Figure(sa.types.UserDefinedType[float]):
-    """A number that may be NaN, which SQLite keeps only as text."""
+    """A number that may be NaN, which SQLite can store only as text."""
 
     cache_ok = True
 
@@ -99,4 +99,4 @@ TABLES_ADDED_IN = {2: (points,)}
 """The tables that each later version added."""
 
 COLUMNS_ADDED_IN = {3: (points.c.grad_noise,), 4: (runs.c.device, runs.c.step_s)}
-"""The columns that each later version added to the tables there were."""
+"""The columns that each later version added to existing tables."""

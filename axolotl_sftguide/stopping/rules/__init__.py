@@ -1,19 +1,19 @@
-"""Rules that judge a run: frozen values folded over observations.
+"""Rules that judge a run: frozen values, applied to one observation after another.
 
     state = rule.init()
     for observation in run:
         state, verdict = rule.step(state, observation)
 
-A rule knows no trainer and keeps nothing between calls, so that a callback, a
-replay of a trace and a resumed run all fold the same code.
+A rule has no trainer and keeps its state outside of itself, so that a live run, a
+replayed trace and a resumed run all use the same code.
 
     NonFinite       the loss or the norm stays NaN or infinite
-    Divergence      the loss leaves the run's own level and does not come back
+    Divergence      the loss or the norm leaves the run's level and stays above it
     NotLearning     no gradient, no trained tokens, or a loss that stays flat
     WorseThan       higher norm and lower loss than a finished reference run
     BeyondCohort    higher norm and lower loss than most of the finished runs
 
-Around them: Grace (not before a step), Patience (so many steps in a row), AllOf.
+Wrappers: Grace (from some step on), Patience (for some steps in a row), AllOf.
 """
 
 from __future__ import annotations

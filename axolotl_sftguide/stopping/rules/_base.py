@@ -1,4 +1,4 @@
-"""The form that every rule has."""
+"""The interface of a rule."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ...signals import Observation
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rule found, with the figures that made it."""
+    """A rule's finding that a run is bad, with the numbers behind it."""
 
     rule: str
     """The rule's name, as in the settings."""
     reason: str
-    """One sentence for the user, with its figures."""
+    """One sentence for the user, with the numbers."""
     step: int
-    """The optimizer step at which it was found."""
+    """The optimizer step of the finding."""
     samples_seen: int
-    """Training samples seen by then."""
+    """Training samples seen up to that step."""
     bad_since: int
-    """The first optimizer step that counts as bad; those before it were good."""
+    """The first bad optimizer step; weights from before it are good."""
     figures: dict[str, float] = field(default_factory=dict)
-    """The numbers of the comparison, by name."""
+    """The numbers compared, by name."""
     reference: str | None = None
-    """The run id it was compared with, where it was."""
+    """The id of the run it was compared with, if it was compared with one."""
 
 
 class Rule(Protocol):
-    """A frozen value with a name, a first state and a step."""
+    """A frozen value with a name, an initial state and a step."""
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class Rule(Protocol):
         ...
 
     def step(self, state: Any, observation: Observation) -> tuple[Any, Verdict | None]:
-        """The next state, and a verdict while the rule holds the run to be bad."""
+        """The next state, and a verdict for as long as the rule finds the run bad."""
         ...
 
 

@@ -1,23 +1,23 @@
-"""Higher norm and lower loss than most of the earlier runs."""
+"""Higher norm and lower loss than most finished runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...signals import CurvePoint, Observation
+from ...signals import Observation
 from ...signals.cohort import Cohort, CohortPoint
 from ...units import number, ordinal_share
 from ._base import Verdict
-from ._window import Window
+from ._window import Averages, Window
 
 
 @dataclass(frozen=True, slots=True)
 class BeyondCohort:
     """Norm above and loss below the cohort's quantiles at the same samples seen.
 
-    Both signals, averaged over `window` steps, must lie beyond by more than `sigmas`
-    of their own standard errors. Where fewer than `least_peers` runs got that far,
-    nothing is found.
+    Both signals, averaged over `window` steps, must differ from the quantiles by more
+    than `sigmas` of their own standard errors. The rule finds nothing where fewer than
+    `least_peers` runs got that far.
     """
 
     cohort: Cohort
@@ -27,43 +27,43 @@ class BeyondCohort:
     name: str = "cohort"
 
     def init(self) -> Window:
-        """Nothing seen."""
+        """An empty window."""
         return Window()
 
     def step(
         self, state: Window, observation: Observation
     ) -> tuple[Window, Verdict | None]:
         """Compare the last window with the quantiles."""
-        state = state.see(observation, self.window)
-        ours = state.point(observation, self.window)
-        theirs = self.cohort.at(observation.samples_seen)
-        if ours is None or theirs is None or theirs.peers < self.least_peers:
+        state = state.add(observation, self.window)
+        own = state.averages(observation, self.window)
+        cohort = self.cohort.at(observation.samples_seen)
+        if own is None or cohort is None or cohort.peers < self.least_peers:
             return state, None
-        if not self._is_beyond(ours, theirs):
+        if not self._is_beyond(own, cohort):
             return state, None
         share = ordinal_share(self.cohort.quantile)
         return state, Verdict(
             rule=self.name,
             reason=(
-                f"gradient norm {number(ours.grad_norm)} above "
-                f"{number(theirs.grad_norm)} and loss {number(ours.loss)} below "
-                f"{number(theirs.loss)}, the {share} of {theirs.peers} finished runs "
-                "at the same samples"
+                f"gradient norm {number(own.grad_norm)} above "
+                f"{number(cohort.grad_norm)} and loss {number(own.loss)} below "
+                f"{number(cohort.loss)}, the {share} of {cohort.peers} finished runs "
+                "after as many samples"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,
             bad_since=observation.step,
             figures={
-                "grad_norm": ours.grad_norm,
-                "cohort_grad_norm": theirs.grad_norm,
-                "loss": ours.loss,
-                "cohort_loss": theirs.loss,
-                "peers": theirs.peers,
+                "grad_norm": own.grad_norm,
+                "cohort_grad_norm": cohort.grad_norm,
+                "loss": own.loss,
+                "cohort_loss": cohort.loss,
+                "peers": cohort.peers,
             },
         )
 
-    def _is_beyond(self, ours: CurvePoint, theirs: CohortPoint) -> bool:
+    def _is_beyond(self, own: Averages, cohort: CohortPoint) -> bool:
         return (
-            ours.grad_norm - theirs.grad_norm > self.sigmas * ours.grad_norm_error
-            and theirs.loss - ours.loss > self.sigmas * ours.loss_error
+            own.grad_norm - cohort.grad_norm > self.sigmas * own.grad_norm_error
+            and cohort.loss - own.loss > self.sigmas * own.loss_error
         )

@@ -1,21 +1,22 @@
-"""A loss or a gradient norm that leaves the level it had reached and stays away."""
+"""A loss or a gradient norm that rises above its level and stays there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
-from ...signals import Observation, median, robust_scale
+from ...signals import Observation, robust_scale
 from ...units import number
 from ._base import Verdict
 
 _FEW = 8
-"""Fewer accepted values than these say nothing of their spread."""
+"""Fewer accepted values give no estimate of their spread."""
 
 _FEW_MARGIN = 2.0
-"""The least distance from a level of few values, as a share of it."""
+"""The least distance of the limit from a level of few values, as a share of it."""
 
 _LEAST_DROP = 0.02
-"""The least fall within a streak that counts as recovering, as a share of it."""
+"""The least fall within a streak that counts as recovery, as a share of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class _Streak:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is known of one signal."""
+class _History:
+    """The state of one signal."""
 
     accepted: tuple[float, ...] = ()
     lowest: _Level | None = None
@@ -44,7 +45,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
-    """Watches one signal's own level."""
+    """One signal, compared with its own level."""
 
     name: str
     window: int
@@ -53,37 +54,39 @@ class _Signal:
     patience: int
     lowest_counts: bool
 
-    def see(self, seen: _Seen, value: float, step: int) -> tuple[_Seen, _Level | None]:
-        """With one value more; the level that it has left, if it has for good."""
-        level = self._level(seen)
+    def add(
+        self, history: _History, value: float, step: int
+    ) -> tuple[_History, _Level | None]:
+        """The state after one more value, and the level exceeded for good, if any."""
+        level = self._level(history)
         if level is None or value <= level.limit:
-            return self._accept(seen, value), None
+            return self._accept(history, value), None
         streak = _Streak(
-            (*seen.streak.values, value)[-2 * self.patience :],
-            seen.streak.steps + 1,
-            seen.streak.start or step,
+            (*history.streak.values, value)[-2 * self.patience :],
+            history.streak.steps + 1,
+            history.streak.start or step,
         )
-        seen = _Seen(seen.accepted, seen.lowest, streak)
+        history = _History(history.accepted, history.lowest, streak)
         if streak.steps < self.patience:
-            return seen, None
+            return history, None
         if _recovering(streak.values):
             waited = streak.steps >= 4 * self.patience
-            return _Seen(streak.values[-self.window :]) if waited else seen, None
-        return seen, level
+            return _History(streak.values[-self.window :]) if waited else history, None
+        return history, level
 
-    def _accept(self, seen: _Seen, value: float) -> _Seen:
-        # While little is known, what was held to be high comes in too: a first value
-        # that was low by chance would else admit none but its like.
-        held = seen.streak.values if len(seen.accepted) < _FEW else ()
-        accepted = (*seen.accepted, *held, value)[-self.window :]
+    def _accept(self, history: _History, value: float) -> _History:
+        # With few values, those that seemed too high are accepted too: after a first
+        # value that was low by chance, only other low values would be accepted.
+        held = history.streak.values if len(history.accepted) < _FEW else ()
+        accepted = (*history.accepted, *held, value)[-self.window :]
         if not self.lowest_counts or len(accepted) < self.window:
-            return _Seen(accepted, seen.lowest)
-        return _Seen(accepted, _lower(seen.lowest, self._level_of(accepted)))
+            return _History(accepted, history.lowest)
+        return _History(accepted, _lower(history.lowest, self._level_of(accepted)))
 
-    def _level(self, seen: _Seen) -> _Level | None:
-        if not seen.accepted:
+    def _level(self, history: _History) -> _Level | None:
+        if not history.accepted:
             return None
-        return _lower(seen.lowest, self._level_of(seen.accepted))
+        return _lower(history.lowest, self._level_of(history.accepted))
 
     def _level_of(self, values: tuple[float, ...]) -> _Level:
         middle = median(values)
@@ -96,26 +99,27 @@ class _Signal:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    loss: _Seen = _Seen()
-    grad_norm: _Seen = _Seen()
+    loss: _History = _History()
+    grad_norm: _History = _History()
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
     """Loss or norm above the run's own robust level for `patience` steps in a row.
 
-    Both signals are held against a window, as in OLMo's guard that skips steps; here
-    such steps have to go on for the run to end. The level is the median of the last
-    `window` accepted values, the distance `sigmas` x 1.4826 MAD, at least `margin`
-    (for the norm `norm_margin`) of the level. For the loss the lowest such level of
-    the run holds too, so that a slow climb does not carry the window along; a norm
-    may grow over a good run, so only a leap of it counts. Values of a streak are not
-    accepted, so a spike cannot raise the level it is judged by (the trap of a plain
-    moving mean), and a non-finite step is passed over, so one NaN cannot blind it.
+    Both signals are compared with a window of the run, as in OLMo's guard that skips
+    steps; here, such steps must continue before the run is stopped. The level is the
+    median of the last `window` accepted values. The limit lies `sigmas` x 1.4826 MAD
+    above it, at least `margin` of the level (`norm_margin` for the norm). The loss is
+    also compared with the lowest level so far, so that a slow climb does not raise
+    the level with it. A norm may grow over a good run, so only a jump counts. Values
+    above the limit are not accepted, so that a spike does not raise the level as it
+    would a moving mean. Non-finite steps are skipped, so that one NaN does not disable
+    the rule.
 
-    Spikes recover: a streak whose second half lies below its first is waited for,
-    and after four times the patience its level becomes the run's, as at the start of
-    another kind of data.
+    Spikes recover: a streak whose second half is lower than its first does not count
+    yet. After four times the patience its level becomes the level of the run, for
+    example when the data change.
     """
 
     window: int
@@ -126,26 +130,28 @@ class Divergence:
     name: str = "divergence"
 
     def init(self) -> _State:
-        """Nothing seen."""
+        """The state before the first step."""
         return _State()
 
     def step(
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
-        """Accept both signals into their levels, or lengthen a streak above one."""
+        """Accept both signals into their levels, or extend a streak above the limit."""
         if not observation.finite:
             return state, None
         step = observation.step
-        loss, left = self._loss.see(state.loss, observation.loss, step)
-        norm, norm_left = state.grad_norm, None
-        # A step without a trained token has no norm to judge by.
+        loss, exceeded = self._loss.add(state.loss, observation.loss, step)
+        norm, norm_exceeded = state.grad_norm, None
+        # A step without a trained token has norm zero, which is no level.
         if observation.measured and observation.grad_norm > 0:
-            norm, norm_left = self._norm.see(norm, observation.grad_norm, step)
+            norm, norm_exceeded = self._norm.add(norm, observation.grad_norm, step)
         state = _State(loss, norm)
-        if left is not None:
-            return state, self._verdict(self._loss, loss.streak, left, observation)
-        if norm_left is not None:
-            return state, self._verdict(self._norm, norm.streak, norm_left, observation)
+        if exceeded is not None:
+            return state, self._verdict(self._loss, loss.streak, exceeded, observation)
+        if norm_exceeded is not None:
+            return state, self._verdict(
+                self._norm, norm.streak, norm_exceeded, observation
+            )
         return state, None
 
     @property
@@ -162,21 +168,22 @@ class Divergence:
         )
 
     def _verdict(
-        self, signal: _Signal, streak: _Streak, left: _Level, at: Observation
+        self, signal: _Signal, streak: _Streak, exceeded: _Level, at: Observation
     ) -> Verdict:
+        level, limit = number(exceeded.value), number(exceeded.limit)
         return Verdict(
             rule=self.name,
             reason=(
-                f"{signal.name} {number(median(streak.values))} over the last "
-                f"{len(streak.values)} steps, above {number(left.limit)} since step "
-                f"{streak.start}; its own level before was {number(left.value)}"
+                f"median {signal.name} {number(median(streak.values))} over the last "
+                f"{len(streak.values)} steps, above the limit {limit} since step "
+                f"{streak.start}; the level before was {level}"
             ),
             step=at.step,
             samples_seen=at.samples_seen,
             bad_since=streak.start,
             figures={
-                "level": left.value,
-                "limit": left.limit,
+                "level": exceeded.value,
+                "limit": exceeded.limit,
                 "streak": streak.steps,
             },
         )

@@ -13,8 +13,8 @@ from ._base import Verdict
 class NonFinite:
     """Non-finite loss or norm on `steps` consecutive optimizer steps.
 
-    A single such step is an ordinary event under fp16 loss scaling; weights that
-    hold a NaN never recover. The state is the length of the current streak.
+    A single such step is normal under fp16 loss scaling; weights that contain a NaN
+    never recover. The state is the length of the current streak.
     """
 
     steps: int
@@ -25,16 +25,16 @@ class NonFinite:
         return 0
 
     def step(self, state: int, observation: Observation) -> tuple[int, Verdict | None]:
-        """Lengthen the streak, or end it."""
+        """Extend the streak, or end it."""
         streak = 0 if observation.finite else state + 1
         if streak < self.steps:
             return streak, None
         return streak, Verdict(
             rule=self.name,
             reason=(
-                f"loss {number(observation.loss)} and gradient norm "
-                f"{number(observation.grad_norm)} after {streak} consecutive "
-                "non-finite steps"
+                f"{streak} consecutive steps with a non-finite loss or gradient norm; "
+                f"the last had loss {number(observation.loss)} and gradient norm "
+                f"{number(observation.grad_norm)}"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,

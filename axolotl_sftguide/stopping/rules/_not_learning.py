@@ -11,7 +11,7 @@ from ...units import number
 from ._base import Verdict
 
 _BLOCK = 8
-"""Steps that make the loss a run began with."""
+"""Steps whose mean loss is the initial loss of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class _State:
 class NotLearning:
     """Zero norm or no trained tokens for `steps` steps, or a loss that stays flat.
 
-    The loss is flat where its mean over the last quarter of `grace` steps (at least
-    8) differs from that over the first 8 by no more than `sigmas` standard errors of
-    the difference or `margin` of where it began. A rising loss is not flat: that is
-    the divergence rule's case. Once the loss has moved down, the rule is satisfied
-    for good: a long plateau later is ordinary. Lower norm and higher loss, the marks
-    of a good run in arXiv 2412.13337, are both greatest at a learning rate of zero.
+    The loss is flat if its mean over the last quarter of `grace` steps (at least 8)
+    differs from its mean over the first 8 by at most `sigmas` standard errors of the
+    difference or `margin` of the initial loss. A rising loss is not flat: the
+    divergence rule handles it. Once the loss has fallen, the rule never applies again:
+    a long plateau later is normal. The signs of a good run in arXiv 2412.13337, lower
+    norm and higher loss, are both strongest at a learning rate of zero.
     """
 
     steps: int
@@ -44,23 +44,23 @@ class NotLearning:
     name: str = "not_learning"
 
     def init(self) -> _State:
-        """Nothing seen."""
+        """The state before the first step."""
         return _State()
 
     def step(
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
-        """Count what is zero, and compare the loss with where it began."""
+        """Count steps without gradient or tokens; compare the loss with the start."""
         state = replace(
             state,
             zero_norm=state.zero_norm + 1 if observation.grad_norm == 0.0 else 0,
             no_tokens=state.no_tokens + 1 if observation.trained_tokens == 0 else 0,
         )
         if state.no_tokens >= self.steps:
-            reason = f"no token carried a label for {state.no_tokens} steps"
+            reason = f"no labelled tokens for {state.no_tokens} steps in a row"
             return state, self._verdict(observation, reason, state.no_tokens)
         if state.zero_norm >= self.steps:
-            reason = f"the gradient norm was zero for {state.zero_norm} steps"
+            reason = f"gradient norm zero for {state.zero_norm} steps in a row"
             return state, self._verdict(observation, reason, state.zero_norm)
         if state.learned or not math.isfinite(observation.loss):
             return state, None
@@ -77,7 +77,7 @@ class NotLearning:
             return state, None
 
         began, now = fmean(state.first), fmean(state.recent)
-        # Eight losses may lie close together by chance: the wider spread holds.
+        # Eight losses can be close together by chance, so the larger spread counts.
         spread = max(stdev(state.first), stdev(state.recent))
         noise = spread * math.sqrt(1 / len(state.first) + 1 / len(state.recent))
         least = max(self.sigmas * noise, self.margin * abs(began))
@@ -87,8 +87,8 @@ class NotLearning:
         if state.flat < self.patience:
             return state, None
         reason = (
-            f"loss {number(now)} over the last {width} steps against {number(began)} "
-            f"over the first {_BLOCK}: within {number(least)} of it, which is noise"
+            f"mean loss {number(now)} over the last {width} steps and {number(began)} "
+            f"over the first {_BLOCK}; a difference of up to {number(least)} is noise"
         )
         figures = {"began": began, "now": now, "least": least}
         return state, self._verdict(observation, reason, observation.step, figures)

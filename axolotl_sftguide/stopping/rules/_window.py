@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...signals import CurvePoint, Observation, mean_and_standard_error
+from ...signals import Observation, mean_and_standard_error
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """A run's two signals over a window, each with the standard error of its mean."""
+
+    loss: float
+    loss_error: float
+    grad_norm: float
+    grad_norm_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +24,8 @@ class Window:
     losses: tuple[float, ...] = ()
     grad_norms: tuple[float, ...] = ()
 
-    def see(self, observation: Observation, size: int) -> Window:
-        """With one more step, if it counts."""
+    def add(self, observation: Observation, size: int) -> Window:
+        """The window after one more step, if the step is finite and measured."""
         if not (observation.finite and observation.measured):
             return self
         return Window(
@@ -23,11 +33,11 @@ class Window:
             (*self.grad_norms, observation.grad_norm)[-size:],
         )
 
-    def point(self, observation: Observation, size: int) -> CurvePoint | None:
-        """Both averages, where the window is full and this step counts."""
+    def averages(self, observation: Observation, size: int) -> Averages | None:
+        """Both averages, where the window is full and this step is part of it."""
         if not (observation.finite and observation.measured):
             return None
         if len(self.losses) < size:
             return None
         loss = mean_and_standard_error(self.losses)
-        return CurvePoint(*loss, *mean_and_standard_error(self.grad_norms))
+        return Averages(*loss, *mean_and_standard_error(self.grad_norms))

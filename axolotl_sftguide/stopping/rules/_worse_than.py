@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...signals import Curve, CurvePoint, Observation
+from ...signals import Curve, Observation, Point
 from ...units import number
 from ._base import Verdict
-from ._window import Window
+from ._window import Averages, Window
+
+_BOTH_ERRORS = math.sqrt(2)
+"""The error of a difference over that of one side, where both sides are as noisy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,10 @@ class WorseThan:
 
     Both signals are averaged over `window` steps (arXiv 2412.13337, section 4: lower
     early gradient norm and higher early loss go with better final scores; it gives no
-    threshold). Each difference must exceed `sigmas` standard errors and `margin` of
-    the reference, so that the reference's twin with another seed passes.
+    threshold). Each difference must exceed `sigmas` of its standard errors and
+    `margin` of the reference, so that the reference's twin with another seed passes.
+    The reference's smoothed curve holds no errors; it is taken to be as noisy as the
+    run itself.
     """
 
     reference: Curve
@@ -28,48 +33,49 @@ class WorseThan:
     name: str = "comparison"
 
     def init(self) -> Window:
-        """Nothing seen."""
+        """An empty window."""
         return Window()
 
     def step(
         self, state: Window, observation: Observation
     ) -> tuple[Window, Verdict | None]:
         """Compare the last window with the reference's."""
-        state = state.see(observation, self.window)
-        ours = state.point(observation, self.window)
-        theirs = self.reference.at(observation.samples_seen, self.window)
-        if ours is None or theirs is None or not self._is_worse(ours, theirs):
+        state = state.add(observation, self.window)
+        own = state.averages(observation, self.window)
+        reference = self.reference.at(observation.samples_seen, self.window)
+        if own is None or reference is None or not self._is_worse(own, reference):
             return state, None
         return state, Verdict(
             rule=self.name,
             reason=(
-                f"gradient norm {number(ours.grad_norm)} above "
-                f"{number(theirs.grad_norm)} and loss {number(ours.loss)} below "
-                f"{number(theirs.loss)} of run {self.reference.run_id} at the same "
-                f"samples{self._batch_note()}"
+                f"gradient norm {number(own.grad_norm)} above "
+                f"{number(reference.grad_norm)} and loss {number(own.loss)} below "
+                f"{number(reference.loss)}, the values of run {self.reference.run_id} "
+                f"after as many samples{self._batch_note()}"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,
             bad_since=observation.step,
             figures={
-                "grad_norm": ours.grad_norm,
-                "reference_grad_norm": theirs.grad_norm,
-                "loss": ours.loss,
-                "reference_loss": theirs.loss,
+                "grad_norm": own.grad_norm,
+                "reference_grad_norm": reference.grad_norm,
+                "loss": own.loss,
+                "reference_loss": reference.loss,
             },
             reference=self.reference.run_id,
         )
 
     def _batch_note(self) -> str:
         size = self.reference.batch_size
-        return "" if size is None else f" (its batch of {size} allowed for)"
+        return "" if size is None else f" (norm converted from batch size {size})"
 
-    def _is_worse(self, ours: CurvePoint, theirs: CurvePoint) -> bool:
-        norm_error = math.hypot(ours.grad_norm_error, theirs.grad_norm_error)
-        loss_error = math.hypot(ours.loss_error, theirs.loss_error)
-        norm_least = max(self.sigmas * norm_error, self.margin * abs(theirs.grad_norm))
-        loss_least = max(self.sigmas * loss_error, self.margin * abs(theirs.loss))
+    def _is_worse(self, own: Averages, reference: Point) -> bool:
+        sigmas = self.sigmas * _BOTH_ERRORS
+        norm_least = max(
+            sigmas * own.grad_norm_error, self.margin * abs(reference.grad_norm)
+        )
+        loss_least = max(sigmas * own.loss_error, self.margin * abs(reference.loss))
         return (
-            ours.grad_norm - theirs.grad_norm > norm_least
-            and theirs.loss - ours.loss > loss_least
+            own.grad_norm - reference.grad_norm > norm_least
+            and reference.loss - own.loss > loss_least
         )

@@ -1,4 +1,4 @@
-"""Rules around rules: after a grace, for some steps in a row, all at once."""
+"""Rules around rules: from some step on, for some steps in a row, all together."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from ._base import Rule, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Grace:
-    """The rule's verdicts before optimizer step `steps` are passed over."""
+    """Drops the rule's verdicts before optimizer step `steps`."""
 
     rule: Rule
     steps: int
 
     @property
     def name(self) -> str:
-        """That of the rule."""
+        """The same as of the rule inside."""
         return self.rule.name
 
     def init(self) -> Any:
-        """That of the rule."""
+        """The same as of the rule inside."""
         return self.rule.init()
 
     def step(self, state: Any, observation: Observation) -> tuple[Any, Verdict | None]:
-        """Let the rule see the step; pass its verdict on from `steps` on."""
+        """Apply the rule, and return its verdict from step `steps` on."""
         state, verdict = self.rule.step(state, observation)
         return state, verdict if observation.step >= self.steps else None
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The rule must find the run bad on `steps` optimizer steps in a row."""
+    """Requires the rule to find the run bad on `steps` optimizer steps in a row."""
 
     rule: Rule
     steps: int
 
     @property
     def name(self) -> str:
-        """That of the rule."""
+        """The same as of the rule inside."""
         return self.rule.name
 
     def init(self) -> tuple[Any, int, int]:
-        """No streak."""
+        """The rule's state, without a streak."""
         return self.rule.init(), 0, 0
 
     def step(
         self, state: tuple[Any, int, int], observation: Observation
     ) -> tuple[tuple[Any, int, int], Verdict | None]:
-        """Lengthen the streak, or end it."""
+        """Apply the rule, and extend the streak or end it."""
         inner, streak, bad_since = state
         inner, verdict = self.rule.step(inner, observation)
         if verdict is None:
@@ -58,26 +58,26 @@ class Patience:
         streak, bad_since = streak + 1, bad_since or verdict.bad_since
         if streak < self.steps:
             return (inner, streak, bad_since), None
-        reason = f"{verdict.reason}, for {streak} steps"
+        reason = f"{verdict.reason}, for {streak} steps in a row"
         lasting = replace(verdict, reason=reason, bad_since=bad_since)
         return (inner, streak, bad_since), lasting
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every one of the rules finds the run bad at the same step."""
+    """Requires all of the rules to find the run bad at the same step."""
 
     name: str
     rules: tuple[Rule, ...]
 
     def init(self) -> tuple[Any, ...]:
-        """Those of the rules."""
+        """The states of the rules inside."""
         return tuple(rule.init() for rule in self.rules)
 
     def step(
         self, state: tuple[Any, ...], observation: Observation
     ) -> tuple[tuple[Any, ...], Verdict | None]:
-        """Let every rule see the step."""
+        """Apply every rule."""
         pairs = zip(self.rules, state, strict=True)
         states, verdicts = zip(
             *(rule.step(own, observation) for rule, own in pairs), strict=True

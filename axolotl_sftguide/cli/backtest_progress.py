@@ -1,0 +1,55 @@
+"""A progress bar for a backtest, on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from ..stopping.backtest import Policy
+    from ..stopping.baselines import RecordedRun
+
+
+class Replays:
+    """Counts the orders of arrival that each policy has replayed.
+
+    Args:
+        policies: How many policies are replayed.
+        orders: The orders of arrival of each.
+    """
+
+    def __init__(self, policies: int, orders: int) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            console=console, transient=True, disable=not console.is_terminal
+        )
+        self._task = self._progress.add_task("replaying", total=policies * orders)
+
+    def __enter__(self) -> Replays:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def counted(self, policy: Policy) -> Policy:
+        """The policy; each order that it begins moves the bar."""
+        return _Counted(policy, lambda: self._progress.advance(self._task))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    policy: Policy
+    on_order: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        return self.policy.name
+
+    def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
+        self.on_order()
+        return self.policy.begin()

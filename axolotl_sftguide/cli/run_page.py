@@ -1,0 +1,207 @@
+"""`sftguide runs show`: how a run went, what it was, and where it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..config.differences import flatten, varied_keys
+from ..errors import TraceError
+from ..runs.history import Run
+from ..runs.traces import read_trace
+from ..signals import Observation, Point
+from ..signals.comparability import effective_batch_size
+from ..signals.noise_scale import estimate
+from ..units import count, duration, number, share
+from .sparkline import sparkline
+from .tables import console, label, score_beside, seconds_of, shown, status_of
+
+Fact = tuple[str, str]
+
+
+def print_run(
+    run: Run,
+    points: Sequence[Point],
+    study: Sequence[Run],
+    *,
+    with_key: bool,
+    with_config: bool,
+) -> None:
+    """All that a person asks of one run.
+
+    Args:
+        run: The run.
+        points: Its curve in the run history, for a run without a trace.
+        study: All runs of its study, to tell what this one does differently.
+        with_key: Whether to print the fields of the comparability key.
+        with_config: Whether to print the whole configuration.
+    """
+    out = console()
+    out.print(f"[bold]{escape(run.name)}[/] {status_of(run)} {_outcome(run)}")
+    if run.reason and not any(d.action == "stop" for d in run.decisions):
+        out.print(escape(run.reason))
+    for facts in (_went(run, points, out), _was(run, study), _is_at(run)):
+        out.print()
+        out.print(_grid(facts))
+    if with_key:
+        out.print("\n[bold]comparability key[/]")
+        fields = {"key": run.key, "comparable": run.comparable, **run.key_fields}
+        out.print(_grid((name, shown(value, 200)) for name, value in fields.items()))
+    if with_config:
+        out.print("\n[bold]config[/]")
+        text = yaml.safe_dump(run.config, sort_keys=True)
+        out.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def curve_facts(steps: Sequence[Observation | Point], out: Console) -> Iterator[Fact]:
+    """Loss and gradient norm: first and last value, and the curve between."""
+    drawable = "utf" in out.encoding.lower()
+    for name, values in (
+        ("loss", [step.loss for step in steps]),
+        ("gradient norm", [step.grad_norm for step in steps]),
+    ):
+        if values:
+            line = f"{number(values[0])} to {number(values[-1])}"
+            yield name, f"{line:<20} {sparkline(values) if drawable else ''}".rstrip()
+
+
+def noise_scale_fact(observations: Sequence[Observation]) -> Iterator[Fact]:
+    """The gradient noise scale, where the run measured it."""
+    found = estimate(observations)
+    if found is None:
+        return
+    low, batch = _samples(found.simple_low), _samples(found.batch_size)
+    step = f"a step has {batch}"
+    if math.isinf(found.simple_high):
+        yield "noise scale", f"above {low} samples; {step}"
+    else:
+        between = f"95% interval {low} to {_samples(found.simple_high)}"
+        yield "noise scale", f"{_samples(found.simple)} samples ({between}); {step}"
+
+
+def observations_of(run: Run) -> tuple[Observation, ...]:
+    """The steps in the run's trace; none where it cannot be read."""
+    try:
+        return read_trace(run.trace_path).observations if run.trace_path else ()
+    except TraceError:
+        return ()
+
+
+def _outcome(run: Run) -> str:
+    took = duration(seconds_of(run))
+    saved = run.steps_saved
+    rest = f", {count(saved)} saved ({share(saved, run.max_steps)})" if saved else ""
+    return f"at step {count(run.step)} of {count(run.max_steps)} after {took}{rest}"
+
+
+def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
+    observations = observations_of(run)
+    for score in run.scores:
+        beside = [f"{n} {number(value)}" for n, value in score_beside(run, score)]
+        text = f"{score.metric} {number(score.value)}"
+        yield "score", escape(text + (f" ({', '.join(beside)})" if beside else ""))
+    yield from curve_facts(observations or points, out)
+    yield from noise_scale_fact(observations)
+    for decision in run.decisions:
+        what = "warning" if decision.action == "warn" else "stopped"
+        at = f"step {count(decision.step)} ({count(decision.samples_seen)} samples)"
+        yield what, escape(f"{at}, rule {decision.rule}: {decision.reason}")
+    if not run.decisions:
+        yield "warnings", "none"
+    yield "seen", f"{count(run.samples_seen)} samples{_pace(run)}"
+
+
+def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
+    fields, config = run.key_fields, flatten(run.config)
+    yield "model", escape(str(fields.get("base_model") or config.get("base_model")))
+    yield "training", escape(_training(fields, config))
+    yield "optimizer", escape(_optimizer(config))
+    batch = _batch(fields)
+    if batch:
+        yield "batch", batch
+    data = fields.get("data")
+    if isinstance(data, dict) and data.get("rows"):
+        length = fields.get("sequence_len")
+        packed = ", packed" if fields.get("packing") else ""
+        most = f", sequence_len {length}" if length else ""
+        yield "data", f"{count(data['rows'])} rows{most}{packed}"
+    others = len(study) - 1
+    varied = varied_keys([one.config for one in study])
+    if others and varied:
+        values = ", ".join(f"{label(k)} {shown(config.get(k))}" for k in varied[:6])
+        more = f" and {len(varied) - 6} more keys" if len(varied) > 6 else ""
+        runs = f"{others} other run{'s' * (others != 1)}"
+        yield "differs by", f"{values}{more} (from {runs} of the study)"
+
+
+def _is_at(run: Run) -> Iterator[Fact]:
+    yield "run", f"{escape(run.id)} in study {escape(run.study)}"
+    yield "started", f"{datetime.fromtimestamp(run.started_at):%Y-%m-%d %H:%M:%S}"
+    yield "output", escape(run.output_dir)
+    yield "trace", escape(run.trace_path or "none")
+
+
+def _training(fields: dict[str, Any], config: dict[str, Any]) -> str:
+    adapter = fields.get("adapter")
+    if not adapter:
+        return "full fine-tuning"
+    four = config.get("load_in_4bit") or config.get("adapter") == "qlora"
+    kind = "QLoRA" if four else "LoRA"
+    if not isinstance(adapter, dict):
+        return kind
+    return f"{kind}, r {adapter.get('r')}, alpha {adapter.get('lora_alpha')}"
+
+
+def _optimizer(config: dict[str, Any]) -> str:
+    def first(*keys: str) -> Any:
+        return next((config[key] for key in keys if config.get(key) is not None), None)
+
+    rate = first("learning_rate")
+    schedule = first("lr_scheduler", "lr_scheduler_type")
+    parts = [
+        shown(first("optimizer", "optim"), 40),
+        f"learning rate {shown(rate)}",
+        *([f"schedule {schedule}"] if schedule is not None else []),
+        *([f"seed {config['seed']}"] if config.get("seed") is not None else []),
+    ]
+    return ", ".join(part for part in parts if part != "-")
+
+
+def _batch(fields: dict[str, Any]) -> str | None:
+    size = effective_batch_size(fields)
+    if size is None:
+        return None
+    micro, accumulation, ranks = (
+        fields[name]
+        for name in ("micro_batch_size", "gradient_accumulation_steps", "ranks")
+    )
+    across = f" x {ranks} ranks" if ranks > 1 else ""
+    return f"{count(size)} samples = {micro} x {accumulation} accumulated{across}"
+
+
+def _pace(run: Run) -> str:
+    if run.step_s is None or run.samples_per_s is None:
+        return ""
+    on = f" on {escape(run.device)}" if run.device else ""
+    pace = f"{number(run.step_s, 3)} s per step"
+    return f", {pace}, {number(run.samples_per_s, 3)} samples/s{on}"
+
+
+def _samples(value: float) -> str:
+    return f"{value:.0f}" if value < 100 else f"{float(f'{value:.2g}'):,.0f}"
+
+
+def _grid(facts: Any) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True, min_width=13)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, value)
+    return table

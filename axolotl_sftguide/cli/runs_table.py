@@ -1,0 +1,166 @@
+"""`sftguide runs list` as a table: one line a run, in as many columns as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ..config.differences import flatten, varied_keys
+from ..runs.history import Run
+from ..units import count, number, share
+from .tables import console, label, score_beside, shown, status_of
+
+_GAP = 2
+_LEAST_REASON = 12
+"""A narrower column of reasons would say nothing."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    heading: str
+    cells: tuple[str, ...]
+    right: bool = True
+    """Whether the cells are set to the right, as numbers are."""
+
+    @property
+    def width(self) -> int:
+        """What the cells and the longest word of the heading need."""
+        words = self.heading.split()
+        return max(
+            *(Text.from_markup(cell).cell_len for cell in self.cells),
+            *(len(word) for word in words),
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return all(cell in ("", "-") for cell in self.cells)
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    """One table for each study, with a line for each run."""
+    out = console()
+    for index, study in enumerate(dict.fromkeys(run.study for run in runs)):
+        if index:
+            out.print()
+        _print_study(out, study, [run for run in runs if run.study == study])
+
+
+def _print_study(out: Console, study: str, runs: Sequence[Run]) -> None:
+    metrics = _metrics(runs)
+    by = f", score: {escape(metrics[0])}" if len(metrics) == 1 else ""
+    plural = "s" * (len(runs) != 1)
+    out.print(f"[bold]study {escape(study)}[/]: {len(runs)} run{plural}{by}")
+    swept = [_swept(key, runs) for key in _by_variety(runs)]
+    scores = [_scores(m, runs, only=len(metrics) == 1) for m in metrics]
+    ident = _Column("run", tuple(escape(run.id) for run in runs), right=False)
+    status, steps = _status(runs), _steps(runs)
+    # What comes first is kept; the columns are printed in another order.
+    wanted = [ident, *scores[:1], status, *swept, *scores[1:], *steps, *_others(runs)]
+    kept = _that_fit(wanted, out.width)
+    order = [ident, *swept, *scores, status, *steps, *_others(runs)]
+    columns = [column for column in order if column in kept]
+    columns += _reasons(runs, out.width - sum(c.width + _GAP for c in columns))
+    out.print(_table(columns))
+    left_out = [c.heading for c in (*swept, *scores) if c not in kept]
+    if left_out:
+        more = ", ".join(left_out[:8]) + (", ..." if len(left_out) > 8 else "")
+        text = f"also differ, and do not fit in {out.width} columns: {escape(more)}"
+        out.print(f"[dim]{text}[/]")
+
+
+def _that_fit(columns: Iterable[_Column], width: int) -> list[_Column]:
+    kept: list[_Column] = []
+    left = width + _GAP
+    for column in columns:
+        if not column.is_empty and column.width + _GAP <= left:
+            kept.append(column)
+            left -= column.width + _GAP
+    return kept
+
+
+def _table(columns: Sequence[_Column]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.right else "left",
+            vertical="bottom",
+            width=column.width,
+            overflow="ellipsis",
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _by_variety(runs: Sequence[Run]) -> list[str]:
+    """The keys that the runs differ in, those with most values first."""
+    configs = [run.config for run in runs]
+    flat = [flatten(config) for config in configs]
+    keys = varied_keys(configs)
+    return sorted(keys, key=lambda k: -len({repr(one.get(k)) for one in flat}))
+
+
+def _swept(key: str, runs: Sequence[Run]) -> _Column:
+    values = [flatten(run.config).get(key) for run in runs]
+    numbers = all(isinstance(v, (int, float)) or v is None for v in values)
+    return _Column(label(key), tuple(shown(v) for v in values), right=numbers)
+
+
+def _metrics(runs: Sequence[Run]) -> list[str]:
+    """All metrics, the one that most runs have first."""
+    found = [score.metric for run in runs for score in run.scores]
+    return sorted(dict.fromkeys(found), key=lambda metric: -found.count(metric))
+
+
+def _scores(metric: str, runs: Sequence[Run], *, only: bool) -> _Column:
+    scores = [next((s for s in run.scores if s.metric == metric), None) for run in runs]
+    cells = tuple("-" if s is None else number(s.value) for s in scores)
+    return _Column("score" if only else label(metric), cells)
+
+
+def _status(runs: Sequence[Run]) -> _Column:
+    return _Column("status", tuple(map(status_of, runs)), right=False)
+
+
+def _steps(runs: Sequence[Run]) -> list[_Column]:
+    taken = tuple(f"{count(run.step)}/{count(run.max_steps)}" for run in runs)
+    losses = tuple(number(run.loss) for run in runs)
+    return [_Column("steps", taken), _Column("loss", losses)]
+
+
+def _others(runs: Sequence[Run]) -> list[_Column]:
+    names = _Column("name", tuple(escape(run.name) for run in runs), right=False)
+    bases = _Column("base", tuple(_base(run) for run in runs))
+    saved = _Column("steps saved", tuple(_saved(run) for run in runs))
+    return [names, bases, saved]
+
+
+def _base(run: Run) -> str:
+    beside = dict(score_beside(run, run.scores[0])) if run.scores else {}
+    return number(beside.get("base"))
+
+
+def _saved(run: Run) -> str:
+    saved = run.steps_saved
+    return f"{count(saved)} ({share(saved, run.max_steps)})" if saved else "-"
+
+
+def _reasons(runs: Sequence[Run], left: int) -> list[_Column]:
+    """Why runs were stopped or warned of, in the space that is left."""
+    reasons = [" ".join(_reason(run).split()) for run in runs]
+    if left < _LEAST_REASON or not any(reasons):
+        return []
+    cut = (r if len(r) <= left else f"{r[: left - 3]}..." for r in reasons)
+    return [_Column("reason", tuple(map(escape, cut)), right=False)]
+
+
+def _reason(run: Run) -> str:
+    if run.reason:
+        return run.reason
+    return "; ".join(f"{d.action}: {d.rule}: {d.reason}" for d in run.decisions)

@@ -1,0 +1,50 @@
+"""What the configurations of several runs differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_NO_HYPERPARAMETERS = frozenset(
+    (
+        "output_dir",
+        "axolotl_config_path",
+        "sftguide.study",
+        "sftguide.name",
+        "sftguide.storage",
+        # Axolotl derives these from the batch, the data and the machine.
+        "batch_size",
+        "eval_batch_size",
+        "total_num_tokens",
+        "total_supervised_tokens",
+    )
+)
+"""Keys that tell runs apart and are no hyperparameters."""
+
+
+def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The dotted keys whose values are not the same in all configurations.
+
+    A list counts as one value. Keys that only say where a run writes, and keys that
+    Axolotl derives from others, are left out.
+    """
+    flat = [flatten(config) for config in configs]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    return [
+        key
+        for key in keys
+        if key not in _NO_HYPERPARAMETERS
+        and len({repr(one.get(key)) for one in flat}) > 1
+    ]
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values by dotted key; an empty mapping is a value."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            found.update(flatten(value, f"{dotted}."))
+        else:
+            found[dotted] = value
+    return found

@@ -1,0 +1,111 @@
+"""The manifest of a mix that was just built: what became of each row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.mix_settings import MixSettings
+from ._faults import FaultCode
+from ._identity import FORM
+from ._manifest import Manifest, PhasePart, Written
+from ._order import largest_deviation
+from ._pieces import InputFile
+from ._plan import Plan, phase_of_sources
+from ._sources import Inputs
+from ._spool import Spooled
+
+
+def account(
+    settings: MixSettings,
+    inputs: Inputs,
+    spooled: Sequence[Spooled],
+    source_of: NDArray[np.uint16],
+    tokens: NDArray[np.uint32] | None,
+    made: Plan,
+    written: Mapping[str, Written],
+) -> Manifest:
+    """The manifest.
+
+    Args:
+        settings: The settings of the mix.
+        inputs: Its files.
+        spooled: The pieces after the first pass.
+        source_of: The source of each row.
+        tokens: The tokens of each row, if they are counted.
+        made: The plan.
+        written: The files of the mix.
+    """
+    order = source_of[made.train]
+    deviation = None
+    if settings.strategy == "stacked" and len(made.train):
+        deviation = round(largest_deviation(order), 3)
+    return Manifest(
+        form=FORM,
+        settings=settings.model_dump(mode="json"),
+        parts=_parts(settings, inputs, spooled, source_of, tokens, made),
+        excluded_files=_files(inputs.excluded),
+        trains_by_turn=any(piece.has_message_key("train") for piece in spooled),
+        largest_prefix_deviation_rows=deviation,
+        written=dict(written),
+    )
+
+
+def _parts(
+    settings: MixSettings,
+    inputs: Inputs,
+    spooled: Sequence[Spooled],
+    source_of: NDArray[np.uint16],
+    tokens: NDArray[np.uint32] | None,
+    made: Plan,
+) -> list[PhasePart]:
+    phases = phase_of_sources(settings)
+    count = len(settings.sources)
+    order = source_of[made.train]
+    rows = np.bincount(order, minlength=count)
+    held_out = np.bincount(source_of[made.held_out], minlength=count)
+    row_tokens = None
+    if tokens is not None:
+        row_tokens = np.bincount(order, tokens[made.train].astype(np.float64), count)
+    parts = []
+    for source, own in enumerate(settings.sources):
+        pieces = [piece for piece in spooled if piece.piece.source == source]
+        forms: Counter[str] = Counter()
+        faults: Counter[FaultCode] = Counter()
+        for piece in pieces:
+            forms.update(piece.forms)
+            faults.update(piece.faults)
+        parts.append(
+            PhasePart(
+                phase=settings.phases[phases[source]].name,
+                path=own.path,
+                files=_files(file for file in inputs.files if file.source == source),
+                forms=dict(sorted(forms.items())),
+                rows_read=sum(piece.rows_read for piece in pieces),
+                filtered=sum(piece.filtered for piece in pieces),
+                faults={str(code): n for code, n in sorted(faults.items())},
+                duplicates={
+                    settings.sources[before].path: number
+                    for (again, before), number in sorted(made.duplicates.items())
+                    if again == source
+                },
+                excluded=made.excluded.get(source, 0),
+                not_drawn=made.not_drawn.get(source, 0),
+                held_out=int(held_out[source]),
+                repeated=made.repeated.get(source, 0),
+                rows=int(rows[source]),
+                tokens=None if row_tokens is None else int(row_tokens[source]),
+            )
+        )
+    return parts
+
+
+def _files(files: Iterable[InputFile]) -> list[dict[str, Any]]:
+    return [
+        {"file": file.label, "size_bytes": file.size_bytes, "sha256": file.sha256}
+        for file in files
+    ]

@@ -1,0 +1,138 @@
+"""Building a mix: read all rows, plan the dataset, write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..config.mix_settings import MixSettings
+from ._account import account
+from ._columns import Hashes, Rows
+from ._exclusion import excluded_hashes
+from ._manifest import DATA, HELD_OUT, Manifest, Written
+from ._plan import Plan, phase_of_sources, plan
+from ._refusals import refuse_faults
+from ._sources import Inputs
+from ._spool import Spooled, complete, spool
+from ._workers import Workers
+from ._write import Lines, write
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the name of the step, the amount done and the whole amount."""
+
+_NO_HASHES = np.empty(0, np.uint64)
+
+
+def build(
+    settings: MixSettings,
+    inputs: Inputs,
+    folder: Path,
+    pool: Workers,
+    progress: Progress,
+) -> Manifest:
+    """Write the files of a mix, without its manifest.
+
+    Args:
+        settings: The settings of the mix.
+        inputs: Its files.
+        folder: Where it is written; a folder `pieces` in it takes temporary files.
+        pool: The workers that read and write.
+        progress: Called as the work advances.
+
+    Raises:
+        MixError: If rows cannot be used and `on_error` is `fail`, or if no row can.
+    """
+    spooled = _spool_all(settings, inputs, folder / "pieces", pool, progress)
+    refuse_faults([label for _, label in inputs.pieces], spooled, settings.on_error)
+    spooled = _complete_all(spooled, pool)
+    rows = _columns(spooled)
+    made = plan(rows, settings, excluded_hashes(inputs.excluded, pool))
+    source, tokens = rows.source, rows.tokens
+    del rows  # the fingerprints take most of the memory
+    written = _write_all(settings, spooled, made, folder, pool, progress)
+    return account(settings, inputs, spooled, source, tokens, made, written)
+
+
+def _spool_all(
+    settings: MixSettings,
+    inputs: Inputs,
+    folder: Path,
+    pool: Workers,
+    progress: Progress,
+) -> list[Spooled]:
+    names = [settings.phases[i].name for i in phase_of_sources(settings)]
+    sources, tokenizer = settings.sources, settings.tokenizer
+    tasks = [
+        (p, sources[p.source], names[p.source], label, str(folder), tokenizer)
+        for p, label in inputs.pieces
+    ]
+    whole = sum(file.size_bytes for file in inputs.files)
+    done, found = 0, []
+    for spooled in pool.map(spool, tasks):
+        found.append(spooled)
+        piece = spooled.piece
+        done += piece.end - piece.start if piece.kind == "json" else 0
+        progress("reading", done, whole)
+    return found
+
+
+def _complete_all(spooled: list[Spooled], pool: Workers) -> list[Spooled]:
+    keys = 0
+    for piece in spooled:
+        keys |= piece.keys
+    if not keys:
+        return spooled
+    return list(pool.map(complete, [(piece, keys) for piece in spooled]))
+
+
+def _columns(spooled: Sequence[Spooled]) -> Rows:
+    sources = np.array([piece.piece.source for piece in spooled], np.uint16)
+    counted = [piece.tokens for piece in spooled if piece.tokens is not None]
+    return Rows(
+        np.repeat(sources, [len(piece.ends) for piece in spooled]),
+        *_halves(spooled),
+        np.concatenate(counted) if counted else None,
+    )
+
+
+def _halves(spooled: Sequence[Spooled]) -> tuple[Hashes, Hashes]:
+    """Both halves of all fingerprints. The pieces give theirs up, to save memory."""
+    high, low = (
+        np.concatenate([piece.hashes[:, half] for piece in spooled] or [_NO_HASHES])
+        for half in (0, 1)
+    )
+    for piece in spooled:
+        piece.hashes = np.empty((0, 2), np.uint64)
+    return high, low
+
+
+def _write_all(
+    settings: MixSettings,
+    spooled: Sequence[Spooled],
+    made: Plan,
+    folder: Path,
+    pool: Workers,
+    progress: Progress,
+) -> dict[str, Written]:
+    lines = Lines(spooled)
+    for piece in spooled:
+        piece.ends = np.empty(0, np.int64)  # `lines` has them
+    files: dict[str, Any] = {DATA: made.train}
+    if settings.held_out:
+        files[HELD_OUT] = made.held_out
+    whole, done = sum(map(len, files.values())), 0
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress("writing", done, whole)
+
+    written: dict[str, Written] = {}
+    for name, indices in files.items():
+        sha256 = write(folder / name, lines, indices, pool, advance)
+        size = int(lines.lengths(indices).sum(dtype=np.int64))
+        written[name] = Written(len(indices), size, sha256)
+    return written

@@ -1,0 +1,52 @@
+"""How many rows or tokens each source gets, and which of its rows are repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..config.mix_settings import SourceSettings
+from ._columns import Indices, Weights, total
+
+
+def sizes(
+    sources: Sequence[SourceSettings], available: Sequence[int], upsample: bool
+) -> list[float]:
+    """The rows, or tokens, of each source in the mix.
+
+    Args:
+        sources: The settings of the sources.
+        available: The rows, or tokens, that each source has.
+        upsample: Whether shares are reached by repeating rows.
+    """
+    wanted = [
+        source.repeats * size for source, size in zip(sources, available, strict=True)
+    ]
+    shares = [source.share for source in sources]
+    if all(share is None for share in shares):
+        return wanted
+    rest = 1 - sum(share for share in shares if share is not None)
+    free = sum(n for n, share in zip(wanted, shares, strict=True) if share is None)
+    full = [
+        share if share is not None else rest * n / free if free else 0.0
+        for n, share in zip(wanted, shares, strict=True)
+    ]
+    totals = [n / share for n, share in zip(wanted, full, strict=True) if share > 0]
+    size = (max if upsample else min)(totals, default=0)
+    return [share * size for share in full]
+
+
+def passes(indices: Indices, weights: Weights, size: float) -> list[Indices]:
+    """Whole passes over the rows, then the part of one that is nearest to the size."""
+    whole = total(weights)
+    if not whole:
+        return []
+    count = int((size + 1e-9 * whole) // whole)
+    sums = np.cumsum(weights, dtype=np.int64)
+    rest = size - count * whole
+    part = int(np.searchsorted(sums, rest))
+    below = int(sums[part - 1]) if part else 0
+    if part < len(sums) and sums[part] - rest < rest - below:
+        part += 1
+    return [indices] * count + ([indices[:part]] if part else [])

@@ -1,0 +1,76 @@
+"""The files of a mix: found, read once and divided into pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.mix_settings import MixSettings, SourceSettings
+from ..errors import MixError
+from ._files import FoundFile, files_at
+from ._hub import files_by_name, is_loaded_by_name
+from ._pieces import InputFile, Piece, divide
+from ._workers import Workers
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All files of a mix."""
+
+    files: Sequence[InputFile]
+    """The files of the sources, source after source."""
+    excluded: Sequence[InputFile]
+    """The files whose rows must not be trained on."""
+
+    @property
+    def pieces(self) -> list[tuple[Piece, str]]:
+        """The pieces of the sources, each with the label of its file."""
+        return [(piece, file.label) for file in self.files for piece in file.pieces]
+
+
+def open_sources(settings: MixSettings, root: Path, pool: Workers) -> Inputs:
+    """Find all files and read each of them once.
+
+    Args:
+        settings: The settings of the mix.
+        root: The folder that relative paths start from.
+        pool: The workers that read.
+
+    Raises:
+        MixError: If files are missing or cannot be read, with one line for each.
+    """
+    sources = settings.sources
+    excluded = [SourceSettings(path=path) for path in settings.exclude]
+    problems: list[str] = []
+    tasks: list[tuple[FoundFile, int, str, str | None]] = []
+    for index, source in enumerate([*sources, *excluded]):
+        try:
+            tasks += [
+                (file, index, file.label or _label(file.path, root), source.ds_type)
+                for file in _find(source, root)
+            ]
+        except MixError as error:
+            problems.append(str(error))
+    if problems:
+        raise MixError("\n".join(problems))
+    files = list(pool.map(divide, tasks))
+    return Inputs(
+        [file for file in files if file.source < len(sources)],
+        [file for file in files if file.source >= len(sources)],
+    )
+
+
+def _find(source: SourceSettings, root: Path) -> list[FoundFile]:
+    path = root / Path(source.path).expanduser()
+    if is_loaded_by_name(source, path):
+        return files_by_name(source, path)
+    return [FoundFile(file) for file in files_at(source, path)]
+
+
+def _label(path: Path, root: Path) -> str:
+    """A file's name; below the root, it is the same on any machine."""
+    whole = path.resolve()
+    return (
+        whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(path)
+    )

@@ -1,0 +1,162 @@
+"""What the monitor tells a person: pure functions from values to text.
+
+Each notice is one line; the level of its log record says whether it is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..units import count, number
+
+if TYPE_CHECKING:
+    from ..stopping.rules import Verdict
+    from .tally import Tally
+
+
+def watching(
+    *, run_id: str, study: str, key: str, rules: str, trace: Path | None, history: str
+) -> str:
+    """The line at the start of a watched run."""
+    written = "no trace" if trace is None else f"trace {_shortened(trace)}"
+    return (
+        f"watching run {run_id} (study {study}, key {key}); {rules}; {written}; "
+        f"history {history}"
+    )
+
+
+def not_watched(error: Exception) -> str:
+    """The run cannot be watched, for a reason that the user can remove."""
+    return f"{error}; training continues without monitoring"
+
+
+def not_watched_by_fault(fault: Exception) -> str:
+    """The run cannot be watched because of an error in this package."""
+    return (
+        f"monitoring could not start because of an internal error ({fault!r}); "
+        "training continues without it"
+    )
+
+
+def monitoring_failed(fault: Exception) -> str:
+    """Monitoring ended in the middle of a run."""
+    return f"monitoring stopped after an internal error ({fault!r}); training continues"
+
+
+def disabled(name: str, error: Exception) -> str:
+    """A callback cannot do its work, for a reason that the user can remove."""
+    return f"{error}; training continues without {name}"
+
+
+def disabled_by_fault(name: str, fault: Exception) -> str:
+    """A callback failed because of an error in this package."""
+    return (
+        f"{name} disabled itself after an internal error ({fault!r}); "
+        "training continues."
+    )
+
+
+def inexact_accumulation(obstacle: str, normalisation: str) -> str:
+    """`exact_accumulation` is set and cannot be applied."""
+    return (
+        f"exact_accumulation has no effect because {obstacle}; the loss of a step "
+        f"stays the {normalisation}"
+    )
+
+
+def no_noise_scale(obstacle: str) -> str:
+    """`noise_scale` is set and cannot be measured."""
+    return f"the noise scale is not measured because {obstacle}"
+
+
+def biased_noise_scale(reason: str) -> str:
+    """The noise scale is measured on micro batches that are alike."""
+    return f"the noise scale will be too low because {reason}"
+
+
+def wrong_norm(step: int, ratio: float) -> str:
+    """The captured norm is not that of the gradients."""
+    return (
+        f"the gradient norm at step {step} is {ratio:.4g} times that of the gradients "
+        "themselves (sharding, loss scaling or a patch of the host); this run is not "
+        "compared with others"
+    )
+
+
+def trace_skipped(error: Exception) -> str:
+    """A trace of the run that is resumed cannot be read."""
+    return f"{error}; its steps are ignored"
+
+
+def no_baselines(error: Exception) -> str:
+    """The earlier runs cannot be read."""
+    return f"this run is not compared with earlier runs: {error}"
+
+
+def cohort_only_warns(doubt: str) -> str:
+    """The `cohort` rule has `action: stop` and too little evidence for it."""
+    return f"the cohort rule only warns because {doubt}"
+
+
+def bad_run(verdict: Verdict) -> str:
+    """A rule with `action: warn` has found something."""
+    return (
+        f"step {verdict.step}, {verdict.rule}: {verdict.reason}. To stop such runs, "
+        f"set early_termination.{verdict.rule}.action: stop"
+    )
+
+
+def stopped(
+    verdict: Verdict, *, max_steps: int, checkpoint: str | None, marker: str
+) -> str:
+    """A rule with `action: stop` has ended the run."""
+    return (
+        f"stopped at step {verdict.step} of {max_steps} "
+        f"({count(verdict.samples_seen)} samples) by {verdict.rule}: "
+        f"{verdict.reason}. Last good checkpoint: {checkpoint or 'none'}. The model "
+        f"that is saved now is unfinished; {marker} marks it"
+    )
+
+
+def batch_size(wanted: int | str, seen: Tally) -> str:
+    """The effective batch size that was set, and that of the run."""
+    return f"effective batch size: {wanted} requested, {seen} trained"
+
+
+def held_out_score(
+    metric: str, value: float, questions: int, beside: Mapping[str, float | None]
+) -> str:
+    """The score of the tuned model, with the values to compare it with."""
+    shown = ", ".join(f"{name} {number(v)}" for name, v in beside.items())
+    return f"{metric} {number(value)} on {questions} questions ({shown})"
+
+
+def trace_lost(path: Path, error: OSError) -> str:
+    """The trace cannot be written."""
+    return (
+        f"trace {path}: {error.strerror or error}; training continues, and its steps "
+        "are no longer recorded"
+    )
+
+
+def history_lost(error: Exception, *, traced: bool) -> str:
+    """The run history cannot be written."""
+    kept = "the trace records all steps" if traced else "the run is not recorded"
+    return f"{error}; training continues, and {kept}"
+
+
+def import_later(folder: Path) -> str:
+    """The run ended while the history could not be reached."""
+    return (
+        "the run history does not hold all of this run. Once it can be reached, run: "
+        f"sftguide runs import {folder}"
+    )
+
+
+def _shortened(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,234 @@
+"""Opens the session of a run on all ranks, or on none: assembles its parts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from ..config.settings import EarlyTerminationSettings, Settings
+from ..errors import SFTGuideError
+from ..runs import marker
+from ..runs.history import RunHistory, this_process
+from ..runs.redaction import json_safe
+from ..signals import Observation
+from ..signals.comparability import Candidate, comparability_key
+from ..signals.noise_scale import WINDOW
+from ..stopping.baselines import baselines
+from ..stopping.judge import Judge, actions_of, describe, judge_of
+from . import notices
+from .accumulation import loss_normalisation, make_exact
+from .capture import StepCapture
+from .faults import Guard
+from .gradients import (
+    MicroBatchGradients,
+    correlated_micro_batches,
+    noise_scale_obstacle,
+)
+from .identity import host_name, key_fields
+from .meter import RunMeter
+from .pace import device_name
+from .ranks import Ranks
+from .readout import StepReadout
+from .recorder import NoRecorder, RunRecorder, new_run_id, output_folder
+from .resume import Earlier, find_earlier
+from .session import Parts, Session
+
+logger = logging.getLogger(__name__)
+
+NO_RULES = EarlyTerminationSettings.model_validate(
+    {"action": "off", "non_finite": {"action": "off"}}
+)
+
+
+def open_run(
+    trainer: Any,
+    settings: Settings,
+    *,
+    rules: EarlyTerminationSettings | None = None,
+    config: dict[str, Any] | None = None,
+    extra_key_fields: dict[str, Any] | None = None,
+) -> Session | None:
+    """The session of a training that begins. Collective where several ranks train.
+
+    Args:
+        trainer: A transformers `Trainer`, or one derived from it.
+        settings: The `sftguide:` block.
+        rules: Which rules are applied; by default none.
+        config: The resolved configuration to record; by default the trainer's.
+        extra_key_fields: Fields of the comparability key that only the host knows.
+
+    Returns:
+        None if any rank cannot be watched; no rank is watched then.
+    """
+    opened: tuple[Session, str] | None = None
+    try:
+        opened = _open(trainer, settings, rules or NO_RULES, config, extra_key_fields)
+    except SFTGuideError as error:
+        logger.warning(notices.not_watched(error))
+        logger.debug("traceback of the error", exc_info=True)
+    except Exception as fault:
+        logger.warning(notices.not_watched_by_fault(fault))
+        logger.debug("traceback of the internal error", exc_info=True)
+    ranks = Ranks(trainer)
+    all_opened = ranks.all_ready(opened is not None)
+    if opened is None:
+        return None
+    session, banner = opened
+    if not all_opened:
+        session.abandon("another rank could not be watched")
+        return None
+    if ranks.main:
+        logger.info(banner)
+    return session
+
+
+def _open(
+    trainer: Any,
+    settings: Settings,
+    rules: EarlyTerminationSettings,
+    config: dict[str, Any] | None,
+    extra_key_fields: dict[str, Any] | None,
+) -> tuple[Session, str]:
+    """The session, attached, and the line that announces it."""
+    ranks, guard = Ranks(trainer), Guard()
+    if settings.exact_accumulation:
+        _make_exact(trainer, ranks)
+    micro_batches = _micro_batches(trainer, settings, ranks)
+    output_dir = output_folder(trainer.args.output_dir)
+    earlier = find_earlier(output_dir, trainer.state.global_step)
+    past = earlier.past if earlier else ()
+    fields = json_safe({**key_fields(trainer), **(extra_key_fields or {})})
+    run = Candidate(
+        study=settings.study,
+        key=comparability_key(fields),
+        fields=fields,
+        noise_measured=micro_batches is not None,
+        without=earlier.run_id if earlier else new_run_id(),
+    )
+    recorder: RunRecorder | NoRecorder = NoRecorder()
+    if ranks.main:
+        row = _run_row(trainer, settings, run, output_dir, past, config)
+        recorder = _recorder(row, settings, earlier, trainer.state.global_step)
+    every = settings.monitor.noise_scale_every
+    parts = Parts(
+        ranks=ranks,
+        guard=guard,
+        capture=StepCapture(trainer, guard, micro_batches),
+        readout=StepReadout(trainer, ranks),
+        # One more than the window: the first step's samples need the step before.
+        meter=RunMeter(trainer, past, every * WINDOW + 1 if run.noise_measured else 0),
+        recorder=recorder,
+        judge=_judge(run, recorder.history, rules),
+        past=past,
+    )
+    session = Session(
+        trainer, run.without, output_dir, parts, settings.effective_batch_size
+    )
+    session.begin()
+    return session, _banner(run, settings, rules, recorder)
+
+
+def _make_exact(trainer: Any, ranks: Ranks) -> None:
+    obstacle = make_exact(trainer)
+    if obstacle is not None and ranks.main:
+        normalisation = loss_normalisation(trainer)
+        logger.warning(notices.inexact_accumulation(obstacle, normalisation))
+
+
+def _micro_batches(
+    trainer: Any, settings: Settings, ranks: Ranks
+) -> MicroBatchGradients | None:
+    if not settings.monitor.noise_scale:
+        return None
+    obstacle = noise_scale_obstacle(trainer)
+    alike = correlated_micro_batches(trainer)
+    if ranks.main and obstacle is not None:
+        logger.warning(notices.no_noise_scale(obstacle))
+    elif ranks.main and alike is not None:
+        logger.warning(notices.biased_noise_scale(alike))
+    if obstacle is not None:
+        return None
+    every = settings.monitor.noise_scale_every
+    return MicroBatchGradients(trainer.model.parameters(), every)
+
+
+def _run_row(
+    trainer: Any,
+    settings: Settings,
+    run: Candidate,
+    output_dir: str,
+    past: tuple[Observation, ...],
+    config: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What the first line of the trace and the history hold of the run."""
+    args = trainer.args
+    return {
+        "id": run.without,
+        "name": settings.name or Path(output_dir).name,
+        "study": run.study,
+        "key": run.key,
+        "key_fields": run.fields,
+        "comparable": all(o.measured for o in past),
+        "host": host_name(trainer),
+        "device": device_name(args.device),
+        "config": json_safe(config if config is not None else args.to_dict()),
+        "output_dir": output_dir,
+        "max_steps": trainer.state.max_steps,
+        "started_at": time.time(),
+        **this_process(),
+    }
+
+
+def _recorder(
+    row: dict[str, Any],
+    settings: Settings,
+    earlier: Earlier | None,
+    step: int,
+) -> RunRecorder:
+    recorder = RunRecorder(
+        row,
+        storage=settings.storage,
+        trace=settings.monitor.trace,
+        warn=logger.warning,
+        resumed_at=step if earlier else None,
+        past=earlier.past if earlier else (),
+    )
+    if not step:
+        marker.clear(row["output_dir"])
+    return recorder
+
+
+def _judge(
+    run: Candidate, history: RunHistory | None, rules: EarlyTerminationSettings
+) -> Judge:
+    """The judge of the run. Only the first rank compares it with earlier runs."""
+    if history is None:
+        return judge_of(rules)
+    try:
+        compared = baselines(run, history, rules)
+    except SFTGuideError as error:
+        logger.warning(notices.no_baselines(error))
+        return judge_of(rules)
+    doubt = compared.cohort.doubt if compared.cohort else None
+    if doubt is not None and actions_of(rules)["cohort"] == "stop":
+        logger.warning(notices.cohort_only_warns(doubt))
+    return judge_of(rules, compared)
+
+
+def _banner(
+    run: Candidate,
+    settings: Settings,
+    rules: EarlyTerminationSettings,
+    recorder: RunRecorder | NoRecorder,
+) -> str:
+    trace = recorder.trace_path if isinstance(recorder, RunRecorder) else None
+    return notices.watching(
+        run_id=run.without,
+        study=run.study,
+        key=run.key,
+        rules=describe(rules),
+        trace=trace if settings.monitor.trace else None,
+        history="none" if recorder.history is None else recorder.history.url,
+    )

@@ -1,0 +1,86 @@
+"""A run as its trace describes it, written to the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from ...errors import TraceError
+from ...signals import points_of
+from ..traces import Trace
+from ._curves import add_points
+from ._records import Decision, Score
+from ._write import add_decision, add_score, begin_run, delete_run, update_run
+
+_REQUIRED = frozenset(
+    "id name study key key_fields comparable host config output_dir hostname "
+    "process_id process_started_at started_at max_steps".split()
+)
+
+
+def write_trace(connection: sa.Connection, trace: Trace) -> str:
+    """Replace a run by what its trace holds, and give its id.
+
+    Raises:
+        TraceError: Where the trace lacks what a run needs.
+    """
+    try:
+        return _write(connection, trace)
+    except (KeyError, TypeError) as error:
+        raise TraceError(
+            f"{trace.path}: the trace is incomplete ({error}). Nothing was imported"
+        ) from None
+
+
+def _write(connection: sa.Connection, trace: Trace) -> str:
+    run_id = str(trace.run["id"])
+    delete_run(connection, run_id)
+    row = {"trace_path": str(trace.path.resolve()), **trace.run}
+    missing = sorted(_REQUIRED - row.keys())
+    if missing:
+        raise KeyError(", ".join(missing))
+    begin_run(connection, row)
+    written_at = trace.path.stat().st_mtime
+    update_run(connection, run_id, heartbeat_at=written_at, **_progress(trace))
+    for event in trace.events:
+        if event["event"] == "decision":
+            add_decision(connection, run_id, Decision(**_fields(Decision, event)))
+        elif event["event"] == "score":
+            add_score(connection, run_id, Score(**_fields(Score, event)))
+    add_points(connection, run_id, points_of(trace.observations))
+    end = trace.end
+    if end is not None:
+        update_run(
+            connection,
+            run_id,
+            status=end["status"],
+            reason=end.get("reason"),
+            ended_at=end["at"],
+            step_s=end.get("step_s"),
+        )
+    return run_id
+
+
+def _progress(trace: Trace) -> dict[str, Any]:
+    if not trace.observations:
+        return {}
+    last = trace.observations[-1]
+    return {
+        "step": last.step,
+        "samples_seen": last.samples_seen,
+        "loss": last.loss,
+        "grad_norm": last.grad_norm,
+        "comparable": all(o.measured for o in trace.observations),
+    }
+
+
+def _fields(kind: type[Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record that an event has; a later version may write more."""
+    names = kind.__dataclass_fields__
+    return {k: _number(v) for k, v in event.items() if k in names}
+
+
+def _number(value: Any) -> Any:
+    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value

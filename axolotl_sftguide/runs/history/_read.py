@@ -1,0 +1,92 @@
+"""Queries for runs, and for the peers that a run is compared with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from ...signals.comparability import Candidate, Peer, effective_batch_size
+from . import _tables as t
+from ._records import Decision, Run, Score, shared_scores
+
+
+def read_runs(
+    connection: sa.Connection, study: str | None = None, key: str | None = None
+) -> list[Run]:
+    """The runs of a study and key with scores and decisions, oldest first."""
+    query = sa.select(t.runs).order_by(t.runs.c.started_at, t.runs.c.id)
+    if study is not None:
+        query = query.where(t.runs.c.study == study)
+    if key is not None:
+        query = query.where(t.runs.c.key == key)
+    rows = connection.execute(query).mappings().all()
+    query = sa.select(t.scores).order_by(t.scores.c.recorded_at)
+    scores = _by_run(Score, connection.execute(query).mappings())
+    query = sa.select(t.decisions).order_by(t.decisions.c.id)
+    decisions = _by_run(Decision, connection.execute(query).mappings())
+    return [
+        Run(
+            **row,
+            scores=tuple(scores.get(row["id"], ())),
+            decisions=tuple(decisions.get(row["id"], ())),
+        )
+        for row in rows
+    ]
+
+
+def read_peers(connection: sa.Connection, candidate: Candidate) -> list[Peer]:
+    """The finished, scored and comparable runs of the candidate's study."""
+    scored = sa.select(t.scores.c.run_id)
+    query = (
+        sa.select(t.runs.c.id, t.runs.c.name, t.runs.c.key, t.runs.c.key_fields)
+        .where(t.runs.c.study == candidate.study, t.runs.c.id != candidate.without)
+        .where(t.runs.c.status == "finished", t.runs.c.comparable)
+        .where(t.runs.c.id.in_(scored))
+        .order_by(t.runs.c.started_at, t.runs.c.id)
+    )
+    if candidate.fields is None:
+        query = query.where(t.runs.c.key == candidate.key)
+    rows = connection.execute(query).all()
+    ratios = {
+        row.id: ratio
+        for row in rows
+        if (ratio := candidate.batch_ratio_of(row.key, row.key_fields)) is not None
+    }
+    query = (
+        sa.select(t.scores)
+        .where(t.scores.c.run_id.in_(list(ratios)))
+        .order_by(t.scores.c.recorded_at)
+    )
+    shared = shared_scores(_by_run(Score, connection.execute(query).mappings()))
+    return [
+        Peer(
+            row.id,
+            row.name,
+            ratios[row.id],
+            effective_batch_size(row.key_fields),
+            shared.get(row.id),
+        )
+        for row in rows
+        if row.id in ratios
+    ]
+
+
+def matching(runs: Sequence[Run], run_id: str) -> list[Run]:
+    """The runs with this id, else those whose id starts with it or with this name."""
+    if run_id == "latest":
+        return list(runs[-1:])
+    return [r for r in runs if r.id == run_id] or [
+        r for r in runs if r.id.startswith(run_id) or r.name == run_id
+    ]
+
+
+def _by_run(kind: type[Any], rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """Scores or decisions by the id of their run, in order."""
+    names = tuple(kind.__dataclass_fields__)
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row["run_id"]].append(kind(**{name: row[name] for name in names}))
+    return found

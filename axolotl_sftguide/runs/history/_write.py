@@ -1,0 +1,61 @@
+"""Statements that write runs, scores and decisions, inside an open transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from . import _tables as t
+from ._records import Decision, Score
+
+_RUN_COLUMNS = frozenset(column.name for column in t.runs.columns)
+
+
+def has_run(connection: sa.Connection, run_id: str) -> bool:
+    """Whether the history contains a run."""
+    query = sa.select(t.runs.c.id).where(t.runs.c.id == run_id)
+    return connection.execute(query).first() is not None
+
+
+def begin_run(connection: sa.Connection, run: Mapping[str, Any]) -> None:
+    """Add a run, or set a resumed one to running; it keeps its first start."""
+    row = {k: v for k, v in run.items() if k in _RUN_COLUMNS}
+    running = {"status": "running", "reason": None, "ended_at": None}
+    if has_run(connection, row["id"]):
+        row = {"heartbeat_at": time.time(), **row, **running}
+        del row["started_at"]
+        update_run(connection, row.pop("id"), **row)
+    else:
+        new = {"heartbeat_at": row["started_at"], "step": 0, "samples_seen": 0}
+        connection.execute(sa.insert(t.runs).values({**new, **running, **row}))
+
+
+def update_run(connection: sa.Connection, run_id: str, **values: Any) -> None:
+    """Set some columns of a run."""
+    connection.execute(sa.update(t.runs).where(t.runs.c.id == run_id).values(values))
+
+
+def add_score(connection: sa.Connection, run_id: str, score: Score) -> None:
+    """Add a score; one on the same metric is replaced."""
+    row = {"run_id": run_id, **vars(score), "recorded_at": time.time()}
+    same = (t.scores.c.run_id == run_id, t.scores.c.metric == score.metric)
+    connection.execute(sa.delete(t.scores).where(*same))
+    connection.execute(sa.insert(t.scores).values(row))
+
+
+def add_decision(connection: sa.Connection, run_id: str, decision: Decision) -> None:
+    """Add a decision; one of the same rule, action and step is replaced."""
+    row = {"run_id": run_id, **vars(decision)}
+    same = [t.decisions.c[n] == row[n] for n in ("run_id", "rule", "action", "step")]
+    connection.execute(sa.delete(t.decisions).where(*same))
+    connection.execute(sa.insert(t.decisions).values(row))
+
+
+def delete_run(connection: sa.Connection, run_id: str) -> None:
+    """Remove a run with its scores, decisions and curve."""
+    for table in (t.scores, t.decisions, t.points):
+        connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+    connection.execute(sa.delete(t.runs).where(t.runs.c.id == run_id))

@@ -1,0 +1,156 @@
+"""What a run is compared with: the best finished run, and quantiles over all of them.
+
+`baselines` works on any `Curves`: the run history reads them with SQL, `RecordedRuns`
+holds them in memory for the backtest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from ..config.settings import EarlyTerminationSettings
+from ..signals import Curve, Observation, Point
+from ..signals.cohort import EARLY, Cohort, doubt_of, grid
+from ..signals.comparability import Candidate, Peer
+from ..signals.curves import at_batch_ratio
+
+
+class Curves(Protocol):
+    """Finished, scored and comparable runs with their curves."""
+
+    def peers(self, candidate: Candidate) -> Sequence[Peer]:
+        """The runs that the candidate may be compared with, oldest first."""
+        ...
+
+    def points(self, run_id: str) -> Sequence[Point]:
+        """A run's stored curve, in order."""
+        ...
+
+    def span(self, run_ids: Sequence[str]) -> tuple[int, int] | None:
+        """The fewest and the most samples seen at any point of these runs."""
+        ...
+
+    def at(
+        self, samples_seen: Sequence[int], run_ids: Sequence[str]
+    ) -> Iterator[Mapping[str, Point]]:
+        """For each number of samples, the runs' curves there, by run id.
+
+        Runs that start later or end earlier are left out.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What a run is compared with; None for what does not exist."""
+
+    reference: Curve | None = None
+    cohort: Cohort | None = None
+
+
+def baselines(
+    candidate: Candidate, curves: Curves, settings: EarlyTerminationSettings
+) -> Baselines:
+    """The reference run and the cohort that the settings compare a candidate with."""
+    peers = curves.peers(candidate)
+    return Baselines(
+        _reference(peers, curves, settings.comparison.reference),
+        _cohort(peers, curves, settings.cohort.quantile),
+    )
+
+
+def _reference(peers: Sequence[Peer], curves: Curves, which: str) -> Curve | None:
+    """The peer with the best score, or the one that `which` names by id or name."""
+    if which == "best":
+        scored = [(peer.score, peer) for peer in peers if peer.score is not None]
+        found = max(scored, key=lambda pair: pair[0], default=(None, None))[1]
+    else:
+        found = next((p for p in peers if which in (p.id, p.name)), None)
+    points = () if found is None else tuple(curves.points(found.id))
+    if found is None or not points:
+        return None
+    size = None if found.batch_ratio == 1 else found.batch_size
+    return Curve(found.id, points, found.batch_ratio, size)
+
+
+def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | None:
+    """Quantiles over the peers, and whether their scores support the rule."""
+    ratios = {peer.id: peer.batch_ratio for peer in peers}
+    span = curves.span(list(ratios))
+    if span is None:
+        return None
+
+    def read(samples_seen: Sequence[int]) -> Iterator[dict[str, Point]]:
+        for points in curves.at(samples_seen, list(ratios)):
+            restated = {i: at_batch_ratio(p, ratios[i]) for i, p in points.items()}
+            yield {i: p for i, p in restated.items() if p is not None}
+
+    first, last = span
+    (early,) = read([first + round(EARLY * (last - first))])
+    scored = [
+        (early[peer.id].loss, early[peer.id].grad_norm, peer.score)
+        for peer in peers
+        if peer.score is not None and peer.id in early
+    ]
+    where = grid(first, last)
+    along = (
+        (at, [(p.loss, p.grad_norm) for p in points.values()])
+        for at, points in zip(where, read(where), strict=True)
+    )
+    return Cohort.of(along, quantile, doubt_of(scored))
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A finished run: its steps and a score, where higher is better."""
+
+    id: str
+    name: str
+    score: float
+    observations: tuple[Observation, ...]
+
+    @property
+    def steps(self) -> int:
+        """The number of optimizer steps."""
+        return self.observations[-1].step
+
+    @cached_property
+    def curve(self) -> Curve:
+        """Its smoothed curve."""
+        return Curve.of(self.id, self.observations)
+
+
+class RecordedRuns:
+    """Curves in memory: runs of one study and one comparability key."""
+
+    def __init__(self, runs: Sequence[RecordedRun]) -> None:
+        self._runs = {run.id: run for run in runs}
+
+    def peers(self, candidate: Candidate) -> list[Peer]:
+        """All the runs but the candidate, in the order they were given."""
+        return [
+            Peer(run.id, run.name, 1.0, None, run.score)
+            for run in self._runs.values()
+            if run.id != candidate.without
+        ]
+
+    def points(self, run_id: str) -> tuple[Point, ...]:
+        """A run's curve, in order."""
+        return self._runs[run_id].curve.points
+
+    def span(self, run_ids: Sequence[str]) -> tuple[int, int] | None:
+        """The fewest and the most samples seen at any point of these runs."""
+        points = [self.points(run_id) for run_id in run_ids]
+        ends = [p.samples_seen for own in points for p in (*own[:1], *own[-1:])]
+        return (min(ends), max(ends)) if ends else None
+
+    def at(
+        self, samples_seen: Sequence[int], run_ids: Sequence[str]
+    ) -> Iterator[dict[str, Point]]:
+        """For each number of samples, the runs' curves there, by run id."""
+        for samples in samples_seen:
+            read = {i: self._runs[i].curve.at(samples) for i in run_ids}
+            yield {i: point for i, point in read.items() if point is not None}
