@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
-from curves import learning, run
+from curves import fine_tuning, learning, run
 
 from axolotl_sftguide.config.settings import Settings
 from axolotl_sftguide.signals import Curve, Observation
@@ -43,6 +45,41 @@ def worse_than(reference: list[Observation]) -> Rule:
     return Patience(Grace(worse, s.grace), s.patience)
 
 
+HEALTHY: dict[str, dict[str, float]] = {
+    "1.3 to 1.1": {},
+    "1.3 to 1.1 slowly": {"steps_of_decay": 300},
+    "1.0 to 0.9": {"start": 1.0, "end": 0.9, "noise": 0.1},
+    "2.0 to 1.2 in noise": {"start": 2.0, "end": 1.2, "noise": 0.3},
+    "1.5 to 1.1 fast": {"start": 1.5, "end": 1.1, "steps_of_decay": 50},
+    "1.3 to 1.1, correlated": {"correlation": 0.6},
+    "1.3 to 1.1, highly correlated": {"correlation": 0.8},
+}
+"""Runs that learn, as fine-tuning runs do: see `curves.fine_tuning`."""
+
+
+SIGNIFICANCE = "it takes a drop that is not significant for none"
+INDEPENDENCE = "its standard errors assume that the noise of steps is independent"
+
+
+def healthy_runs(
+    why: str = "", counts: Mapping[str, int] = MappingProxyType({})
+) -> Any:
+    """All kinds of healthy runs; an expected failure where a rule finds too many."""
+
+    def marks(kind: str) -> Any:
+        if kind not in counts:
+            return []
+        return pytest.mark.xfail(reason=f"{counts[kind]} of 100 are found: {why}")
+
+    kinds = [pytest.param(kind, marks=marks(kind)) for kind in HEALTHY]
+    return pytest.mark.parametrize("kind", kinds)
+
+
+def found_of_a_hundred(rule: Rule, **kind: Any) -> int:
+    runs = (run(fine_tuning(seed, **kind)) for seed in range(100))
+    return sum(fold(rule, observations) is not None for observations in runs)
+
+
 class TestNonFinite:
     rule = NonFinite(steps=3)
 
@@ -62,6 +99,12 @@ class TestDivergence:
     @pytest.mark.parametrize("seed", range(200))
     def test_an_ordinary_run_has_not_diverged(self, seed: int) -> None:
         assert fold(divergence(), run(learning(500, seed))) is None
+
+    @healthy_runs()
+    def test_of_a_hundred_healthy_runs_at_most_one_has_diverged(
+        self, kind: str
+    ) -> None:
+        assert found_of_a_hundred(divergence(), **HEALTHY[kind]) <= 1
 
     def test_a_spike_that_recovers_is_not_a_divergence(self) -> None:
         losses = learning(300)
@@ -98,9 +141,21 @@ class TestDivergence:
         losses = [1.5 * math.exp(-1.75 * 0.8), *rest]
         assert fold(divergence(), run(losses)) is None
 
-    def test_another_kind_of_data_becomes_the_level(self) -> None:
+    def test_another_kind_of_data_that_is_learned_fast_becomes_the_level(self) -> None:
         losses = learning(200) + [1.5 + x for x in learning(400, seed=1)]
         assert fold(divergence(), run(losses)) is None
+
+    @pytest.mark.xfail(reason="the level is not reset where a phase begins")
+    @pytest.mark.parametrize("drop", [0.2, 0.4])
+    def test_of_a_hundred_phases_that_are_learned_slowly_at_most_one_has_diverged(
+        self, drop: float
+    ) -> None:
+        found = 0
+        for seed in range(100):
+            first = fine_tuning(seed, start=0.8, end=0.6, noise=0.05, steps=200)
+            second = fine_tuning(seed + 100, start=1.4, end=1.4 - drop, noise=0.1)
+            found += fold(divergence(), run(first + second)) is not None
+        assert found <= 1
 
     def test_a_steady_climb_is(self) -> None:
         losses = learning(200, noise=0.05)
@@ -171,10 +226,50 @@ class TestNotLearning:
     def test_a_run_that_learns_is_not_found(self, seed: int) -> None:
         assert fold(not_learning(), run(learning(400, seed))) is None
 
-    def test_a_run_that_learns_slowly_is_not_found(self) -> None:
-        draw = random.Random(3)
-        losses = [2.0 - 0.002 * i + draw.gauss(0, 0.1) for i in range(400)]
-        assert fold(not_learning(), run(losses)) is None
+    @healthy_runs(
+        SIGNIFICANCE,
+        {
+            "1.3 to 1.1": 83,
+            "1.3 to 1.1 slowly": 96,
+            "1.0 to 0.9": 92,
+            "2.0 to 1.2 in noise": 21,
+            "1.5 to 1.1 fast": 2,
+            "1.3 to 1.1, correlated": 63,
+            "1.3 to 1.1, highly correlated": 53,
+        },
+    )
+    def test_of_a_hundred_healthy_runs_at_most_one_is_found(self, kind: str) -> None:
+        assert found_of_a_hundred(not_learning(), **HEALTHY[kind]) <= 1
+
+    @pytest.mark.xfail(
+        reason="finds 8 of 100 runs whose loss falls by 0.2 per 100 steps"
+    )
+    def test_of_a_hundred_runs_that_learn_slowly_at_most_one_is_found(self) -> None:
+        found = 0
+        for seed in range(100):
+            draw = random.Random(seed)
+            losses = [2.0 - 0.002 * i + draw.gauss(0, 0.1) for i in range(400)]
+            found += fold(not_learning(), run(losses)) is not None
+        assert found <= 1
+
+    @pytest.mark.parametrize(
+        "correlation",
+        [
+            0.0,
+            pytest.param(
+                0.7,
+                marks=pytest.mark.xfail(
+                    reason="13 of 100 are missed: one low window ends the rule"
+                ),
+            ),
+        ],
+    )
+    def test_of_a_hundred_runs_that_learn_nothing_at_most_one_is_missed(
+        self, correlation: float
+    ) -> None:
+        nothing = {"start": 2.0, "end": 2.0, "noise": 0.3, "steps": 200}
+        found = found_of_a_hundred(not_learning(), correlation=correlation, **nothing)
+        assert found >= 99
 
     def test_a_long_plateau_after_learning_is_ordinary(self) -> None:
         assert fold(not_learning(), run(learning(200) + [0.8] * 2000)) is None
@@ -216,6 +311,20 @@ class TestWorseThan:
     @pytest.mark.parametrize("seed", range(100))
     def test_the_references_twin_passes(self, seed: int) -> None:
         assert self.compare(1.0, 1.0, seed) is None
+
+    @healthy_runs(INDEPENDENCE, {"1.3 to 1.1, highly correlated": 2})
+    def test_of_a_hundred_healthy_twins_at_most_one_is_found(self, kind: str) -> None:
+        """Losses and norms have the same noise, and no other difference."""
+
+        def twin(seed: int) -> list[Observation]:
+            correlation = HEALTHY[kind].get("correlation", 0.0)
+            norms = fine_tuning(
+                seed + 1000, start=1, end=1, noise=0.15, correlation=correlation
+            )
+            return run(fine_tuning(seed, **HEALTHY[kind]), norms)  # type: ignore[arg-type]
+
+        rule = worse_than(twin(999))
+        assert sum(fold(rule, twin(seed)) is not None for seed in range(100)) <= 1
 
     @pytest.mark.parametrize("seed", range(20))
     def test_higher_norm_and_lower_loss_together_are_found(self, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Curves as they are met, made up with a seed."""
+"""Made-up curves, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -30,4 +30,29 @@ def learning(
         sigma = noise * (4 if draw.random() < 0.02 else 1)
         level = floor + 2 * math.exp(-step / 60)
         losses.append(max(0.01, level * math.exp(draw.gauss(0, sigma))))
+    return losses
+
+
+def fine_tuning(
+    seed: int,
+    *,
+    start: float = 1.3,
+    end: float = 1.1,
+    steps_of_decay: float = 100,
+    noise: float = 0.15,
+    correlation: float = 0.0,
+    steps: int = 300,
+) -> list[float]:
+    """The loss of a healthy fine-tuning run: a small drop in much noise.
+
+    The noise of a step is added; with a correlation it depends on the step before, as
+    it does where neighbouring batches are alike.
+    """
+    draw = random.Random(seed)
+    fresh = math.sqrt(1 - correlation**2)
+    error, losses = draw.gauss(0, noise), []
+    for step in range(steps):
+        level = end + (start - end) * math.exp(-step / steps_of_decay)
+        losses.append(max(0.01, level + error))
+        error = correlation * error + fresh * draw.gauss(0, noise)
     return losses

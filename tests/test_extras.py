@@ -1,0 +1,70 @@
+"""An install without an extra imports everything that does not need it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SWEEP = {"optuna"}
+MIX = {"ijson", "orjson", "zstandard"}
+WITH_THE_HOSTS = {"filelock", "numpy", "pyarrow"}
+"""Of the extras, what every host installs too."""
+HOSTS = {"accelerate", "axolotl", "datasets", "peft", "torch", "transformers", "trl"}
+
+SCRIPT = """
+import pkgutil, sys
+from importlib import import_module
+sys.modules.update(dict.fromkeys({absent!r}))  # None: not installed
+import axolotl_sftguide as package
+
+for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if found.name.endswith("__main__"):
+        continue
+    try:
+        import_module(found.name)
+    except ImportError:
+        print(found.name.removeprefix(package.__name__ + "."))
+"""
+
+
+def without(absent: set[str]) -> set[str]:
+    """The modules that cannot be imported without some packages."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(absent=sorted(absent))],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return set(done.stdout.split())
+
+
+def test_without_mix_and_sweep_the_hosts_and_all_else_import() -> None:
+    found = without(MIX | SWEEP)
+    needs_mix = {"mixing._mix", "mixing._read", "mixing._spool", "mixing._verify"}
+    assert "sweep.pruner" in found
+    assert found & needs_mix
+    assert all(name.startswith(("mixing._", "sweep.pruner")) for name in found), found
+
+
+def test_without_any_extra_only_what_needs_one_does_not_import() -> None:
+    found = without(MIX | SWEEP | WITH_THE_HOSTS | HOSTS | {"psycopg"})
+    folders = ("mixing._", "sweep.pruner", "hosts.", "monitor.", "callbacks")
+    assert all(name.startswith(folders) for name in found), found
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["runs", "list"], ["recipes", "list"], ["mix", "--help"]]
+)
+def test_without_any_extra_the_command_line_starts(words: list[str]) -> None:
+    absent = sorted(MIX | SWEEP | WITH_THE_HOSTS | HOSTS | {"psycopg"})
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        f"from axolotl_sftguide.cli import main; main({words})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
