@@ -10,9 +10,6 @@ from ...units import number
 from ._base import Verdict
 from ._window import Averages, Window
 
-_BOTH_ERRORS = math.sqrt(2)
-"""The error of a difference over that of one side, where both sides are as noisy."""
-
 
 @dataclass(frozen=True, slots=True)
 class WorseThan:
@@ -22,8 +19,8 @@ class WorseThan:
     early gradient norm and higher early loss go with better final scores; it gives no
     threshold). Each difference must exceed `sigmas` of its standard errors and
     `margin` of the reference, so that the reference's twin with another seed passes.
-    The reference's smoothed curve holds no errors; it is taken to be as noisy as the
-    run itself.
+    The reference's smoothed curve has no errors. They are taken from the run itself,
+    scaled up with the signal where the reference is higher.
     """
 
     reference: Curve
@@ -70,12 +67,17 @@ class WorseThan:
         return "" if size is None else f" (norm converted from batch size {size})"
 
     def _is_worse(self, own: Averages, reference: Point) -> bool:
-        sigmas = self.sigmas * _BOTH_ERRORS
-        norm_least = max(
-            sigmas * own.grad_norm_error, self.margin * abs(reference.grad_norm)
+        norm_least = self._least(
+            own.grad_norm, own.grad_norm_error, reference.grad_norm
         )
-        loss_least = max(sigmas * own.loss_error, self.margin * abs(reference.loss))
+        loss_least = self._least(own.loss, own.loss_error, reference.loss)
         return (
             own.grad_norm - reference.grad_norm > norm_least
             and reference.loss - own.loss > loss_least
         )
+
+    def _least(self, own: float, own_error: float, reference: float) -> float:
+        """The difference that a signal must exceed."""
+        scale = max(1.0, abs(reference / own)) if own else math.inf
+        error = math.hypot(own_error, own_error * scale)
+        return max(self.sigmas * error, self.margin * abs(reference))
