@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .errors import SweepError as SweepError
     from .errors import TraceError as TraceError
     from .hosts.axolotl import SFTGuidePlugin as SFTGuidePlugin
+    from .hosts.held_out_score import HeldOutScoreCallback as HeldOutScoreCallback
     from .hosts.trainer import EarlyTerminationCallback as EarlyTerminationCallback
     from .hosts.trainer import GradientMonitorCallback as GradientMonitorCallback
-    from .hosts.trainer import HeldOutScoreCallback as HeldOutScoreCallback
     from .hosts.trainer import watch as watch
     from .mixing import mix as mix
     from .planning import plan_memory as plan_memory
@@ -40,7 +40,7 @@ __version__ = "0.1.0"
 _HOME = {
     "EarlyTerminationCallback": "hosts.trainer",
     "GradientMonitorCallback": "hosts.trainer",
-    "HeldOutScoreCallback": "hosts.trainer",
+    "HeldOutScoreCallback": "hosts.held_out_score",
     "MixError": "errors",
     "PlanError": "errors",
     "RecipeError": "errors",
@@ -64,6 +64,7 @@ _HOME = {
 
 _NEEDS = {
     "hosts.axolotl": ("axolotl", "transformers"),
+    "hosts.held_out_score": ("transformers", "torch"),
     "hosts.trainer": ("transformers", "torch"),
     "mixing": ("numpy", "orjson"),
     "sweep.pruner": ("optuna",),
@@ -72,6 +73,7 @@ _NEEDS = {
 
 _EXTRAS = {
     "hosts.axolotl": "axolotl",
+    "hosts.held_out_score": "trl",
     "hosts.trainer": "trl",
     "mixing": "mix",
     "sweep.pruner": "sweep",

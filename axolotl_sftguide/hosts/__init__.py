@@ -1,6 +1,7 @@
 """The trainers that a run is watched in; the only importers of a trainer class.
 
-trainer   callbacks for TRL and transformers
-axolotl/  the Axolotl plugin
-known_keys  the keys of the installed Axolotl, asked in a process of its own
+trainer         callbacks for TRL and transformers, and `watch`
+held_out_score  the callback that scores a model on held-out questions
+axolotl/        the Axolotl plugin
+known_keys      the keys of the installed Axolotl, read in a child process
 """

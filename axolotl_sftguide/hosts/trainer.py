@@ -1,35 +1,28 @@
-"""Callbacks for TRL and transformers (the only module that imports transformers).
+"""The monitor and the rules as callbacks of TRL and transformers.
 
 They forward the trainer's events to the session of the run, and do what it decides.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 
 from ..config.settings import (
     EarlyTerminationSettings,
-    ScoreSettings,
     Settings,
     early_termination_settings,
     load_settings,
-    score_settings,
 )
 from ..console import show_log
 from ..errors import Problem, SettingsError
-from ..monitor import notices
 from ..monitor.faults import fail_safe
 from ..monitor.opening import open_run
-from ..monitor.scoring import Question, load_questions, score_exact_match
 from ..monitor.session import Session
-from ..runs.history import Score
-
-logger = logging.getLogger(__name__)
+from ._calling import calling_trainer, find_callback
+from .held_out_score import HeldOutScoreCallback
 
 
 def watch(
@@ -53,7 +46,7 @@ def watch(
     Raises:
         SettingsError: If an argument is wrong, or the trainer is watched already.
     """
-    if _find(trainer, GradientMonitorCallback) is not None:
+    if find_callback(trainer, GradientMonitorCallback) is not None:
         raise SettingsError(
             [
                 Problem(
@@ -140,7 +133,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         if not self._opened:
             self._opened = True
             show_log()
-            terminator = _find(trainer, EarlyTerminationCallback)
+            terminator = find_callback(trainer, EarlyTerminationCallback)
             self.session = open_run(
                 trainer,
                 self.settings,
@@ -153,7 +146,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Open the session."""
-        self.start(self._trainer or _calling_trainer())
+        self.start(self._trainer or calling_trainer())
 
     @fail_safe
     def on_step_begin(
@@ -229,9 +222,9 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Find the monitor, or add one."""
-        trainer = self._trainer or _calling_trainer()
+        trainer = self._trainer or calling_trainer()
         self.stopped = False
-        self._monitor = _find(trainer, GradientMonitorCallback)
+        self._monitor = find_callback(trainer, GradientMonitorCallback)
         if self._monitor is None:
             self._monitor = GradientMonitorCallback(trainer=trainer)
             trainer.add_callback(self._monitor)
@@ -259,86 +252,3 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Release the monitor."""
         self._monitor = None
-
-
-class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
-    """Answers held-out questions before and after the training and records the score.
-
-    It works with a `GradientMonitorCallback` and must come before it in the list of
-    callbacks, so that the score is recorded before the run ends; `watch` sees to it.
-
-    Args:
-        settings: The whole `score` block, in place of keywords.
-        trainer: The trainer, if it exists already; `watch` passes it.
-        **keywords: Keys of the block, such as `data_path="heldout.jsonl"`.
-
-    Raises:
-        SettingsError: If an argument is wrong.
-    """
-
-    def __init__(
-        self,
-        settings: ScoreSettings | None = None,
-        *,
-        trainer: Any = None,
-        **keywords: Any,
-    ) -> None:
-        self.settings = settings or score_settings(**keywords)
-        self._trainer = trainer
-        self._questions: list[Question] = []
-        self._base: float | None = None
-
-    @fail_safe
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Score the model before the first step."""
-        if not state.is_world_process_zero:
-            return
-        show_log()
-        self._questions = load_questions(self.settings.data_path)
-        if self.settings.base and state.global_step == 0:
-            self._base = self._score(self._trainer or _calling_trainer())
-
-    @fail_safe
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Score the tuned model and record the score."""
-        trainer = self._trainer or _calling_trainer()
-        monitor = _find(trainer, GradientMonitorCallback)
-        if not self._questions or not state.is_world_process_zero:
-            return
-        value = self._score(trainer)
-        if monitor is not None and monitor.session is not None:
-            score = Score(self.settings.metric, value, "max", self._base)
-            monitor.session.scored(score)
-        beside = {"base": self._base, **self.settings.compare_with}
-        metric, questions = self.settings.metric, len(self._questions)
-        logger.info(notices.held_out_score(metric, value, questions, beside))
-
-    def _score(self, trainer: Any) -> float:
-        return score_exact_match(
-            trainer.model,
-            trainer.processing_class,
-            self._questions,
-            max_new_tokens=self.settings.max_new_tokens,
-            batch_size=self.settings.batch_size,
-        )
-
-
-def _calling_trainer() -> Any:
-    """The trainer whose event is being handled.
-
-    transformers does not pass the trainer to its callbacks (huggingface/transformers
-    issue 38181). It is two or three frames up, as `self` of the method that fires the
-    event.
-    """
-    frame = sys._getframe(1)
-    while frame is not None:
-        candidate = frame.f_locals.get("self")
-        if isinstance(candidate, Trainer):
-            return candidate
-        frame = frame.f_back  # type: ignore[assignment]
-    raise RuntimeError("this callback was called outside of a transformers Trainer")
-
-
-def _find(trainer: Any, kind: type) -> Any:
-    callbacks = trainer.callback_handler.callbacks
-    return next((c for c in callbacks if isinstance(c, kind)), None)

@@ -142,4 +142,4 @@ def test_one_log_costs_one_host_synchronisation(
         monkeypatch.setattr(torch.Tensor, name, counted)
     outcome = train_trl(GradientMonitorCallback(), logging_steps=4)
     assert len(outcome.logs) == 3
-    assert ours == ["drain"] * 3
+    assert ours == ["read"] * 3

@@ -127,21 +127,22 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         """The monitor, the rules, and the score where one is asked for."""
         if not self._is_named_by(cfg):
             return []
-        from ..trainer import (
-            EarlyTerminationCallback,
-            GradientMonitorCallback,
-            HeldOutScoreCallback,
-        )
+        from ..held_out_score import HeldOutScoreCallback
+        from ..trainer import EarlyTerminationCallback, GradientMonitorCallback
 
         settings = settings_of(cfg)
         if settings.effective_batch_size is not None:
             _or_exit(_batch.print_batch, cfg, settings.effective_batch_size, trainer)
         self._terminator = EarlyTerminationCallback(
+            trainer=trainer,
             settings=settings.early_termination,
             push_terminated=settings.push_terminated,
         )
         monitor = GradientMonitorCallback(
-            settings=settings, config=cfg.to_dict(), key_fields=_key_fields(cfg)
+            trainer=trainer,
+            settings=settings,
+            config=cfg.to_dict(),
+            key_fields=_key_fields(cfg),
         )
         if settings.longest_first:
             obstacle = put_longest_first(trainer)
@@ -149,7 +150,9 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
                 logger.warning(f"longest_first has no effect: {obstacle}")
         if trainer.is_world_process_zero():
             _tell_what_weighs_most(cfg, len(trainer.train_dataset))
-        score = [HeldOutScoreCallback(settings.score)] if settings.score else []
+        score = []
+        if settings.score:
+            score = [HeldOutScoreCallback(settings.score, trainer=trainer)]
         return [*score, monitor, self._terminator]
 
     def post_train(self, cfg: Any, model: Any) -> None:
