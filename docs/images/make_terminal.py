@@ -53,7 +53,7 @@ def on_a_terminal(command: str, folder: Path) -> str:
 def main() -> None:
     os.environ.pop("COLUMNS", None)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    os.environ["SFTGUIDE_STORAGE"] = str(PROJECT / STORAGE)
+    os.environ["SFTGUIDE_STORAGE"] = STORAGE  # relative: no path of a machine is shown
     history = PROJECT / STORAGE
     if not history.exists() or not RunHistory(str(history)).runs(study=STUDY):
         train_the_sweep()
