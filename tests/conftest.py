@@ -47,6 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
+def pytest_collection_finish() -> None:
+    if "axolotl" in sys.modules:
+        raise pytest.UsageError(
+            "a test module imports Axolotl, which patches transformers, at its top: "
+            "import it in the test or fixture that uses it"
+        )
+
+
 def pytest_deselected(items: list[pytest.Item]) -> None:
     left_out = items[0].config.stash.setdefault(LEFT_OUT, Counter())
     for item in items:

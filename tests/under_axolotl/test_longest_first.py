@@ -14,8 +14,6 @@ from tiny import uneven_rows, write_rows
 from transformers import AutoTokenizer
 from two_ranks import PLUGINS, train_on_two_ranks
 
-from axolotl_sftguide.hosts.axolotl.longest_first import LongestFirst
-
 
 def datasets(folder: Path) -> list[dict[str, Any]]:
     path = write_rows(folder / "rows.jsonl", uneven_rows(48))
@@ -93,6 +91,8 @@ def test_two_ranks_share_one_order(
 
 
 def test_an_order_is_the_same_for_the_same_seed_and_pass() -> None:
+    from axolotl_sftguide.hosts.axolotl.longest_first import LongestFirst
+
     lengths = [3, 9, 1, 9, 4, 2]
     order = LongestFirst(lengths, 2, seed=1)
     assert list(order)[:2] == [1, 3]
