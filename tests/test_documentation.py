@@ -45,7 +45,7 @@ def test_python_blocks_run_as_they_stand(code: str, tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    if "trainer.train()" in code and "callbacks=" in code:
+    if "trainer.train()" in code and ("callbacks=" in code or "watch(" in code):
         assert "sftguide: watching run" in done.stdout
         assert list(tmp_path.rglob("sftguide-trace-*.jsonl"))
 

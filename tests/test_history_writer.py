@@ -118,7 +118,7 @@ def test_a_server_that_dies_and_comes_back_has_the_whole_run_in_the_end(
     recorder.score(Score("m", 0.5, "max"))
     recorder.end("finished")
     assert len(told) == 1
-    assert "training goes on, the trace holds all of it" in told[0]
+    assert "training continues, and the trace records all steps" in told[0]
     history = RunHistory(storage)
     run = history.get("r1")
     assert (run.status, run.step, run.samples_seen) == ("finished", 90, 720)

@@ -89,15 +89,15 @@ def test_a_trial_without_a_run_is_never_pruned() -> None:
     assert not study(SFTGuidePruner()).ask().should_prune()
 
 
-def test_a_history_that_is_gone_prunes_nothing_and_is_told_once(
-    capsys: pytest.CaptureFixture[str],
+def test_a_history_that_cannot_be_opened_prunes_nothing_and_is_reported_once(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     own = study(SFTGuidePruner(storage="/dev/null/h.db"))
     for _ in range(2):
         trial = own.ask()
         trial.set_user_attr("sftguide_run", "r1")
         assert not trial.should_prune()
-    assert capsys.readouterr().out.count("cannot be opened") == 1
+    assert caplog.text.count("cannot be opened") == 1
 
 
 def test_a_wrong_rule_is_refused_with_its_path() -> None:

@@ -96,7 +96,7 @@ def test_a_history_that_cannot_be_opened_costs_the_trace_nothing(
     assert len(read_trace(recorder.trace_path).observations) == 9
     assert len(told) == 2
     assert "/dev/null/h.db: cannot be opened" in told[0]
-    assert "training goes on, the trace holds all of it" in told[0]
+    assert "training continues, and the trace records all steps" in told[0]
     assert f"sftguide runs import {recorder.trace_path.parent}" in told[1]
 
 
@@ -150,7 +150,7 @@ def test_a_full_disk_in_mid_run_is_told_once(
     recorder.steps(steps(9, first=7))
     recorder.end("finished")
     assert len(told) == 1
-    assert "No space left on device; training goes on" in told[0]
+    assert "No space left on device; training continues" in told[0]
     assert RunHistory(str(tmp_path / "h.db")).get("r1").step == 9
 
 

@@ -2,6 +2,7 @@
 
 _finding  the shape of a finding
 _view     a config with Axolotl's defaults filled in
+_keys     keys that Axolotl or the plugin does not accept
 _host     what Axolotl does silently
 _numbers  numbers against the evidence for their setting
 _data     which tokens of the prepared rows are trained

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import _host, _numbers
+from . import _host, _keys, _numbers
 from ._finding import Finding, Weight
 from ._view import View
 
 _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
-    _host.unknown_keys,
-    _host.own_block,
+    _keys.unknown_keys,
+    _keys.own_block,
     _host.traps,
     _host.kernels,
     _host.fused_loss,

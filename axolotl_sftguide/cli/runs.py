@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from .history import echo_json, no_runs, open_existing, plain, require
+
 if TYPE_CHECKING:
-    from ..runs.history import Goal, RunHistory
+    from ..runs.history import Goal
     from ..runs.traces import Trace
 
 _DATABASES = {"", ".db", ".db3", ".sqlite", ".sqlite3"}
@@ -46,16 +48,16 @@ def list_runs(
     The table shows what the runs of a study differ in, their scores and status, and as
     many more columns as fit the terminal.
     """
-    history = _open_existing(storage)
+    history = open_existing(storage)
     found = [] if history is None else history.runs(study=study)
     if limit is None:
         limit = 0 if as_json else 20
     newest = found[-limit:]
     if as_json:
-        _echo_json([_plain(run) for run in newest])
+        echo_json([plain(run) for run in newest])
         return
     if not found:
-        _no_runs(history, study)
+        no_runs(history, study)
         return
     from .runs_table import print_runs
 
@@ -79,10 +81,10 @@ def show_run(
 
     RUN is its id, the start of its id, its name, or `latest`.
     """
-    history = _require(storage)
+    history = require(storage)
     found = history.get(run)
     if as_json:
-        _echo_json(_plain(found))
+        echo_json(plain(found))
         return
     from .run_page import print_run
 
@@ -168,7 +170,7 @@ def score_run(
     """
     from ..runs.history import Score
 
-    history = _require(storage)
+    history = require(storage)
     found = history.get(run)
     if results is not None:
         from ..runs.lm_eval_results import read_lm_eval_results
@@ -211,7 +213,7 @@ def export_runs(study: str, url: str, name: str | None, storage: str | None) -> 
             "path that ends in .db, or a database URL.",
             param_hint="--to",
         )
-    history = _require(storage)
+    history = require(storage)
     where = resolve_storage(url)
     named, written = export_to_optuna(history, study, where, name)
     click.echo(f"{written} runs exported to the Optuna study {named!r}")
@@ -254,64 +256,3 @@ def _readable(path: Path) -> list[tuple[Path, Callable[[Path], Trace]]]:
         *((trace, read_trace) for trace in find_traces(path)),
         *((state, read_trainer_state) for state in find_trainer_states(path)),
     ]
-
-
-def _open_existing(storage: str | None) -> RunHistory | None:
-    """The history; None where the default one does not exist yet.
-
-    Raises:
-        StorageError: If `storage` names a file that does not exist.
-    """
-    from ..errors import StorageError
-    from ..runs.history import RunHistory, is_there
-
-    if is_there(storage):
-        return RunHistory(storage)
-    if storage is not None:
-        raise StorageError(f"{storage} does not exist (nothing created)")
-    return None
-
-
-def _require(storage: str | None) -> RunHistory:
-    """The history, to read a run from.
-
-    Raises:
-        StorageError: If it does not exist.
-    """
-    from ..errors import StorageError
-    from ..runs.history import resolve_storage
-
-    history = _open_existing(storage)
-    if history is None:
-        raise StorageError(f"no runs yet: {resolve_storage()} does not exist")
-    return history
-
-
-def _no_runs(history: RunHistory | None, study: str | None) -> None:
-    from ..errors import StorageError
-    from ..runs.history import resolve_storage
-
-    known = [] if history is None else [run.study for run in history.runs()]
-    if known:
-        studies = ", ".join(sorted(set(known)))
-        raise StorageError(f"no runs in study {study!r}; studies: {studies}")
-    click.echo("no runs yet; Axolotl runs with the plugin are recorded here:")
-    click.echo(f"storage: {resolve_storage() if history is None else history.url}")
-
-
-def _plain(run: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        **asdict(run),
-        "shown_status": run.shown_status,
-        "steps_saved": run.steps_saved,
-    }
-
-
-def _echo_json(value: Any) -> None:
-    import json
-
-    from ..runs.redaction import json_safe
-
-    click.echo(json.dumps(json_safe(value), indent=2))

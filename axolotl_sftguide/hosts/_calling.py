@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import Trainer
 
+from ..monitor.session import Session
+
 
 def calling_trainer() -> Any:
     """The trainer whose event is being handled.
@@ -28,3 +30,10 @@ def find_callback(trainer: Any, kind: type) -> Any:
     """The first callback of a kind, or None."""
     callbacks = trainer.callback_handler.callbacks
     return next((c for c in callbacks if isinstance(c, kind)), None)
+
+
+def session_of(trainer: Any) -> Session | None:
+    """The session of the training that runs now, or None."""
+    callbacks = trainer.callback_handler.callbacks
+    sessions = (getattr(callback, "session", None) for callback in callbacks)
+    return next((s for s in sessions if isinstance(s, Session)), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import TrainerCallback
 
@@ -13,10 +13,7 @@ from ..monitor import notices
 from ..monitor.faults import fail_safe
 from ..monitor.scoring import Question, load_questions, score_exact_match
 from ..runs.history import Score
-from ._calling import calling_trainer, find_callback
-
-if TYPE_CHECKING:
-    from ..monitor.session import Session
+from ._calling import calling_trainer, session_of
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +59,7 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Score the tuned model and record the score."""
         trainer = self._trainer or calling_trainer()
-        session = _session_of(trainer)
+        session = session_of(trainer)
         if not self._questions or not state.is_world_process_zero:
             return
         value = self._score(trainer)
@@ -80,10 +77,3 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
             max_new_tokens=self.settings.max_new_tokens,
             batch_size=self.settings.batch_size,
         )
-
-
-def _session_of(trainer: Any) -> Session | None:
-    from .trainer import GradientMonitorCallback
-
-    monitor = find_callback(trainer, GradientMonitorCallback)
-    return None if monitor is None else monitor.session

@@ -151,7 +151,7 @@ def at_batch_ratio(point: Point, batch_ratio: float) -> Point | None:
 
 
 def interpolate(left: Point, right: Point, samples_seen: int) -> Point:
-    """The point on the line between two, at a number of samples between theirs."""
+    """The point on the line between two points, at a number of samples."""
     point = _between(left, right, _share(left, right, samples_seen))
     return replace(point, samples_seen=samples_seen)
 

@@ -3,6 +3,7 @@
 _space            the search space, and the config of one trial
 _objective        the value that trials are compared by
 _study            the trials in Optuna's storage: queued, claimed, finished
+_trial            one trial: its name, folder and worker
 _training         the training of one trial
 _sweep            workers that train trials until none is left
 axolotl_process   `axolotl train` as a child process
@@ -13,8 +14,9 @@ storage           Optuna and its storage
 
 from ._objective import Objective, choose_objective
 from ._space import Choice, Range, SearchSpace, read_space
-from ._study import SweepStudy, Trial
+from ._study import SweepStudy
 from ._sweep import Ended, Running, Sweep
+from ._trial import Trial
 
 __all__ = [
     "Choice",

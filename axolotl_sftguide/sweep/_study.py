@@ -7,69 +7,36 @@ or on many, share the trials without a coordinator.
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from ..errors import SFTGuideError, StorageError, SweepError
-from ..runs.history import Run, is_alive, this_process
+from ..errors import SweepError
+from ..runs.history import Run, this_process
 from ..runs.redaction import json_safe
 from ._objective import Objective
 from ._space import SearchSpace
-from .storage import RUN, open_storage, optuna_module
+from ._trial import (
+    FOLDER,
+    WORKER,
+    Trial,
+    default_name,
+    difference,
+    fixed,
+    name_of,
+    plain,
+    worker_lives,
+)
+from .storage import RUN, as_storage_error, open_storage, optuna_module
 
 SamplerName = Literal["tpe", "random", "qmc", "grid"]
 
 _DEFINITION = "sftguide_sweep"
-_FOLDER = "folder"
-_WORKER = "worker"
 _LOCK = 0x5F76_D1DF
 """PostgreSQL's advisory lock for what only one worker may do at a time."""
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors of the database into a `StorageError` of one line."""
-
-    @functools.wraps(method)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except SFTGuideError:
-            raise
-        except Exception as error:
-            cause = error.__cause__ or error
-            text = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
-            raise StorageError(
-                f"the sweep's storage: {text or type(error).__name__}"
-            ) from error
-
-    return wrapped
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One claimed trial."""
-
-    number: int
-    values: Mapping[str, Any]
-    """The values that it varies, by dotted key of the config."""
-    folder: Path
-    """Its output folder; a repeated trial keeps the folder of the first attempt."""
-
-    @property
-    def name(self) -> str:
-        """The name of the trial and of its run, such as `trial-0003`."""
-        return self.folder.name
 
 
 class SweepStudy:
@@ -90,7 +57,7 @@ class SweepStudy:
         StorageError: If the storage cannot be opened.
     """
 
-    @_as_storage_error
+    @as_storage_error
     def __init__(
         self,
         storage: str,
@@ -115,7 +82,7 @@ class SweepStudy:
         definition = json_safe(
             {
                 "recipe": recipe,
-                "space": {k: _plain(v) for k, v in space.parameters.items()},
+                "space": {k: plain(v) for k, v in space.parameters.items()},
                 "fixed": space.fixed,
                 "objective": [objective.metric, objective.goal, objective.command],
             }
@@ -138,14 +105,14 @@ class SweepStudy:
         if known != definition and any(t.state != self._state("FAIL") for t in trials):
             raise SweepError(
                 f"study {self.name!r} has trials of another sweep: "
-                f"{_difference(known, definition)}. Use another --study, or the same "
+                f"{difference(known, definition)}. Use another --study, or the same "
                 "recipe and search space as before"
             )
         if known != definition:
             study.set_user_attr(_DEFINITION, definition)
         return study
 
-    @_as_storage_error
+    @as_storage_error
     def plan(self, trials: int | None) -> int:
         """Queue the trials that are missing.
 
@@ -160,14 +127,14 @@ class SweepStudy:
             entered = [t for t in self._trials() if t.state != self._state("FAIL")]
             if self._sampler == "grid":
                 for combination in self._space.combinations() or []:
-                    if not any(_fixed(t) == combination for t in entered):
+                    if not any(fixed(t) == combination for t in entered):
                         self._study.enqueue_trial(combination)
             else:
                 for _ in range((trials or 0) - len(entered)):
                     self._study.enqueue_trial({})
             return sum(t.state != self._state("FAIL") for t in self._trials())
 
-    @_as_storage_error
+    @as_storage_error
     def requeue_lost(self, runs: Mapping[str, Run]) -> list[str]:
         """Queue again the trials whose worker is gone.
 
@@ -182,13 +149,13 @@ class SweepStudy:
             lost = [
                 trial
                 for trial in self._trials("RUNNING")
-                if not _worker_lives(trial, runs.get(trial.user_attrs.get(_FOLDER)))
+                if not worker_lives(trial, runs.get(trial.user_attrs.get(FOLDER)))
             ]
             for trial in lost:
                 self._requeue(trial.number, "its worker is gone")
-            return [_name_of(trial) for trial in lost]
+            return [name_of(trial) for trial in lost]
 
-    @_as_storage_error
+    @as_storage_error
     def claim(self) -> Trial | None:
         """The next waiting trial, with its values chosen; None if none waits."""
         with self._alone():
@@ -197,22 +164,22 @@ class SweepStudy:
                 return None
             self._study.sampler = self._make_sampler(waiting[0].number)
             trial = self._study.ask()
-            trial.set_user_attr(_WORKER, this_process())
+            trial.set_user_attr(WORKER, this_process())
             values = self._space.suggest(trial)
-            folder = trial.user_attrs.get(_FOLDER)
+            folder = trial.user_attrs.get(FOLDER)
             if folder is None:
                 folder = str(self._new_folder(trial.number))
-                trial.set_user_attr(_FOLDER, folder)
+                trial.set_user_attr(FOLDER, folder)
             self._claimed[trial.number] = trial
             return Trial(trial.number, values, Path(folder))
 
-    @_as_storage_error
+    @as_storage_error
     def requeue(self, trial: Trial, why: str) -> None:
         """Queue again a trial that was claimed and not finished."""
         with self._alone():
             self._requeue(trial.number, why)
 
-    @_as_storage_error
+    @as_storage_error
     def finish(
         self,
         trial: Trial,
@@ -245,13 +212,13 @@ class SweepStudy:
         state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
         self._study.tell(trial.number, value, state=self._state(state))
 
-    @_as_storage_error
+    @as_storage_error
     def counts(self) -> dict[str, int]:
         """The number of trials in each of Optuna's states, by its name."""
         found = [trial.state.name for trial in self._trials()]
         return {name: found.count(name) for name in dict.fromkeys(found)}
 
-    @_as_storage_error
+    @as_storage_error
     def best(self) -> tuple[str, float, str] | None:
         """Name, value and folder of the best trial so far."""
         done = self._trials("COMPLETE")
@@ -259,23 +226,23 @@ class SweepStudy:
             return None
         sign = 1 if self.objective.goal == "max" else -1
         best = max(done, key=lambda trial: sign * trial.value)
-        return _name_of(best), best.value, best.user_attrs[_FOLDER]
+        return name_of(best), best.value, best.user_attrs[FOLDER]
 
     def _requeue(self, number: int, why: str) -> None:
         frozen = self._trials()[number]
         if not frozen.state.is_finished():
             self._study.tell(number, state=self._state("FAIL"))
         # A trial without all of its values chooses the others again.
-        fixed = {**_fixed(frozen), **frozen.params}
-        folder = frozen.user_attrs.get(_FOLDER)
+        values = {**fixed(frozen), **frozen.params}
+        folder = frozen.user_attrs.get(FOLDER)
         attributes: dict[str, Any] = {"again": number, "because": why}
         if folder is not None:
-            attributes[_FOLDER] = folder
-        self._study.enqueue_trial(fixed, user_attrs=attributes)
+            attributes[FOLDER] = folder
+        self._study.enqueue_trial(values, user_attrs=attributes)
 
     def _new_folder(self, number: int) -> Path:
         """A folder that no earlier sweep of the same name has used."""
-        name = _default_name(number)
+        name = default_name(number)
         there = len(list(self._output_dir.glob(f"{name}*")))
         folder = self._output_dir / (f"{name}-{there + 1}" if there else name)
         folder.mkdir(parents=True)
@@ -317,47 +284,3 @@ class SweepStudy:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield
-
-
-def _worker_lives(trial: Any, run: Run | None) -> bool:
-    worker = trial.user_attrs.get(_WORKER)
-    if worker is None:
-        # Claimed a moment ago, or by a worker that died in that moment.
-        return bool(time.time() - trial.datetime_start.timestamp() < 60.0)
-    seen_at = max(
-        trial.datetime_start.timestamp(), run.heartbeat_at if run is not None else 0.0
-    )
-    return is_alive(**worker, heartbeat_at=seen_at)
-
-
-def _name_of(trial: Any) -> str:
-    folder = trial.user_attrs.get(_FOLDER)
-    return Path(folder).name if folder else _default_name(trial.number)
-
-
-def _default_name(number: int) -> str:
-    return f"trial-{number:04d}"
-
-
-def _fixed(trial: Any) -> dict[str, Any]:
-    return dict(trial.system_attrs.get("fixed_params") or {})
-
-
-def _plain(parameter: Any) -> Any:
-    return (
-        parameter.model_dump() if hasattr(parameter, "model_dump") else parameter.labels
-    )
-
-
-def _difference(known: Any, definition: Mapping[str, Any]) -> str:
-    if known is None:
-        return "it was not created by `sftguide sweep`"
-    for part, now in definition.items():
-        before = known.get(part)
-        if before == now:
-            continue
-        if isinstance(before, dict) and isinstance(now, dict):
-            keys = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
-            return f"{part}: {', '.join(keys[:5])} differ{'s' * (len(keys) == 1)}"
-        return f"{part} was {before!r}, is {now!r}"
-    return "its definition differs"

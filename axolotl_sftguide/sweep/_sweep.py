@@ -16,8 +16,9 @@ from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
 from ..runs.traces import Trace, find_traces
 from ..signals import points_of, thinned
 from ._space import SearchSpace
-from ._study import SweepStudy, Trial
+from ._study import SweepStudy
 from ._training import Interrupted, Training
+from ._trial import Trial
 from .storage import CURVE_POINTS
 
 PLUGIN = "axolotl_sftguide.SFTGuidePlugin"

@@ -44,7 +44,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         self._storage = storage
         self._history: RunHistory | None = None
         self._judged: dict[str, tuple[Judge, JudgeState, int]] = {}
-        self._told = False
+        self._reported = False
 
     def prune(self, study: Any, trial: Any) -> bool:
         """Whether the trial's run should end; False if the history cannot be read."""
@@ -54,9 +54,9 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         try:
             return self._stops(str(name))
         except SFTGuideError as error:
-            if not self._told:
-                self._told = True
-                logger.warning(f"{error}; no trial is pruned for it")
+            if not self._reported:
+                self._reported = True
+                logger.warning(f"{error}. No trial is pruned meanwhile")
             return False
 
     def _stops(self, name: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from ..errors import StorageError, SweepError
+from ..errors import SFTGuideError, StorageError, SweepError
 
 RUN = "sftguide_run"
 """The user attribute of a trial with the id or the name of its run."""
@@ -17,6 +19,9 @@ CURVE_POINTS = 64
 
 _PATIENCE_S = 60.0
 """How long to wait for an SQLite file that another worker writes."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def optuna_module() -> Any:
@@ -56,3 +61,22 @@ def open_storage(url: str) -> Any:
         shown = parsed.render_as_string(hide_password=True)
         cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise StorageError(f"{shown}: Optuna cannot open it ({cause})") from None
+
+
+def as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors of the database into a `StorageError` of one line."""
+
+    @functools.wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except SFTGuideError:
+            raise
+        except Exception as error:
+            cause = error.__cause__ or error
+            text = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
+            raise StorageError(
+                f"the sweep's storage: {text or type(error).__name__}"
+            ) from error
+
+    return wrapped

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
+
+import pytest
 
 from axolotl_sftguide.config.axolotl_keys import OF_DATASETS, OF_PLUGINS, TOP_LEVEL
+from axolotl_sftguide.errors import SettingsError
+from axolotl_sftguide.hosts.known_keys import check_keys
 
 
 def test_they_are_those_of_the_host() -> None:
@@ -33,3 +38,12 @@ def test_the_keys_of_its_own_plugins_are_among_them() -> None:
     assert {"liger_rope", "cut_cross_entropy"} <= found
     assert found & OF_PLUGINS
     assert found >= OF_PLUGINS
+
+
+def test_the_child_process_imports_nothing_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pydantic.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="learning_ratee: is not a key of Axolotl"):
+        check_keys(["learning_ratee"], {})

@@ -102,7 +102,7 @@ def test_a_loss_that_leaves_its_level_for_good_is_divergence(
         max_steps=60,
     )
     assert outcome.run.status == "terminated"
-    assert outcome.run.reason.startswith("divergence: loss")
+    assert outcome.run.reason.startswith("divergence: median loss")
     assert outcome.run.step < 60
 
 
@@ -116,7 +116,7 @@ def test_a_learning_rate_of_zero_is_not_learning(
         max_steps=60,
     )
     assert outcome.run.status == "terminated"
-    assert outcome.run.reason.startswith("not_learning: loss")
+    assert outcome.run.reason.startswith("not_learning: mean loss")
 
 
 def test_warnings_do_not_stop_and_are_recorded(

@@ -1,0 +1,74 @@
+"""How commands open the run history and print what it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..runs.history import RunHistory
+
+
+def open_existing(storage: str | None) -> RunHistory | None:
+    """The history; None where the default one does not exist yet.
+
+    Raises:
+        StorageError: If `storage` names a file that does not exist.
+    """
+    from ..errors import StorageError
+    from ..runs.history import RunHistory, is_there
+
+    if is_there(storage):
+        return RunHistory(storage)
+    if storage is not None:
+        raise StorageError(f"{storage} does not exist (nothing created)")
+    return None
+
+
+def require(storage: str | None) -> RunHistory:
+    """The history, to read a run from.
+
+    Raises:
+        StorageError: If it does not exist.
+    """
+    from ..errors import StorageError
+    from ..runs.history import resolve_storage
+
+    history = open_existing(storage)
+    if history is None:
+        raise StorageError(f"no runs yet: {resolve_storage()} does not exist")
+    return history
+
+
+def no_runs(history: RunHistory | None, study: str | None) -> None:
+    """Report that no run was found."""
+    from ..errors import StorageError
+    from ..runs.history import resolve_storage
+
+    known = [] if history is None else [run.study for run in history.runs()]
+    if known:
+        studies = ", ".join(sorted(set(known)))
+        raise StorageError(f"no runs in study {study!r}; studies: {studies}")
+    click.echo("no runs yet; Axolotl runs with the plugin are recorded here:")
+    click.echo(f"storage: {resolve_storage() if history is None else history.url}")
+
+
+def plain(run: Any) -> dict[str, Any]:
+    """A run as values for JSON."""
+    from dataclasses import asdict
+
+    return {
+        **asdict(run),
+        "shown_status": run.shown_status,
+        "steps_saved": run.steps_saved,
+    }
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as JSON, without secrets."""
+    import json
+
+    from ..runs.redaction import json_safe
+
+    click.echo(json.dumps(json_safe(value), indent=2))
