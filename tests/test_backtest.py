@@ -165,8 +165,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("text", "says"),
         [
-            ("a: [", "is not YAML"),
-            ("", "holds no mapping"),
+            ("a: [", "is not valid YAML"),
+            ("", "must hold a mapping"),
             (
                 "sftguide: {early_termination: {action: halt}}",
                 "'off', 'warn' or 'stop'",

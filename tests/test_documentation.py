@@ -135,6 +135,6 @@ def test_the_remedy_for_a_plugin_that_is_not_installed_tells_it_is_not(
     run = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120}
     installed = subprocess.run([sys.executable, "-c", code], **run)  # type: ignore[call-overload]
     assert installed.returncode == 0
-    absent = subprocess.run([sys.executable, "-S", "-c", code], **run)  # type: ignore[call-overload]
+    absent = subprocess.run([sys.executable, "-I", "-S", "-c", code], **run)  # type: ignore[call-overload]
     assert absent.returncode != 0
     assert "No module named 'axolotl_sftguide'" in absent.stderr
