@@ -175,6 +175,7 @@ def axolotl_config(
             "save_strategy": "no",
             "logging_steps": 1,
             "val_set_size": 0,
+            "dataset_num_proc": 1,
             # They patch the attention classes for the whole process.
             "lora_qkv_kernel": False,
             "lora_o_kernel": False,
