@@ -72,7 +72,7 @@ def test_8x1_is_1x8_where_it_is_exact_and_is_not_in_the_stock_host(
         "exact": "token mean",
         "stock": "mean of micro-batch means",
     }
-    assert "no exact_accumulation" not in capsys.readouterr().out
+    assert "exact_accumulation has no effect" not in capsys.readouterr().out
 
 
 def test_with_lora_too(signals: Callable[..., Any], adapter: Path) -> None:
@@ -139,5 +139,5 @@ def test_where_it_cannot_be_had_that_is_told(
 ) -> None:
     signals("run", exact=True, **ONE_BY_EIGHT, **overrides)
     told = capsys.readouterr().out
-    assert ("no exact_accumulation" in told) is (says is not None)
+    assert ("exact_accumulation has no effect" in told) is (says is not None)
     assert says is None or says in told

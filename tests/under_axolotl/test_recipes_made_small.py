@@ -1,4 +1,4 @@
-"""Each recipe trains, with its model and data made small, and without a card."""
+"""The mix, the batch and the optimizer of each recipe train a small model on a CPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEEDS_A_CARD = ("liger_", "fsdp_")
 
 
 def made_small(recipe: Recipe, base: Path, folder: Path) -> dict[str, Any]:
-    """The recipe for a CPU; all else stands as it is written."""
+    """The recipe with a model, data, template, plugins and precision for a CPU."""
     config = yaml.safe_load(recipe.text)
     for key in [k for k in config if k.startswith(NEEDS_A_CARD)]:
         del config[key]
@@ -42,17 +42,17 @@ def made_small(recipe: Recipe, base: Path, folder: Path) -> dict[str, Any]:
         "dataset_prepared_path": str(folder / "prepared"),
         "output_dir": str(folder / "out"),
         "max_steps": 2,
+        "dataset_num_proc": 1,
+        "sequence_len": min(512, config["sequence_len"]),
     }
     mix = config["sftguide"]["mix"]
     number = 0
     for phase in mix["phases"]:
         for dataset in phase["datasets"]:
             rows = uneven_rows(1100, seed=number)
-            if (
-                config["sftguide"]["effective_batch_size"] < 1000
-            ):  # as long as real ones
-                for row in rows:
-                    row["messages"][1]["content"] += " water" * 300
+            if config["sftguide"]["effective_batch_size"] < 1000:
+                for row in rows:  # a few rows per packed sequence
+                    row["messages"][1]["content"] += " water" * 40
             path = write_rows(folder / f"rows{number}.jsonl", rows)
             number += 1
             for key in ("where", "revision"):
@@ -70,7 +70,7 @@ def made_small(recipe: Recipe, base: Path, folder: Path) -> dict[str, Any]:
         for r in RECIPES
     ],
 )
-def test_it_trains_with_the_samples_a_step_that_it_asks_for(
+def test_each_step_has_the_samples_that_the_recipe_sets(
     recipe: Recipe, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     adapter = "adapter" in yaml.safe_load(recipe.text)
@@ -89,9 +89,9 @@ def test_it_trains_with_the_samples_a_step_that_it_asks_for(
     assert sum(b - a for a, b in pairwise(seen)) == outcome.witness.answers
     assert outcome.trainer.args.learning_rate == config["learning_rate"]
     said = capsys.readouterr().out
-    assert f"effective batch size {wanted} (as asked for)" in said
-    assert ("no CUDA here: left off lora_mlp_kernel" in said) == adapter
-    assert "no exact_accumulation" not in said
+    assert f"effective batch size {wanted} (as set)" in said
+    assert ("no CUDA device: turned off lora_mlp_kernel" in said) == adapter
+    assert "exact_accumulation has no effect" not in said
 
 
 def test_the_small_ones_are_all_recipes() -> None:
