@@ -207,14 +207,14 @@ def reproducibility(view: View) -> Iterator[Finding]:
 
 
 def data(view: View) -> Iterator[Finding]:
-    """How the evaluation set is taken from the data."""
+    """The evaluation set that `val_set_size` splits off."""
     if view.get("val_set_size") and view.config.get("shuffle_merged_datasets") is False:
         yield Finding(
             AGAINST,
             "val_set_size",
             view.get("val_set_size"),
-            "val_set_size takes the end of the data, which are not shuffled",
-            "the evaluation has the last rows only",
+            "val_set_size splits off the end of the data, and shuffling is off",
+            "only the last rows are evaluated",
             "Set test_datasets, or use sftguide.mix with held_out",
         )
 
@@ -269,7 +269,7 @@ def traps(view: View) -> Iterator[Finding]:
             AGAINST,
             "max_grad_norm",
             0,
-            "max_grad_norm: 0 clips at infinity",
+            "max_grad_norm: 0 sets an infinite limit and does not turn clipping off",
             "a single infinite norm makes the gradients NaN",
             "Set max_grad_norm: 1.0",
             "authors-clip",
