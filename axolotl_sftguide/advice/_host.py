@@ -151,7 +151,7 @@ def batches(view: View) -> Iterator[Finding]:
 
 
 def schedules(view: View) -> Iterator[Finding]:
-    """Warmups other than the config suggests."""
+    """Warmups that differ from what the config suggests."""
     ratio, steps = view.number("warmup_ratio"), view.steps
     if view.get("warmup_steps") == 1:
         yield Finding(
@@ -185,7 +185,7 @@ def schedules(view: View) -> Iterator[Finding]:
 
 
 def reproducibility(view: View) -> Iterator[Finding]:
-    """What makes two runs of the same config differ."""
+    """Settings without which runs of the same config differ."""
     if view.config.get("seed") is None:
         yield Finding(
             AGAINST,
@@ -262,7 +262,7 @@ def fused_loss(view: View) -> Iterator[Finding]:
 
 
 def traps(view: View) -> Iterator[Finding]:
-    """Single keys that do not do what they seem to."""
+    """Single keys that do not do what their name suggests."""
     clip = view.number("max_grad_norm")
     if clip == 0:
         yield Finding(
