@@ -31,8 +31,8 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
     not call pruners in studies with several objectives.
 
     Args:
-        storage: URL or path of the run history; else `SFTGUIDE_STORAGE`, else the
-            user's own.
+        storage: URL or path of the run history; by default `SFTGUIDE_STORAGE`, else a
+            file in the user's home folder.
         **rules: The keys of `early_termination`; `action` is `stop` by default.
 
     Raises:
@@ -56,7 +56,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         except SFTGuideError as error:
             if not self._told:
                 self._told = True
-                logger.warning(f"{error}; no trial is pruned for it")
+                logger.warning(f"{error}; trials are not pruned while this lasts")
             return False
 
     def _stops(self, name: str) -> bool:
