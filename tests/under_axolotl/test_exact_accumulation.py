@@ -127,7 +127,7 @@ def test_two_ranks_by_four_are_one_by_eight(
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        ({"use_eaft": True}, "a loss function of its own"),
+        ({"use_eaft": True}, "a custom loss function"),
         ({"label_smoothing_factor": 0.1}, None),
     ],
 )
@@ -139,5 +139,5 @@ def test_where_it_cannot_be_had_that_is_told(
 ) -> None:
     signals("run", exact=True, **ONE_BY_EIGHT, **overrides)
     told = capsys.readouterr().out
-    assert ("no exact_accumulation" in told) is (says is not None)
+    assert ("exact_accumulation has no effect" in told) is (says is not None)
     assert says is None or says in told
