@@ -32,7 +32,7 @@ sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
 	@echo
 	@$(BIN)/sftguide runs list --study quickstart-lr
 
-picture: $(VENV)/host  ## the README's picture, from a sweep trained for it
+picture: $(VENV)/host  ## the picture in the README, from a new sweep
 	$(BIN)/python docs/images/make_terminal.py
 
 test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
@@ -48,7 +48,7 @@ test-trl: $(TRL_VENV)/test  ## the callbacks with a locked TRL, without Axolotl
 	$(TRL_VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow and not long" \
 		tests/under_trl tests/test_accumulation.py
 
-test-newest:  ## the newest Axolotl, TRL and transformers, installed anew
+test-newest:  ## the tests with the newest Axolotl, TRL and transformers
 	rm -rf .venv-newest .venv-newest-trl
 	$(MAKE) test VENV=.venv-newest AXOLOTL=axolotl
 	$(MAKE) test-trl TRL_VENV=.venv-newest-trl TRL_LOCK=/dev/null

@@ -30,7 +30,7 @@ class Problem:
     message: str
     """What is wrong, with the value."""
     remedy: str = ""
-    """What to write instead; empty if the message already tells it."""
+    """What to write instead; empty if the message includes it."""
 
     @property
     def text(self) -> str:
@@ -73,7 +73,7 @@ class SweepError(SFTGuideError):
 
 
 class MixError(SFTGuideError):
-    """Data cannot be found, read or mixed; the last line tells what to do."""
+    """Data cannot be found, read or mixed; the last line has the remedy."""
 
 
 class PlanError(SFTGuideError):

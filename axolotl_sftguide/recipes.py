@@ -16,7 +16,7 @@ _BRINGS = re.compile(r"^# brings: (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Recipe:
-    """One recipe: a YAML file for Axolotl and what it brings along."""
+    """One recipe: a YAML file for Axolotl and the files that it needs."""
 
     path: Path
 
@@ -27,7 +27,7 @@ class Recipe:
 
     @property
     def text(self) -> str:
-        """The YAML as it was written, with the reason of each number."""
+        """The YAML with its comments."""
         return self.path.read_text(encoding="utf-8")
 
     @property
@@ -37,19 +37,19 @@ class Recipe:
 
     @property
     def relative_path(self) -> Path:
-        """Where it lies below the folder it was copied to."""
+        """Its path relative to the folder it is copied to."""
         return Path("recipes") / self.path.name
 
     def copy_to(self, dest: Path, *, overwrite: bool = False) -> list[Path]:
-        """Copy it and what it brings to `dest/recipes`, with the same paths below.
+        """Copy it and the files it needs to `dest/recipes`, with the same paths.
 
-        Files that are there already and are the same are left alone.
+        Identical files that already exist are not written.
 
         Returns:
             The files that were written.
 
         Raises:
-            RecipeError: Where files that differ are there, or nothing can be written.
+            RecipeError: If different files exist already, or a file cannot be written.
         """
         root = self.path.parent
         pairs = [(f, dest / "recipes" / f.relative_to(root)) for f in self._files()]
@@ -57,8 +57,8 @@ class Recipe:
         standing = [str(target) for _, target in wanted if target.exists()]
         if standing and not overwrite:
             raise RecipeError(
-                f"{', '.join(standing[:3])}: there already, and different; copy to "
-                "another folder, or overwrite with --force"
+                f"{', '.join(standing[:3])}: already exists with different content. "
+                "Copy to another folder, or overwrite with --force"
             )
         try:
             for source, target in wanted:
@@ -90,14 +90,14 @@ def find_recipe(name: str) -> Recipe:
     """The recipe of that name.
 
     Raises:
-        RecipeError: Where there is none; it names the nearest.
+        RecipeError: If there is none; the message names the nearest one.
     """
     known = {recipe.name: recipe for recipe in shipped_recipes()}
     wanted = name.removesuffix(".yml").removesuffix(".yaml")
     if wanted not in known:
         raise RecipeError(
-            f"there is no recipe {name!r}{did_you_mean(wanted, known)}"
-            f" (there are: {', '.join(known)})"
+            f"no recipe is named {name!r}{did_you_mean(wanted, known)}"
+            f" (available: {', '.join(known)})"
         )
     return known[wanted]
 

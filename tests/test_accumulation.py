@@ -49,7 +49,7 @@ def test_a_loss_that_ignores_the_count_is_found(trainer: Any) -> None:
         return forward(*args, **kwargs)
 
     trainer.model.forward = deaf
-    assert "does not follow the count" in str(make_exact(trainer))
+    assert "is not divided by num_items_in_batch" in str(make_exact(trainer))
     assert loss_normalisation(trainer) == "mean of micro-batch means"
 
 
@@ -73,7 +73,7 @@ def test_a_trainer_with_a_loss_of_its_own_is_refused(trainer: Any) -> None:
             return super().compute_loss(*args, **kwargs)
 
     trainer.__class__ = Distillation
-    assert make_exact(trainer) == "Distillation computes a loss of its own"
+    assert make_exact(trainer) == "Distillation computes its own loss"
 
 
 def test_ranks_that_average_alone_are_named(trainer: Any) -> None:

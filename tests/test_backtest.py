@@ -166,7 +166,7 @@ class TestCommand:
         ("text", "says"),
         [
             ("a: [", "is not valid YAML"),
-            ("", "must hold a mapping"),
+            ("", "must be a mapping"),
             (
                 "sftguide: {early_termination: {action: halt}}",
                 "'off', 'warn' or 'stop'",

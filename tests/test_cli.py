@@ -160,7 +160,7 @@ class TestTheTable:
         monkeypatch.setenv("COLUMNS", "50")
         said = ok("runs", "list", "--study", "swept")
         assert "0.3079" in said
-        assert "also differ, and do not fit in 50 columns: " in said
+        assert "columns that do not fit in a width of 50: " in said
 
     def test_lists_the_newest_runs(self, history: RunHistory, tmp_path: Path) -> None:
         sweep_of(history, [1e-6, 2e-4, 1e-3], tmp_path)
@@ -327,7 +327,7 @@ class TestFaults:
         trace = write_trace(tmp_path / "out")
         said = faulty("runs", "import", trace, "--storage", "/dev/null/x.db")
         assert len(said.splitlines()) == 1
-        assert "SFTGUIDE_STORAGE to a place you can write to" in said
+        assert "SFTGUIDE_STORAGE to a writable location" in said
 
     @pytest.mark.usefixtures("history")
     def test_an_export_to_a_file_that_is_no_database(self, tmp_path: Path) -> None:

@@ -809,7 +809,7 @@ class TestVerify:
         manifest["written"]["data.jsonl"]["sha256"] = hashlib.sha256(forged).hexdigest()
         path.write_text(json.dumps(manifest))
         assert verify(made.folder, base=tmp_path) == [
-            f"{made.folder}: the same sources give other bytes"
+            f"{made.folder}: building again from the same sources gives different bytes"
         ]
 
     def test_a_folder_that_is_no_mix_is_told(self, tmp_path: Path) -> None:

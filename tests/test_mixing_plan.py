@@ -229,7 +229,9 @@ class TestTokens:
             ([{"max_tokens": 5}], {}),
             ([{}], {"shares_by": "tokens"}),
         ):
-            with pytest.raises(SettingsError, match="tokenizer is missing"):
+            with pytest.raises(
+                SettingsError, match="tokenizer is required to count tokens"
+            ):
                 settings(*sources, **own)
 
 

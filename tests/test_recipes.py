@@ -147,7 +147,7 @@ def test_the_memory_in_a_header_is_what_the_planner_estimates(recipe: Recipe) ->
 def test_a_wrong_name_gets_the_nearest() -> None:
     with pytest.raises(RecipeError, match="did you mean 'quickstart-cpu'") as caught:
         find_recipe("quikstart-cpu")
-    assert "(there are: " in str(caught.value)
+    assert "(available: " in str(caught.value)
 
 
 def test_a_copy_brings_all_that_its_paths_name(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_users_own_changes_are_kept_unless_forced(tmp_path: Path) -> None:
     QUICKSTART.copy_to(tmp_path)
     own = tmp_path / QUICKSTART.relative_path
     own.write_text("mine: true\n")
-    with pytest.raises(RecipeError, match=r"there already, and different.*--force"):
+    with pytest.raises(RecipeError, match=r"already exists with diff.*--force"):
         QUICKSTART.copy_to(tmp_path)
     assert own.read_text() == "mine: true\n"
     assert QUICKSTART.copy_to(tmp_path, overwrite=True) == [own]

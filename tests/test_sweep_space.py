@@ -63,12 +63,12 @@ def test_a_number_that_yaml_takes_for_text_is_a_number(space: Any) -> None:
     ("text", "fault"),
     [
         ("a: {low: 2, high: 1}", "a: low 2 is not below high 1"),
-        ("a: {low: 0, high: 1, log: true}", "log needs low above zero"),
+        ("a: {low: 0, high: 1, log: true}", "log: true needs low above zero"),
         ("a: {low: 1}", "a.high: is required"),
         ("a: {low: 1, high: 2, steps: 1}", "a.steps: is not a setting. Did you mean"),
         ("a: []", "a: is an empty list"),
-        ("a: [1, 1]", "a: holds a value twice"),
-        ("a: [.nan, 1.0]", "a: must hold finite numbers"),
+        ("a: [1, 1]", "a: contains a value twice"),
+        ("a: [.nan, 1.0]", "a: must contain only finite numbers"),
         ("_: [1, 2]", "_: must list mappings"),
     ],
 )

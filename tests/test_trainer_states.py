@@ -72,7 +72,7 @@ def test_of_many_checkpoints_the_newest_state_wins(tmp_path: Path) -> None:
     assert (run.name, run.status, run.reason) == (
         "out",
         "failed",
-        "its state ends at step 100",
+        "the trainer state ends at step 100",
     )
     last = write(tmp_path / "out" / "trainer_state.json", state())
     assert find_trainer_states(tmp_path) == [last]

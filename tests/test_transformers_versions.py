@@ -58,7 +58,7 @@ def test_each_run_is_entered_with_its_logs_its_end_and_its_evaluation(
     whole, cut_off = runs["whole"], runs["cut-off"]
     assert (whole.status, whole.step, whole.max_steps) == ("finished", 12, 12)
     assert (cut_off.status, cut_off.step) == ("failed", 8)
-    assert cut_off.reason == "its state ends at step 8"
+    assert cut_off.reason == "the trainer state ends at step 8"
     assert whole.scores[0].metric == "eval_loss"
     assert 3.0 < whole.scores[0].value < 5.0
     assert not whole.comparable

@@ -34,7 +34,7 @@ class Finding:
 
     weight: Weight
     path: str
-    """Dotted, from the top of the config; empty if the whole config is meant."""
+    """Dotted, from the top of the config; empty if it concerns the whole config."""
     value: Any
     """The value in the config; None if the key is missing."""
     problem: str

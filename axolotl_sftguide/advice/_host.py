@@ -59,7 +59,7 @@ def batches(view: View) -> Iterator[Finding]:
 
 
 def schedules(view: View) -> Iterator[Finding]:
-    """Warmups other than the config suggests."""
+    """Warmups that differ from what the config suggests."""
     ratio, steps = view.number("warmup_ratio"), view.steps
     if view.get("warmup_steps") == 1:
         yield Finding(
@@ -93,7 +93,7 @@ def schedules(view: View) -> Iterator[Finding]:
 
 
 def reproducibility(view: View) -> Iterator[Finding]:
-    """What makes two runs of the same config differ."""
+    """Settings without which runs of the same config differ."""
     if view.config.get("seed") is None:
         yield Finding(
             AGAINST,
@@ -115,14 +115,14 @@ def reproducibility(view: View) -> Iterator[Finding]:
 
 
 def data(view: View) -> Iterator[Finding]:
-    """How the evaluation set is taken from the data."""
+    """The evaluation set that `val_set_size` splits off."""
     if view.get("val_set_size") and view.config.get("shuffle_merged_datasets") is False:
         yield Finding(
             AGAINST,
             "val_set_size",
             view.get("val_set_size"),
-            "val_set_size takes the end of the data, which are not shuffled",
-            "the evaluation has the last rows only",
+            "val_set_size splits off the end of the data, and shuffling is off",
+            "only the last rows are evaluated",
             "Set test_datasets, or use sftguide.mix with held_out",
         )
 
@@ -170,14 +170,14 @@ def fused_loss(view: View) -> Iterator[Finding]:
 
 
 def traps(view: View) -> Iterator[Finding]:
-    """Single keys that do not do what they seem to."""
+    """Single keys that do not do what their name suggests."""
     clip = view.number("max_grad_norm")
     if clip == 0:
         yield Finding(
             AGAINST,
             "max_grad_norm",
             0,
-            "max_grad_norm: 0 clips at infinity",
+            "max_grad_norm: 0 sets an infinite limit and does not turn clipping off",
             "a single infinite norm makes the gradients NaN",
             "Set max_grad_norm: 1.0",
             "authors-clip",

@@ -56,13 +56,13 @@ def main() -> None:
 
 
 _COMMANDS = {
-    quickstart: "Train a tiny model on the CPU and see what a run shows.",
+    quickstart: "Train a tiny model on the CPU and show its scores and curves.",
     recipes: "List, show and copy the shipped recipes.",
     mix: "Build one dataset from phases, or verify one.",
     check: "Check an Axolotl config against published evidence.",
     plan: "Estimate memory, micro batch and time for a config.",
     runs: "List, show, score and import your runs.",
-    sweep: "Train a recipe with other values; stop hopeless trials.",
+    sweep: "Train a recipe with different values; stop hopeless trials.",
     backtest: "Replay stopping rules on your finished runs.",
 }
 """In the order of their use, with the line that `sftguide --help` shows."""

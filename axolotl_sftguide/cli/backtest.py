@@ -59,7 +59,7 @@ def backtest(
     if len(runs) < 3:
         raise StorageError(
             f"study {study!r} has {len(runs)} finished and scored runs with traces and "
-            f"the same comparability key; a backtest needs 3 ({history.url})"
+            f"the same comparability key; a backtest needs at least 3 ({history.url})"
         )
     policies = _policies(_own_settings(config))
     with Replays(len(policies), min(orders, math.factorial(len(runs)))) as replays:

@@ -1,4 +1,4 @@
-"""How a backtest looks in a terminal (rich)."""
+"""The tables of a backtest (rich)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_backtest(
     results: Sequence[Backtest],
     evidence: Sequence[SignalEvidence],
 ) -> None:
-    """What each policy would have done, and how signals correlate with scores."""
+    """Print the results of each policy, and how signals correlate with scores."""
     out = console()
     orders = results[0].orders
     title = (
@@ -45,7 +45,9 @@ def print_backtest(
             number(result.regret),
         )
     out.print(table)
-    signals = Table(title="early signal against final score", title_justify="left")
+    signals = Table(
+        title="correlation of early signals with the final score", title_justify="left"
+    )
     for heading in ("signal", "read at", "rank correlation (95%)", "as in the paper?"):
         signals.add_column(heading, no_wrap=True)
     for found in evidence:
@@ -66,5 +68,5 @@ def _interval(found: Correlation | None) -> str:
 
 def _answer(signal: str, found: Correlation | None) -> str:
     if found is None or not found.clear:
-        return "unclear: 95% includes zero"
+        return "unclear: interval includes zero"
     return "yes" if found.value * _BETTER[signal] > 0 else "no, the opposite sign"

@@ -98,7 +98,7 @@ def verify_mix(ctx: click.Context, folder: Path) -> None:
     """Build the mix in FOLDER again and compare it.
 
     Exits with status 1 if it differs. Run it in the folder where the mix was built,
-    as relative paths start from the working folder.
+    as relative paths are resolved against the working folder.
     """
     problems = _mixing().verify(folder)
     for problem in problems:

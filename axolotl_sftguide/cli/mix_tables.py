@@ -58,7 +58,7 @@ def print_mix(mixed: Mixed) -> None:
     """A table with one line per source, and what became of its rows."""
     out = console()
     if not mixed.built:
-        out.print(f"{mixed.folder} already exists; nothing to do", highlight=False)
+        out.print(f"{mixed.folder} already exists; not built again", highlight=False)
     table = Table()
     table.add_column("phase")
     table.add_column("source", overflow="fold")

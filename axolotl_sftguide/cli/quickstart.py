@@ -1,4 +1,4 @@
-"""`sftguide quickstart`: train the quickstart recipe and show what came out."""
+"""`sftguide quickstart`: train the quickstart recipe and show the result."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.option("--qlora", is_flag=True, help="Train a 4-bit QLoRA adapter instead.")
 @click.option("--storage", metavar="URL", help="Run history to record the run in.")
 def quickstart(qlora: bool, storage: str | None) -> None:
-    """Train a tiny model on the CPU and see what a run tells you.
+    """Train a tiny model on the CPU and show its scores and curves.
 
-    Copies the recipe, its model and its data to ./recipes if they are not there, and
-    trains for about a minute (with --qlora: about three) in outputs/. Nothing is
-    downloaded. Axolotl's own output goes to a log file.
+    Copies the recipe, its model and its data to ./recipes if they are missing. The
+    training writes to outputs/ and takes about a minute (with --qlora: about three).
+    Nothing is downloaded. Axolotl's output goes to a log file.
     """
     from ..config.yaml_file import read_config
     from ..recipes import find_recipe
@@ -102,13 +102,13 @@ def _ended_on_interrupt(process: psutil.Process) -> Iterator[None]:
 
 
 def _newest_trace(folder: Path, since: float) -> Trace | None:
-    """The trace that was begun after a time; None as long as there is none."""
+    """The newest trace written after a time; None while there is none."""
     from ..errors import TraceError
     from ..runs.traces import find_traces, read_trace
 
-    # Only what is newer: the folder keeps the traces of earlier runs.
+    # The folder also contains the traces of earlier runs.
     paths = [path for path in find_traces(folder) if path.stat().st_mtime >= since]
     try:
         return read_trace(max(paths, key=lambda p: p.stat().st_mtime))
     except (TraceError, ValueError):
-        return None  # not yet begun, or its first line is not whole yet
+        return None  # no trace yet, or its first line is incomplete

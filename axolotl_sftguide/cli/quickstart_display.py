@@ -1,4 +1,4 @@
-"""How the quickstart looks in a terminal, in a pipe, and at its end."""
+"""The output of the quickstart: progress in a terminal or a pipe, and the summary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BAR = 30
 
 
 class QuickstartDisplay:
-    """One progress bar where a person looks, and a short line now and then.
+    """A progress bar in a terminal, and a line of progress at intervals.
 
     Args:
         config: The recipe that is trained.
@@ -69,7 +69,7 @@ class QuickstartDisplay:
         self._progress.stop()
 
     def show(self, trace: Trace) -> None:
-        """Show how far the run is."""
+        """Show the progress of the run."""
         total = int(trace.run["max_steps"])
         step = trace.observations[-1].step if trace.observations else 0
         if self._task is not None:
@@ -105,7 +105,7 @@ class QuickstartDisplay:
         return f"the training ended {how}: {error}\nFrom the log {self._log}:\n{near}"
 
     def summary(self, run: Run, storage: str) -> None:
-        """Scores, curves, places and what to try next, in at most 25 lines."""
+        """Scores, curves, file locations and next commands, in at most 25 lines."""
         out = self._out
         took = duration(seconds_of(run))
         reason = f": {run.reason}" if run.reason else ""
@@ -162,7 +162,7 @@ def _next_commands(config: Path) -> list[tuple[str, str]]:
     program = _program()
     sweep = "recipes/sweeps/quickstart-lr.yml"
     return [
-        (f"{program} runs show latest", "all about this run"),
+        (f"{program} runs show latest", "everything recorded about this run"),
         (
             f"{program} sweep {config} {sweep}",
             "five learning rates; the rules stop two hopeless ones",

@@ -1,4 +1,4 @@
-"""`sftguide runs show`: how a run went, what it was, and where it is."""
+"""`sftguide runs show`: outcome, settings and files of one run."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def print_run(
     with_key: bool,
     with_config: bool,
 ) -> None:
-    """All that a person asks of one run.
+    """Print the outcome, the settings and the files of one run.
 
     Args:
         run: The run.
         points: Its curve in the run history, for a run without a trace.
-        study: All runs of its study, to tell what this one does differently.
+        study: All runs of its study, to show the settings that differ.
         with_key: Whether to print the fields of the comparability key.
         with_config: Whether to print the whole configuration.
     """
@@ -73,7 +73,7 @@ def curve_facts(steps: Sequence[Observation | Point], out: Console) -> Iterator[
 
 
 def noise_scale_fact(observations: Sequence[Observation]) -> Iterator[Fact]:
-    """The gradient noise scale, where the run measured it."""
+    """The gradient noise scale, if the run measured it."""
     found = estimate(observations)
     if found is None:
         return
@@ -87,7 +87,7 @@ def noise_scale_fact(observations: Sequence[Observation]) -> Iterator[Fact]:
 
 
 def observations_of(run: Run) -> tuple[Observation, ...]:
-    """The steps in the run's trace; none where it cannot be read."""
+    """The steps in the run's trace; none if it cannot be read."""
     try:
         return read_trace(run.trace_path).observations if run.trace_path else ()
     except TraceError:

@@ -1,4 +1,4 @@
-"""`sftguide runs list` as a table: one line a run, in as many columns as fit."""
+"""`sftguide runs list` as a table: one line per run, in as many columns as fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tables import console, label, score_beside, shown, status_of
 
 _GAP = 2
 _LEAST_REASON = 12
-"""A narrower column of reasons would say nothing."""
+"""A narrower column of reasons would not be readable."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class _Column:
     heading: str
     cells: tuple[str, ...]
     right: bool = True
-    """Whether the cells are set to the right, as numbers are."""
+    """Whether the cells are right-aligned, as numbers are."""
 
     @property
     def width(self) -> int:
-        """What the cells and the longest word of the heading need."""
+        """The width of the widest cell or word of the heading."""
         words = self.heading.split()
         return max(
             *(Text.from_markup(cell).cell_len for cell in self.cells),
@@ -59,7 +59,7 @@ def _print_study(out: Console, study: str, runs: Sequence[Run]) -> None:
     scores = [_scores(m, runs, only=len(metrics) == 1) for m in metrics]
     ident = _Column("run", tuple(escape(run.id) for run in runs), right=False)
     status, steps = _status(runs), _steps(runs)
-    # What comes first is kept; the columns are printed in another order.
+    # The first columns are kept; they are printed in another order.
     wanted = [ident, *scores[:1], status, *swept, *scores[1:], *steps, *_others(runs)]
     kept = _that_fit(wanted, out.width)
     order = [ident, *swept, *scores, status, *steps, *_others(runs)]
@@ -69,7 +69,7 @@ def _print_study(out: Console, study: str, runs: Sequence[Run]) -> None:
     left_out = [c.heading for c in (*swept, *scores) if c not in kept]
     if left_out:
         more = ", ".join(left_out[:8]) + (", ..." if len(left_out) > 8 else "")
-        text = f"also differ, and do not fit in {out.width} columns: {escape(more)}"
+        text = f"columns that do not fit in a width of {out.width}: {escape(more)}"
         out.print(f"[dim]{text}[/]")
 
 
@@ -152,7 +152,7 @@ def _saved(run: Run) -> str:
 
 
 def _reasons(runs: Sequence[Run], left: int) -> list[_Column]:
-    """Why runs were stopped or warned of, in the space that is left."""
+    """Why runs were stopped or warned about, in the space that is left."""
     reasons = [" ".join(_reason(run).split()) for run in runs]
     if left < _LEAST_REASON or not any(reasons):
         return []

@@ -82,7 +82,7 @@ def sweep(
 ) -> None:
     """Train RECIPE with the values in SPACE and stop hopeless trials.
 
-    SPACE is a YAML file. For a key of the recipe it gives a list of values, or a range
+    SPACE is a YAML file that maps keys of the recipe to a list of values or to a range
     {low:, high:, log:, step:}.
 
     Run the same command again to resume. Run it in several terminals, or on several
@@ -181,7 +181,8 @@ def _sampling(
     if sampler in (None, "grid") and (trials is None or trials >= len(combinations)):
         return "grid", len(combinations)
     if sampler == "grid":
-        message = f"grid trains all {len(combinations)} trials, --trials is {trials}"
+        every = len(combinations)
+        message = f"grid trains all {every} combinations, but --trials is {trials}"
         raise SettingsError(
             [Problem("--sampler", message, "omit one of the two options")]
         )

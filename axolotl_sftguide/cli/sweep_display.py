@@ -1,4 +1,4 @@
-"""How a sweep looks in a terminal: a line per ended trial, a table of running ones."""
+"""The output of a sweep: a line per ended trial, and a table of running ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SweepDisplay:
             self._live.stop()
 
     def begin(self, trials: int, requeued: Sequence[str], sampler: str) -> None:
-        """Print what is about to be trained."""
+        """Print the study and its number of trials."""
         objective = self._study.objective
         counts = self._study.counts()
         done = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
@@ -85,7 +85,7 @@ class SweepDisplay:
             self._print(f"{head} failed: {ended.why}", values)
 
     def interrupted(self) -> None:
-        """Print what is left after an interruption."""
+        """Print the number of trials left after an interruption."""
         waiting = self._study.counts().get("WAITING", 0)
         self._print(
             f"interrupted: trainings ended, {waiting} trials left; run the same "

@@ -1,4 +1,4 @@
-"""What the tables of all commands share."""
+"""Helpers for the tables of all commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..runs.history import Run, Score
 
 PIPED_WIDTH = 220
-"""A pipe has no width: nothing is cut off there."""
+"""The width in a pipe, where nothing is cut off."""
 
 _COLOUR = {
     "finished": "green",
@@ -29,7 +29,7 @@ _COLOUR = {
 
 
 def console() -> Console:
-    """Where tables are printed."""
+    """The console that tables are printed to."""
     known = sys.stdout.isatty() or os.environ.get("COLUMNS")
     return Console(width=None if known else PIPED_WIDTH)
 
@@ -62,7 +62,7 @@ def score_beside(run: Run, score: Score) -> list[tuple[str, float]]:
 
 
 def shown(value: Any, most: int = 20) -> str:
-    """A value of a config in a table: short, and never markup."""
+    """A value of a config in a table: shortened, with markup escaped."""
     if isinstance(value, float):
         return number(value)
     text = "-" if value is None else str(value)

@@ -19,7 +19,7 @@ _NO_HYPERPARAMETERS = frozenset(
         "total_supervised_tokens",
     )
 )
-"""Keys that tell runs apart and are no hyperparameters."""
+"""Keys that differ between runs but are not hyperparameters."""
 
 
 def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -130,7 +130,7 @@ class MixSettings(Block):
             raise ValueError(f"the shares add up to {math.fsum(shares):g}, below 1")
         tokens = self.shares_by == "tokens" or any(s.max_tokens for s in self.sources)
         if tokens and self.tokenizer is None:
-            raise ValueError("tokenizer is missing; it counts the tokens")
+            raise ValueError("tokenizer is required to count tokens; set it to a model")
         for key in HOST_KEYS:
             values = list(dict.fromkeys(getattr(s, key) for s in self.sources))
             if len(values) > 1:

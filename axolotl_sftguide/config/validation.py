@@ -1,4 +1,4 @@
-"""Validates blocks of settings: every problem at once, one line each."""
+"""Validates blocks of settings and reports all problems, one line each."""
 
 from __future__ import annotations
 

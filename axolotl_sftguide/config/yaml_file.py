@@ -25,7 +25,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
         line = " ".join(str(error).split())
         raise _refused(path, f"is not valid YAML ({line})") from None
     if not isinstance(loaded, dict):
-        raise _refused(path, "must hold a mapping of keys")
+        raise _refused(path, "must be a mapping of keys to values")
     return {str(key): value for key, value in loaded.items()}
 
 

@@ -170,8 +170,8 @@ CLAIMS: dict[str, Claim] = {
         "follow-up",
     ),
     "stacked": Claim(
-        "training on all phases at once scored as well as one after the other, and is "
-        "simpler",
+        "training on all phases together scored as well as one phase after the other, "
+        "and is simpler",
         _LARGE,
         PAPER,
         "Tables 11 and 12",
@@ -263,8 +263,8 @@ CLAIMS: dict[str, Claim] = {
         _SAMPLES,
     ),
     "full-batch-medium": Claim(
-        "256 or more is recommended by a guide of the paper's institution; nobody has "
-        "compared batches between 256 and 3,840",
+        "256 or more is recommended by a guide of the paper's institution; no "
+        "study compares batches between 256 and 3,840",
         Setting("full", least_rows=10_001, most_rows=199_999),
         "training_hub, hyperparameter guide",
         "",
@@ -425,7 +425,7 @@ OLMO = "OLMo-core, SkipStepOptimizer"
 
 DEFAULTS: dict[str, tuple[str, Grade]] = {
     "monitor.noise_scale_every": (
-        "measuring every fourth step costs a third of measuring all "
+        "measuring every fourth step costs a third of measuring every step "
         "(benchmarks/overhead.py)",
         "measured here",
     ),

@@ -68,7 +68,7 @@ def nearest_multiples(samples: int, together: int) -> str:
 
 
 def nearest_accumulation(samples: int, samples_a_micro_step: float) -> int:
-    """The number of micro steps whose samples are nearest to those wanted.
+    """The number of micro steps whose samples are nearest to the requested number.
 
     Args:
         samples: Wanted samples per optimizer step, over all ranks.

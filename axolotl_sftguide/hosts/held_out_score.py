@@ -22,7 +22,7 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
     """Answers held-out questions before and after the training and records the score.
 
     It works with a `GradientMonitorCallback` and must come before it in the list of
-    callbacks, so that the score is recorded before the run ends; `watch` sees to it.
+    callbacks, so that the score is recorded before the run ends; `watch` ensures that.
 
     Args:
         settings: The whole `score` block, in place of keywords.

@@ -1,6 +1,6 @@
 """The monitor and the rules as callbacks of TRL and transformers.
 
-They forward the trainer's events to the session of the run, and do what it decides.
+They forward the trainer's events to the session of the run, and apply its decisions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def watch(
     score: Mapping[str, Any] | None = None,
     **monitor: Any,
 ) -> None:
-    """Attach the monitor, the rules and, if asked for, the score to a trainer.
+    """Attach the monitor, the rules and, if requested, the score to a trainer.
 
     Args:
         trainer: A transformers `Trainer`, or one derived from it, before `train()`.
@@ -82,7 +82,8 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         name: The run's name; by default the name of its output folder.
         exact_accumulation: Average the loss over all trained tokens of a step.
         noise_scale: Measure the gradient noise scale.
-        noise_scale_every: Measure it every so many optimizer steps; by default 4.
+        noise_scale_every: Measure it on one optimizer step out of this many; by default
+            4.
         trainer: The trainer, if it exists already; `watch` passes it.
         settings: The whole `sftguide` block, in place of the arguments above.
         config: The configuration to record; by default the trainer's arguments.
@@ -118,7 +119,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         }
         self.settings = settings or load_settings(block, path=type(self).__name__)
         self.session: Session | None = None
-        """The session of the training that runs now."""
+        """The session of the current training."""
         self._trainer = trainer
         self._config = config
         self._key_fields = key_fields
@@ -128,7 +129,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
     def start(self, trainer: Any) -> Session | None:
         """The session of this training, opened by the callback that is called first.
 
-        Collective where several ranks train. None if any rank cannot be watched.
+        Collective if several ranks train. None if any rank cannot be watched.
         """
         if not self._opened:
             self._opened = True
@@ -174,7 +175,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
 
     @fail_safe
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Keep the time of a save out of the time of a step."""
+        """Exclude the time of a save from the time of a step."""
         if self.session is not None:
             self.session.interrupted()
 
@@ -188,11 +189,11 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
 
 
 class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
-    """Warns of a run that is non-finite, diverged or idle, or worse than earlier runs.
+    """Warns of a run that is non-finite, diverges, does not learn or does worse.
 
-    It stops the run if the rule's action is `stop`, through the trainer's own control,
-    without a checkpoint or an evaluation. It needs a `GradientMonitorCallback` and adds
-    one if the trainer has none.
+    Worse means worse than earlier runs. If the rule's action is `stop`, it stops the
+    run through the trainer's own control, without a checkpoint or an evaluation. It
+    needs a `GradientMonitorCallback` and adds one if the trainer has none.
 
     Args:
         settings: The whole `early_termination` block, in place of keywords.

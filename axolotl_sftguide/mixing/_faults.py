@@ -31,7 +31,7 @@ FaultCode = Literal[
     "unwritable",
     "wrong-type",
 ]
-"""The kinds of fault. The manifest counts rows by these codes, not by their texts."""
+"""The reasons. The manifest counts rows by these codes, not by their texts."""
 
 FAULTS: Mapping[FaultCode, str] = {
     "answer-empty": "the answer is empty",
@@ -66,7 +66,7 @@ class RowFault(Exception):
     """Why a row cannot be used.
 
     Args:
-        code: The kind of fault.
+        code: The reason.
         detail: What is specific to this row, or an empty string.
     """
 

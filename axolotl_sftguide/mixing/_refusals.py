@@ -22,7 +22,7 @@ def refuse_faults(
     Args:
         labels: For each piece, the label of its file.
         spooled: The pieces after the first pass.
-        on_error: What the settings say about faulty rows.
+        on_error: The setting `on_error`.
 
     Raises:
         MixError: With file, row and reason.

@@ -66,5 +66,5 @@ def _rebuild(folder: Path, manifest: Manifest, root: Path) -> list[str]:
         finally:
             shutil.rmtree(building, ignore_errors=True)
     if again.written != manifest.written:
-        return [f"{folder}: the same sources give other bytes"]
+        return [f"{folder}: building again from the same sources gives different bytes"]
     return []

@@ -1,9 +1,10 @@
-"""How the loss of an accumulated batch is averaged, and how to have it exact (torch).
+"""How the loss of an accumulated batch is averaged, and how to make it exact.
 
-A step over micro batches whose answers differ in length has two means: that over all
-trained tokens, and that of the micro batches' own means, which weighs the tokens of
-short answers more. Axolotl 0.19.0 takes the second (its pull 3982), so 8x1 and 1x8 of
-the same samples give other gradients. Both switches below belong to transformers.
+If answers differ in length, an accumulated step has two possible means: the mean over
+all trained tokens, and the mean of the micro batches' means, which gives more weight to
+the tokens of short answers. Axolotl 0.19.0 takes the second (its pull request 3982), so
+the same samples give different gradients as 8x1 and as 1x8. Both switches that are set
+below belong to transformers.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ _PLAIN = frozenset(
         "axolotl.core.trainers.base.AxolotlTrainer",
     }
 )
-"""Whose `compute_loss` is that of a plain causal model."""
+"""Trainers whose `compute_loss` is that of a plain causal language model."""
 
 _PROBE_TOKENS, _PROBE_PROMPT = 8, 3
 _TOLERANCE = 0.02  # bf16 has three digits
 
 
 def loss_normalisation(trainer: Any) -> str:
-    """The mean that the trainer's switches say is taken."""
+    """The mean that the trainer takes, according to its settings."""
     args = trainer.args
     if args.gradient_accumulation_steps * args.world_size == 1:
         return TOKEN_MEAN
@@ -43,14 +44,14 @@ def loss_normalisation(trainer: Any) -> str:
 
 
 def make_exact(trainer: Any) -> str | None:
-    """Have the trainer average over all trained tokens of all micro batches and ranks.
+    """Make the trainer average over all trained tokens of all micro batches and ranks.
 
-    Both switches are set only where the model's loss is seen to follow the count that
-    it is given, on a few made-up tokens; a host that has them on already is left as it
-    is, so nothing is corrected twice. No random number is drawn.
+    Both switches are set only if a test on a few made-up tokens shows that the model's
+    loss is divided by `num_items_in_batch`. A trainer that already averages this way is
+    left unchanged, so nothing is corrected twice. No random number is drawn.
 
     Returns:
-        None where the token mean is in force, else why it cannot be had.
+        None if the token mean applies, else why it does not.
     """
     obstacle = _obstacle(trainer) or _loss_ignores_the_count(trainer)
     if obstacle is None and loss_normalisation(trainer) != TOKEN_MEAN:
@@ -62,11 +63,11 @@ def make_exact(trainer: Any) -> str | None:
 def _obstacle(trainer: Any) -> str | None:
     cls = next(c for c in type(trainer).__mro__ if "compute_loss" in vars(c))
     if f"{cls.__module__}.{cls.__qualname__}" not in _PLAIN:
-        return f"{cls.__name__} computes a loss of its own"
+        return f"{cls.__name__} computes its own loss"
     if getattr(trainer.args, "orpo_alpha", None):
-        return "ORPO computes a loss of its own"
+        return "ORPO computes its own loss"
     if getattr(trainer, "compute_loss_func", None) is not None:
-        return "the trainer was given a loss function of its own"
+        return "the trainer has a custom loss function (compute_loss_func)"
     if getattr(trainer.model.config, "output_router_logits", False):
         return "the experts' auxiliary loss would be added once for each micro batch"
     parallelism = getattr(trainer.accelerator, "parallelism_config", None)
@@ -76,7 +77,7 @@ def _obstacle(trainer: Any) -> str | None:
 
 
 def _loss_ignores_the_count(trainer: Any) -> str | None:
-    """The loss of made-up tokens, told to count twice as many, must be halved."""
+    """If `num_items_in_batch` is doubled, the loss of made-up tokens must be halved."""
     device = trainer.args.device
     ids = torch.arange(1, _PROBE_TOKENS + 1, device=device).unsqueeze(0)
     labels = ids.clone()
@@ -87,16 +88,16 @@ def _loss_ignores_the_count(trainer: Any) -> str | None:
         plain = _probe(trainer, batch)
         halved = _probe(trainer, {**batch, "num_items_in_batch": twice})
     except Exception as error:
-        return f"the model's loss could not be tried ({type(error).__name__}: {error})"
+        return f"the model's loss could not be tested ({type(error).__name__}: {error})"
     if abs(2 * halved - plain) <= _TOLERANCE * abs(plain):
         return None
-    return "the model's loss does not follow the count of tokens it is given"
+    return "the model's loss is not divided by num_items_in_batch"
 
 
 def _probe(trainer: Any, batch: dict[str, Any]) -> float:
     device = trainer.args.device
     devices = [device] if device.type == "cuda" else []
-    # Both tries see the same dropout, and the training none of it.
+    # Both passes draw the same dropout; the training's generators are restored.
     with (
         torch.random.fork_rng(devices=devices),
         torch.no_grad(),

@@ -1,4 +1,4 @@
-"""What one micro batch holds: samples and trained tokens, counted on the device."""
+"""Samples and trained tokens of one micro batch, counted on the device."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import torch
 def count_samples(inputs: Any) -> Any:
     """Training samples in one micro batch, without a host synchronisation.
 
-    Rows where nothing is packed. Under packing, the larger of two counts: segment
-    numbers in the attention mask (Axolotl writes 1, 2, 3, ... into it), and stretches
-    that `position_ids` starts anew with 0, 1 and that train a token: Axolotl numbers
-    the padding at the end of a row like a sample of its own.
+    Without packing, the number of rows. With packing, the larger of two counts:
+    segment numbers in the attention mask (Axolotl writes 1, 2, 3, ... into it), and
+    stretches in which `position_ids` restarts with 0, 1 and a token is trained.
+    Stretches without a trained token are not counted, because Axolotl numbers the
+    padding at the end of a row like a further sample.
 
     Args:
         inputs: A mapping of tensors of shape `(rows, tokens, ...)`.
 
     Returns:
-        An integer or a 0-d tensor; None where the batch cannot tell.
+        An integer or a 0-d tensor; None if the batch does not show it.
     """
     ids = _tensor(inputs, "input_ids")
     if ids is None:
@@ -50,7 +51,7 @@ def _count_stretches(positions: torch.Tensor, labels: torch.Tensor | None) -> An
 
 
 def count_trained_tokens(inputs: Any) -> Any:
-    """Tokens that carry a label after the causal shift, as a 0-d tensor, or None."""
+    """Tokens with a label after the causal shift, as a 0-d tensor, or None."""
     labels = _tensor(inputs, "labels")
     if labels is None or labels.dim() < 2:
         return None

@@ -29,7 +29,7 @@ NORM_CHECKS = 3
 
 @dataclass(slots=True)
 class Signals:
-    """What one step measured on this rank: numbers and 0-d tensors."""
+    """Measurements of one step on this rank: numbers and 0-d tensors."""
 
     loss: Any = None
     grad_norm: Any = None
@@ -99,7 +99,7 @@ class StepCapture:
             self._micro_batches.attach(self._trainer.state.global_step)
 
     def detach(self) -> None:
-        """Give the instance its own methods back."""
+        """Restore the instance's own methods."""
         self._wraps.undo()
         if self._micro_batches is not None:
             self._micro_batches.detach()

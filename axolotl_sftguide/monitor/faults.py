@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Guard:
-    """Calls the monitor's own functions until one of them fails; then calls none.
+    """Calls the monitor's functions until one of them fails, and none after that.
 
     A session and its parts share one guard. On a failure the other ranks are informed
     at the next reduction, and all of them stop monitoring together.

@@ -1,6 +1,6 @@
-"""What is read off the gradients themselves: their norm again, and the micro batches'.
+"""Norms computed from the gradients: the global norm, and those of the micro batches.
 
-Nothing here changes a gradient, copies one whole, or waits for the device.
+Nothing here changes a gradient, copies a whole one, or synchronises with the device.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _IN_BACKWARD = ("lomo", "adalomo")
 
 
 def independent_norm(trainer: Any) -> Any:
-    """The global L2 norm of the gradients as they lie there, as a 0-d tensor.
+    """The global L2 norm of the gradients in memory, as a 0-d tensor.
 
-    In float32, a chunk at a time; under fp16 the loss scale is divided out. None where
-    this process does not hold whole gradients.
+    Computed in float32, chunk by chunk; under fp16 it is divided by the loss scale.
+    None if this process does not hold whole gradients.
     """
     if _sharded(trainer):
         return None
@@ -60,8 +60,8 @@ class MicroBatchGradients:
     and before ranks reduce it.
 
     Args:
-        parameters: Those that are trained.
-        every: Steps of which one is measured.
+        parameters: The model's parameters; frozen ones are ignored.
+        every: One step out of this many is measured.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], every: int) -> None:
@@ -72,17 +72,17 @@ class MicroBatchGradients:
         self._handles: list[Any] = []
 
     def attach(self, step: int) -> None:
-        """Hook the parameters, after `step` steps were taken."""
+        """Register the hooks, after `step` optimizer steps."""
         self._step = step
         self._handles = [p.register_hook(self._see) for p in self._parameters]
 
     def detach(self) -> None:
-        """Let them go."""
+        """Remove the hooks."""
         while self._handles:
             self._handles.pop().remove()
 
     def take(self) -> Any:
-        """The sum over the step that ends; None where it was not measured."""
+        """The sum over the step that ends; None if it was not measured."""
         total, self._sum = self._sum, None
         self._step += 1
         return total
@@ -98,7 +98,7 @@ def noise_scale_obstacle(trainer: Any) -> str | None:
     """Why the noise scale cannot be measured here, or None."""
     args = trainer.args
     if args.gradient_accumulation_steps * args.world_size == 1:
-        return "a step has one micro batch"
+        return "a step has only one micro batch"
     if _sharded(trainer):
         return "gradients are sharded"
     if getattr(trainer.accelerator, "scaler", None) is not None:
@@ -111,7 +111,7 @@ def noise_scale_obstacle(trainer: Any) -> str | None:
 
 
 def correlated_micro_batches(trainer: Any) -> str | None:
-    """Why micro batches of a step are more alike than chance, or None."""
+    """Why the micro batches of a step are more alike than by chance, or None."""
     args = trainer.args
     strategy = getattr(args, "train_sampling_strategy", None)
     if getattr(args, "group_by_length", False) or strategy == "group_by_length":

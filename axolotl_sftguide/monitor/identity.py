@@ -1,4 +1,4 @@
-"""What a live trainer says of its run: the fields of the comparability key.
+"""The fields of the comparability key, read from a live trainer.
 
 Trainers are read by duck typing.
 """
@@ -34,7 +34,7 @@ def host_name(trainer: Any) -> str:
 
 
 def key_fields(trainer: Any) -> dict[str, Any]:
-    """The fields of the comparability key that every host can tell."""
+    """The fields of the comparability key that every host provides."""
     args, model = trainer.args, trainer.model
     return {
         "host": host_name(trainer),
@@ -53,10 +53,10 @@ def key_fields(trainer: Any) -> dict[str, Any]:
 
 
 def data_identity(dataset: Any) -> dict[str, Any]:
-    """Row count and a digest of the tokenised rows that their order does not change.
+    """Row count, and a digest of the tokenised rows that ignores their order.
 
-    The digest is left out beyond 200,000 rows and for data that are not an Arrow
-    dataset with lists of `input_ids`.
+    The digest is None beyond 200,000 rows and for data that are not an Arrow dataset
+    with lists of `input_ids`.
     """
     try:
         rows = len(dataset)

@@ -1,4 +1,4 @@
-"""What is added up over the steps of a run: samples, batch sizes, gradient noise."""
+"""Totals over the steps of a run: samples, batch sizes, gradient noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RunMeter:
     """Turns captured steps into observations.
 
     Args:
-        trainer: Its epoch and data give the samples that batches do not show.
+        trainer: Its epoch and dataset give the samples if batches do not show them.
         past: The steps before a resume.
         noise_steps: Steps that the noise scale is estimated from; 0 if it is not
             measured.
@@ -36,9 +36,9 @@ class RunMeter:
         """The observations of some steps.
 
         Args:
-            steps: What was captured.
-            logged_norm: The host's own norm, if it logged one; it stands in where
-                none was captured.
+            steps: The captured steps.
+            logged_norm: The norm that the host logged, if any; used if none was
+                captured.
             norms_trusted: Whether the captured norms agree with the gradients.
         """
         window = tuple(
@@ -48,7 +48,7 @@ class RunMeter:
         return window
 
     def logs(self, window: Sequence[Observation]) -> dict[str, float]:
-        """What the host's logs publish of a window of steps."""
+        """The `sftguide/...` logs of a window of steps."""
         return {**window_logs(window), **noise_scale_logs(self.noise_scale())}
 
     def noise_scale(self) -> NoiseScale | None:

@@ -1,4 +1,4 @@
-"""Whether the gradient norm that the host reports is that of its gradients."""
+"""Whether the gradient norm that the host reports is the norm of its gradients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NormCheck:
 
     def __init__(self) -> None:
         self.trusted = True
-        """False from the first norm on that was wrong."""
+        """False once a norm was wrong."""
         self._checked = False
 
     def check(self, step: CapturedStep) -> NormResult | None:

@@ -1,6 +1,6 @@
-"""What the monitor tells a person: pure functions from values to text.
+"""The messages of the monitor: pure functions from values to text.
 
-Each notice is one line; the level of its log record says whether it is a warning.
+Each notice is one line; warnings are logged at level WARNING.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def disabled_by_fault(name: str, fault: Exception) -> str:
     """A callback failed because of an error in this package."""
     return (
         f"{name} disabled itself after an internal error ({fault!r}); "
-        "training continues."
+        "training continues"
     )
 
 
@@ -62,7 +62,7 @@ def inexact_accumulation(obstacle: str, normalisation: str) -> str:
     """`exact_accumulation` is set and cannot be applied."""
     return (
         f"exact_accumulation has no effect because {obstacle}; the loss of a step "
-        f"stays the {normalisation}"
+        f"remains the {normalisation}"
     )
 
 
@@ -77,11 +77,11 @@ def biased_noise_scale(reason: str) -> str:
 
 
 def wrong_norm(step: int, ratio: float) -> str:
-    """The captured norm is not that of the gradients."""
+    """The captured norm differs from the norm of the gradients."""
     return (
-        f"the gradient norm at step {step} is {ratio:.4g} times that of the gradients "
-        "themselves (sharding, loss scaling or a patch of the host); this run is not "
-        "compared with others"
+        f"the gradient norm that the trainer reports at step {step} is {ratio:.4g} "
+        "times the norm computed from the gradients (possible causes: sharding, loss "
+        "scaling, a patched trainer); this run is not compared with others"
     )
 
 
@@ -116,7 +116,7 @@ def stopped(
         f"stopped at step {verdict.step} of {max_steps} "
         f"({count(verdict.samples_seen)} samples) by {verdict.rule}: "
         f"{verdict.reason}. Last good checkpoint: {checkpoint or 'none'}. The model "
-        f"that is saved now is unfinished; {marker} marks it"
+        f"that is saved now is not fully trained; {marker} marks it"
     )
 
 
@@ -150,7 +150,7 @@ def history_lost(error: Exception, *, traced: bool) -> str:
 def import_later(folder: Path) -> str:
     """The run ended while the history could not be reached."""
     return (
-        "the run history does not hold all of this run. Once it can be reached, run: "
+        "the run history is missing part of this run. Once it is reachable, run: "
         f"sftguide runs import {folder}"
     )
 

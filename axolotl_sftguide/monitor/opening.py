@@ -50,7 +50,7 @@ def open_run(
     config: dict[str, Any] | None = None,
     extra_key_fields: dict[str, Any] | None = None,
 ) -> Session | None:
-    """The session of a training that begins. Collective where several ranks train.
+    """The session of a training that begins. Collective if several ranks train.
 
     Args:
         trainer: A transformers `Trainer`, or one derived from it.
@@ -162,7 +162,7 @@ def _run_row(
     past: tuple[Observation, ...],
     config: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """What the first line of the trace and the history hold of the run."""
+    """The run as the first line of the trace and the history record it."""
     args = trainer.args
     return {
         "id": run.without,

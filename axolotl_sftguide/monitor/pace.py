@@ -1,4 +1,4 @@
-"""How long an optimizer step takes, without what comes between two of them."""
+"""Seconds per optimizer step, without evaluations and saves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Pace:
     """The mean time from the end of one optimizer step to the end of the next.
 
     Args:
-        clock: Seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -21,7 +21,7 @@ class Pace:
         self._seconds = 0.0
 
     def step(self) -> None:
-        """An optimizer step has ended."""
+        """Note the end of an optimizer step."""
         now = self._clock()
         if self._since is not None:
             self._steps += 1
@@ -29,17 +29,17 @@ class Pace:
         self._since = now
 
     def interrupt(self) -> None:
-        """Something else was done: the time until the next step's end counts not."""
+        """Leave out the time until the end of the next step."""
         self._since = None
 
     @property
     def step_s(self) -> float | None:
-        """Seconds; None before there are two steps in a row."""
+        """Mean seconds per step; None before two consecutive steps."""
         return self._seconds / self._steps if self._steps else None
 
 
 def device_name(device: Any) -> str:
-    """The card's name, or the kind of device where it is no card."""
+    """The GPU's name, or the device type if it is not a GPU."""
     if device.type != "cuda":
         return str(device.type)
     import torch

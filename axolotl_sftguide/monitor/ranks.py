@@ -1,7 +1,7 @@
 """Collectives that keep the ranks of a trainer in step, also when one of them fails.
 
-Every rank calls each method at the same place, whatever has failed in this package on
-that rank. With one rank nothing is communicated.
+Every rank calls each method at the same place, even if this package has failed on that
+rank. With one rank nothing is communicated.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Ranks:
         return bool(all_are) and fewest == -most
 
     def any(self, wanted: bool) -> bool:
-        """Whether any rank wants it."""
+        """Whether the flag is set on any rank."""
         if self.count == 1:
             return wanted
         highest = torch.tensor(float(wanted), device=self._device)

@@ -32,7 +32,7 @@ class CapturedStep:
     """Samples of this step over all ranks; None if the batches do not show it."""
     trained_tokens: int | None
     independent_norm: float | None = None
-    """The norm computed a second time; None if it was not, or cannot be."""
+    """The norm computed a second time; None if it was not computed."""
     grad_noise: float | None = None
     """The noise in the squared norm; None if it was not measured."""
 
@@ -65,7 +65,7 @@ class StepReadout:
     def read(
         self, steps: Sequence[PendingStep], table: torch.Tensor
     ) -> list[CapturedStep]:
-        """The steps as they were over all ranks. Collective."""
+        """The values of the steps over all ranks. Collective."""
         if not steps:
             return []
         rows = zip(*self._over_all_ranks(table).tolist(), strict=True)

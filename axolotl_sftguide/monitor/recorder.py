@@ -126,7 +126,7 @@ class RunRecorder:
         self._to_trace(lambda trace: trace.event("norm_check", **found))
 
     def end(self, status: Status, reason: str | None = None) -> None:
-        """Record how the run ended, and close both.
+        """Record how the run ended, and close the trace and the history.
 
         The last evaluation loss becomes the score of a finished run without a score.
         """
@@ -248,7 +248,7 @@ class NoRecorder:
 
 
 def decision_of(finding: Finding) -> Decision:
-    """What is recorded of a finding."""
+    """A finding as it is recorded."""
     verdict = finding.verdict
     return Decision(
         rule=verdict.rule,

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Earlier:
-    """What the trace holds of the run up to the checkpoint."""
+    """The recorded steps of the run up to the checkpoint."""
 
     run_id: str
     past: tuple[Observation, ...]

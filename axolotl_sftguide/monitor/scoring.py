@@ -1,4 +1,4 @@
-"""Exact match on held-out questions: generated greedily and compared."""
+"""Exact match on held-out questions, with greedy decoding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load_questions(path: str | Path) -> list[Question]:
     """Questions from JSONL rows with a `messages` list that ends in the answer.
 
     Raises:
-        SettingsError: Where the file cannot be read or a row has no answer.
+        SettingsError: If the file cannot be read or a row has no answer.
     """
     try:
         with Path(path).open(encoding="utf-8") as file:
@@ -37,12 +37,12 @@ def load_questions(path: str | Path) -> list[Question]:
         try:
             *asked, last = json.loads(line)["messages"]
             if last["role"] != "assistant" or not asked:
-                raise ValueError("the last of at least two turns must be the answer")
+                raise ValueError("needs at least two turns, the last by the assistant")
             questions.append(Question(tuple(asked), str(last["content"]).strip()))
         except (KeyError, TypeError, ValueError) as error:
             raise _refused(f"{path}: line {index} ({error})") from None
     if not questions:
-        raise _refused(f"{path}: holds no questions")
+        raise _refused(f"{path}: contains no questions")
     return questions
 
 
@@ -58,9 +58,10 @@ def score_exact_match(
     max_new_tokens: int,
     batch_size: int,
 ) -> float:
-    """The share of questions whose greedy answer is the right one, blanks stripped.
+    """The share of questions answered exactly right by greedy decoding.
 
-    The model's training mode is put back, and no random generator is drawn from.
+    Leading and trailing whitespace is ignored. The model's training mode is restored,
+    and no random number is drawn.
     Models whose parameters are sharded over ranks cannot be scored this way.
     """
     import torch

@@ -1,4 +1,4 @@
-"""One watched run: it observes the steps, decides, and records the run's end."""
+"""One watched run: observes the steps, applies the rules, and records the end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a session is assembled from, by `opening.open_run`."""
+    """The parts of a session, assembled by `opening.open_run`."""
 
     ranks: Ranks
     guard: Guard
@@ -57,7 +57,7 @@ class Session:
         trainer: A transformers `Trainer`, or one derived from it.
         run_id: The run's id.
         output_dir: Its output folder.
-        parts: What the session works with.
+        parts: The parts of the session.
         batch_size: The effective batch size that was requested, to report at the end.
     """
 
@@ -75,8 +75,8 @@ class Session:
         self._parts = parts
         self._batch_size = batch_size
         self._judge = parts.judge
-        # A resume replays the recorded steps. What they reported is not reported
-        # again, but a finding that stops the run and still holds stops it.
+        # A resume replays the recorded steps. Their findings are not reported again,
+        # but a finding with `action: stop` that still holds stops the run.
         self._judged, _ = parts.judge.step(parts.judge.init(), parts.past)
         self._standing = tuple(
             finding
@@ -138,7 +138,7 @@ class Session:
     ) -> Decision:
         """Read, record and judge some steps.
 
-        Collective: where several ranks train, every rank calls it at the same place.
+        Collective: if several ranks train, every rank calls it at the same place.
         An error of one rank reaches the others here, and all stop monitoring.
         """
         guard, ranks = self._parts.guard, self._parts.ranks
@@ -155,16 +155,16 @@ class Session:
         return Decision(stop, logs)
 
     def abandon(self, reason: str) -> None:
-        """Record that the run failed, and let the trainer go."""
+        """Record that the run failed, and detach from the trainer."""
         self._status, self._reason = "failed", reason
         self.end()
 
     def end(self) -> None:
-        """Record how the run ended, and let the trainer go.
+        """Record how the run ended, and detach from the trainer.
 
-        Not collective: a rank may arrive here alone, after an error. With several
-        ranks the steps since the last log are incomplete and are left out; a training
-        that comes to its end logs once more.
+        Not collective, because a rank may call it alone after an error. With several
+        ranks, the steps since the last log are therefore left out; a training that
+        finishes logs once more before this.
         """
         if self._ended:
             return
@@ -190,7 +190,7 @@ class Session:
             return None
         no_steps: list[CapturedStep] = []
         nothing: tuple[Observation, ...] = ()
-        # Guarded too: after an error of the device nothing can be read from it.
+        # Guarded too: after a device error nothing can be read from the device.
         captured = guard.call(lambda: parts.readout.read(steps, table), no_steps)
         return guard.call(lambda: self._enter(captured, logged_norm), nothing)
 

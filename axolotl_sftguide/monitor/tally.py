@@ -1,4 +1,4 @@
-"""Samples of a run's optimizer steps, averaged as they come."""
+"""Samples of a run's optimizer steps, averaged in one pass."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Tally:
 
     @property
     def deviation(self) -> float:
-        """The standard deviation of a step."""
+        """The standard deviation over the steps."""
         return math.sqrt(self._squares / self.steps) if self.steps else 0.0
 
     def __str__(self) -> str:
-        return f"{self.mean:.1f} samples a step (sd {self.deviation:.1f})"
+        return f"{self.mean:.1f} samples per step (sd {self.deviation:.1f})"

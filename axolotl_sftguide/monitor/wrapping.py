@@ -1,4 +1,4 @@
-"""Methods of one instance, wrapped for a while."""
+"""Wraps methods of one instance, and unwraps them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class MethodWraps:
         self._undo: list[Callable[[], None]] = []
 
     def wrap(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
-        """Have `around(original, ...)` called in the place of `owner.name(...)`."""
+        """Call `around(original, ...)` instead of `owner.name(...)`."""
         original = getattr(owner, name)
         shadowed = vars(owner).get(name)
 
@@ -24,8 +24,8 @@ class MethodWraps:
             return around(original, *args, **kwargs)
 
         def undo() -> None:
-            # If somebody else has wrapped the method since, this wrapper stays and
-            # only passes calls on.
+            # If other code has wrapped the method since, this wrapper stays and
+            # only forwards calls.
             if vars(owner).get(name) is not wrapped:
                 return
             if shadowed is None:
@@ -37,7 +37,7 @@ class MethodWraps:
         self._undo.append(undo)
 
     def undo(self) -> None:
-        """Give the instances their own methods back."""
+        """Restore the original methods."""
         self._active = False
         while self._undo:
             self._undo.pop()()

@@ -8,7 +8,7 @@ _states        weights, adapters, gradients, optimizer
 _activations   activations of a forward and backward pass
 _logits        logits, by the loss
 _plan          the peak, and the largest micro batch that fits
-_batch         micro batch and accumulation for the wanted batch size
+_batch         micro batch and accumulation for the requested batch size
 """
 
 from ._architecture import Architecture, Linear, read_architecture

@@ -1,4 +1,4 @@
-"""Micro batch and accumulation for the wanted batch size."""
+"""Micro batch and accumulation for the requested batch size."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def plan_batch(
     rows: int | None = None,
     row_tokens: float | None = None,
 ) -> BatchPlan | None:
-    """Divide the wanted batch into micro batches that fit.
+    """Divide the requested batch into micro batches that fit.
 
-    The wanted batch size is `sftguide.effective_batch_size`, or else the product of the
-    config's `micro_batch_size`, `gradient_accumulation_steps` and the number of GPUs.
+    The requested batch size is `sftguide.effective_batch_size`, or else the product of
+    the config's `micro_batch_size`, `gradient_accumulation_steps` and the number of
+    GPUs.
 
     Args:
         config: Axolotl's config.

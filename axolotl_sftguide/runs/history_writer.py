@@ -30,7 +30,7 @@ class HistoryWriter:
     Args:
         history: The history to write to.
         heartbeat: The write for a time without other writes.
-        catch_up: Writes all that was recorded so far; None if that is not possible.
+        catch_up: Writes everything recorded so far; None if that is not possible.
         on_fault: Called once, from the thread, with the first error.
     """
 

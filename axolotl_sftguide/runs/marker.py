@@ -1,4 +1,4 @@
-"""The marker file that tells a stopped run's output from a finished one."""
+"""The file that marks the output folder of a stopped run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Runs that were not watched, from the `trainer_state.json` that transformers saves.
 
 Such a run has only logged values: per log, the mean loss and the norm of the last step
-(none before transformers 4.38). The samples per step are unknown. So the run can be
-listed and scored, and is not compared with other runs.
+(none before transformers 4.38). The samples per step are unknown. The run can
+therefore be listed and scored, but not compared with other runs.
 """
 
 from __future__ import annotations
@@ -122,6 +122,6 @@ def _events(
     if step >= max_steps:
         events.append({"event": "end", "status": "finished", "reason": None, "at": at})
     else:
-        reason = f"its state ends at step {step}"
+        reason = f"the trainer state ends at step {step}"
         events.append({"event": "end", "status": "failed", "reason": reason, "at": at})
     return tuple(events)

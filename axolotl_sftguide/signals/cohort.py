@@ -31,7 +31,7 @@ class Cohort:
     samples_seen: tuple[int, ...]
     points: tuple[CohortPoint, ...]
     doubt: str | None = None
-    """Why the signals do not predict the score among these runs, if they do not."""
+    """Why the signals do not predict the scores of these runs; None if they do."""
 
     @classmethod
     def of(

@@ -65,7 +65,7 @@ class Candidate:
     """Its own id: a run is not compared with itself."""
 
     def batch_ratio_of(self, key: str, fields: Mapping[str, Any]) -> float | None:
-        """Another run's batch size over its own; None where the two do not compare."""
+        """Another run's batch size over its own; None if the two are not comparable."""
         if key == self.key:
             return 1.0
         ratio = None if self.fields is None else batch_ratio(self.fields, fields)
@@ -82,8 +82,8 @@ class Peer:
     """Its batch size over the candidate's."""
     batch_size: int | None
     score: float | None
-    """Its score on the metric that most peers share; higher is better. None where it
-    has no such score."""
+    """Its score on the metric that most peers share; higher is better. None if it has
+    no such score."""
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:

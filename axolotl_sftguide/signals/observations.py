@@ -14,7 +14,7 @@ class Observation:
     step: int
     """The optimizer step, counted from 1."""
     samples_seen: int
-    """Training samples seen so far, over all ranks (packed or not)."""
+    """Training samples seen so far, over all ranks; each sample in a pack counts."""
     loss: float
     """The step's loss, as the trainer sums it over the accumulated micro batches."""
     grad_norm: float

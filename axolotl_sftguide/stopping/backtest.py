@@ -1,4 +1,4 @@
-"""Recorded runs replayed under a policy that stops runs: its savings and its losses.
+"""Recorded runs replayed under a stopping policy: steps saved and score lost.
 
 Runs arrive one after the other. A policy sees what it would see live: the steps of the
 run so far, and the earlier runs that it did not stop, with their scores.

@@ -1,4 +1,4 @@
-"""What a run is compared with: the best finished run, and quantiles over all of them.
+"""Baselines of a run: the best finished run, and quantiles over all finished runs.
 
 `baselines` works on any `Curves`: the run history reads them with SQL, `RecordedRuns`
 holds them in memory for the backtest.

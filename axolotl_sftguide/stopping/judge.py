@@ -30,7 +30,7 @@ from .rules import (
 )
 
 _FEWEST_PEERS = 4
-"""With fewer earlier runs the cohort rule does not even warn."""
+"""With fewer earlier runs the cohort rule finds nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class JudgeState:
-    """Where each rule is after the steps so far, in the order of the judge's rules."""
+    """The states of the rules after some steps, in the order of the judge's rules."""
 
     rules: tuple[Any, ...]
     """The rules' own states."""
@@ -55,7 +55,7 @@ class JudgeState:
 
 @dataclass(frozen=True)
 class Judge:
-    """The rules that are on, each with its action; see `judge_of`."""
+    """The active rules, each with its action; see `judge_of`."""
 
     rules: tuple[tuple[Rule, str], ...]
 
@@ -137,7 +137,7 @@ def rules_of(
 def _cohort_rules(
     settings: EarlyTerminationSettings, compared: Baselines, action: str
 ) -> list[tuple[Rule, str]]:
-    """The cohort rule: it stops a run only on enough evidence, and else warns.
+    """The cohort rule: stops a run only with enough evidence, and otherwise warns.
 
     Few earlier runs are weak evidence. Runs among which the early signals do not
     predict the score are evidence against the rule.

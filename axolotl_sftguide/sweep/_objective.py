@@ -97,7 +97,7 @@ def choose_objective(
     Args:
         config: The config of a trial.
         metric: A score or an `eval_` metric of the run, or the command's name.
-        command: Prints the value as its last number.
+        command: A command whose last printed number is the value.
         goal: Which direction is better; known for the config's score and `eval_loss`.
 
     Raises:
@@ -132,8 +132,9 @@ def choose_objective(
         elif chosen == "eval_loss":
             goal = "min"
     if goal is None:
-        message = f"add --goal max or --goal min for {chosen}"
-        raise SettingsError([Problem("", message)])
+        message = f"whether a higher or a lower {chosen} is better is not known"
+        remedy = "add --goal max or --goal min"
+        raise SettingsError([Problem("", message, remedy)])
     return Objective(chosen, goal, command)
 
 

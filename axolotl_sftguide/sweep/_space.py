@@ -44,7 +44,7 @@ class Range(Block):
         if self.low >= self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("log needs low above zero, and no step")
+            raise ValueError("log: true needs low above zero and no step")
         return self
 
     @property
@@ -177,10 +177,10 @@ def _parameter(dotted: str, key: str, value: Any) -> Range | Choice | None:
     if key == _PAIRED and not all(isinstance(entry, Mapping) for entry in value):
         raise _refused(dotted, "must list mappings of keys that vary together")
     if any(isinstance(v, float) and not math.isfinite(v) for v in value):
-        raise _refused(dotted, f"must hold finite numbers, got {value!r}")
+        raise _refused(dotted, f"must contain only finite numbers, got {value!r}")
     choice = Choice(tuple(value))
     if len(set(map(repr, choice.labels))) < len(value):
-        raise _refused(dotted, f"holds a value twice, got {value!r}")
+        raise _refused(dotted, f"contains a value twice, got {value!r}")
     return choice
 
 

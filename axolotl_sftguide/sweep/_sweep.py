@@ -232,7 +232,7 @@ class Sweep:
         self._on_end(Ended(trial, run, value, why, is_best))
 
     def _entered(self, trace: Trace) -> Run:
-        """The run in the history; imported if the history was unreachable for it."""
+        """The run in the history; imported if the history was unreachable meanwhile."""
         run_id = trace.run["id"]
         if any(run.id == run_id for run in self._history.runs(study=self.study.name)):
             return self._history.get(run_id)

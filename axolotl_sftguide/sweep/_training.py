@@ -53,9 +53,9 @@ class Training:
     def run(self, stop: threading.Event, hurry: threading.Event) -> Trace:
         """Train to the end, and read the trace.
 
-        After a sweep was killed, its training may still run, have finished, or have
-        died. This waits for the first, reads the trace of the second, and resumes the
-        third from its last checkpoint.
+        If an earlier sweep was killed, its training may still be running, have
+        finished, or have died. A running training is waited for, the trace of a
+        finished one is read, and a dead one resumes from its last checkpoint.
 
         Args:
             stop: Ends the training when it is set.
@@ -63,7 +63,7 @@ class Training:
 
         Raises:
             Interrupted: If `stop` ended the training.
-            SweepError: If it failed, with the line of its log that says why.
+            SweepError: If it failed, with the error line of its log.
         """
         process = self._still_running()
         if process is None:
@@ -132,14 +132,14 @@ class Training:
             return None
 
     def _failure(self, exit_code: int | None) -> str:
-        how = f"ended with status {exit_code}" if exit_code else "was cut off"
-        return f"the training {how}: {error_line(self.log)} ({self.log})"
+        how = f"with status {exit_code}" if exit_code else "without a complete trace"
+        return f"the training ended {how}: {error_line(self.log)} ({self.log})"
 
 
 def _last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that a kill has not cut off while it was written.
+    """The newest checkpoint that was written completely.
 
-    Transformers writes the trainer's state last.
+    Transformers writes the trainer's state last, so a kill leaves it out.
     """
     steps = {checkpoint_step(path): path for path in folder.glob("checkpoint-*")}
     for _, path in sorted((s, p) for s, p in steps.items() if s is not None)[::-1]:

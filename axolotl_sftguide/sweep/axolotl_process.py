@@ -1,4 +1,4 @@
-"""`axolotl train` as a child process: started with a log file, ended, explained."""
+"""`axolotl train` as a child process: start it, end it, read the error in its log."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def start_axolotl(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> psutil.Popen:
-    """Start `axolotl train` in a session of its own, with its output in a file.
+    """Start `axolotl train` in its own process session, with its output in a file.
 
-    A Ctrl-C in the terminal reaches the caller alone, which ends the child.
+    Ctrl-C in the terminal reaches only the caller, which then ends the child.
 
     Args:
         config: The config to train.

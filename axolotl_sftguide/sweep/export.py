@@ -1,4 +1,4 @@
-"""A study of the run history as an Optuna study, for optuna-dashboard and the like."""
+"""A study of the run history as an Optuna study, for example for optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def export_to_optuna(
         The name of the Optuna study, and the number of trials written.
 
     Raises:
-        SweepError: If there is no run to export, or the study holds other trials.
+        SweepError: If there is no run to export, or the study contains other trials.
         StorageError: If a storage cannot be read or written.
     """
     optuna = optuna_module()
     runs = [run for run in history.runs(study=study) if run.shown_status != "running"]
     if not runs:
-        raise SweepError(f"study {study!r} has no run that has ended in {history.url}")
+        raise SweepError(f"study {study!r} has no ended run in {history.url}")
     metric = best_shared_metric(runs)
     goals = {s.goal for run in runs for s in run.scores if s.metric == metric}
     direction = "minimize" if goals == {"min"} else "maximize"
@@ -70,13 +70,13 @@ def _require_own(made: Any, name: str, direction: str) -> None:
     trials = made.trials
     if any(RUN not in trial.user_attrs for trial in trials):
         raise SweepError(
-            f"the Optuna study {name!r} holds trials that are no runs; use another "
-            "--name"
+            f"the Optuna study {name!r} contains trials that were not exported "
+            "from runs; choose another --name"
         )
     if made.direction.name.lower() != direction:
         raise SweepError(
-            f"the Optuna study {name!r} is set to {made.direction.name.lower()}, but "
-            f"the score of these runs is to {direction}; use another --name"
+            f"the Optuna study {name!r} has direction {made.direction.name.lower()!r}, "
+            f"but the score of these runs needs {direction!r}; choose another --name"
         )
 
 

@@ -39,7 +39,10 @@ def test_without_packing_each_step_holds_them_exactly(
         "effective batch size 12 = micro_batch_size 2 x 1 rank x 6 "
         "(gradient_accumulation_steps, derived)" in said
     )
-    assert "effective batch size 12: it was 12.0 samples a step (sd 0.0)" in said
+    assert (
+        "effective batch size: 12 requested, 12.0 samples per step (sd 0.0) trained"
+        in said
+    )
 
 
 @pytest.mark.parametrize("wanted", [16, pytest.param(48, marks=pytest.mark.slow)])

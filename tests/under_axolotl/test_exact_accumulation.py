@@ -127,7 +127,7 @@ def test_two_ranks_by_four_are_one_by_eight(
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        ({"use_eaft": True}, "a loss function of its own"),
+        ({"use_eaft": True}, "a custom loss function"),
         ({"label_smoothing_factor": 0.1}, None),
     ],
 )

@@ -59,7 +59,7 @@ def test_it_is_watched_in_4_bits_with_no_word_of_cuda_left_to_the_user(
     assert norms == pytest.approx(outcome.witness.norms, rel=1e-5)
     assert len(norms) == 12
     said = capsys.readouterr().out
-    assert "sftguide: no CUDA device: turned off lora_mlp_kernel, lora_qkv_kernel" in said
+    assert "no CUDA device: turned off lora_mlp_kernel, lora_qkv_kernel" in said
     assert any(o.grad_noise is not None for o in outcome.trace.observations)
 
 

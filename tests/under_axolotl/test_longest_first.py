@@ -61,7 +61,7 @@ def test_packed_rows_are_left_as_they_are_with_a_word(
         sftguide={"longest_first": True},
     )
     said = capsys.readouterr().out
-    assert "longest_first has no effect: packed rows are all of one length" in said
+    assert "longest_first has no effect: packed rows all have the same length" in said
 
 
 def test_two_ranks_share_one_order(

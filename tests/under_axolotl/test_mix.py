@@ -82,7 +82,7 @@ def test_it_trains_on_the_rows_of_the_mix_in_their_order(
     said = capsys.readouterr().out
     assert f"sftguide: mixed 60 rows in {path.parent}" in said
     train_axolotl(datasets=None, sftguide=block, dataset_prepared_path=prepared)
-    assert "found the mix of 60 rows" in capsys.readouterr().out
+    assert "reused a mix of 60 rows" in capsys.readouterr().out
 
 
 def test_what_each_dataset_trains_on_survives(
@@ -203,7 +203,7 @@ def test_a_command_that_asks_no_plugin_for_data_takes_the_mix_made_last(
     }
     path = tmp_path / "evaluate.yml"
     path.write_text(yaml.safe_dump(axolotl_config(**block)))
-    with pytest.raises(ValueError, match="not made yet: run `axolotl preprocess`"):
+    with pytest.raises(ValueError, match="not built yet: run `axolotl preprocess`"):
         load_datasets(cfg=load_cfg(str(path)))
     train_axolotl(**block)
     meta = load_datasets(cfg=load_cfg(str(path)))
@@ -214,7 +214,7 @@ def test_a_command_that_asks_no_plugin_for_data_takes_the_mix_made_last(
 def test_datasets_beside_a_mix_are_refused(
     train_axolotl: Callable[..., Outcome], phases: list[dict[str, Any]]
 ) -> None:
-    with pytest.raises(SystemExit, match="takes the place of `datasets`, and both"):
+    with pytest.raises(SystemExit, match="replaces `datasets`, and both"):
         train_axolotl(sftguide={"mix": {"phases": phases}})
 
 

@@ -150,7 +150,8 @@ def test_where_it_cannot_be_measured_it_is_absent_and_that_is_told(
     )
     assert all(o.grad_noise is None for o in outcome.trace.observations)
     assert (
-        "no noise scale, because a step has one micro batch" in capsys.readouterr().out
+        "the noise scale is not measured because a step has only one micro batch"
+        in capsys.readouterr().out
     )
 
 

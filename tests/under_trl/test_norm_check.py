@@ -43,7 +43,7 @@ def test_a_wrong_norm_is_told_once_and_the_run_compared_with_no_other(
     outcome = train_trl(GradientMonitorCallback(), EarlyTerminationCallback())
     assert [c["ratio"] for c in checks(outcome)] == pytest.approx([1.5] * 3, rel=1e-5)
     told = capsys.readouterr().out
-    assert told.count("is 1.5 times that of the gradients themselves") == 1
+    assert told.count("is 1.5 times the norm computed from the gradients") == 1
     assert not any(o.measured for o in outcome.trace.observations)
     assert not outcome.run.comparable
     history = RunHistory()

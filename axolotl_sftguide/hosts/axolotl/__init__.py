@@ -1,10 +1,11 @@
 """The Axolotl plugin (the only folder that imports axolotl).
 
-_plugin  which hook does what
-_mix     a mix in the place of the datasets
-_batch   gradient accumulation from the effective batch size
-_data    the rows of a configuration as the host tokenises them
-_memory  whether the card will hold it
+_plugin        the plugin and its hooks
+_mix           a mix that replaces the config's datasets
+_batch         gradient accumulation from the effective batch size
+_data          the rows of a config as Axolotl tokenises them
+_memory        a warning if the training probably does not fit on the GPU
+longest_first  a sampler that starts with the longest rows
 """
 
 from ._data import examined_datasets

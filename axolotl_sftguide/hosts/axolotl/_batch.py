@@ -124,6 +124,7 @@ def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
         if a_micro_step > 1.25 * int(wanted):
             logger.warning(
                 f"one micro step already has {a_micro_step:.1f} samples, more "
-                f"than the {wanted} wanted; lower micro_batch_size or sequence_len"
+                f"than the effective batch size {wanted}; lower micro_batch_size or "
+                "sequence_len"
             )
     return loaded

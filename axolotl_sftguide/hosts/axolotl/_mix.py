@@ -1,4 +1,4 @@
-"""A mix in the place of a config's datasets."""
+"""Replaces a config's datasets by a mix."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ...mixing.last_made import note_last_made, read_last_made
 
 logger = logging.getLogger(__name__)
 
-MIX = f"{BLOCK}.mix (not made yet: run `axolotl preprocess` on this config first)"
-"""Stands for the dataset until it is made; the host names what it cannot load."""
+MIX = f"{BLOCK}.mix (not built yet: run `axolotl preprocess` on this config first)"
+"""The dataset's path until the mix is built; Axolotl's error for it shows this text."""
 
 
 def stand_in(cfg: Any, settings: MixSettings) -> None:
-    """What the host's own checks want to see; made when the host loads its data.
+    """Set `datasets` for Axolotl's validation; the mix is built when data are loaded.
 
-    `axolotl evaluate` asks no plugin for data: it gets what was made last of these
-    settings, and else a path that says what to do.
+    `axolotl evaluate` does not call plugins for data: it uses the most recent mix of
+    these settings, or else fails on a path that explains what to run.
     """
     datasets = cfg.get("datasets")
     if datasets and not _is_a_mix(cfg, datasets[0]):
         raise SystemExit(
-            f"sftguide: {BLOCK}.mix takes the place of `datasets`, and both are there; "
+            f"sftguide: {BLOCK}.mix replaces `datasets`, and both are set; "
             "move the datasets into a phase of the mix, or remove it"
         )
     made = read_last_made(_mixes(cfg), settings)
@@ -39,16 +39,16 @@ def stand_in(cfg: Any, settings: MixSettings) -> None:
 
 
 def point_at(cfg: Any, settings: MixSettings) -> None:
-    """Make the mix, or find it, and have the host load it in its order.
+    """Build or reuse the mix, and make Axolotl load it in its order.
 
     Raises:
-        SystemExit: With one line for each fault.
+        SystemExit: With one line per problem.
     """
     try:
         from ...mixing import mix
     except ImportError as error:
         raise SystemExit(
-            f"sftguide: {BLOCK}.mix cannot be made because {error}; pip install "
+            f"sftguide: {BLOCK}.mix cannot be built ({error}); pip install "
             "'axolotl-sftguide[mix]'"
         ) from None
     try:
@@ -65,7 +65,7 @@ def point_at(cfg: Any, settings: MixSettings) -> None:
             entries[0]["path"] = str(path)
             if mixed.manifest.trains_by_turn:
                 entries[0]["message_field_training"] = "train"
-    # The host would shuffle what the mix has put in order.
+    # Axolotl would shuffle the ordered rows.
     for key, value in (
         ("shuffle_merged_datasets", False),
         ("curriculum_sampling", True),
@@ -75,8 +75,8 @@ def point_at(cfg: Any, settings: MixSettings) -> None:
     if not int(os.environ.get("LOCAL_RANK", "0")):
         note_last_made(_mixes(cfg), settings, mixed.folder.name)
         rows = sum(part.rows for part in mixed.manifest.parts)
-        how = "mixed" if mixed.built else "found the mix of"
-        logger.info(f"{how} {rows} rows in {mixed.folder} (manifest.json says of what)")
+        how = "mixed" if mixed.built else "reused a mix of"
+        logger.info(f"{how} {rows} rows in {mixed.folder} (see manifest.json)")
 
 
 def _mixes(cfg: Any) -> Path:

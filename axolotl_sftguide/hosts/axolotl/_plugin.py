@@ -1,9 +1,8 @@
-"""The plugin: what it does at which of the host's hooks.
+"""The plugin, with a method for each hook of Axolotl that it uses.
 
-Axolotl loads plugins for training, preprocessing, merging and inference alike, and
-keeps them for the life of the process. Nothing here happens at import or in the
-constructor, and every hook but the reading of the block is for configurations that
-name this plugin.
+Axolotl loads plugins for training, preprocessing, merging and inference, and keeps
+them until the process ends. Import and constructor have no side effects, and all hooks
+except `get_input_args` do nothing for configs that do not list this plugin.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 
 class SFTGuideArgs(BaseModel):
-    """What the plugin adds to Axolotl's configuration."""
+    """The key that the plugin adds to Axolotl's config."""
 
     sftguide: Settings | None = None
-    """The plugin's block."""
+    """The `sftguide:` block."""
 
 
 class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
@@ -54,11 +53,11 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
     def register(self, cfg: Any) -> None:
         """Refuse a wrong block, and the weights of a run that was stopped.
 
-        Reads and writes no data, and may be called any number of times. It is given
-        the configuration before Axolotl's own validation.
+        Axolotl calls it with the config before its own validation, possibly several
+        times. It does not load any data.
 
         Raises:
-            SystemExit: With one line for each fault.
+            SystemExit: With one line per problem.
         """
         if not self._is_named_by(cfg):
             return
@@ -78,17 +77,17 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         _refuse_lost_weights(cfg)
 
     def get_input_args(self) -> str:
-        """The block's model, which Axolotl mixes into its own."""
+        """The import path of the model that Axolotl merges into its config schema."""
         return f"{__name__}.{SFTGuideArgs.__name__}"
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> Any:
-        """Make the mix that the block asks for, or find it; the host loads it.
+        """Build or reuse the mix, and load the data if the batch size depends on them.
 
-        Only where an effective batch size has to know the data are they loaded here
-        and returned: two plugins that return some are an error of the host.
+        Otherwise it returns None and Axolotl loads the data: Axolotl fails if two
+        plugins return datasets.
 
         Raises:
-            SystemExit: With one line for each fault.
+            SystemExit: With one line per problem.
         """
         if not self._is_named_by(cfg):
             return None
@@ -101,7 +100,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         return _or_exit(_batch.accumulate_for_data, cfg, wanted)
 
     def pre_model_load(self, cfg: Any) -> None:
-        """Refuse a checkpoint of a run gone bad; warn where the card is too small."""
+        """Refuse a bad checkpoint, and warn if the GPU is probably too small."""
         if not self._is_named_by(cfg) or cfg.inference or cfg.merge_lora:
             return
         _refuse_lost_checkpoint(cfg)
@@ -114,9 +113,9 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
                 logger.warning(warning)
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
-        """Seed what the adapter is made from, where `seed_adapter` asks for it.
+        """Seed torch before the adapter is initialised, if `seed_adapter` is true.
 
-        Axolotl 0.19.0 makes the adapter before anything is seeded.
+        Axolotl 0.19.0 initialises the adapter before it seeds anything.
         """
         if self._is_named_by(cfg) and cfg.adapter and settings_of(cfg).seed_adapter:
             import torch
@@ -124,7 +123,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             torch.manual_seed(_seed(cfg))
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
-        """The monitor, the rules, and the score where one is asked for."""
+        """The callbacks of score (if set), monitor and early termination."""
         if not self._is_named_by(cfg):
             return []
         from ..held_out_score import HeldOutScoreCallback
@@ -149,14 +148,14 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             if obstacle is not None:
                 logger.warning(f"longest_first has no effect: {obstacle}")
         if trainer.is_world_process_zero():
-            _tell_what_weighs_most(cfg, len(trainer.train_dataset))
+            _log_most_serious(cfg, len(trainer.train_dataset))
         score = []
         if settings.score:
             score = [HeldOutScoreCallback(settings.score, trainer=trainer)]
         return [*score, monitor, self._terminator]
 
     def post_train(self, cfg: Any, model: Any) -> None:
-        """Keep a stopped run off the hub; called before and after the final save."""
+        """Do not push a stopped run; called before and after the final save."""
         terminator, self._terminator = self._terminator, None
         if terminator is None or not terminator.stopped or not cfg.hub_model_id:
             return
@@ -171,9 +170,9 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
 
 
 def known_keys() -> list[str]:
-    """The top-level keys of the installed Axolotl's configuration.
+    """The top-level keys of the installed Axolotl's config.
 
-    Axolotl drops any other without a word.
+    Axolotl drops all other keys silently.
     """
     from axolotl.utils.schemas.config import AxolotlInputConfig
 
@@ -181,20 +180,20 @@ def known_keys() -> list[str]:
 
 
 def settings_of(cfg: Any) -> Settings:
-    """The settings from the plain mapping that Axolotl's validation leaves."""
+    """The validated settings; Axolotl keeps the block as a plain mapping."""
     block = cfg.get(BLOCK)
     return load_settings(block.to_dict() if hasattr(block, "to_dict") else block)
 
 
-def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
-    """The weightiest findings on the configuration as it was written."""
+def _log_most_serious(cfg: Any, rows: int, most: int = 3) -> None:
+    """Log the most serious findings on the config file, at most `most`."""
     from ...advice import Weight, advise
     from ...config.model_configs import parameters_of
 
     try:
         written = read_config(cfg.axolotl_config_path)
     except (SettingsError, TypeError):
-        return  # it did not come from a file
+        return  # the config does not come from a readable file
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     found = advise(
         written,
@@ -208,10 +207,10 @@ def _tell_what_weighs_most(cfg: Any, rows: int, most: int = 3) -> None:
 
 
 def _spare_what_needs_cuda(cfg: Any) -> None:
-    """Leave Triton kernels off that the host would turn on, and that crash on a CPU.
+    """Without CUDA, turn off Triton kernels that Axolotl would turn on and that crash.
 
-    Those of adapters on attention alone, in 16 bits, run there: they stay, for they
-    round in their own way.
+    The kernels for 16-bit adapters on attention only also run on a CPU. They stay on,
+    as turning them off would change the rounding.
     """
     import torch
 
@@ -231,7 +230,7 @@ def _spare_what_needs_cuda(cfg: Any) -> None:
 
 
 def _or_exit(function: Callable[..., T], *words: Any) -> T:
-    """What a function returns; its complaints end the process, a line each."""
+    """Call a function; exit with one line per problem if settings are wrong."""
     try:
         return function(*words)
     except SettingsError as error:
@@ -253,7 +252,7 @@ def _key_fields(cfg: Any) -> dict[str, Any]:
 
 
 def _refuse_lost_weights(cfg: Any) -> None:
-    """No training, merge or inference from weights that were stopped for cause."""
+    """Refuse training, merging or inference from the weights of a failed run."""
     folders = {cfg.get("base_model"), cfg.get("lora_model_dir")}
     if cfg.get("merge_lora") or cfg.get("inference"):
         folders.add(cfg.get("output_dir"))
@@ -263,10 +262,10 @@ def _refuse_lost_weights(cfg: Any) -> None:
             continue
         if found.weights_are_lost:
             raise SystemExit(
-                f"sftguide: {folder} does not hold a finished model: {found}. Use that "
-                f"checkpoint, or delete {Path(folder) / MARKER} if you must"
+                f"sftguide: {folder} does not contain a finished model: {found}. Use "
+                f"that checkpoint, or delete {Path(folder) / MARKER} to use it anyway"
             )
-        logger.warning(f"{folder} does not hold a finished model: {found}")
+        logger.warning(f"{folder} does not contain a finished model: {found}")
 
 
 def _refuse_lost_checkpoint(cfg: Any) -> None:
@@ -281,8 +280,8 @@ def _refuse_lost_checkpoint(cfg: Any) -> None:
         return
     if step >= found.bad_since:
         good = found.last_good_checkpoint
-        way_out = f"resume_from_checkpoint: {good}" if good else "start anew"
+        remedy = f"Set resume_from_checkpoint: {good}" if good else "Start a new run"
         raise SystemExit(
-            f"sftguide: {checkpoint} was taken when the run was bad already: {found}. "
-            f"Way out: {way_out}"
+            f"sftguide: {checkpoint} was saved after the run went bad: {found}. "
+            f"{remedy}"
         )

@@ -1,4 +1,4 @@
-"""The longest rows first, so that a card that is too small says so at once."""
+"""Starts with the longest rows, so that an out-of-memory error appears early."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 STEPS = 2
-"""Optimizer steps made of them: the second has the optimizer's states beside it."""
+"""Optimizer steps on the longest rows; from the second, optimizer states exist."""
 
 
 class LongestFirst:
-    """An order of rows: the longest ones, then the others as they would have come.
+    """A sampler: the longest rows first, then the others in their usual order.
 
-    The same on all ranks; nothing is drawn from a global generator.
+    The order is the same on all ranks; global random generators are not used.
 
     Args:
-        lengths: Tokens of each row.
-        first: How many come first.
-        seed: Of the others' order; None keeps that of the data.
+        lengths: Number of tokens of each row.
+        first: How many of the longest rows come first.
+        seed: Seed of the order of the others; None keeps the order of the data.
     """
 
     def __init__(self, lengths: list[int], first: int, seed: int | None) -> None:
@@ -27,7 +27,7 @@ class LongestFirst:
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Another order of the others in each pass."""
+        """Shuffle the others differently in each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -49,23 +49,23 @@ class LongestFirst:
 
 
 def put_longest_first(trainer: Any) -> str | None:
-    """Have a trainer begin each pass with its longest rows.
+    """Make a trainer start each epoch with its longest rows.
 
     Args:
-        trainer: A transformers `Trainer` whose dataset holds `input_ids`.
+        trainer: A transformers `Trainer` whose dataset has `input_ids`.
 
     Returns:
-        Why it cannot be done, if it cannot.
+        The reason if this is not possible, else None.
     """
     from torch.utils.data import RandomSampler, SequentialSampler
 
     original = trainer._get_train_sampler
     sampler = original()
     if not isinstance(sampler, (RandomSampler, SequentialSampler)):
-        return "packed rows are all of one length"
+        return "packed rows all have the same length"
     data = trainer.train_dataset
     if "input_ids" not in data.column_names:
-        return "the data hold no input_ids"
+        return "the data have no input_ids"
     columns = data.select_columns(["input_ids"])
     lengths = [len(ids) for rows in columns.iter(1000) for ids in rows["input_ids"]]
     args = trainer.args

@@ -1,14 +1,14 @@
 """The run history: an index over runs that can be rebuilt from their traces.
 
-_history    RunHistory, the way in
+_history    RunHistory, the public interface
 _records    runs, scores and decisions as values
 _database   the storage URL, opening, transactions
 _tables     the schema
-_upgrade    the schema of an older version brought up to date
+_upgrade    upgrades the schema of an older version
 _write      statements that write runs, scores and decisions
 _read       queries for runs and for the peers of a run
 _curves     loss and gradient norm over the samples seen
-_import     a run as its trace describes it
+_import     writes a run from its trace
 """
 
 from ._database import STORAGE_VARIABLE, default_storage, is_there, resolve_storage

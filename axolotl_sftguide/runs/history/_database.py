@@ -36,7 +36,7 @@ def resolve_storage(storage: str | None = None) -> str:
 
 
 def is_there(storage: str | None = None) -> bool:
-    """Whether the history exists; that of a database server is assumed to exist."""
+    """Whether the history exists; on a database server it is assumed to exist."""
     url = sa.make_url(resolve_storage(storage))
     if url.get_backend_name() != "sqlite":
         return True
@@ -79,7 +79,7 @@ class Database:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StorageError(
                 f"run history {self.url}: cannot be opened ({_cause(error)}). Set "
-                f"sftguide.storage or {STORAGE_VARIABLE} to a place you can write to"
+                f"sftguide.storage or {STORAGE_VARIABLE} to a writable location"
             ) from None
 
     @contextmanager
@@ -130,7 +130,7 @@ class Database:
     def _create(self) -> None:
         with self._alone() as connection:
             t.metadata.create_all(connection)
-            # Another process may have inserted it first.
+            # Another process may have inserted the row first.
             if connection.execute(sa.select(t.meta)).first() is None:
                 row = {"schema_version": t.SCHEMA_VERSION}
                 connection.execute(sa.insert(t.meta).values(row))
@@ -170,8 +170,8 @@ class Database:
             yield
         except sa.exc.SQLAlchemyError as error:
             raise StorageError(
-                f"run history {self.url}: {_cause(error)}. Add what is missing later: "
-                "sftguide runs import OUTPUT_DIR"
+                f"run history {self.url}: {_cause(error)}. Import missing runs "
+                "later: sftguide runs import OUTPUT_DIR"
             ) from None
 
 

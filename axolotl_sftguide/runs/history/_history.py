@@ -110,7 +110,7 @@ class RunHistory:
         A run that the history already contains is replaced.
 
         Raises:
-            TraceError: If the trace lacks what a run needs; then nothing changes.
+            TraceError: If the trace lacks a required field; then nothing changes.
         """
         with self._database.writing() as connection:
             run_id = write_trace(connection, trace)

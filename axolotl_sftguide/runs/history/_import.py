@@ -1,4 +1,4 @@
-"""A run as its trace describes it, written to the history."""
+"""Writes a run to the history from its trace."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _REQUIRED = frozenset(
 
 
 def write_trace(connection: sa.Connection, trace: Trace) -> str:
-    """Replace a run by what its trace holds, and give its id.
+    """Replace a run with the content of its trace, and return its id.
 
     Raises:
-        TraceError: Where the trace lacks what a run needs.
+        TraceError: If the trace lacks a required field.
     """
     try:
         return _write(connection, trace)

@@ -112,7 +112,7 @@ class Run:
 
 
 def best_shared_metric(runs: Iterable[Run]) -> str | None:
-    """The metric that most runs share; None where no run has a score."""
+    """The metric that most runs share; None if no run has a score."""
     return shared_metric([run.scores for run in runs])
 
 
@@ -124,7 +124,7 @@ def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:
         for score in of_run
         if not math.isnan(score.value)
     ]
-    # A score that somebody chose to record is worth more than the evaluation loss.
+    # On a tie, an explicitly recorded score is preferred to the evaluation loss.
     return max(
         sorted(set(metrics)),
         key=lambda metric: (metrics.count(metric), metric != "eval_loss"),

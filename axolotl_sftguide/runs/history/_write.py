@@ -21,7 +21,7 @@ def has_run(connection: sa.Connection, run_id: str) -> bool:
 
 
 def begin_run(connection: sa.Connection, run: Mapping[str, Any]) -> None:
-    """Add a run, or set a resumed one to running; it keeps its first start."""
+    """Add a run, or set a resumed one to running; it keeps its original start time."""
     row = {k: v for k, v in run.items() if k in _RUN_COLUMNS}
     running = {"status": "running", "reason": None, "ended_at": None}
     if has_run(connection, row["id"]):

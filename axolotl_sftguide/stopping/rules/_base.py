@@ -26,7 +26,7 @@ class Verdict:
     figures: dict[str, float] = field(default_factory=dict)
     """The numbers compared, by name."""
     reference: str | None = None
-    """The id of the run it was compared with, if it was compared with one."""
+    """The id of the reference run; None if there was none."""
 
 
 class Rule(Protocol):

@@ -1,4 +1,4 @@
-"""Rules around rules: from some step on, for some steps in a row, all together."""
+"""Wrappers of rules: from some step on, for some steps in a row, all at one step."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Grace:
 
     @property
     def name(self) -> str:
-        """The same as of the rule inside."""
+        """The name of the wrapped rule."""
         return self.rule.name
 
     def init(self) -> Any:
-        """The same as of the rule inside."""
+        """The initial state of the wrapped rule."""
         return self.rule.init()
 
     def step(self, state: Any, observation: Observation) -> tuple[Any, Verdict | None]:
@@ -40,7 +40,7 @@ class Patience:
 
     @property
     def name(self) -> str:
-        """The same as of the rule inside."""
+        """The name of the wrapped rule."""
         return self.rule.name
 
     def init(self) -> tuple[Any, int, int]:
@@ -71,7 +71,7 @@ class AllOf:
     rules: tuple[Rule, ...]
 
     def init(self) -> tuple[Any, ...]:
-        """The states of the rules inside."""
+        """The initial states of the rules."""
         return tuple(rule.init() for rule in self.rules)
 
     def step(
