@@ -75,7 +75,7 @@ def test_packed_steps_hold_them_on_average(
     said = capsys.readouterr().out
     assert f"effective batch size {wanted} (as set): " in said
     assert f"packed x {accumulated} (gradient_accumulation_steps, derived)" in said
-    told = re.search(rf"effective batch size {wanted}: it was (\S+) samples", said)
+    told = re.search(rf"effective batch size: {wanted} requested, (\S+) samples", said)
     assert told is not None
     assert float(told[1]) == pytest.approx(mean(steps), abs=0.06)
 
