@@ -201,7 +201,7 @@ def test_every_fault_of_the_block_is_told_before_anything_is_loaded(
         load_cfg(str(path))
     lines = str(refusal.value).splitlines()
     assert len(lines) == 2
-    assert any("sftguide.studdy" in x and "did you mean 'study'" in x for x in lines)
+    assert any("sftguide.studdy" in x and "Did you mean 'study'" in x for x in lines)
     assert any("sftguide.early_termination.divergence.patience" in x for x in lines)
 
 
@@ -286,7 +286,7 @@ def test_a_score_that_cannot_be_had_does_not_end_the_run(
     outcome = train_axolotl(sftguide={"score": {"data_path": "nowhere.jsonl"}})
     assert outcome.run.status == "finished"
     assert not outcome.run.scores
-    assert "sftguide.score.data_path nowhere.jsonl" in capsys.readouterr().out
+    assert "sftguide.score.data_path: nowhere.jsonl" in capsys.readouterr().out
 
 
 def test_a_host_that_is_missing_ends_training_loudly(tmp_path: Path) -> None:
