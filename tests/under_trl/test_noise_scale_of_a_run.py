@@ -160,7 +160,7 @@ def test_samples_grouped_by_length_are_warned_of(
 ) -> None:
     train_trl(monitor(), train_sampling_strategy="group_by_length")
     told = capsys.readouterr().out
-    assert "will be too low, because samples are grouped by length" in told
+    assert "will be too low because samples are grouped by length" in told
 
 
 def test_the_norm_of_a_small_batch_is_stated_at_a_large_one(
