@@ -72,7 +72,7 @@ def stop_on_two_ranks(
     return run
 
 
-def test_a_stop_that_one_rank_wants_is_everybodys(
+def test_if_one_rank_decides_to_stop_all_ranks_stop_at_the_same_step(
     stop_on_two_ranks: Callable[[int], list[list[int]]],
 ) -> None:
     one, two = stop_on_two_ranks(4)

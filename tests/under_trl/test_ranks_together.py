@@ -144,7 +144,7 @@ def after(
     return lambda mode: Outcome(folder / mode)
 
 
-def test_a_stop_that_one_rank_wants_is_everybodys(
+def test_if_one_rank_decides_to_stop_all_ranks_stop_at_the_same_step(
     after: Callable[[str], Outcome],
 ) -> None:
     assert after("stops").stopped_together(6)
@@ -158,7 +158,7 @@ def test_a_hundred_stops_half_of_them_without_a_storage(
     assert Outcome(tmp_path / "stops").stopped_together(100)
 
 
-def test_a_fault_in_one_ranks_capture_lets_all_go_at_the_next_log(
+def test_an_error_in_one_ranks_capture_ends_the_monitoring_of_all(
     after: Callable[[str], Outcome],
 ) -> None:
     found = after("broken_capture")
@@ -168,7 +168,7 @@ def test_a_fault_in_one_ranks_capture_lets_all_go_at_the_next_log(
     assert [o.step for o in read_trace(path).observations] == [1, 2]
 
 
-def test_a_fault_in_one_ranks_judgement_does_too(
+def test_an_error_in_one_ranks_judge_ends_the_monitoring_of_all(
     after: Callable[[str], Outcome],
 ) -> None:
     found = after("broken_judge")
@@ -176,7 +176,7 @@ def test_a_fault_in_one_ranks_judgement_does_too(
     assert found.said.count("planted") == 1
 
 
-def test_where_one_rank_cannot_begin_none_is_watched(
+def test_if_one_rank_cannot_start_no_rank_is_watched(
     after: Callable[[str], Outcome],
 ) -> None:
     found = after("broken_start")
