@@ -150,7 +150,7 @@ def test_if_one_rank_decides_to_stop_all_ranks_stop_at_the_same_step(
     assert after("stops").stopped_together(6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_stops_half_of_them_without_a_storage(
     base: Path, data: Path, tmp_path: Path
 ) -> None:
