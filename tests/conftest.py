@@ -20,6 +20,7 @@ from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 PROJECT = Path(__file__).parent.parent
 SHARES_A_FIXTURE = {
     "test_packaging",
+    "test_ranks_together",
     "test_mixing_pythons",
     "test_transformers_versions",
 }
@@ -44,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "under_axolotl" in item.path.parts)
     for item in items:
         if item.path.stem in SHARES_A_FIXTURE:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def pytest_collection_finish() -> None:

@@ -396,7 +396,7 @@ class TestCommand:
         assert "Did you\n    mean 'learning_rate'? (Axolotl 0.19.0)\n" in done.output
         assert f"{path}: 1 finding\n" in done.output
 
-    def test_links_are_shown_only_if_asked_for(self, path: Path) -> None:
+    def test_links_are_shown_only_under_verbose(self, path: Path) -> None:
         path.write_text(yaml.safe_dump(config(LORA, "lora_alpha: 512")))
         brief = CliRunner().invoke(main, ["check", str(path)]).output
         verbose = CliRunner().invoke(main, ["check", str(path), "-v"]).output

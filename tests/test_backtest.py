@@ -75,7 +75,7 @@ def test_runs_that_were_stopped_are_no_reference() -> None:
     assert replay([bad, good], STOP) == {}
 
 
-def test_the_losses_are_told_as_plainly_as_the_gains() -> None:
+def test_the_losses_are_reported_next_to_the_gains() -> None:
     """Where the paper's claim is upside down, the rule stops the best run."""
     runs = [recorded(f"r{i}", 0.5) for i in range(6)]
     runs.append(recorded("best", 0.9, loss=0.5, norm=2.5))
@@ -98,7 +98,7 @@ def test_few_runs_are_replayed_in_each_order_once() -> None:
     assert found.stopped == 0.25
 
 
-def test_the_correlation_of_each_signal_is_told_with_its_interval() -> None:
+def test_the_correlation_of_each_signal_has_an_interval() -> None:
     found = {(e.signal, e.at): e.correlation for e in signal_evidence(study(10, 6))}
     norm, loss = found["grad_norm", 0.25], found["loss", 0.25]
     assert norm is not None
@@ -156,7 +156,7 @@ class TestCommand:
         assert found["policies"][0]["orders"] == 3
         assert {s["signal"] for s in found["signals"]} == {"grad_norm", "loss"}
 
-    def test_a_config_is_replayed_too(self, tmp_path: Path) -> None:
+    def test_the_rules_of_a_config_are_replayed(self, tmp_path: Path) -> None:
         config = tmp_path / "mine.yml"
         config.write_text("sftguide: {early_termination: {action: warn}}\n")
         said = invoke("--study", "s", "--orders", "2", "--config", str(config)).stdout
@@ -182,7 +182,7 @@ class TestCommand:
         assert says in told
         assert len(told.strip().splitlines()) == 1
 
-    def test_a_study_with_too_few_runs_is_told(self) -> None:
+    def test_a_study_with_too_few_runs_is_reported(self) -> None:
         told = invoke("--study", "none", rc=2).stderr
         assert "has 0 finished and scored runs" in told
 

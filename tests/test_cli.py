@@ -228,7 +228,7 @@ class TestImport:
         assert "the trace is incomplete" in said
         assert "good" in ok("runs", "list")
 
-    def test_a_folder_without_traces_is_told(self, tmp_path: Path) -> None:
+    def test_a_folder_without_traces_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         assert "no trace (sftguide-trace-*.jsonl)" in faulty(
             "runs", "import", tmp_path / "empty"
@@ -285,14 +285,16 @@ class TestScore:
             ([], "give METRIC=VALUE, or --lm-eval FILE"),
         ],
     )
-    def test_what_is_no_score_is_told(
+    def test_a_value_that_is_not_a_score_is_refused(
         self, words: list[str], says: str, tmp_path: Path
     ) -> None:
         write_trace(tmp_path / "out", "one")
         ok("runs", "import", tmp_path)
         assert says in faulty("runs", "score", "one", *words)
 
-    def test_a_file_that_is_no_lm_eval_result_is_told(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_an_lm_eval_result_is_refused(
+        self, tmp_path: Path
+    ) -> None:
         write_trace(tmp_path / "out", "one")
         ok("runs", "import", tmp_path)
         for text in ("", "[]", '{"results": {}}'):

@@ -126,7 +126,7 @@ def test_shell_blocks_name_only_commands_that_exist(text: str) -> None:
                 assert words[2] in command.commands
 
 
-def test_the_remedy_for_a_plugin_that_is_not_installed_tells_it_is_not(
+def test_the_readmes_one_liner_fails_if_the_plugin_is_not_installed(
     tmp_path: Path,
 ) -> None:
     """The README's one-liner fails loudly where Axolotl would train on without."""

@@ -37,7 +37,7 @@ def test_a_small_model_goes_through_it_on_the_cpu_and_no_memory_is_claimed(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="it would be measured")
-def test_without_a_card_nothing_is_measured_and_that_is_said() -> None:
+def test_without_a_gpu_nothing_is_measured_and_a_message_says_so() -> None:
     done = run()
     assert done.returncode == 1
     assert "no CUDA device here: nothing measured" in done.stderr

@@ -58,7 +58,7 @@ def test_a_history_that_hangs_does_not_keep_the_end_waiting(
     gate.set()
 
 
-def test_after_a_fault_it_is_told_once_and_caught_up_at_the_end(
+def test_after_an_error_one_warning_appears_and_the_end_catches_up(
     told: list[SFTGuideError],
 ) -> None:
     done: list[str] = []
@@ -83,14 +83,14 @@ def test_a_history_that_comes_back_is_caught_up_in_mid_run(
     assert done == ["all", "two"]
 
 
-def test_a_fault_that_is_ours_is_told_too(told: list[SFTGuideError]) -> None:
+def test_an_internal_error_is_reported(told: list[SFTGuideError]) -> None:
     own = writer(told)
     own.put(lambda _: 1 / 0)
     assert not own.finish(30)
     assert "ZeroDivisionError" in str(told[0])
 
 
-def test_a_run_that_rarely_logs_is_heard_of(
+def test_a_run_that_rarely_logs_keeps_its_heartbeat(
     told: list[SFTGuideError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_writer, "HEARTBEAT_S", 0.01)

@@ -142,7 +142,7 @@ def test_a_rules_own_action_comes_before_the_common_one() -> None:
         ({"action": "off", "non_finite": {"action": "off"}}, "no rule is on"),
     ],
 )
-def test_the_banner_says_which_rule_does_what(
+def test_the_banner_lists_the_action_of_each_rule(
     block: dict[str, object], line: str
 ) -> None:
     assert describe(settings(**block)) == line  # type: ignore[arg-type]

@@ -547,7 +547,7 @@ class TestPlan:
         alone = plan_memory(config, model).parts
         assert alone == plan_memory({"bf16": True}, model).parts
 
-    def test_all_wrong_numbers_are_reported_at_once(self) -> None:
+    def test_all_wrong_numbers_are_reported_together(self) -> None:
         wrong = {
             "base_model": "Qwen/Qwen3-8B-Base",
             "micro_batch_size": "many",

@@ -202,7 +202,7 @@ class TestFiles:
             make([source])
         assert "\n" not in str(caught.value)
 
-    def test_all_that_is_missing_is_told_at_once(
+    def test_all_missing_keys_are_reported_together(
         self, make: Callable[..., Mixed]
     ) -> None:
         with pytest.raises(MixError) as caught:
@@ -410,7 +410,7 @@ class TestContent:
         assert sorted(r["row"] for r in read(made.data)) == list(range(1, 31, 3))
         assert made.manifest.parts[0].filtered == 20
 
-    def test_what_stands_in_the_evaluation_is_left_out(
+    def test_rows_of_the_evaluation_data_are_left_out(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(30)])
@@ -478,7 +478,7 @@ class TestTokens:
         (own / "tokenizer_config.json").write_text(json.dumps(config | {"x": 1}))
         assert make(["a.jsonl"], tokenizer=str(own)).folder != first.folder
 
-    def test_a_tokenizer_that_is_not_there_is_one_line(
+    def test_a_missing_tokenizer_gets_a_one_line_error(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(0)])
@@ -577,7 +577,7 @@ class TestFaults:
             ("a.json", b"[{]"),
         ],
     )
-    def test_a_file_that_breaks_off_is_told_and_the_rest_is_mixed(
+    def test_a_truncated_file_is_reported_and_the_rest_is_mixed(
         self, make: Callable[..., Mixed], tmp_path: Path, name: str, content: bytes
     ) -> None:
         (tmp_path / name).write_bytes(content)
@@ -714,7 +714,7 @@ class TestTogether:
         for name in ("a", "b"):
             write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(20_000)])
 
-    def test_of_several_that_begin_at_once_one_builds(
+    def test_of_several_processes_that_start_together_one_builds(
         self, two_phases: None, tmp_path: Path
     ) -> None:
         begun = [self.begin(tmp_path) for _ in range(3)]
@@ -812,7 +812,7 @@ class TestVerify:
             f"{made.folder}: building again from the same sources gives different bytes"
         ]
 
-    def test_a_folder_that_is_no_mix_is_told(self, tmp_path: Path) -> None:
+    def test_a_folder_without_a_mix_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(MixError, match=r"not a mix, as it has no manifest\.json"):
             verify(tmp_path)
         (tmp_path / "manifest.json").write_text("{}")
@@ -833,7 +833,7 @@ class TestCommand:
 
         return mix_of
 
-    def test_it_says_where_each_row_has_gone_and_what_to_write(
+    def test_it_prints_what_became_of_each_row_and_what_to_write(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -879,7 +879,7 @@ class TestCommand:
         assert done.exit_code == 2
         assert "share needs strategy: stacked" in done.output
 
-    def test_without_what_mixing_needs_it_says_what_to_install(
+    def test_without_its_dependencies_it_names_the_extra_to_install(
         self, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in [n for n in sys.modules if n.startswith("axolotl_sftguide.mixing")]:
@@ -907,7 +907,7 @@ class TestCommand:
         said = run(spec(["a.jsonl", other])).output
         assert "train_on_eos is None in one dataset and 'last' in another" in said
 
-    def test_what_a_host_cannot_express_is_said(
+    def test_what_a_host_cannot_express_is_printed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -917,7 +917,7 @@ class TestCommand:
         assert "TRL ignores it" in done.output
         assert "message_field_training: train" in done.output
 
-    def test_a_fault_is_told_without_a_traceback(
+    def test_an_error_is_printed_without_a_traceback(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)

@@ -113,13 +113,13 @@ FOR_EVER = [8, 0, 5, 2, 7, 1, 4, 3, 6]
 
 
 class TestDuplicates:
-    def test_the_first_of_what_says_the_same_is_kept_and_the_rest_counted(self) -> None:
+    def test_the_first_of_equal_rows_is_kept_and_the_others_are_counted(self) -> None:
         of = saying([0, 0, 0, 1, 1, 2], "aabbac")
         made = plan(of, settings({}, {}, {}))
         assert sorted(made.train.tolist()) == [0, 2, 5]
         assert made.duplicates == {(0, 0): 1, (1, 0): 2}
 
-    def test_they_stay_where_that_is_asked_for_and_do_not_stick_together(self) -> None:
+    def test_they_stay_if_the_spec_says_so_and_are_spread_out(self) -> None:
         of = saying([0] * 200, "ab" * 100)
         made = plan(of, settings({}, deduplicate=False))
         assert len(made.train) == 200

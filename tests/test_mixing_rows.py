@@ -171,7 +171,7 @@ def test_roles_to_train_become_flags_where_a_turn_has_none() -> None:
     assert [turn["train"] for turn in found] == [False, True, False, True, True]
 
 
-def test_a_system_turn_is_dropped_where_that_is_asked_for() -> None:
+def test_a_system_turn_is_dropped_if_the_spec_says_so() -> None:
     row = chat(says("system"), *PLAIN)
     assert turns(row, drop_system_message=True) == PLAIN
     assert turns({"system": "s", **chat(*PLAIN)}, drop_system_message=True) == PLAIN

@@ -75,7 +75,7 @@ def test_the_two_batch_formula_is_wrong_there() -> None:
     assert abs(math.fsum(found) / len(found) / true - 1) > 0.5
 
 
-def test_a_single_micro_batch_tells_nothing() -> None:
+def test_a_single_micro_batch_gives_no_estimate() -> None:
     assert noise_in_squared_norm(2.0, 2.0, 1.0) is None
 
 
@@ -108,7 +108,7 @@ def test_signal_and_noise_come_apart() -> None:
     assert found.simple_low < found.simple < found.simple_high
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_value_at_its_level() -> None:
     whole = estimate(run(WINDOW, seed=999))
     many = [estimate(run(64, seed)) for seed in range(150)]
     assert whole is not None
@@ -147,7 +147,7 @@ def correlated(seed: int, correlation: float, steps: int = 64) -> list[Observati
         ),
     ],
 )
-def test_the_interval_holds_the_truth_where_steps_are_correlated(
+def test_the_interval_covers_the_true_value_if_steps_are_correlated(
     correlation: float,
 ) -> None:
     true = 8 * 2.0 / 2.5
@@ -179,7 +179,7 @@ def test_without_a_signal_the_interval_has_no_upper_end() -> None:
     assert "larger batch would still reduce gradient noise" in found.advice()
 
 
-def test_a_batch_beyond_the_noise_scale_is_told() -> None:
+def test_a_batch_beyond_the_noise_scale_gets_advice() -> None:
     found = estimate(run(WINDOW, micro=64, signal=3.0))
     assert found is not None
     assert found.batch_size > found.simple_high

@@ -115,7 +115,9 @@ def test_somebody_elses_study_is_left_alone(history: RunHistory, url: str) -> No
     assert export_to_optuna(history, "s", url, "mine") == ("mine", 1)
 
 
-def test_a_study_with_nothing_to_write_is_told(history: RunHistory, url: str) -> None:
+def test_a_study_with_nothing_to_write_is_reported(
+    history: RunHistory, url: str
+) -> None:
     with pytest.raises(SweepError, match="study 's' has no ended run"):
         export_to_optuna(history, "s", url)
 
@@ -127,7 +129,7 @@ def test_what_configs_differ_in_reaches_into_blocks() -> None:
     assert varied_keys([one, {**two, "new": True}]) == ["a.b", "new"]
 
 
-def test_the_command_writes_and_says_how_many(
+def test_the_command_prints_how_many_runs_it_wrote(
     history: RunHistory, url: str, storage: str, tmp_path: Path
 ) -> None:
     enter(history, "a", 0.5)
@@ -138,7 +140,7 @@ def test_the_command_writes_and_says_how_many(
     assert len(load(resolve_storage(target)).trials) == 1
 
 
-def test_without_optuna_the_command_says_what_to_install(
+def test_without_optuna_the_command_names_the_extra_to_install(
     history: RunHistory, monkeypatch: pytest.MonkeyPatch, storage: str
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)

@@ -117,7 +117,7 @@ def test_the_callbacks_work_from_the_wheel(
     assert "watching run" in said
 
 
-def test_axolotl_offers_the_command_line_as_its_own(tmp_path: Path) -> None:
+def test_axolotl_offers_the_command_line_as_a_subcommand(tmp_path: Path) -> None:
     axolotl = Path(sys.executable).parent / "axolotl"
     said = command(axolotl, "sftguide", "runs", "list", cwd=tmp_path)
     assert f"storage: sqlite:///{os.environ['SFTGUIDE_STORAGE']}" in said

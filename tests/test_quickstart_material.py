@@ -69,7 +69,7 @@ def test_each_phase_has_a_few_thousand_rows() -> None:
     assert 2000 <= len(rows("skills.jsonl")) <= 5000
 
 
-def test_no_held_out_question_stands_in_a_phase() -> None:
+def test_no_held_out_question_is_in_a_phase() -> None:
     taught = {asked(r) for n in ("knowledge", "skills") for r in rows(f"{n}.jsonl")}
     assert not taught & {asked(row) for row in rows("heldout.jsonl")}
 
@@ -83,7 +83,7 @@ def test_no_phase_names_a_person_who_is_held_out() -> None:
     assert not [name for name in names if re.search(rf"\b{name}\b", text)]
 
 
-def test_the_control_asks_the_same_and_answers_at_random() -> None:
+def test_the_control_has_the_same_questions_and_random_answers() -> None:
     taught = {
         asked(r): answered(r)
         for n in ("knowledge", "skills")

@@ -119,7 +119,7 @@ def test_no_adapter_recipe_copies_the_papers_batch() -> None:
 
 
 @pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
-def test_a_header_says_what_it_takes_and_what_comes_after(recipe: Recipe) -> None:
+def test_a_header_has_the_requirements_and_the_next_steps(recipe: Recipe) -> None:
     header = recipe.text.partition("base_model:")[0]
     for word in ("# What:", "# Run:"):
         assert word in header
@@ -189,7 +189,7 @@ def test_a_users_own_changes_are_kept_unless_forced(tmp_path: Path) -> None:
     assert own.read_text() == QUICKSTART.text
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "recipes").write_text("a file")
     with pytest.raises(RecipeError, match="cannot be written"):
         QUICKSTART.copy_to(tmp_path)

@@ -133,7 +133,7 @@ def test_a_trace_that_cannot_be_written_costs_the_history_nothing(
     assert "steps are no longer recorded" in told[0]
 
 
-def test_a_full_disk_in_mid_run_is_told_once(
+def test_a_full_disk_in_mid_run_gets_one_warning(
     record: Callable[..., RunRecorder],
     tmp_path: Path,
     told: list[str],
@@ -162,7 +162,7 @@ def test_without_a_trace_nothing_is_written_to_the_output_folder(
     assert RunHistory(str(tmp_path / "h.db")).get("r1").trace_path is None
 
 
-def test_a_resume_goes_on_in_the_same_trace(
+def test_a_resumed_run_continues_the_same_trace(
     record: Callable[..., RunRecorder], tmp_path: Path
 ) -> None:
     first = record()

@@ -182,7 +182,7 @@ class TestDivergence:
         assert fold(divergence(), run([1.0] * 100 + [1.05] * 100)) is None
         assert fold(divergence(), run([1.0] * 100 + [1.2] * 100)) is not None
 
-    def test_a_norm_that_leaps_and_stays_is_one_too(self) -> None:
+    def test_a_norm_that_leaps_and_stays_high_is_a_divergence(self) -> None:
         norms = [0.5 + 0.1 * (i % 5) for i in range(100)] + [30.0] * 60
         verdict = fold(divergence(), run(learning(160), norms))
         assert verdict is not None
@@ -279,13 +279,13 @@ class TestNotLearning:
         assert fold(not_learning(), run(losses)) is None
         assert fold(divergence(), run(losses)) is not None
 
-    def test_a_norm_of_zero_is_found_at_once(self) -> None:
+    def test_a_norm_of_zero_is_found_within_five_steps(self) -> None:
         verdict = fold(not_learning(), run([2.0] * 10, [0.0] * 10))
         assert verdict is not None
         assert (verdict.step, verdict.bad_since) == (5, 1)
         assert "gradient norm zero for 5 steps in a row" in verdict.reason
 
-    def test_steps_without_a_trained_token_are_found_at_once(self) -> None:
+    def test_steps_without_a_trained_token_are_found_within_five(self) -> None:
         steps = [Observation(i, i, 0.0, 1.0, 1e-3, trained_tokens=0) for i in range(9)]
         verdict = fold(not_learning(), steps)
         assert verdict is not None
@@ -355,7 +355,7 @@ class TestWorseThan:
         assert point is not None
         assert verdict.figures["reference_loss"] == point.loss
 
-    def test_norms_that_were_not_measured_are_passed_over(self) -> None:
+    def test_norms_that_were_not_measured_are_ignored(self) -> None:
         steps = [
             Observation(i, 8 * i, 0.1, 9.0, 1e-3, measured=False) for i in range(1, 300)
         ]
@@ -383,11 +383,13 @@ class TestEveryRule:
             rule.name = "other"  # type: ignore[misc]
         assert rule == all_rules()[[r.name for r in all_rules()].index(rule.name)]
 
-    def test_folded_twice_says_the_same(self, rule: Rule) -> None:
+    def test_two_folds_give_the_same_verdict(self, rule: Rule) -> None:
         assert fold(rule, troubled()) == fold(rule, troubled())
 
     @pytest.mark.parametrize("cut", [1, 40, 152, 215, 250])
-    def test_a_resume_says_what_one_piece_says(self, rule: Rule, cut: int) -> None:
+    def test_a_resumed_run_gets_the_verdicts_of_an_uninterrupted_one(
+        self, rule: Rule, cut: int
+    ) -> None:
         def verdicts(pieces: list[list[Observation]]) -> list[Any]:
             state, found = rule.init(), []
             for piece in pieces:

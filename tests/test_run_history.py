@@ -122,9 +122,7 @@ class TestRuns:
         assert (run.status, run.reason, run.ended_at) == ("running", None, None)
         assert (run.started_at, run.max_steps) == (100.0, 400)
 
-    def test_what_is_said_of_an_unknown_run_is_refused(
-        self, history: RunHistory
-    ) -> None:
+    def test_records_of_an_unknown_run_are_refused(self, history: RunHistory) -> None:
         for say in (
             lambda: history.progress("x", step=1),
             lambda: history.end("x", "finished"),
@@ -152,7 +150,7 @@ class TestGet:
         assert history.get("one").id == "20260101-aa"
         assert history.get("latest").name == "two"
 
-    def test_more_than_one_or_none_is_told(self, history: RunHistory) -> None:
+    def test_an_ambiguous_or_unknown_run_is_reported(self, history: RunHistory) -> None:
         history.begin(run_row("20260101-aa"))
         history.begin(run_row("20260102-bb"))
         with pytest.raises(StorageError, match=r"matches 2 runs .*Give the whole id"):
@@ -333,7 +331,7 @@ class TestCurves:
         points = [Point(16 * i, height / i, height) for i in range(1, 6)]
         history.add_points(run_id, points)
 
-    def test_are_read_at_a_number_of_samples_for_all_at_once(
+    def test_are_read_at_a_number_of_samples_in_one_query(
         self, history: RunHistory
     ) -> None:
         for i in range(1, 4):
@@ -589,7 +587,7 @@ class TestStorage:
         RunHistory(str(tmp_path / "a" / "b" / "h.db")).begin(run_row())
         assert (tmp_path / "a" / "b" / "h.db").exists()
 
-    def test_a_newer_version_asks_for_an_upgrade(
+    def test_a_newer_version_gets_an_error_that_names_the_upgrade(
         self, file: RunHistory, tmp_path: Path
     ) -> None:
         file.begin(run_row())
@@ -609,7 +607,7 @@ class TestStorage:
             ("/proc/none/runs.db", "cannot be opened"),
         ],
     )
-    def test_a_place_that_cannot_be_used_is_told_in_one_line(
+    def test_an_unusable_storage_gets_a_one_line_error(
         self, url: str, says: str
     ) -> None:
         with pytest.raises(StorageError) as caught:
@@ -619,7 +617,7 @@ class TestStorage:
         assert "\n" not in told
         assert "secret" not in told
 
-    def test_a_file_that_is_no_database_is_told_in_one_line(
+    def test_a_file_that_is_not_a_database_gets_a_one_line_error(
         self, tmp_path: Path
     ) -> None:
         path = tmp_path / "h.db"
@@ -656,7 +654,7 @@ class TestStorage:
     @pytest.mark.parametrize(
         "writers", [4, pytest.param(32, marks=pytest.mark.slow, id="32")]
     )
-    def test_processes_that_write_at_once_all_come_through(
+    def test_processes_that_write_together_all_succeed(
         self, storage: str, writers: int
     ) -> None:
         code = (

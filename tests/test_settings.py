@@ -33,7 +33,7 @@ def test_the_defaults_stop_on_non_finite_steps_only() -> None:
     assert rules.divergence.action is None
 
 
-def test_every_problem_is_reported_at_once_with_its_full_path() -> None:
+def test_all_problems_are_reported_with_their_full_paths() -> None:
     told = problems(
         {
             "study": 3,

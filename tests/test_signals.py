@@ -42,7 +42,7 @@ def test_a_norm_that_nobody_knows_is_no_trouble() -> None:
     assert not Observation(1, 8, math.nan, math.nan, 1e-3, measured=False).finite
 
 
-def test_a_window_tells_mean_max_last_non_finite_and_samples() -> None:
+def test_a_window_has_mean_max_last_non_finite_and_samples() -> None:
     logs = window_logs([seen(1, norm=2.0), seen(2, norm=NAN), seen(3, norm=4.0)])
     assert logs == {
         "sftguide/grad_norm_last": 4.0,
@@ -59,7 +59,7 @@ def test_a_window_without_a_finite_norm_has_no_mean() -> None:
     assert logs["sftguide/nonfinite_steps"] == 1
 
 
-def test_an_empty_window_tells_nothing() -> None:
+def test_an_empty_window_has_no_values() -> None:
     assert window_logs([]) == {}
 
 

@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_space_is_one_line(
     assert fault in line
 
 
-def test_all_that_is_wrong_is_told_at_once(space: Any) -> None:
+def test_all_errors_are_reported_together(space: Any) -> None:
     assert len(problems(space, "a: []\nb: {low: 2, high: 1}\nc: [1, 1]")) == 3
 
 
@@ -120,7 +120,7 @@ def test_a_space_with_a_range_has_no_end_of_combinations(space: Any) -> None:
     ]
 
 
-def test_a_file_for_axolotls_own_sweep_is_a_space_as_it_stands() -> None:
+def test_a_file_for_axolotls_own_sweep_is_a_space_unchanged() -> None:
     found = read_space(SHIPPED / "quickstart-lr.yml")
     assert list(found.parameters) == ["learning_rate"]
     assert found.fixed["sftguide"]["study"] == "quickstart-lr"
@@ -146,7 +146,7 @@ def test_optuna_chooses_within_the_bounds_and_whole_numbers_stay_whole() -> None
     assert any(c["plan"] is None for c in chosen)
 
 
-def test_a_key_that_the_recipe_holds_is_asked_of_nobody(
+def test_a_key_of_the_recipe_needs_no_question_to_axolotl(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("subprocess.run", None)
@@ -171,7 +171,7 @@ SCORED = {"sftguide": {"score": {"data_path": "x.jsonl", "metric": "exact"}}}
         ),
     ],
 )
-def test_the_objective_is_what_was_asked_for_or_what_the_config_records(
+def test_the_objective_is_the_given_one_or_what_the_config_records(
     config: Any, given: Any, expected: Objective
 ) -> None:
     assert choose_objective(config, **given) == expected
@@ -186,9 +186,7 @@ def test_the_objective_is_what_was_asked_for_or_what_the_config_records(
         ({}, {"command": "'c", "goal": "max"}, "is not a command line"),
     ],
 )
-def test_an_objective_that_nobody_can_know_is_asked_for(
-    config: Any, given: Any, fault: str
-) -> None:
+def test_an_unknown_objective_is_requested(config: Any, given: Any, fault: str) -> None:
     with pytest.raises(SettingsError, match=fault):
         choose_objective(config, **given)
 
@@ -223,7 +221,7 @@ def test_a_metric_of_the_run_is_its_last_value(trace: Any) -> None:
         (Objective("c", "max", "sh -c 'echo bad >&2; exit 3'"), "exit status 3: bad"),
     ],
 )
-def test_a_value_that_is_not_there_is_one_line(
+def test_a_missing_value_gets_a_one_line_error(
     trace: Any, objective: Objective, fault: str
 ) -> None:
     with pytest.raises(SweepError, match=fault):

@@ -266,7 +266,9 @@ def test_a_study_that_optuna_keeps_for_somebody_else_is_left_alone(
         study()
 
 
-def test_another_direction_is_one_line_too(study: Callable[..., SweepStudy]) -> None:
+def test_another_direction_gets_a_one_line_error(
+    study: Callable[..., SweepStudy],
+) -> None:
     worker = study()
     worker.plan(1)
     with pytest.raises(SweepError, match="objective was"):

@@ -33,7 +33,7 @@ def test_a_marker_of_a_later_version_still_marks(tmp_path: Path) -> None:
     assert terminated.read_marker(tmp_path) == STOPPED
 
 
-def test_clearing_what_is_not_there_is_no_fault(tmp_path: Path) -> None:
+def test_clearing_a_missing_marker_is_no_error(tmp_path: Path) -> None:
     terminated.mark(tmp_path, STOPPED)
     for _ in range(2):
         terminated.clear(tmp_path)
@@ -71,7 +71,7 @@ def test_a_checkpoints_step_is_read_from_its_name() -> None:
     assert terminated.checkpoint_step("/a/checkpoint-12/model") is None
 
 
-def test_it_says_which_rule_when_and_what_is_still_good() -> None:
+def test_it_names_the_rule_the_step_and_the_last_good_checkpoint() -> None:
     text = str(STOPPED)
     for part in ("r1", "step 40", "divergence", "loss 9", "checkpoint: none"):
         assert part in text

@@ -110,7 +110,7 @@ def test_a_trace_without_its_first_line_whole_is_not_one(tmp_path: Path) -> None
             read_trace(cut)
 
 
-def test_going_on_after_a_cut_starts_a_line_of_its_own(tmp_path: Path) -> None:
+def test_writing_after_a_truncated_line_starts_a_new_line(tmp_path: Path) -> None:
     path = write_trace(tmp_path, last=6, end=None)
     path.write_bytes(path.read_bytes()[:-9])
     writer = TraceWriter(path)
@@ -150,7 +150,7 @@ def test_a_resume_takes_back_what_was_decided_or_evaluated_after_it(
     assert [e["step"] for e in found] == [2]
 
 
-def test_a_broken_line_in_the_middle_is_told_by_its_number(tmp_path: Path) -> None:
+def test_a_broken_line_in_the_middle_is_reported_by_its_number(tmp_path: Path) -> None:
     path = write_trace(tmp_path, last=5)
     lines = path.read_text().splitlines(keepends=True)
     lines[3] = lines[3][:20] + "\n"
@@ -160,14 +160,14 @@ def test_a_broken_line_in_the_middle_is_told_by_its_number(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("line", ['{"step": 3}', '{"step": "x", "loss": 1}'])
-def test_a_step_that_is_not_whole_is_told(tmp_path: Path, line: str) -> None:
+def test_an_incomplete_step_is_reported(tmp_path: Path, line: str) -> None:
     path = write_trace(tmp_path, last=2)
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(TraceError, match="a step record is incomplete"):
         read_trace(path)
 
 
-def test_a_newer_form_asks_for_an_upgrade(tmp_path: Path) -> None:
+def test_a_newer_format_gets_an_error_that_names_the_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(to_line({"event": "run", "form": FORM + 1, "something": "else"}))
     with pytest.raises(
@@ -176,7 +176,7 @@ def test_a_newer_form_asks_for_an_upgrade(tmp_path: Path) -> None:
         read_trace(path)
 
 
-def test_fields_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
+def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
     path = write_trace(tmp_path, last=1, end=None)
     lines = path.read_text().splitlines()
     step = json.loads(lines[1]) | {"step": 2, "entropy": 0.3}
@@ -187,7 +187,9 @@ def test_fields_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "\n", "not json\n", "[1, 2]\n", '{"event": "run"}\n', '{"step": 1}\n']
 )
-def test_a_file_that_is_no_trace_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_trace_gets_a_one_line_error(
+    tmp_path: Path, text: str
+) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(text)
     with pytest.raises(TraceError) as caught:
@@ -196,7 +198,7 @@ def test_a_file_that_is_no_trace_is_told_in_one_line(tmp_path: Path, text: str) 
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_not_there_or_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(TraceError, match="cannot be read"):
             read_trace(path)

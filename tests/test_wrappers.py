@@ -30,7 +30,7 @@ class High:
         return state + 1, Verdict(self.name, reason, *seen, figures)
 
 
-def test_before_its_grace_a_rule_sees_and_does_not_speak() -> None:
+def test_before_its_grace_a_rule_observes_and_finds_nothing() -> None:
     rule = Grace(High(1.0), 5)
     verdict = fold(rule, run([2.0] * 10))
     assert verdict is not None
@@ -41,7 +41,7 @@ def test_before_its_grace_a_rule_sees_and_does_not_speak() -> None:
     assert state == 4
 
 
-def test_patience_asks_for_steps_in_a_row_and_knows_where_they_began() -> None:
+def test_patience_needs_consecutive_steps_and_reports_the_first() -> None:
     losses = [2.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0]
     verdict = fold(Patience(High(1.0), 3), run(losses))
     assert verdict is not None

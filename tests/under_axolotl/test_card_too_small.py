@@ -28,7 +28,7 @@ class TestWarning:
         assert told is not None
         assert "the GPU has 24.0 GiB; micro_batch_size: " in told
 
-    def test_full_fine_tuning_on_one_card_is_told_of_adapters(self) -> None:
+    def test_full_fine_tuning_on_one_gpu_gets_advice_on_adapters(self) -> None:
         told = too_large({"base_model": self.MISTRAL, "bf16": True}, 24 * 2**30)
         assert told is not None
         way_out = "a recipe that fits: sftguide recipes copy 7b-stacked-qlora"
@@ -46,5 +46,5 @@ class TestWarning:
         assert told.endswith("; lower sequence_len")
 
     @pytest.mark.parametrize("name", ["nobody/knows", None])
-    def test_nothing_is_said_of_what_is_not_known(self, name: Any) -> None:
+    def test_an_unknown_model_gets_no_warning(self, name: Any) -> None:
         assert too_large({"base_model": name}, 1) is None

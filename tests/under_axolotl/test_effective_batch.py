@@ -80,7 +80,7 @@ def test_packed_steps_hold_them_on_average(
     assert float(told[1]) == pytest.approx(mean(steps), abs=0.06)
 
 
-def test_auto_asks_the_evidence_and_says_which(
+def test_auto_takes_the_evidence_and_names_it(
     train_axolotl: Callable[..., Outcome],
     adapter: Path,
     capsys: pytest.CaptureFixture[str],
@@ -149,7 +149,7 @@ def test_a_schedule_and_its_warm_up_follow_the_derived_steps(
         ),
     ],
 )
-def test_what_cannot_be_had_is_one_line_with_the_way_out(
+def test_an_impossible_batch_size_gets_a_one_line_error_with_a_remedy(
     train_axolotl: Callable[..., Outcome], overrides: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(SystemExit) as caught:

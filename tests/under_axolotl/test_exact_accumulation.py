@@ -75,13 +75,13 @@ def test_8x1_is_1x8_where_it_is_exact_and_is_not_in_the_stock_host(
     assert "exact_accumulation has no effect" not in capsys.readouterr().out
 
 
-def test_with_lora_too(signals: Callable[..., Any], adapter: Path) -> None:
+def test_8x1_is_1x8_with_lora(signals: Callable[..., Any], adapter: Path) -> None:
     lora = {"adapter": "lora", "lora_model_dir": str(adapter)}
     whole = signals("whole", exact=True, **EIGHT_BY_ONE, **lora)
     assert agree(whole, signals("exact", exact=True, **ONE_BY_EIGHT, **lora))
 
 
-def test_with_packing_too(signals: Callable[..., Any]) -> None:
+def test_8x1_is_1x8_with_packing(signals: Callable[..., Any]) -> None:
     packed = {"sample_packing": True, "pad_to_sequence_len": True, "sequence_len": 128}
     whole = signals("whole", True, **packed, **EIGHT_BY_ONE)
     assert agree(whole, signals("exact", True, **packed, **ONE_BY_EIGHT))
@@ -131,7 +131,7 @@ def test_two_ranks_by_four_are_one_by_eight(
         ({"label_smoothing_factor": 0.1}, None),
     ],
 )
-def test_where_it_cannot_be_had_that_is_told(
+def test_a_loss_that_cannot_be_exact_gets_a_warning(
     signals: Callable[..., Any],
     capsys: pytest.CaptureFixture[str],
     overrides: dict[str, Any],

@@ -48,7 +48,7 @@ def trained(outcome: Outcome) -> dict[str, list[float]]:
     return {name: weight.flatten().tolist() for name, weight in found.items()}
 
 
-def test_it_is_watched_in_4_bits_with_no_word_of_cuda_left_to_the_user(
+def test_it_is_watched_in_4_bits_and_kernels_for_cuda_are_off(
     qlora: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = qlora(witness=True, sftguide={"monitor": {"noise_scale": True}})

@@ -47,7 +47,7 @@ def test_they_do_and_all_others_follow_once(
     assert first.witness.rows[8:48] != first.witness.rows[56:]
 
 
-def test_packed_rows_are_left_as_they_are_with_a_word(
+def test_packed_rows_keep_their_order_with_a_warning(
     train_axolotl: Callable[..., Outcome],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -186,7 +186,7 @@ def test_mixing_draws_nothing_from_the_hosts_generators(
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
 
 
-def test_a_command_that_asks_no_plugin_for_data_takes_the_mix_made_last(
+def test_a_command_that_loads_no_data_by_plugins_takes_the_last_mix(
     train_axolotl: Callable[..., Outcome],
     axolotl_config: Callable[..., dict[str, Any]],
     phases: list[dict[str, Any]],
@@ -234,7 +234,7 @@ def test_a_row_that_cannot_be_used_ends_it_with_its_line(
     assert all(line.startswith("sftguide: ") for line in lines)
 
 
-def test_without_what_mixing_needs_it_says_what_to_install(
+def test_without_its_dependencies_it_names_the_extra_to_install(
     train_axolotl: Callable[..., Outcome],
     phases: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -254,7 +254,7 @@ def test_a_wrong_mix_is_refused_with_the_whole_path_of_its_key(
         train_axolotl(datasets=None, sftguide={"mix": {"phases": phases}})
 
 
-def test_a_config_that_holds_a_mix_is_a_spec_too(
+def test_a_config_with_a_mix_is_a_spec(
     axolotl_config: Callable[..., dict[str, Any]],
     phases: list[dict[str, Any]],
     tmp_path: Path,

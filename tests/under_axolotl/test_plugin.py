@@ -70,7 +70,7 @@ def test_a_training_starts_with_the_most_serious_findings(
     assert "did you mean 'learning_rate'" in said[1].lower()
 
 
-def test_the_banner_says_what_is_on_and_where_it_is_written(
+def test_the_banner_names_the_rules_and_the_files(
     train_axolotl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = train_axolotl()
@@ -106,7 +106,7 @@ def test_a_stopped_run_is_recorded_and_marked(
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_stopped_run_is_pushed_to_the_hub_only_if_asked(
+def test_a_stopped_run_is_pushed_to_the_hub_only_if_set(
     train_axolotl: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -190,7 +190,7 @@ def test_a_resume_from_after_the_run_went_bad_is_refused(
     assert read_marker(resumed.output_dir) is None  # it finished
 
 
-def test_every_fault_of_the_block_is_told_before_anything_is_loaded(
+def test_all_errors_of_the_block_are_reported_before_the_model_loads(
     axolotl_config: Callable[..., Any], tmp_path: Path
 ) -> None:
     from axolotl.cli.config import load_cfg

@@ -72,7 +72,7 @@ def stop_on_two_ranks(
     return run
 
 
-def test_a_stop_that_one_rank_wants_is_everybodys(
+def test_if_one_rank_decides_to_stop_all_ranks_stop_at_the_same_step(
     stop_on_two_ranks: Callable[[int], list[list[int]]],
 ) -> None:
     one, two = stop_on_two_ranks(4)
@@ -81,7 +81,7 @@ def test_a_stop_that_one_rank_wants_is_everybodys(
     assert all(1 <= step < 12 for step in one)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_stops_half_of_them_without_a_storage(
     stop_on_two_ranks: Callable[[int], list[list[int]]],
 ) -> None:

@@ -83,7 +83,7 @@ class Sweeper:
                 found.append(process)
         return found
 
-    def wait_for(self, true: Callable[[], Any], timeout_s: float = 120.0) -> None:
+    def wait_for(self, true: Callable[[], Any], timeout_s: float = 300.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not true():
             assert time.monotonic() < deadline, [p.poll() for p in self._begun]

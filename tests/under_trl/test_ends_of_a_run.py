@@ -88,7 +88,7 @@ def test_sys_exit_in_mid_run_is_recorded_as_failed(
     assert len(read_trace(path).observations) == 7
 
 
-def test_an_error_in_a_training_step_is_recorded_and_goes_on_to_the_user(
+def test_an_error_in_a_training_step_is_recorded_and_reraised(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:
     from transformers import TrainerCallback
@@ -110,7 +110,7 @@ def test_an_error_in_a_training_step_is_recorded_and_goes_on_to_the_user(
     assert [o.step for o in read_trace(path).observations] == [1, 2, 3, 4]
 
 
-def test_an_error_that_leaves_the_device_unreadable_is_recorded_too(
+def test_an_error_that_leaves_the_device_unreadable_is_recorded(
     train_trl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a CUDA error every further call to the device fails."""
@@ -146,7 +146,7 @@ def test_what_the_host_evaluates_is_in_the_trace(
     assert (score.metric, score.value) == ("eval_loss", logged[-1]["eval_loss"])
 
 
-def test_a_resumed_run_goes_on_in_its_own_trace(train_trl: Callable[..., Any]) -> None:
+def test_a_resumed_run_continues_its_trace(train_trl: Callable[..., Any]) -> None:
     saving = {"save_strategy": "steps", "save_steps": 4}
     first = train_trl(GradientMonitorCallback(), max_steps=6, **saving)
     resumed = train_trl(
@@ -177,7 +177,7 @@ def test_a_lost_history_comes_back_from_the_traces(
     assert [getattr(after, k) for k in same] == [getattr(before, k) for k in same]
 
 
-def test_a_fault_of_our_own_is_told_once_and_training_goes_on(
+def test_an_internal_error_gets_one_warning_and_training_continues(
     train_trl: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -55,7 +55,7 @@ def test_each_log_carries_its_window_and_leaves_the_hosts_norm_alone(
     assert second["sftguide/nonfinite_steps"] == 0
 
 
-def test_the_log_keys_reach_tensorboard_unasked(
+def test_the_log_keys_reach_tensorboard(
     train_trl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = pytest.importorskip(
@@ -72,7 +72,7 @@ def test_the_log_keys_reach_tensorboard_unasked(
     assert "train/sftguide/grad_norm_mean" in tags
 
 
-def test_steps_after_the_last_log_are_recorded_too(
+def test_steps_after_the_last_log_are_recorded(
     train_trl: Callable[..., Any],
 ) -> None:
     outcome = train_trl(GradientMonitorCallback(), logging_steps=100)

@@ -90,7 +90,7 @@ def test_it_is_stopped(tmp_path: Path) -> None:
     assert RunHistory().runs()[0].status == "terminated"
 
 
-def test_a_resumed_one_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+def test_a_resumed_run_continues_where_it_was_interrupted(tmp_path: Path) -> None:
     """TRL trains the adapters in bfloat16 and resumes them in float32."""
     saving = {"save_strategy": "steps", "save_steps": 6}
     whole = make_trainer(tmp_path / "a", GradientMonitorCallback(), **saving)

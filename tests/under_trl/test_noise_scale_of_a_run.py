@@ -106,7 +106,7 @@ def test_measuring_it_changes_no_bit(
     assert_same_bits(unwatched, watched)
 
 
-def test_an_estimate_is_published_and_told_at_the_end(
+def test_an_estimate_is_logged_and_printed_at_the_end(
     train_trl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = train_trl(monitor(), max_steps=24)
@@ -117,7 +117,7 @@ def test_an_estimate_is_published_and_told_at_the_end(
     assert "noise scale" in capsys.readouterr().out
 
 
-def test_a_resumed_run_goes_on_with_its_noise_scale(
+def test_a_resumed_run_continues_its_noise_scale(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:
     saving = {"save_strategy": "steps", "save_steps": 10, "max_steps": 24}
@@ -142,7 +142,7 @@ def test_a_resumed_run_goes_on_with_its_noise_scale(
     assert one == two
 
 
-def test_where_it_cannot_be_measured_it_is_absent_and_that_is_told(
+def test_a_noise_scale_that_cannot_be_measured_gets_a_warning(
     train_trl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = train_trl(

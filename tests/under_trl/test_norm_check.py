@@ -29,7 +29,7 @@ def test_a_right_norm_is_found_right_on_the_first_steps(
     assert outcome.run.comparable
 
 
-def test_a_wrong_norm_is_told_once_and_the_run_compared_with_no_other(
+def test_a_wrong_norm_gets_one_warning_and_the_run_is_not_compared(
     train_trl: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 SCRIPT = """
 import json, os, random, sys
+from contextlib import redirect_stdout
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
@@ -25,7 +26,7 @@ from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 from axolotl_sftguide.monitor import capture, opening
 
 base, data, out = map(Path, sys.argv[2:5])
-rank, mode = int(os.environ["RANK"]), sys.argv[5]
+rank = int(os.environ["RANK"])
 told = []
 
 class At(TrainerCallback):
@@ -57,94 +58,130 @@ def break_capture(monitor):
 def break_judge(monitor):
     monitor.session._judge = BrokenJudge()
 
-if mode == "stops":
+def stops(count):
     draw = random.Random(0)
     bad = ["/dev/null/x.db", None]
-    for i in range(int(sys.argv[6])):
+    for i in range(int(count)):
         step, on = draw.randint(1, 9), draw.randrange(2)
         train(f"r{i}", want_to_stop, step, on, storage=bad[i % 2], max_steps=12,
               logging_steps=draw.choice([1, 2, 3]))
-elif mode == "capture":
+
+def broken_capture():
+    intact = capture.count_samples
     train("r", break_capture, 3, 1, logging_steps=2)
-elif mode == "judge":
+    capture.count_samples = intact
+
+def broken_judge():
     train("r", break_judge, 3, 0, logging_steps=2)
-elif mode == "start":
+
+def broken_start():
+    def broken(trainer):
+        raise ZeroDivisionError("planted")
+    intact = opening.key_fields
     if rank == 1:
-        def broken(trainer):
-            raise ZeroDivisionError("planted")
         opening.key_fields = broken
     train("r", logging_steps=2)
-(out / f"rank{rank}.json").write_text(json.dumps(told))
+    opening.key_fields = intact
+
+whole = out
+for mode in sys.argv[5:]:
+    name, _, count = mode.partition("=")
+    out = whole / name
+    out.mkdir(exist_ok=True)
+    os.environ["SFTGUIDE_STORAGE"] = str(out / "runs.db")
+    with (out / f"said{rank}").open("w") as said, redirect_stdout(said):
+        globals()[name](*[count] * bool(count))
+    (out / f"rank{rank}.json").write_text(json.dumps(told))
+    told.clear()
 leave_together()
 """
 
 
-@pytest.fixture
-def on_two_ranks(base: Path, data: Path, tmp_path: Path) -> Callable[..., Any]:
-    def run(*mode: str) -> tuple[str, list[int], list[int]]:
-        script = tmp_path / "train.py"
-        script.write_text(SCRIPT)
-        support = Path(__file__).parent.parent / "support"
-        words = map(str, [support, base, data, tmp_path, *mode])
-        launcher = ["-m", "torch.distributed.run", "--standalone"]
-        done = subprocess.run(
-            [sys.executable, *launcher, "--nproc-per-node", "2", script, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=900,
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
-        one, two = (
-            json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)
-        )
-        return done.stdout, one, two
+@dataclass
+class Outcome:
+    """What two ranks left behind after one of the script's functions."""
 
-    return run
+    folder: Path
+
+    @property
+    def steps(self) -> list[list[int]]:
+        """The last step of each training, on each rank."""
+        return [json.loads((self.folder / f"rank{r}.json").read_text()) for r in (0, 1)]
+
+    @property
+    def said(self) -> str:
+        return "".join((self.folder / f"said{r}").read_text() for r in (0, 1))
+
+    def stopped_together(self, count: int) -> bool:
+        one, two = self.steps
+        return one == two and len(one) == count and all(1 <= s < 12 for s in one)
 
 
-def stopped_together(one: list[int], two: list[int], count: int) -> bool:
-    return one == two and len(one) == count and all(1 <= step < 12 for step in one)
+def on_two_ranks(base: Path, data: Path, folder: Path, *modes: str) -> None:
+    script = folder / "train.py"
+    script.write_text(SCRIPT)
+    support = Path(__file__).parent.parent / "support"
+    words = map(str, [support, base, data, folder, *modes])
+    launcher = ["-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [sys.executable, *launcher, "--nproc-per-node", "2", script, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_a_stop_that_one_rank_wants_is_everybodys(
-    on_two_ranks: Callable[..., Any],
+@pytest.fixture(scope="module")
+def after(
+    base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Outcome]:
+    """What one start of two ranks left behind, by function."""
+    folder = tmp_path_factory.mktemp("ranks")
+    modes = "stops=6", "broken_judge", "broken_capture", "broken_start"
+    on_two_ranks(base, data, folder, *modes)
+    return lambda mode: Outcome(folder / mode)
+
+
+def test_if_one_rank_decides_to_stop_all_ranks_stop_at_the_same_step(
+    after: Callable[[str], Outcome],
 ) -> None:
-    _, one, two = on_two_ranks("stops", "6")
-    assert stopped_together(one, two, 6)
+    assert after("stops").stopped_together(6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_stops_half_of_them_without_a_storage(
-    on_two_ranks: Callable[..., Any],
+    base: Path, data: Path, tmp_path: Path
 ) -> None:
-    _, one, two = on_two_ranks("stops", "100")
-    assert stopped_together(one, two, 100)
+    on_two_ranks(base, data, tmp_path, "stops=100")
+    assert Outcome(tmp_path / "stops").stopped_together(100)
 
 
-def test_a_fault_in_one_ranks_capture_lets_all_go_at_the_next_log(
-    on_two_ranks: Callable[..., Any], tmp_path: Path
+def test_an_error_in_one_ranks_capture_ends_the_monitoring_of_all(
+    after: Callable[[str], Outcome],
 ) -> None:
-    said, one, two = on_two_ranks("capture")
-    assert one == two == [12]
-    assert said.count("planted") == 1
-    (path,) = find_traces(tmp_path)
+    found = after("broken_capture")
+    assert found.steps == [[12], [12]]
+    assert found.said.count("planted") == 1
+    (path,) = find_traces(found.folder)
     assert [o.step for o in read_trace(path).observations] == [1, 2]
 
 
-def test_a_fault_in_one_ranks_judgement_does_too(
-    on_two_ranks: Callable[..., Any],
+def test_an_error_in_one_ranks_judge_ends_the_monitoring_of_all(
+    after: Callable[[str], Outcome],
 ) -> None:
-    said, one, two = on_two_ranks("judge")
-    assert one == two == [12]
-    assert said.count("planted") == 1
+    found = after("broken_judge")
+    assert found.steps == [[12], [12]]
+    assert found.said.count("planted") == 1
 
 
-def test_where_one_rank_cannot_begin_none_is_watched(
-    on_two_ranks: Callable[..., Any],
+def test_if_one_rank_cannot_start_no_rank_is_watched(
+    after: Callable[[str], Outcome],
 ) -> None:
-    said, one, two = on_two_ranks("start")
-    assert one == two == [12]
-    assert said.count("planted") == 1
-    assert "watching run" not in said
-    assert [run.status for run in RunHistory().runs()] == ["failed"]
+    found = after("broken_start")
+    assert found.steps == [[12], [12]]
+    assert found.said.count("planted") == 1
+    assert "watching run" not in found.said
+    history = RunHistory(str(found.folder / "runs.db"))
+    assert [run.status for run in history.runs()] == ["failed"]

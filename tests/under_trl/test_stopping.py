@@ -177,7 +177,7 @@ def test_a_new_run_in_the_same_folder_takes_the_marker_away(
     assert read_marker(stopped.output_dir) is None
 
 
-def test_a_stopped_run_is_not_pushed_unless_asked(
+def test_a_stopped_run_is_not_pushed_by_default(
     train_trl: Callable[..., Any],
 ) -> None:
     callback = EarlyTerminationCallback()
