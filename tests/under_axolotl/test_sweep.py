@@ -283,7 +283,7 @@ def test_a_key_that_axolotl_does_not_know_is_refused_before_any_training(
     code, said = sweep.run()
     assert code == 2
     assert said.strip() == (
-        "Error: learning_rat is not a key of Axolotl; did you mean 'learning_rate'?"
+        "Error: learning_rat: is not a key of Axolotl. Did you mean 'learning_rate'?"
     )
     assert not sweep.out.exists()
 
