@@ -5,6 +5,7 @@ They forward the trainer's events to the session of the run, and apply its decis
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,11 +19,20 @@ from ..config.settings import (
 )
 from ..console import show_log
 from ..errors import Problem, SettingsError
+from ..monitor import notices
 from ..monitor.faults import fail_safe
 from ..monitor.opening import open_run
 from ..monitor.session import Session
-from ._calling import calling_trainer, find_callback
+from ..monitor.wrapping import MethodWraps
+from ._calling import (
+    calling_trainer,
+    find_callback,
+    resumed_checkpoint,
+    saved_checkpoint,
+)
 from .held_out_score import HeldOutScoreCallback
+
+logger = logging.getLogger(__name__)
 
 
 def watch(
@@ -123,45 +133,59 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         self._trainer = trainer
         self._config = config
         self._key_fields = key_fields
-        self._learning_rate = 0.0
-        self._opened = False
+        self._beginning: Any = None
+        self._closed_step: int | None = None
 
     def start(self, trainer: Any) -> Session | None:
-        """The session of this training, opened by the callback that is called first.
+        """The session of the training that begins, opened by the first caller.
 
         Collective if several ranks train. None if any rank cannot be watched.
         """
-        if not self._opened:
-            self._opened = True
-            show_log()
-            terminator = find_callback(trainer, EarlyTerminationCallback)
-            self.session = open_run(
-                trainer,
-                self.settings,
-                rules=terminator.settings if terminator else None,
-                config=self._config,
-                extra_key_fields=self._key_fields,
-            )
+        # A training has a state of its own. Whatever was watched before has ended,
+        # also if nobody said so, as after an exception.
+        if self._beginning is trainer.state:
+            return self.session
+        self._beginning, self._closed_step = trainer.state, None
+        session, self.session = self.session, None
+        if session is not None:
+            session.abandon("the training was left before it ended")
+        show_log()
+        terminator = find_callback(trainer, EarlyTerminationCallback)
+        self.session = open_run(
+            trainer,
+            self.settings,
+            rules=terminator.settings if terminator else None,
+            config=self._config,
+            extra_key_fields=self._key_fields,
+            checkpoint=resumed_checkpoint(trainer),
+        )
         return self.session
+
+    def close_step(self, state: Any) -> None:
+        """Close the optimizer step; only the first call of a step has an effect."""
+        self._beginning = None
+        if self.session is not None and self._closed_step != state.global_step:
+            self._closed_step = state.global_step
+            self.session.end_step()
 
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Open the session."""
-        self.start(self._trainer or calling_trainer())
+        self.start(calling_trainer(self._trainer))
 
     @fail_safe
     def on_step_begin(
         self, args: Any, state: Any, control: Any, optimizer: Any = None, **_: Any
     ) -> None:
         """Read the learning rate of this step."""
-        if optimizer is not None:
-            self._learning_rate = float(optimizer.param_groups[0]["lr"])
+        self._beginning = None
+        if self.session is not None:
+            self.session.begin_step(optimizer)
 
     @fail_safe
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the optimizer step."""
-        if self.session is not None:
-            self.session.end_step(self._learning_rate)
+        self.close_step(state)
 
     @fail_safe
     def on_evaluate(
@@ -175,17 +199,17 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
 
     @fail_safe
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Exclude the time of a save from the time of a step."""
+        """Note the run in the checkpoint."""
         if self.session is not None:
-            self.session.interrupted()
+            self.session.saved(saved_checkpoint(calling_trainer(self._trainer)))
 
     @fail_safe
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """End the session."""
         session, self.session = self.session, None
-        self._opened = False
+        self._beginning = None
         if session is not None:
-            session.end()
+            session.finish()
 
 
 class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
@@ -219,11 +243,15 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self.stopped = False
         self._trainer = trainer
         self._monitor: GradientMonitorCallback | None = None
+        self._unpushed = MethodWraps()
+        self._push_to_hub: bool | None = None
 
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Find the monitor, or add one."""
-        trainer = self._trainer or calling_trainer()
+        trainer = calling_trainer(self._trainer)
+        self._give_back_push(args)
+        self._unpushed.undo()
         self.stopped = False
         self._monitor = find_callback(trainer, GradientMonitorCallback)
         if self._monitor is None:
@@ -232,16 +260,16 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self._monitor.start(trainer)
 
     @fail_safe
-    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop the training if the session decided so; the same on every rank."""
-        session = self._monitor.session if self._monitor else None
-        if session is None or self.stopped or not session.decision.stop:
-            return
-        self.stopped = True
-        control.should_training_stop = True
-        control.should_save = control.should_evaluate = False
-        if not self.push_terminated:
-            args.push_to_hub = False
+        if self._monitor is not None:
+            self._monitor.close_step(state)
+        self._stop(args, control)
+
+    @fail_safe
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop the training if the session decided so at this log."""
+        self._stop(args, control)
 
     @fail_safe
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -251,5 +279,28 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
 
     @fail_safe
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Release the monitor."""
+        """Give the arguments back, and release the monitor."""
+        if self._push_to_hub:
+            trainer = calling_trainer(self._trainer)
+            self._unpushed.wrap(trainer, "push_to_hub", _not_pushed)
+        self._give_back_push(args)
         self._monitor = None
+
+    def _stop(self, args: Any, control: Any) -> None:
+        session = self._monitor.session if self._monitor else None
+        if session is None or self.stopped or not session.should_stop:
+            return
+        self.stopped = True
+        control.should_training_stop = True
+        control.should_save = control.should_evaluate = False
+        if not self.push_terminated:
+            self._push_to_hub, args.push_to_hub = args.push_to_hub, False
+
+    def _give_back_push(self, args: Any) -> None:
+        if self._push_to_hub is not None:
+            args.push_to_hub, self._push_to_hub = self._push_to_hub, None
+
+
+def _not_pushed(original: Any, *args: Any, **kwargs: Any) -> None:
+    """Stands in for `push_to_hub` until the next training of the trainer."""
+    logger.warning(notices.not_pushed())

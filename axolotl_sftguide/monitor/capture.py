@@ -18,9 +18,14 @@ from typing import Any
 
 import torch
 
-from .batches import count_samples, count_trained_tokens
+from .batches import count_rows, count_samples, count_trained_tokens, labels_of
 from .faults import Guard
-from .gradients import MicroBatchGradients, independent_norm
+from .gradients import (
+    Gradients,
+    MicroBatchGradients,
+    independent_norm,
+    loss_scale,
+)
 from .wrapping import MethodWraps
 
 NORM_CHECKS = 3
@@ -35,10 +40,14 @@ class Signals:
     grad_norm: Any = None
     independent_norm: Any = None
     samples: Any = 0
+    rows: Any = 0
+    """Rows of the micro batches' tensors."""
     trained_tokens: Any = 0
     squared_tokens: Any = 0
     micro_batches: int = 0
     squared_norms: Any = None
+    loss_scale: Any = None
+    """The scale of the fp16 loss after the step; None without a scaler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,10 @@ class PendingStep:
     step: int
     learning_rate: float
     signals: Signals = field(default_factory=Signals)
+    epoch: float | None = None
+    """The host's epoch after this step."""
+    without_gradients: bool = False
+    """Whether no parameter had a gradient when the norm was taken."""
 
 
 class StepCapture:
@@ -69,31 +82,26 @@ class StepCapture:
         self._guard = guard
         self._micro_batches = micro_batches
         self._wraps = MethodWraps()
+        self._gradients = Gradients(trainer)
+        self._labels_are = labels_of(trainer.model)
         self._norm_checks = NORM_CHECKS
         self._pending: list[PendingStep] = []
         self._now = Signals()
+        self._clipped = self._without_gradients = False
 
-    def attach(
-        self,
-        on_log: Callable[[dict[str, Any]], None],
-        on_error: Callable[[BaseException], None],
-    ) -> None:
+    def attach(self, on_log: Callable[[dict[str, Any]], None]) -> None:
         """Wrap the methods of this instance.
 
         Args:
             on_log: Called with the logs before the host writes them; may add keys.
-            on_error: Called when a training step raises; the error is raised again.
         """
-
-        def step(original: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._training_step(original, on_error, *args, **kwargs)
 
         def log(original: Any, logs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             on_log(logs)
             return original(logs, *args, **kwargs)
 
         self._wraps.wrap(self._trainer.accelerator, "clip_grad_norm_", self._clip)
-        self._wraps.wrap(self._trainer, "training_step", step)
+        self._wraps.wrap(self._trainer, "training_step", self._training_step)
         self._wraps.wrap(self._trainer, "log", log)
         if self._micro_batches is not None:
             self._micro_batches.attach(self._trainer.state.global_step)
@@ -104,14 +112,30 @@ class StepCapture:
         if self._micro_batches is not None:
             self._micro_batches.detach()
 
-    def end_step(self, step: int, learning_rate: float) -> None:
-        """Close the optimizer step that the trainer has just taken."""
+    def end_step(self, learning_rate: float) -> bool:
+        """Close the optimizer step that the trainer has just taken.
+
+        Returns:
+            False if no micro batch of the step was seen.
+        """
         if self._now.loss is None:
-            return
+            return False
         if self._micro_batches is not None:
             self._now.squared_norms = self._micro_batches.take()
-        self._pending.append(PendingStep(step, learning_rate, self._now))
+        self._now.loss_scale = loss_scale(self._trainer.accelerator)
+        state = self._trainer.state
+        self._pending.append(
+            PendingStep(
+                state.global_step,
+                learning_rate,
+                self._now,
+                epoch=state.epoch,
+                without_gradients=self._without_gradients,
+            )
+        )
         self._now = Signals()
+        self._clipped = self._without_gradients = False
+        return True
 
     def take(self) -> list[PendingStep]:
         """All steps since the last call."""
@@ -119,49 +143,49 @@ class StepCapture:
         return pending
 
     def _clip(self, original: Any, *args: Any, **kwargs: Any) -> Any:
-        first = self._now.grad_norm is None
-        if first and self._norm_checks > 0:
-            self._norm_checks -= 1
-            self._guard.call(self._compute_norm_again, None)
-        norm = original(*args, **kwargs)
+        first, self._clipped = not self._clipped, True
         if first:
+            self._guard.call(self._look_at_gradients, None)
+        norm = original(*args, **kwargs)
+        if first and not self._without_gradients:
+            # A copy: the host may use the tensor again.
             tensor = isinstance(norm, torch.Tensor)
-            self._now.grad_norm = norm.detach() if tensor else norm
+            self._now.grad_norm = norm.detach().clone() if tensor else norm
         return norm
+
+    def _look_at_gradients(self) -> None:
+        # Without gradients the host reports 0, for example if the optimizer steps
+        # inside the backward pass.
+        self._without_gradients = not self._gradients.exist()
+        if self._norm_checks > 0:
+            self._norm_checks -= 1
+            self._compute_norm_again()
 
     def _compute_norm_again(self) -> None:
         self._now.independent_norm = independent_norm(self._trainer)
 
     def _training_step(
-        self,
-        original: Any,
-        on_error: Callable[[BaseException], None],
-        model: Any,
-        inputs: Any,
-        *args: Any,
-        **kwargs: Any,
+        self, original: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any
     ) -> Any:
         self._guard.call(lambda: self._count(inputs), None)
-        try:
-            loss = original(model, inputs, *args, **kwargs)
-        except BaseException as error:
-            raised = error
-            self._guard.call(lambda: on_error(raised), None)
-            raise
+        loss = original(model, inputs, *args, **kwargs)
         self._guard.call(lambda: self._add_loss(loss), None)
         return loss
 
     def _count(self, inputs: Any) -> None:
         now = self._now
-        samples, tokens = count_samples(inputs), count_trained_tokens(inputs)
+        samples = count_samples(inputs)
+        tokens = count_trained_tokens(inputs, self._labels_are)
         squared = None if tokens is None else tokens.float() ** 2
         now.samples = _sum(now.samples, samples)
+        now.rows = _sum(now.rows, count_rows(inputs))
         now.trained_tokens = _sum(now.trained_tokens, tokens)
         now.squared_tokens = _sum(now.squared_tokens, squared)
         now.micro_batches += 1
 
     def _add_loss(self, loss: torch.Tensor) -> None:
-        loss = loss.detach()
+        # A copy: the host may use the tensor again.
+        loss = loss.detach().clone()
         self._now.loss = loss if self._now.loss is None else self._now.loss + loss
 
 

@@ -41,11 +41,15 @@ class Guard:
 def fail_safe(method: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a callback's method: an error disables the callback, not the training.
 
+    It is disabled until the next training begins.
+
     The traceback is logged at level DEBUG.
     """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if method.__name__ == "on_train_begin":
+            self._disabled = False  # each training is a new try
         if getattr(self, "_disabled", False):
             return None
         try:

@@ -19,6 +19,34 @@ _SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
 _IN_BACKWARD = ("lomo", "adalomo")
 
 
+class Gradients:
+    """Whether a trainer's parameters have gradients in memory.
+
+    Args:
+        trainer: A transformers `Trainer`, or one derived from it.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self._model = trainer.model
+        self._hidden = "DEEPSPEED" in _distributed_type(trainer)
+        self._trainable = [p for p in self._model.parameters() if p.requires_grad]
+
+    def exist(self) -> bool:
+        """Whether any parameter has a gradient; DeepSpeed keeps them to itself."""
+        if self._hidden or any(p.grad is not None for p in self._trainable):
+            return True
+        # The trainable parameters may have changed since.
+        return any(p.grad is not None for p in self._model.parameters())
+
+
+def loss_scale(accelerator: Any) -> Any:
+    """The scale of the fp16 loss, as a 0-d tensor; None if it is not scaled."""
+    scaler = getattr(accelerator, "scaler", None)
+    # `get_scale` would synchronise with the device at every step.
+    scale = getattr(scaler, "_scale", None)
+    return None if scale is None else scale.detach().clone()
+
+
 def independent_norm(trainer: Any) -> Any:
     """The global L2 norm of the gradients in memory, as a 0-d tensor.
 
@@ -122,5 +150,9 @@ def correlated_micro_batches(trainer: Any) -> str | None:
 
 
 def _sharded(trainer: Any) -> bool:
-    kind = str(getattr(trainer.accelerator, "distributed_type", "")).upper()
+    kind = _distributed_type(trainer)
     return any(name in kind for name in _SHARDED)
+
+
+def _distributed_type(trainer: Any) -> str:
+    return str(getattr(trainer.accelerator, "distributed_type", "")).upper()

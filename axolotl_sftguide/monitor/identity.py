@@ -6,10 +6,16 @@ Trainers are read by duck typing.
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from ..stopping.objectives import REINFORCEMENT, SUPERVISED, Objective
+from ..stopping.objectives import objective_of as named_objective
 from .accumulation import loss_normalisation
+
+logger = logging.getLogger(__name__)
 
 _MOST_ROWS_DIGESTED = 200_000
 
@@ -33,23 +39,54 @@ def host_name(trainer: Any) -> str:
     return next((h for h in ("axolotl", "trl") if h in packages), "transformers")
 
 
-def key_fields(trainer: Any) -> dict[str, Any]:
-    """The fields of the comparability key that every host provides."""
+def objective_of(trainer: Any) -> Objective:
+    """What the trainer's loss means."""
+    names = [cls.__name__ for cls in type(trainer).__mro__]
+    if hasattr(trainer, "reward_funcs"):  # it scores completions, whatever its name
+        return REINFORCEMENT
+    return named_objective(names)
+
+
+def key_fields(trainer: Any, objective: Objective) -> tuple[dict[str, Any], list[str]]:
+    """The fields of the comparability key that every host provides.
+
+    Returns:
+        The fields, and the names of those that could not be read; they are None.
+    """
     args, model = trainer.args, trainer.model
-    return {
-        "host": host_name(trainer),
-        "loss_normalisation": loss_normalisation(trainer),
-        **_model_fields(model),
-        "adapter": _adapter_fields(model),
-        "data": data_identity(getattr(trainer, "train_dataset", None)),
-        "sequence_len": getattr(args, "max_length", None),
-        "packing": bool(getattr(args, "packing", False)),
-        "micro_batch_size": args.per_device_train_batch_size,
-        "gradient_accumulation_steps": args.gradient_accumulation_steps,
-        "ranks": args.world_size,
-        "max_grad_norm": args.max_grad_norm,
-        "mixed_precision": "bf16" if args.bf16 else "fp16" if args.fp16 else "no",
+    readers: dict[str, Callable[[], Any]] = {
+        "host": lambda: host_name(trainer),
+        "loss_normalisation": lambda: loss_normalisation(trainer),
+        "base_model": lambda: _base_model(model),
+        "revision": lambda: getattr(_config(model), "_commit_hash", None),
+        "parameters": lambda: sum(p.numel() for p in model.parameters()),
+        "trainable_parameters": lambda: sum(p.numel() for p in _trainable(model)),
+        "dtype": lambda: str(next((p.dtype for p in _trainable(model)), None)),
+        "quantization": lambda: _quantization(model),
+        "adapter": lambda: _adapter_fields(model),
+        "data": lambda: data_identity(getattr(trainer, "train_dataset", None)),
+        "sequence_len": lambda: getattr(args, "max_length", None),
+        "packing": lambda: bool(getattr(args, "packing", False)),
+        "micro_batch_size": lambda: args.per_device_train_batch_size,
+        "gradient_accumulation_steps": lambda: args.gradient_accumulation_steps,
+        "ranks": lambda: args.world_size,
+        "max_grad_norm": lambda: args.max_grad_norm,
+        "mixed_precision": lambda: (
+            "bf16" if args.bf16 else "fp16" if args.fp16 else "no"
+        ),
     }
+    fields, unread = {}, []
+    for name, read in readers.items():
+        # A field only describes the run: a fault in it costs the comparison alone.
+        try:
+            fields[name] = read()
+        except Exception:
+            fields[name] = None
+            unread.append(name)
+            logger.debug(f"traceback of reading {name}", exc_info=True)
+    if objective is not SUPERVISED:
+        fields["objective"] = objective.name
+    return fields, unread
 
 
 def data_identity(dataset: Any) -> dict[str, Any]:
@@ -89,19 +126,23 @@ def _row_bytes(column: Any) -> list[bytes]:
     ]
 
 
-def _model_fields(model: Any) -> dict[str, Any]:
-    parameters = list(model.parameters())
-    quantization = getattr(model.config, "quantization_config", None)
-    if quantization is not None and hasattr(quantization, "to_dict"):
-        quantization = quantization.to_dict()
-    return {
-        "base_model": getattr(model.config, "_name_or_path", None),
-        "revision": getattr(model.config, "_commit_hash", None),
-        "parameters": sum(p.numel() for p in parameters),
-        "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
-        "dtype": str(next((p.dtype for p in parameters if p.requires_grad), None)),
-        "quantization": quantization,
-    }
+def _config(model: Any) -> Any:
+    """The model's configuration; None for a module of torch without one."""
+    return getattr(model, "config", None)
+
+
+def _base_model(model: Any) -> Any:
+    return getattr(model.config, "_name_or_path", None)
+
+
+def _trainable(model: Any) -> Iterator[Any]:
+    return (p for p in model.parameters() if p.requires_grad)
+
+
+def _quantization(model: Any) -> Any:
+    quantization = getattr(_config(model), "quantization_config", None)
+    to_dict = getattr(quantization, "to_dict", None)
+    return quantization if to_dict is None else to_dict()
 
 
 def _adapter_fields(model: Any) -> dict[str, Any] | None:

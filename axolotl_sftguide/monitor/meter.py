@@ -9,6 +9,7 @@ from typing import Any
 from ..signals import Observation, window_logs
 from ..signals.noise_scale import NoiseScale, estimate, noise_scale_logs
 from .readout import CapturedStep
+from .samples import SampleCount
 from .tally import Tally
 
 
@@ -16,19 +17,34 @@ class RunMeter:
     """Turns captured steps into observations.
 
     Args:
-        trainer: Its epoch and dataset give the samples if batches do not show them.
+        samples: Counts the samples of each step.
         past: The steps before a resume.
+        samples_seen: The samples of those steps.
         noise_steps: Steps that the noise scale is estimated from; 0 if it is not
             measured.
     """
 
     def __init__(
-        self, trainer: Any, past: Sequence[Observation], noise_steps: int
+        self,
+        samples: SampleCount,
+        past: Sequence[Observation],
+        samples_seen: int,
+        noise_steps: int,
     ) -> None:
-        self._trainer = trainer
+        self._samples = samples
         self._noise_window = deque(past, maxlen=noise_steps)
-        self._samples_seen = self._samples_before(past)
+        self._samples_seen = samples_seen
         self.batch = Tally()
+
+    @property
+    def samples_seen(self) -> int:
+        """Training samples seen so far."""
+        return self._samples_seen
+
+    def take_difference(self) -> str | None:
+        """Where the batches and the trainer disagree, to report once."""
+        difference, self._samples.difference = self._samples.difference, None
+        return difference
 
     def observe(
         self, steps: Sequence[CapturedStep], logged_norm: Any, *, norms_trusted: bool
@@ -58,14 +74,16 @@ class RunMeter:
     def _observation(
         self, step: CapturedStep, logged_norm: Any, norms_trusted: bool
     ) -> Observation:
-        counted = step.samples is not None
-        if step.samples is not None:
-            self._samples_seen += step.samples
-            self.batch.add(step.samples)
+        samples = self._samples.of(step)
+        if samples is not None:
+            self._samples_seen += samples
+            self.batch.add(samples)
         else:
-            self._samples_seen = self._epoch_times_rows()
+            self._samples_seen = self._samples.after(step) or self._samples_seen
         norm = step.grad_norm
-        fallback = float("nan" if logged_norm is None else logged_norm)
+        # Without gradients, the host's own norm is 0 and not a measurement either.
+        unknown = logged_norm is None or step.without_gradients
+        fallback = float("nan" if unknown else logged_norm)
         return Observation(
             step=step.step,
             samples_seen=self._samples_seen,
@@ -75,17 +93,6 @@ class RunMeter:
             trained_tokens=step.trained_tokens,
             grad_noise=step.grad_noise,
             measured=norm is not None and norms_trusted,
-            samples_counted=counted,
+            samples_counted=samples is not None,
+            skipped=step.skipped,
         )
-
-    def _samples_before(self, past: Sequence[Observation]) -> int:
-        if past:
-            return past[-1].samples_seen
-        return self._epoch_times_rows() if self._trainer.state.global_step else 0
-
-    def _epoch_times_rows(self) -> int:
-        try:
-            rows = len(self._trainer.train_dataset)
-        except TypeError:
-            return 0
-        return round((self._trainer.state.epoch or 0) * rows)

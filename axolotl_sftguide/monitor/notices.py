@@ -27,6 +27,77 @@ def watching(
     )
 
 
+def limited_rules(trainer: str, objective: str) -> str:
+    """The loss of this trainer is not that of supervised fine-tuning."""
+    if objective == "reinforcement":
+        return (
+            f"{trainer}: its loss is no measure of progress, so only non_finite can "
+            "stop this run; watch the reward"
+        )
+    return (
+        f"{trainer}: a healthy run can keep its first loss for long, so not_learning, "
+        "comparison and cohort only warn"
+    )
+
+
+def steps_not_seen(trainer: str) -> str:
+    """A trainer with a training loop of its own."""
+    return (
+        f"the steps of {trainer} cannot be seen, because it does not call "
+        "training_step: nothing is recorded of them, and no rule can stop this run"
+    )
+
+
+def several_rows(rows: int) -> str:
+    """A batch holds several rows for each row of the training data."""
+    return (
+        f"a batch has {rows} rows for each row of the training data (such as a chosen "
+        "and a rejected answer); they count as one sample"
+    )
+
+
+def samples_differ(counted: int, taken: int) -> str:
+    """The samples of the first step cannot be counted from its batches."""
+    return (
+        f"the batches of the first step show {counted} samples, and the trainer took "
+        f"{taken}: samples follow the trainer's epoch, and this run is not compared "
+        "with others by the samples seen"
+    )
+
+
+def new_run_from_checkpoint(step: int) -> str:
+    """A resume whose earlier steps are recorded nowhere in the output folder."""
+    return (
+        f"resumed at step {step}, and the output folder has no trace of the steps "
+        "before: recorded as a new run that is not compared with others"
+    )
+
+
+def steps_missing(first: int, last: int) -> str:
+    """A resume whose last steps were not recorded."""
+    steps = f"step {first} was" if first == last else f"steps {first} to {last} were"
+    return (
+        f"{steps} trained before this resume and not recorded; this run is not "
+        "compared with others"
+    )
+
+
+def other_key() -> str:
+    """A resume with other settings than the run began with."""
+    return (
+        "resumed with other key fields (data, model, batch or precision) than the run "
+        "began with; it is not compared with others"
+    )
+
+
+def not_identified(names: list[str]) -> str:
+    """Fields that identify the run could not be read."""
+    return (
+        f"{', '.join(names)} could not be read from this trainer; this run is not "
+        "compared with others"
+    )
+
+
 def not_watched(error: Exception) -> str:
     """The run cannot be watched, for a reason that the user can remove."""
     return f"{error}; training continues without monitoring"
@@ -109,14 +180,37 @@ def bad_run(verdict: Verdict) -> str:
 
 
 def stopped(
-    verdict: Verdict, *, max_steps: int, checkpoint: str | None, marker: str
+    verdict: Verdict,
+    *,
+    step: int,
+    max_steps: int,
+    samples_seen: int,
+    checkpoint: str | None,
+    marker: str,
 ) -> str:
     """A rule with `action: stop` has ended the run."""
+    found = "" if verdict.step == step else f", found at step {verdict.step}"
     return (
-        f"stopped at step {verdict.step} of {max_steps} "
-        f"({count(verdict.samples_seen)} samples) by {verdict.rule}: "
-        f"{verdict.reason}. Last good checkpoint: {checkpoint or 'none'}. The model "
-        f"that is saved now is not fully trained; {marker} marks it"
+        f"stopped at step {step} of {max_steps} ({count(samples_seen)} samples) by "
+        f"{verdict.rule}{found}: {verdict.reason}. Last good checkpoint: "
+        f"{checkpoint or 'none'}. The model that is saved now is not fully "
+        f"trained; {marker} marks it"
+    )
+
+
+def not_pushed() -> str:
+    """`push_to_hub` is called after a stopped run."""
+    return (
+        "not pushed to the hub, because a rule stopped the run; set push_terminated to "
+        "push stopped runs too"
+    )
+
+
+def good_weights_loaded(checkpoint: str) -> str:
+    """The trainer has loaded its best model at the end of a stopped run."""
+    return (
+        f"the trainer loaded {checkpoint} at the end, which was saved before the run "
+        "went bad; the model that is saved now is that one"
     )
 
 

@@ -12,11 +12,11 @@ from ..errors import SFTGuideError
 from ..runs import marker
 from ..runs.history import RunHistory, this_process
 from ..runs.redaction import json_safe
-from ..signals import Observation
 from ..signals.comparability import Candidate, comparability_key
 from ..signals.noise_scale import WINDOW
 from ..stopping.baselines import baselines
 from ..stopping.judge import Judge, actions_of, describe, judge_of
+from ..stopping.objectives import SUPERVISED, Objective
 from . import notices
 from .accumulation import loss_normalisation, make_exact
 from .capture import StepCapture
@@ -26,13 +26,16 @@ from .gradients import (
     correlated_micro_batches,
     noise_scale_obstacle,
 )
-from .identity import host_name, key_fields
+from .identity import host_name, key_fields, objective_of
+from .loop import TrainingLoop
 from .meter import RunMeter
+from .observer import StepObserver
 from .pace import device_name
 from .ranks import Ranks
 from .readout import StepReadout
 from .recorder import NoRecorder, RunRecorder, new_run_id, output_folder
-from .resume import Earlier, find_earlier
+from .resume import Resumed, find_earlier
+from .samples import HostBatch, SampleCount
 from .session import Parts, Session
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ def open_run(
     rules: EarlyTerminationSettings | None = None,
     config: dict[str, Any] | None = None,
     extra_key_fields: dict[str, Any] | None = None,
+    checkpoint: str | None = None,
 ) -> Session | None:
     """The session of a training that begins. Collective if several ranks train.
 
@@ -58,13 +62,21 @@ def open_run(
         rules: Which rules are applied; by default none.
         config: The resolved configuration to record; by default the trainer's.
         extra_key_fields: Fields of the comparability key that only the host knows.
+        checkpoint: The checkpoint that the training resumes from, if it is known.
 
     Returns:
         None if any rank cannot be watched; no rank is watched then.
     """
     opened: tuple[Session, str] | None = None
     try:
-        opened = _open(trainer, settings, rules or NO_RULES, config, extra_key_fields)
+        opened = _open(
+            trainer,
+            settings,
+            rules or NO_RULES,
+            config,
+            extra_key_fields,
+            checkpoint,
+        )
     except SFTGuideError as error:
         logger.warning(notices.not_watched(error))
         logger.debug("traceback of the error", exc_info=True)
@@ -90,6 +102,7 @@ def _open(
     rules: EarlyTerminationSettings,
     config: dict[str, Any] | None,
     extra_key_fields: dict[str, Any] | None,
+    checkpoint: str | None,
 ) -> tuple[Session, str]:
     """The session, attached, and the line that announces it."""
     ranks, guard = Ranks(trainer), Guard()
@@ -97,37 +110,77 @@ def _open(
         _make_exact(trainer, ranks)
     micro_batches = _micro_batches(trainer, settings, ranks)
     output_dir = output_folder(trainer.args.output_dir)
-    earlier = find_earlier(output_dir, trainer.state.global_step)
-    past = earlier.past if earlier else ()
-    fields = json_safe({**key_fields(trainer), **(extra_key_fields or {})})
+    step = trainer.state.global_step
+    resumed = find_earlier(output_dir, step, checkpoint) or Resumed()
+    objective = objective_of(trainer)
+    fields, unread = key_fields(trainer, objective)
+    fields = json_safe({**fields, **(extra_key_fields or {})})
     run = Candidate(
         study=settings.study,
         key=comparability_key(fields),
         fields=fields,
         noise_measured=micro_batches is not None,
-        without=earlier.run_id if earlier else new_run_id(),
+        without=resumed.run_id or new_run_id(),
     )
+    obstacles = _obstacles(run, resumed, step, unread)
     recorder: RunRecorder | NoRecorder = NoRecorder()
     if ranks.main:
-        row = _run_row(trainer, settings, run, output_dir, past, config)
-        recorder = _recorder(row, settings, earlier, trainer.state.global_step)
+        for obstacle in obstacles:
+            logger.warning(obstacle)
+        past = resumed.past
+        comparable = not obstacles and all(o.measured for o in past)
+        row = _run_row(trainer, settings, run, output_dir, comparable, config)
+        recorder = _recorder(row, settings, resumed, step)
     every = settings.monitor.noise_scale_every
+    samples = SampleCount(HostBatch.of(trainer), trainer.state.epoch or 0.0)
+    meter = RunMeter(
+        samples,
+        resumed.past,
+        _samples_before(trainer, resumed),
+        # One more than the window: the first step's samples need the step before.
+        every * WINDOW + 1 if run.noise_measured else 0,
+    )
     parts = Parts(
         ranks=ranks,
         guard=guard,
+        loop=TrainingLoop(trainer),
         capture=StepCapture(trainer, guard, micro_batches),
-        readout=StepReadout(trainer, ranks),
-        # One more than the window: the first step's samples need the step before.
-        meter=RunMeter(trainer, past, every * WINDOW + 1 if run.noise_measured else 0),
+        observer=StepObserver(
+            ranks, guard, StepReadout(trainer, ranks), meter, recorder
+        ),
+        meter=meter,
         recorder=recorder,
-        judge=_judge(run, recorder.history, rules),
-        past=past,
+        judge=_judge(run, recorder.history, rules, objective),
+        resumed=resumed,
     )
     session = Session(
         trainer, run.without, output_dir, parts, settings.effective_batch_size
     )
     session.begin()
-    return session, _banner(run, settings, rules, recorder)
+    return session, _banner(trainer, run, settings, rules, objective, recorder)
+
+
+def _obstacles(
+    run: Candidate, resumed: Resumed, step: int, unread: list[str]
+) -> list[str]:
+    """Why the run is not compared with others, one sentence each."""
+    found = [notices.not_identified(unread)] if unread else []
+    missing = resumed.missing(step)
+    if step and resumed.run_id is None:
+        found.append(notices.new_run_from_checkpoint(step))
+    elif missing is not None:
+        found.append(notices.steps_missing(*missing))
+    if resumed.key is not None and resumed.key != run.key:
+        found.append(notices.other_key())
+    return found
+
+
+def _samples_before(trainer: Any, resumed: Resumed) -> int:
+    """The samples before the first step that this process trains."""
+    if resumed.samples_seen is not None:
+        return resumed.samples_seen
+    epoch, rows = trainer.state.epoch or 0, HostBatch.of(trainer).dataset_rows
+    return round(epoch * rows) if rows and trainer.state.global_step else 0
 
 
 def _make_exact(trainer: Any, ranks: Ranks) -> None:
@@ -159,7 +212,7 @@ def _run_row(
     settings: Settings,
     run: Candidate,
     output_dir: str,
-    past: tuple[Observation, ...],
+    comparable: bool,
     config: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The run as the first line of the trace and the history record it."""
@@ -170,7 +223,7 @@ def _run_row(
         "study": run.study,
         "key": run.key,
         "key_fields": run.fields,
-        "comparable": all(o.measured for o in past),
+        "comparable": comparable,
         "host": host_name(trainer),
         "device": device_name(args.device),
         "config": json_safe(config if config is not None else args.to_dict()),
@@ -184,7 +237,7 @@ def _run_row(
 def _recorder(
     row: dict[str, Any],
     settings: Settings,
-    earlier: Earlier | None,
+    resumed: Resumed,
     step: int,
 ) -> RunRecorder:
     recorder = RunRecorder(
@@ -192,8 +245,8 @@ def _recorder(
         storage=settings.storage,
         trace=settings.monitor.trace,
         warn=logger.warning,
-        resumed_at=step if earlier else None,
-        past=earlier.past if earlier else (),
+        resumed_at=step if resumed.run_id else None,
+        past=resumed.past,
     )
     if not step:
         marker.clear(row["output_dir"])
@@ -201,34 +254,42 @@ def _recorder(
 
 
 def _judge(
-    run: Candidate, history: RunHistory | None, rules: EarlyTerminationSettings
+    run: Candidate,
+    history: RunHistory | None,
+    rules: EarlyTerminationSettings,
+    objective: Objective,
 ) -> Judge:
     """The judge of the run. Only the first rank compares it with earlier runs."""
     if history is None:
-        return judge_of(rules)
+        return judge_of(rules, objective=objective)
     try:
         compared = baselines(run, history, rules)
     except SFTGuideError as error:
         logger.warning(notices.no_baselines(error))
-        return judge_of(rules)
+        return judge_of(rules, objective=objective)
     doubt = compared.cohort.doubt if compared.cohort else None
-    if doubt is not None and actions_of(rules)["cohort"] == "stop":
+    if doubt is not None and actions_of(rules, objective)["cohort"] == "stop":
         logger.warning(notices.cohort_only_warns(doubt))
-    return judge_of(rules, compared)
+    return judge_of(rules, compared, objective)
 
 
 def _banner(
+    trainer: Any,
     run: Candidate,
     settings: Settings,
     rules: EarlyTerminationSettings,
+    objective: Objective,
     recorder: RunRecorder | NoRecorder,
 ) -> str:
+    if objective is not SUPERVISED and rules is not NO_RULES:
+        name = type(trainer).__name__
+        logger.info(notices.limited_rules(name, objective.name))
     trace = recorder.trace_path if isinstance(recorder, RunRecorder) else None
     return notices.watching(
         run_id=run.without,
         study=run.study,
         key=run.key,
-        rules=describe(rules),
+        rules=describe(rules, objective),
         trace=trace if settings.monitor.trace else None,
         history="none" if recorder.history is None else recorder.history.url,
     )

@@ -16,7 +16,7 @@ from .ranks import Ranks
 
 _UNKNOWN = -1.0
 _COLUMNS = tuple(Signals.__dataclass_fields__)
-_SAME_ON_ALL_RANKS = ("grad_norm", "independent_norm")
+_SAME_ON_ALL_RANKS = ("grad_norm", "independent_norm", "loss_scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,16 @@ class CapturedStep:
     samples: int | None
     """Samples of this step over all ranks; None if the batches do not show it."""
     trained_tokens: int | None
+    rows: int | None = None
+    """Rows of the micro batches over all ranks."""
+    micro_batches: int = 1
+    """Micro batches over all ranks."""
+    epoch: float | None = None
+    """The host's epoch after this step."""
+    skipped: bool = False
+    """Whether the fp16 loss scaler skipped the step."""
+    without_gradients: bool = False
+    """Whether no parameter had a gradient when the norm was taken."""
     independent_norm: float | None = None
     """The norm computed a second time; None if it was not computed."""
     grad_noise: float | None = None
@@ -49,6 +59,8 @@ class StepReadout:
         self._device = trainer.args.device
         self._ranks = ranks
         self._normalisation = loss_normalisation(trainer)
+        scaler = getattr(trainer.accelerator, "scaler", None)
+        self._scale: float = scaler.get_scale() if scaler is not None else 0.0
 
     def table(self, steps: Sequence[PendingStep]) -> torch.Tensor:
         """One row per signal and one column per step, on the device."""
@@ -88,6 +100,7 @@ class StepReadout:
 
     def _captured(self, pending: PendingStep, row: dict[str, float]) -> CapturedStep:
         measured = pending.signals.grad_norm is not None
+        before, self._scale = self._scale, row["loss_scale"]
         checked = pending.signals.independent_norm is not None
         return CapturedStep(
             step=pending.step,
@@ -96,6 +109,13 @@ class StepReadout:
             grad_norm=row["grad_norm"] if measured else None,
             samples=_known(row["samples"]),
             trained_tokens=_known(row["trained_tokens"]),
+            rows=_known(row["rows"]),
+            micro_batches=round(row["micro_batches"]),
+            epoch=pending.epoch,
+            # The scaler halves its scale at each overflow, at the start often several
+            # times in a row. Below a scale of 1 the gradients themselves overflow.
+            skipped=1 <= row["loss_scale"] < before,
+            without_gradients=pending.without_gradients,
             independent_norm=row["independent_norm"] if checked else None,
             grad_noise=self._noise(row) if measured else None,
         )

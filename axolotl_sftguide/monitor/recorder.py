@@ -118,7 +118,8 @@ class RunRecorder:
 
     def evaluation(self, step: int, metrics: dict[str, float]) -> None:
         """Record the host's own evaluation."""
-        self._evaluated = metrics
+        # With several evaluation sets, each is evaluated for itself.
+        self._evaluated.update(metrics)
         self._to_trace(lambda t: t.event("evaluation", step=step, metrics=metrics))
 
     def norm_check(self, **found: Any) -> None:
@@ -128,11 +129,12 @@ class RunRecorder:
     def end(self, status: Status, reason: str | None = None) -> None:
         """Record how the run ended, and close the trace and the history.
 
-        The last evaluation loss becomes the score of a finished run without a score.
+        The last evaluation loss becomes the score of a finished run without a score;
+        with several evaluation sets, the loss on each.
         """
-        last_loss = self._evaluated.get("eval_loss")
-        if status == "finished" and not self._scored and last_loss is not None:
-            self.score(Score("eval_loss", last_loss, "min"))
+        if status == "finished" and not self._scored:
+            for metric, loss in _losses(self._evaluated).items():
+                self.score(Score(metric, loss, "min"))
         at, ended = time.time(), {"status": status, "reason": reason}
         self._to_trace(lambda t: t.event("end", **ended, at=at, step_s=self._step_s))
         self._to_trace(lambda trace: trace.close())
@@ -245,6 +247,17 @@ class NoRecorder:
 
     def end(self, status: Status, reason: str | None = None) -> None:
         """Record nothing."""
+
+
+def _losses(evaluated: dict[str, float]) -> dict[str, float]:
+    """`eval_loss`, or `eval_NAME_loss` of each evaluation set."""
+    if "eval_loss" in evaluated:
+        return {"eval_loss": evaluated["eval_loss"]}
+    return {
+        metric: value
+        for metric, value in evaluated.items()
+        if metric.startswith("eval_") and metric.endswith("_loss")
+    }
 
 
 def decision_of(finding: Finding) -> Decision:

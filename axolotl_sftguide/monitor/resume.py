@@ -1,45 +1,127 @@
-"""The trace that a resumed run continues."""
+"""The run that a resumed training continues.
+
+Every checkpoint of a watched run carries a small file that names the run, its step and
+its samples, so that a resume finds its own run and not the newest in the folder.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import SFTGuideError
-from ..runs.traces import PATTERN, read_trace
+from ..runs.traces import PATTERN, Trace, read_trace, trace_path
 from ..signals import Observation
 from . import notices
 
 logger = logging.getLogger(__name__)
 
+NOTE = "sftguide-run.json"
+"""The name of the file in a checkpoint."""
+
 
 @dataclass(frozen=True)
-class Earlier:
-    """The recorded steps of the run up to the checkpoint."""
+class Note:
+    """What a checkpoint says of its run."""
 
     run_id: str
-    past: tuple[Observation, ...]
+    step: int
+    samples_seen: int
+    """Training samples seen up to the checkpoint."""
 
 
-def find_earlier(output_dir: str, step: int) -> Earlier | None:
-    """The newest readable trace in the output folder of a resumed run.
+_FIELDS = frozenset(f.name for f in fields(Note))
+
+
+def write_note(checkpoint: str | Path, note: Note) -> None:
+    """Write the note into a checkpoint, if the folder exists."""
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        text = json.dumps(asdict(note), indent=2) + "\n"
+        (folder / NOTE).write_text(text, encoding="utf-8")
+
+
+def read_note(checkpoint: str | Path) -> Note | None:
+    """The note of a checkpoint; None if it has no readable one."""
+    try:
+        values = json.loads((Path(checkpoint) / NOTE).read_text(encoding="utf-8"))
+        return Note(**{k: v for k, v in values.items() if k in _FIELDS})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What is known of the steps before a resume."""
+
+    run_id: str | None = None
+    """The run to continue; None if its trace was not found."""
+    past: tuple[Observation, ...] = ()
+    """Its recorded steps up to the checkpoint."""
+    samples_seen: int | None = None
+    """The samples up to the checkpoint; None if unknown."""
+    key: str | None = None
+    """Its comparability key."""
+    stops: tuple[dict[str, Any], ...] = ()
+    """Its recorded decisions to stop, up to the checkpoint."""
+
+    def missing(self, step: int) -> tuple[int, int] | None:
+        """The first and the last step before the resume that were not recorded."""
+        last = self.past[-1].step if self.past else 0
+        return (last + 1, step) if last < step else None
+
+
+def find_earlier(output_dir: str, step: int, checkpoint: str | None) -> Resumed | None:
+    """The run that a training continues.
+
+    It is the one that the checkpoint names. A checkpoint without a note continues the
+    newest readable trace of the output folder that holds its step.
 
     Args:
         output_dir: The output folder.
         step: The optimizer step of the checkpoint; 0 if the run is new.
+        checkpoint: The folder that is resumed from, if it is known.
+
+    Returns:
+        None if the run is new.
     """
     if not step:
         return None
-    paths = sorted(
-        Path(output_dir).glob(PATTERN), key=lambda path: path.stat().st_mtime
-    )
-    for path in reversed(paths):
+    note = read_note(checkpoint or Path(output_dir) / f"checkpoint-{step}")
+    if note is not None and note.step == step:
+        for trace in _readable([trace_path(output_dir, note.run_id)]):
+            return _resumed(trace, step, note.samples_seen)
+        return Resumed(samples_seen=note.samples_seen)
+    paths = sorted(Path(output_dir).glob(PATTERN), key=lambda p: p.stat().st_mtime)
+    for trace in _readable(reversed(paths)):
+        if trace.observations and trace.observations[-1].step >= step:
+            return _resumed(trace, step, None)
+    return Resumed()
+
+
+def _readable(paths: Any) -> Iterator[Trace]:
+    for path in paths:
+        if not path.exists():
+            continue
         try:
-            trace = read_trace(path)
+            yield read_trace(path)
         except SFTGuideError as error:
             logger.warning(notices.trace_skipped(error))
-            continue
-        past = tuple(o for o in trace.observations if o.step <= step)
-        return Earlier(trace.run["id"], past)
-    return None
+
+
+def _resumed(trace: Trace, step: int, samples_seen: int | None) -> Resumed:
+    past = tuple(o for o in trace.observations if o.step <= step)
+    if samples_seen is None and past and past[-1].step == step:
+        samples_seen = past[-1].samples_seen
+    stops = tuple(
+        event
+        for event in trace.events
+        if event["event"] == "decision"
+        and event.get("action") == "stop"
+        and event.get("step", 0) <= step
+    )
+    return Resumed(trace.run["id"], past, samples_seen, trace.run.get("key"), stops)

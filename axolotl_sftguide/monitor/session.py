@@ -5,34 +5,29 @@ from __future__ import annotations
 import atexit
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from ..runs import marker
 from ..runs.history import Score, Status
 from ..signals import Observation
 from ..stopping.judge import Finding, Judge
-from . import notices
-from .capture import PendingStep, StepCapture
+from . import endings, notices
+from .capture import StepCapture
 from .faults import Guard
+from .loop import TrainingLoop
 from .meter import RunMeter
-from .norm_check import NormCheck
+from .observer import StepObserver
 from .pace import Pace
 from .ranks import Ranks
-from .readout import CapturedStep, StepReadout
 from .recorder import NoRecorder, RunRecorder, decision_of
+from .resume import Note, Resumed, write_note
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Decision:
-    """What to do after some steps; `stop` is the same on every rank."""
-
-    stop: bool = False
-    logs: Mapping[str, float] = field(default_factory=dict)
-    """Keys for the host's own logs."""
+OBSERVE_EVERY = 16
+"""Optimizer steps after which the rules are applied where logs are rarer."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,13 @@ class Parts:
 
     ranks: Ranks
     guard: Guard
+    loop: TrainingLoop
     capture: StepCapture
-    readout: StepReadout
+    observer: StepObserver
     meter: RunMeter
     recorder: RunRecorder | NoRecorder
     judge: Judge
-    past: tuple[Observation, ...] = ()
+    resumed: Resumed
     """The steps before a resume."""
 
 
@@ -75,41 +71,70 @@ class Session:
         self._parts = parts
         self._batch_size = batch_size
         self._judge = parts.judge
-        # A resume replays the recorded steps. Their findings are not reported again,
-        # but a finding with `action: stop` that still holds stops the run.
-        self._judged, _ = parts.judge.step(parts.judge.init(), parts.past)
-        self._standing = tuple(
-            finding
-            for finding in parts.judge.holding(self._judged)
-            if finding.action == "stop"
+        # A resume replays the recorded steps. Findings that only warn are not reported
+        # again; a run that a rule stopped, or would stop now, is stopped again.
+        past = parts.resumed.past
+        self._judged, replayed = parts.judge.step(parts.judge.init(), past)
+        self._standing = endings.standing(
+            parts.judge, self._judged, replayed, parts.resumed.stops
         )
-        self._norms = NormCheck()
         self._pace = Pace()
-        self._decision = Decision()
+        self._learning_rate = math.nan
+        self._window: list[Observation] = []
+        self._observed_at: int = trainer.state.global_step
+        self._watching = True
+        self._unseen = False
         self._status: Status = "finished"
         self._reason: str | None = None
         self._ended = False
+        self._process_id = os.getpid()
 
     @property
-    def decision(self) -> Decision:
-        """The latest decision."""
-        return self._decision
+    def should_stop(self) -> bool:
+        """Whether a rule has stopped the run; the same on every rank."""
+        return self._status == "terminated"
 
     def begin(self) -> None:
         """Attach to the trainer."""
-        self._parts.capture.attach(on_log=self.log, on_error=self._fail)
+        self._parts.capture.attach(on_log=self.log)
+        self._parts.loop.attach(on_error=self._fail)
         # A process that ends without on_train_end, as by sys.exit in a signal
         # handler, must not leave a run that is recorded as running.
-        atexit.register(self.abandon, "the process ended before the training did")
+        atexit.register(self._at_exit)
 
-    def end_step(self, learning_rate: float) -> None:
+    def begin_step(self, optimizer: Any) -> None:
+        """Note the learning rate of the step that begins."""
+        rate = self._parts.guard.call(lambda: optimizer.param_groups[0]["lr"], None)
+        self._learning_rate = math.nan if rate is None else float(rate)
+
+    def end_step(self) -> None:
         """Close the optimizer step that the trainer has just taken."""
         self._pace.step()
-        self._parts.capture.end_step(self._trainer.state.global_step, learning_rate)
+        capture, rate = self._parts.capture, self._learning_rate
+        seen = self._parts.guard.call(lambda: capture.end_step(rate), True)
+        if not seen and not self._unseen:
+            self._unseen = True
+            if self._parts.ranks.main:
+                logger.warning(notices.steps_not_seen(type(self._trainer).__name__))
+        # The same on every rank, whatever has failed on one of them.
+        step = self._trainer.state.global_step
+        if step - self._observed_at >= OBSERVE_EVERY or self._is_saved_at(step):
+            self.observe()
 
     def interrupted(self) -> None:
         """Note that the host evaluated or saved between two steps."""
         self._pace.interrupt()
+
+    def saved(self, checkpoint: str) -> None:
+        """Note the run in the checkpoint that the trainer has just saved."""
+        self.interrupted()
+        ranks, meter = self._parts.ranks, self._parts.meter
+        # Several ranks observed at the end of the step: they may save alone.
+        if ranks.count == 1:
+            self.observe()
+        if ranks.main and self._observed_at == self._trainer.state.global_step:
+            note = Note(self.run_id, self._observed_at, meter.samples_seen)
+            self._parts.guard.call(lambda: write_note(checkpoint, note), None)
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
         """Record the host's own evaluation."""
@@ -121,43 +146,60 @@ class Session:
         self._parts.recorder.score(score)
 
     def log(self, logs: dict[str, Any]) -> None:
-        """Observe the steps since the last log, and add this package's keys to it.
+        """Observe the steps since the last time, and add this package's keys to a log.
 
-        The summary at the end of a training has no loss: its steps are recorded, and
-        no rule is applied any more.
+        The summary at the end of a training has no loss and gets no keys.
         """
-        if "loss" in logs:
-            steps = self._parts.capture.take()
-            self._decision = self.observe(steps, logs.get("grad_norm"))
-            logs.update(self._decision.logs)
-        elif "train_runtime" in logs:
-            self._record(self._parts.capture.take(), logs.get("grad_norm"))
+        if "loss" not in logs and "train_runtime" not in logs:
+            return
+        self.observe(logs.get("grad_norm"))
+        window, self._window = self._window, []
+        if "loss" in logs and self._watching:
+            no_logs: dict[str, float] = {}
+            meter = self._parts.meter
+            logs.update(self._parts.guard.call(lambda: meter.logs(window), no_logs))
 
-    def observe(
-        self, steps: Sequence[PendingStep], logged_norm: float | None = None
-    ) -> Decision:
-        """Read, record and judge some steps.
+    def observe(self, logged_norm: float | None = None) -> None:
+        """Read, record and judge the steps since the last call.
 
         Collective: if several ranks train, every rank calls it at the same place.
         An error of one rank reaches the others here, and all stop monitoring.
         """
+        if not self._watching:
+            return
         guard, ranks = self._parts.guard, self._parts.ranks
-        window = self._record(steps, logged_norm)
+        self._observed_at = self._trainer.state.global_step
+        steps = self._parts.capture.take()
+        window = self._parts.observer.observe(steps, logged_norm, self._pace.step_s)
         if window is None:
-            return Decision()
-        no_logs: dict[str, float] = {}
+            self._watching = False
+            self._parts.capture.detach()
+            return
+        self._window += window
         no_stops: list[Finding] = []
-        logs = guard.call(lambda: self._parts.meter.logs(window), no_logs)
         stops = guard.call(lambda: self._apply_rules(window), no_stops)
-        stop = ranks.any(bool(stops))
-        if stop:
+        if ranks.any(bool(stops)):
             guard.call(lambda: self._terminate(stops), None)
-        return Decision(stop, logs)
+
+    def finish(self) -> None:
+        """Record the end that the trainer has announced, and detach from it."""
+        pruned = self._parts.loop.in_epoch
+        if not pruned or self._parts.ranks.count == 1:
+            self.observe()
+        if pruned and self._status == "finished":
+            # A hyperparameter search announces the end of a trial that it prunes.
+            self._status = "terminated"
+            step = self._trainer.state.global_step
+            self._reason = f"ended at step {step} by the hyperparameter search"
+        elif self._unseen:
+            self._reason = "its steps could not be seen"
+        self.end()
 
     def abandon(self, reason: str) -> None:
         """Record that the run failed, and detach from the trainer."""
-        self._status, self._reason = "failed", reason
-        self.end()
+        if not self._ended:
+            self._status, self._reason = "failed", reason
+            self.end()
 
     def end(self) -> None:
         """Record how the run ended, and detach from the trainer.
@@ -169,51 +211,26 @@ class Session:
         if self._ended:
             return
         self._ended = True
-        atexit.unregister(self.abandon)
+        atexit.unregister(self._at_exit)
         if self._parts.ranks.count == 1:
-            self._record(self._parts.capture.take(), None)
+            steps = self._parts.capture.take()
+            self._parts.observer.observe(steps, None, self._pace.step_s)
+        self._watching = False
         self._parts.capture.detach()
+        self._parts.loop.detach()
         if self._parts.ranks.main:
             self._parts.guard.call(self._report, None)
-            if self._status == "finished":
-                marker.clear(self._output_dir)  # of the run that this one resumed
+            endings.update_marker(
+                self._output_dir, self._trainer, finished=self._status == "finished"
+            )
         self._parts.recorder.end(self._status, self._reason)
 
-    def _record(
-        self, steps: Sequence[PendingStep], logged_norm: float | None
-    ) -> tuple[Observation, ...] | None:
-        """The observations of some steps; None if a rank has failed. Collective."""
-        parts, guard = self._parts, self._parts.guard
-        table = guard.call(lambda: parts.readout.table(steps), None)
-        if not parts.ranks.all_ready(not guard.failed, len(steps)) or table is None:
-            parts.capture.detach()
-            return None
-        no_steps: list[CapturedStep] = []
-        nothing: tuple[Observation, ...] = ()
-        # Guarded too: after a device error nothing can be read from the device.
-        captured = guard.call(lambda: parts.readout.read(steps, table), no_steps)
-        return guard.call(lambda: self._enter(captured, logged_norm), nothing)
-
-    def _enter(
-        self, captured: Sequence[CapturedStep], logged_norm: float | None
-    ) -> tuple[Observation, ...]:
-        for step in captured:
-            self._check_norm(step)
-        window = self._parts.meter.observe(
-            captured, logged_norm, norms_trusted=self._norms.trusted
-        )
-        self._parts.recorder.steps(window, step_s=self._pace.step_s)
-        return window
-
-    def _check_norm(self, step: CapturedStep) -> None:
-        trusted = self._norms.trusted
-        result = self._norms.check(step)
-        if result is None:
-            return
-        self._parts.recorder.norm_check(**asdict(result))
-        if trusted and not self._norms.trusted and self._parts.ranks.main:
-            ratio = math.nan if result.ratio is None else result.ratio
-            logger.warning(notices.wrong_norm(step.step, ratio))
+    def _is_saved_at(self, step: int) -> bool:
+        """Whether all ranks save after this step, as its arguments say."""
+        args, state = self._trainer.args, self._trainer.state
+        if self._parts.ranks.count == 1 or args.save_strategy == "no":
+            return False
+        return step >= state.max_steps or not step % (state.save_steps or 1)
 
     def _apply_rules(self, window: Sequence[Observation]) -> list[Finding]:
         """The findings that stop the run; the others are reported and recorded."""
@@ -237,24 +254,14 @@ class Session:
         verdict = stops[0].verdict
         self._reason = f"{verdict.rule}: {verdict.reason}"
         self._parts.recorder.decision(decision_of(stops[0]))
-        checkpoint = marker.last_good_checkpoint(self._output_dir, verdict.bad_since)
-        termination = marker.Termination(
-            run_id=self.run_id,
-            rule=verdict.rule,
-            reason=verdict.reason,
-            step=verdict.step,
-            samples_seen=verdict.samples_seen,
-            bad_since=verdict.bad_since,
-            last_good_checkpoint=checkpoint,
-        )
-        marked = marker.mark(self._output_dir, termination)
-        max_steps = self._trainer.state.max_steps
         logger.warning(
-            notices.stopped(
+            endings.mark_stop(
+                self._output_dir,
+                self.run_id,
                 verdict,
-                max_steps=max_steps,
-                checkpoint=checkpoint,
-                marker=marked.name,
+                step=self._observed_at,
+                max_steps=self._trainer.state.max_steps,
+                samples_seen=self._parts.meter.samples_seen,
             )
         )
 
@@ -266,6 +273,15 @@ class Session:
         if self._batch_size is not None and batch.steps:
             logger.info(notices.batch_size(self._batch_size, batch))
 
+    def _at_exit(self) -> None:
+        # A forked child has the parent's run in its memory.
+        if os.getpid() == self._process_id:
+            self.abandon("the process ended before the training did")
+
     def _fail(self, error: BaseException) -> None:
         name = type(error).__name__
-        self.abandon(f"{name}: {error}".splitlines()[0] if str(error) else name)
+        text = f"{name}: {error}".splitlines()[0] if str(error) else name
+        try:
+            self.abandon(text)
+        except Exception:
+            logger.debug("traceback of the internal error", exc_info=True)

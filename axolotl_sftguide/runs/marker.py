@@ -23,15 +23,21 @@ class Termination:
     rule: str
     reason: str
     step: int
+    """The optimizer step at which the run ended."""
     samples_seen: int
     bad_since: int
     """The first bad optimizer step."""
     last_good_checkpoint: str | None = None
+    found_at: int | None = None
+    """The optimizer step at which the rule found the run bad, if it is known."""
+    loaded_checkpoint: str | None = None
+    """The good checkpoint whose weights the trainer loaded at the end, if it did."""
 
     @property
     def weights_are_lost(self) -> bool:
         """Whether the saved weights are non-finite or diverged."""
-        return self.rule in ("non_finite", "divergence")
+        bad = self.rule in ("non_finite", "divergence")
+        return bad and self.loaded_checkpoint is None
 
     def __str__(self) -> str:
         good = self.last_good_checkpoint or "none"

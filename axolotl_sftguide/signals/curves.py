@@ -69,13 +69,13 @@ def norm_at_batch(squared_norm: float, noise: float, noise_left: float) -> float
 def points_of(observations: Iterable[Observation]) -> list[Point]:
     """A run's curve, with one point for each block of `POINT_STEPS` steps.
 
-    The means leave out steps that are not finite or not measured. An incomplete block
-    at the end gives no point.
+    The means leave out steps that cannot be compared: not finite, not measured, or with
+    uncounted samples. An incomplete block at the end gives no point.
     """
     points: list[Point] = []
     block: list[Observation] = []
     for o in observations:
-        if o.finite and o.measured:
+        if o.comparable:
             block.append(o)
         if o.step % POINT_STEPS == 0:
             if block:

@@ -96,7 +96,7 @@ def estimate(observations: Iterable[Observation]) -> NoiseScale | None:
         if o.step != previous.step + 1:
             continue
         samples = o.samples_seen - previous.samples_seen
-        if o.grad_noise is None or not (o.finite and o.measured) or samples <= 0:
+        if o.grad_noise is None or not o.comparable or samples <= 0:
             continue
         noise.append(samples * o.grad_noise)
         signal.append(o.grad_norm**2 - o.grad_noise)

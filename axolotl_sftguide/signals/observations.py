@@ -28,14 +28,25 @@ class Observation:
     measured: bool = True
     """False if the norm is the one the trainer logs, not captured at clipping."""
     samples_counted: bool = True
-    """False if the samples are epoch x dataset size, not counted from batches."""
+    """False if nobody counted the samples: they are then epoch x dataset size, or 0."""
+    skipped: bool = False
+    """Whether the fp16 loss scaler skipped this step to lower its scale."""
 
     @property
     def finite(self) -> bool:
-        """Whether the loss is finite, and the gradient norm too if it was measured."""
+        """Whether the loss is finite, and the gradient norm too if it was measured.
+
+        An overflow that only lowered the loss scale is not a non-finite step.
+        """
         return math.isfinite(self.loss) and (
-            math.isfinite(self.grad_norm) or not self.measured
+            math.isfinite(self.grad_norm) or self.skipped or not self.measured
         )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the step can be held against other runs at the same samples."""
+        known = self.measured and self.samples_counted
+        return known and math.isfinite(self.loss) and math.isfinite(self.grad_norm)
 
 
 def window_logs(window: Sequence[Observation]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from typing import Any
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Observation
 from .baselines import Baselines
+from .objectives import SUPERVISED, Objective
 from .rules import (
     BeyondCohort,
     Divergence,
@@ -94,7 +95,9 @@ class Judge:
 
 
 def judge_of(
-    settings: EarlyTerminationSettings, compared: Baselines | None = None
+    settings: EarlyTerminationSettings,
+    compared: Baselines | None = None,
+    objective: Objective = SUPERVISED,
 ) -> Judge:
     """The judge of a run: the rules that the settings switch on.
 
@@ -102,16 +105,20 @@ def judge_of(
         settings: Which rules are on, and whether each may warn or stop.
         compared: What the run is compared with; without it, only the rules that look
             at the run alone are on.
+        objective: What the run's loss means.
     """
-    rules = rules_of(settings, compared or Baselines())
+    rules = rules_of(settings, compared or Baselines(), objective)
     return Judge(tuple((rule, action) for rule, action in rules if action != "off"))
 
 
 def rules_of(
-    settings: EarlyTerminationSettings, compared: Baselines
+    settings: EarlyTerminationSettings,
+    compared: Baselines,
+    objective: Objective = SUPERVISED,
 ) -> list[tuple[Rule, str]]:
     """Each rule of the settings with its action, `off` included."""
-    actions = actions_of(settings)
+    actions = actions_of(settings, objective)
+    loss_counts = objective.loss_shows_progress
     non_finite, divergence = settings.non_finite, settings.divergence
     flat, versus = settings.not_learning, settings.comparison
     rules: list[Rule] = [
@@ -122,8 +129,16 @@ def rules_of(
             divergence.margin,
             divergence.patience,
             divergence.norm_margin,
+            loss_counts=loss_counts,
         ),
-        NotLearning(flat.steps, flat.grace, flat.sigmas, flat.margin, flat.patience),
+        NotLearning(
+            flat.steps,
+            flat.grace,
+            flat.sigmas,
+            flat.margin,
+            flat.patience,
+            loss_counts=loss_counts,
+        ),
     ]
     if compared.reference is not None:
         worse = WorseThan(
@@ -158,17 +173,22 @@ def _cohort_rules(
     return rules
 
 
-def actions_of(settings: EarlyTerminationSettings) -> dict[str, str]:
-    """Each rule's action: its own, or the common one."""
-    return {
+def actions_of(
+    settings: EarlyTerminationSettings, objective: Objective = SUPERVISED
+) -> dict[str, str]:
+    """Each rule's action: its own, or the common one, as far as the loss allows."""
+    chosen = {
         name: getattr(settings, name).action or settings.action
         for name in ("non_finite", "divergence", "not_learning", "comparison", "cohort")
     }
+    return objective.limited(chosen)
 
 
-def describe(settings: EarlyTerminationSettings) -> str:
+def describe(
+    settings: EarlyTerminationSettings, objective: Objective = SUPERVISED
+) -> str:
     """The rules by action, such as `stops on non_finite; warns on divergence`."""
-    actions = actions_of(settings)
+    actions = actions_of(settings, objective)
     parts = []
     for verb, action in (("stops on", "stop"), ("warns on", "warn")):
         names = [name for name, chosen in actions.items() if chosen == action]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import median
 
@@ -128,6 +129,8 @@ class Divergence:
     patience: int
     norm_margin: float
     name: str = "divergence"
+    loss_counts: bool = True
+    """Whether the loss is watched; not where it is no measure of progress."""
 
     def init(self) -> _State:
         """The state before the first step."""
@@ -140,10 +143,13 @@ class Divergence:
         if not observation.finite:
             return state, None
         step = observation.step
-        loss, exceeded = self._loss.add(state.loss, observation.loss, step)
+        loss, exceeded = state.loss, None
+        if self.loss_counts:
+            loss, exceeded = self._loss.add(loss, observation.loss, step)
         norm, norm_exceeded = state.grad_norm, None
-        # A step without a trained token has norm zero, which is no level.
-        if observation.measured and observation.grad_norm > 0:
+        # A step without a trained token has norm zero, and one that the loss scaler
+        # skipped has an infinite norm; neither is a level.
+        if observation.measured and 0 < observation.grad_norm < math.inf:
             norm, norm_exceeded = self._norm.add(norm, observation.grad_norm, step)
         state = _State(loss, norm)
         if exceeded is not None:

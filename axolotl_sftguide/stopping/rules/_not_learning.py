@@ -42,6 +42,8 @@ class NotLearning:
     margin: float
     patience: int
     name: str = "not_learning"
+    loss_counts: bool = True
+    """Whether a flat loss is a sign; not where the loss is no measure of progress."""
 
     def init(self) -> _State:
         """The state before the first step."""
@@ -51,9 +53,10 @@ class NotLearning:
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
         """Count steps without gradient or tokens; compare the loss with the start."""
+        zero = observation.measured and observation.grad_norm == 0.0
         state = replace(
             state,
-            zero_norm=state.zero_norm + 1 if observation.grad_norm == 0.0 else 0,
+            zero_norm=state.zero_norm + 1 if zero else 0,
             no_tokens=state.no_tokens + 1 if observation.trained_tokens == 0 else 0,
         )
         if state.no_tokens >= self.steps:
@@ -62,7 +65,9 @@ class NotLearning:
         if state.zero_norm >= self.steps:
             reason = f"gradient norm zero for {state.zero_norm} steps in a row"
             return state, self._verdict(observation, reason, state.zero_norm)
-        if state.learned or not math.isfinite(observation.loss):
+        if state.learned or not self.loss_counts:
+            return state, None
+        if not math.isfinite(observation.loss):
             return state, None
         return self._judge_loss(state, observation)
 

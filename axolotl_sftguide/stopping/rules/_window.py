@@ -19,14 +19,14 @@ class Averages:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The losses and norms of the last finite and measured steps."""
+    """The losses and norms of the last steps that can be compared."""
 
     losses: tuple[float, ...] = ()
     grad_norms: tuple[float, ...] = ()
 
     def add(self, observation: Observation, size: int) -> Window:
-        """The window after one more step, if the step is finite and measured."""
-        if not (observation.finite and observation.measured):
+        """The window after one more step, if the step can be compared."""
+        if not observation.comparable:
             return self
         return Window(
             (*self.losses, observation.loss)[-size:],
@@ -35,9 +35,7 @@ class Window:
 
     def averages(self, observation: Observation, size: int) -> Averages | None:
         """Both averages, where the window is full and this step is part of it."""
-        if not (observation.finite and observation.measured):
-            return None
-        if len(self.losses) < size:
+        if not observation.comparable or len(self.losses) < size:
             return None
         loss = mean_and_standard_error(self.losses)
         return Averages(*loss, *mean_and_standard_error(self.grad_norms))
