@@ -5,7 +5,6 @@ They forward the trainer's events to the session of the run, and apply its decis
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,20 +18,17 @@ from ..config.settings import (
 )
 from ..console import show_log
 from ..errors import Problem, SettingsError
-from ..monitor import notices
 from ..monitor.faults import fail_safe
 from ..monitor.opening import open_run
 from ..monitor.session import Session
-from ..monitor.wrapping import MethodWraps
 from ._calling import (
     calling_trainer,
     find_callback,
     resumed_checkpoint,
     saved_checkpoint,
 )
+from ._pushing import HubPush
 from .held_out_score import HeldOutScoreCallback
-
-logger = logging.getLogger(__name__)
 
 
 def watch(
@@ -243,15 +239,13 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self.stopped = False
         self._trainer = trainer
         self._monitor: GradientMonitorCallback | None = None
-        self._unpushed = MethodWraps()
-        self._push_to_hub: bool | None = None
+        self._push = HubPush()
 
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Find the monitor, or add one."""
         trainer = calling_trainer(self._trainer)
-        self._give_back_push(args)
-        self._unpushed.undo()
+        self._push.begin(trainer)
         self.stopped = False
         self._monitor = find_callback(trainer, GradientMonitorCallback)
         if self._monitor is None:
@@ -280,10 +274,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     @fail_safe
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Give the arguments back, and release the monitor."""
-        if self._push_to_hub:
-            trainer = calling_trainer(self._trainer)
-            self._unpushed.wrap(trainer, "push_to_hub", _not_pushed)
-        self._give_back_push(args)
+        self._push.end(calling_trainer(self._trainer))
         self._monitor = None
 
     def _stop(self, args: Any, control: Any) -> None:
@@ -294,13 +285,4 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         control.should_training_stop = True
         control.should_save = control.should_evaluate = False
         if not self.push_terminated:
-            self._push_to_hub, args.push_to_hub = args.push_to_hub, False
-
-    def _give_back_push(self, args: Any) -> None:
-        if self._push_to_hub is not None:
-            args.push_to_hub, self._push_to_hub = self._push_to_hub, None
-
-
-def _not_pushed(original: Any, *args: Any, **kwargs: Any) -> None:
-    """Stands in for `push_to_hub` until the next training of the trainer."""
-    logger.warning(notices.not_pushed())
+            self._push.stop(args)

@@ -122,7 +122,8 @@ def _open(
         noise_measured=micro_batches is not None,
         without=resumed.run_id or new_run_id(),
     )
-    obstacles = _obstacles(run, resumed, step, unread)
+    obstacles = [notices.not_identified(unread)] if unread else []
+    obstacles += resumed.obstacles(step, run.key)
     recorder: RunRecorder | NoRecorder = NoRecorder()
     if ranks.main:
         for obstacle in obstacles:
@@ -132,11 +133,11 @@ def _open(
         row = _run_row(trainer, settings, run, output_dir, comparable, config)
         recorder = _recorder(row, settings, resumed, step)
     every = settings.monitor.noise_scale_every
-    samples = SampleCount(HostBatch.of(trainer), trainer.state.epoch or 0.0)
+    host = HostBatch.of(trainer)
     meter = RunMeter(
-        samples,
+        SampleCount(host, trainer.state.epoch or 0.0),
         resumed.past,
-        _samples_before(trainer, resumed),
+        resumed.samples_before(trainer.state, host.dataset_rows),
         # One more than the window: the first step's samples need the step before.
         every * WINDOW + 1 if run.noise_measured else 0,
     )
@@ -158,29 +159,6 @@ def _open(
     )
     session.begin()
     return session, _banner(trainer, run, settings, rules, objective, recorder)
-
-
-def _obstacles(
-    run: Candidate, resumed: Resumed, step: int, unread: list[str]
-) -> list[str]:
-    """Why the run is not compared with others, one sentence each."""
-    found = [notices.not_identified(unread)] if unread else []
-    missing = resumed.missing(step)
-    if step and resumed.run_id is None:
-        found.append(notices.new_run_from_checkpoint(step))
-    elif missing is not None:
-        found.append(notices.steps_missing(*missing))
-    if resumed.key is not None and resumed.key != run.key:
-        found.append(notices.other_key())
-    return found
-
-
-def _samples_before(trainer: Any, resumed: Resumed) -> int:
-    """The samples before the first step that this process trains."""
-    if resumed.samples_seen is not None:
-        return resumed.samples_seen
-    epoch, rows = trainer.state.epoch or 0, HostBatch.of(trainer).dataset_rows
-    return round(epoch * rows) if rows and trainer.state.global_step else 0
 
 
 def _make_exact(trainer: Any, ranks: Ranks) -> None:

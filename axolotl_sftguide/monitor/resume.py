@@ -69,10 +69,31 @@ class Resumed:
     stops: tuple[dict[str, Any], ...] = ()
     """Its recorded decisions to stop, up to the checkpoint."""
 
-    def missing(self, step: int) -> tuple[int, int] | None:
-        """The first and the last step before the resume that were not recorded."""
+    def obstacles(self, step: int, key: str) -> list[str]:
+        """Why the run cannot be compared with others, one sentence each.
+
+        Args:
+            step: The optimizer step that is resumed from; 0 if the run is new.
+            key: The comparability key of the training that begins.
+        """
+        if step and self.run_id is None:
+            return [notices.new_run_from_checkpoint(step)]
         last = self.past[-1].step if self.past else 0
-        return (last + 1, step) if last < step else None
+        found = [notices.steps_missing(last + 1, step)] if last < step else []
+        if self.key not in (None, key):
+            found.append(notices.other_key())
+        return found
+
+    def samples_before(self, state: Any, rows: int | None) -> int:
+        """The samples before the first step that this process trains.
+
+        Args:
+            state: The trainer's state.
+            rows: The rows of the training data; None for a stream.
+        """
+        if self.samples_seen is not None:
+            return self.samples_seen
+        return round((state.epoch or 0) * (rows or 0)) if state.global_step else 0
 
 
 def find_earlier(output_dir: str, step: int, checkpoint: str | None) -> Resumed | None:

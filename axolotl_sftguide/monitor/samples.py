@@ -8,10 +8,12 @@ first step is therefore compared with the trainer's own batch size and epoch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import notices
-from .readout import CapturedStep
+
+if TYPE_CHECKING:
+    from .readout import CapturedStep
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class HostBatch:
         return cls(
             getattr(trainer, "_train_batch_size", None) or args.train_batch_size,
             1 / max(1, sharing),
-            _rows(getattr(trainer, "train_dataset", None)),
+            row_count(getattr(trainer, "train_dataset", None)),
             bool(getattr(args, "packing", False))
             or bool(getattr(args, "sample_packing", False)),
         )
 
 
-def _rows(dataset: Any) -> int | None:
+def row_count(dataset: Any) -> int | None:
+    """The rows of a dataset; None for a stream and for no dataset."""
     try:
         return len(dataset)
     except TypeError:

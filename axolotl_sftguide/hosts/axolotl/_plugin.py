@@ -126,6 +126,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         """The callbacks of score (if set), monitor and early termination."""
         if not self._is_named_by(cfg):
             return []
+        from ...monitor.samples import row_count
         from ..held_out_score import HeldOutScoreCallback
         from ..trainer import EarlyTerminationCallback, GradientMonitorCallback
 
@@ -148,7 +149,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             if obstacle is not None:
                 logger.warning(f"longest_first has no effect: {obstacle}")
         if trainer.is_world_process_zero():
-            _log_most_serious(cfg, len(trainer.train_dataset))
+            _log_most_serious(cfg, row_count(trainer.train_dataset))
         score = []
         if settings.score:
             score = [HeldOutScoreCallback(settings.score, trainer=trainer)]
@@ -185,7 +186,7 @@ def settings_of(cfg: Any) -> Settings:
     return load_settings(block.to_dict() if hasattr(block, "to_dict") else block)
 
 
-def _log_most_serious(cfg: Any, rows: int, most: int = 3) -> None:
+def _log_most_serious(cfg: Any, rows: int | None, most: int = 3) -> None:
     """Log the most serious findings on the config file, at most `most`."""
     from ...advice import Weight, advise
     from ...config.model_configs import parameters_of

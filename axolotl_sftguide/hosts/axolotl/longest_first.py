@@ -59,7 +59,11 @@ def put_longest_first(trainer: Any) -> str | None:
     """
     from torch.utils.data import RandomSampler, SequentialSampler
 
+    from ...monitor.samples import row_count
+
     original = trainer._get_train_sampler
+    if row_count(trainer.train_dataset) is None:
+        return "a stream has no rows to sort"
     sampler = original()
     if not isinstance(sampler, (RandomSampler, SequentialSampler)):
         return "packed rows all have the same length"
