@@ -34,6 +34,14 @@ def test_a_single_micro_batch_needs_no_switch(trainer: Any) -> None:
     assert not trainer.model_accepts_loss_kwargs
 
 
+def test_a_loss_that_the_trainer_itself_divides_is_left_alone(trainer: Any) -> None:
+    """As DPO and KTO of TRL 1.15 do, which still accept the count."""
+    trainer.model_accepts_loss_kwargs = True
+    trainer.loss_is_scaled_for_ga = False
+    assert loss_normalisation(trainer) == "mean of micro-batch means"
+    assert "divides its loss by the micro batches" in str(make_exact(trainer))
+
+
 def test_no_random_number_is_drawn_even_with_dropout(trainer: Any) -> None:
     trainer.model.config.attention_dropout = 0.5
     trainer.model.train()

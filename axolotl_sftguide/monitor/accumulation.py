@@ -37,6 +37,9 @@ def loss_normalisation(trainer: Any) -> str:
     if args.gradient_accumulation_steps * args.world_size == 1:
         return TOKEN_MEAN
     own_function = getattr(trainer, "compute_loss_func", None) is not None
+    # Since transformers 5.19 a trainer may say itself that its loss is not scaled.
+    if getattr(trainer, "loss_is_scaled_for_ga", None) is False:
+        return MICRO_BATCH_MEANS
     if not (getattr(trainer, "model_accepts_loss_kwargs", False) or own_function):
         return MICRO_BATCH_MEANS
     across = getattr(args, "average_tokens_across_devices", False)
@@ -66,6 +69,8 @@ def _obstacle(trainer: Any) -> str | None:
         return f"{cls.__name__} computes its own loss"
     if getattr(trainer.args, "orpo_alpha", None):
         return "ORPO computes its own loss"
+    if getattr(trainer, "loss_is_scaled_for_ga", None) is False:
+        return "the trainer divides its loss by the micro batches"
     if getattr(trainer, "compute_loss_func", None) is not None:
         return "the trainer has a custom loss function (compute_loss_func)"
     if getattr(trainer.model.config, "output_router_logits", False):

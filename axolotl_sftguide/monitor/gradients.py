@@ -129,6 +129,10 @@ def noise_scale_obstacle(trainer: Any) -> str | None:
         return "a step has only one micro batch"
     if _sharded(trainer):
         return "gradients are sharded"
+    if getattr(args, "train_sampling_strategy", None) == "batch_rebalance":
+        return (
+            "batch_rebalance sorts the samples of a step into micro batches by length"
+        )
     if getattr(trainer.accelerator, "scaler", None) is not None:
         return "fp16 scales the loss"
     if any(name in str(args.optim).lower() for name in _IN_BACKWARD):
