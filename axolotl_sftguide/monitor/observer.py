@@ -63,9 +63,11 @@ class StepObserver:
             None if any rank has failed.
         """
         guard = self._guard
+        # Before the table too: reading a sharded norm is collective itself.
+        if not self._ranks.all_ready(not guard.failed, len(steps)):
+            return None
         table = guard.call(lambda: self._readout.table(steps), None)
-        ready = self._ranks.all_ready(not guard.failed, len(steps))
-        if not ready or table is None:
+        if not self._ranks.all_ready(table is not None) or table is None:
             return None
         no_steps: list[CapturedStep] = []
         nothing: tuple[Observation, ...] = ()
