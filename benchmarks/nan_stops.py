@@ -172,6 +172,11 @@ def work(folder: Path) -> None:
         own.mkdir(exist_ok=True)
         run["ended"] = train(run, folder / "base", folder / "rows.jsonl", own)
     if not rank:
+        from axolotl_sftguide.runs.history import RunHistory
+
+        statuses = {run.output_dir: run.status for run in RunHistory().runs()}
+        for i, run in enumerate(runs):
+            run["status"] = statuses.get(str(folder / f"run{i}" / "out"), "unknown")
         (folder / "found.json").write_text(json.dumps(runs))
     torch.distributed.destroy_process_group = leave
     hosts.leave_together()
@@ -232,9 +237,11 @@ def main() -> None:
 
 
 def report(found: list[dict[str, Any]]) -> None:
-    stopped = [run for run in found if run["ended"] < STEPS]
+    early = sum(run["ended"] < STEPS for run in found)
+    ends = Counter(run["status"] for run in found)
+    named = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
     print(
-        f"{len(found)} runs of {STEPS} steps, {len(stopped)} stopped before their end"
+        f"{len(found)} runs of {STEPS} steps: {named}; {early} ended before step {STEPS}"
     )
     for name in ("host", "ranks", "accumulation", "logging"):
         print(f"\nsteps on NaN by {name}: median, most, runs")
