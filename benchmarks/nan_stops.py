@@ -240,9 +240,7 @@ def report(found: list[dict[str, Any]]) -> None:
     early = sum(run["ended"] < STEPS for run in found)
     ends = Counter(run["status"] for run in found)
     named = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
-    print(
-        f"{len(found)} runs of {STEPS} steps: {named}; {early} ended before step {STEPS}"
-    )
+    print(f"{len(found)} runs of {STEPS} steps: {named}; {early} ended before the last")
     for name in ("host", "ranks", "accumulation", "logging"):
         print(f"\nsteps on NaN by {name}: median, most, runs")
         values = Counter(json.dumps(run[name]) for run in found)
