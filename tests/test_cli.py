@@ -17,6 +17,7 @@ from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
+from axolotl_sftguide.runs.traces import read_trace
 
 
 def sftguide(*words: str | Path) -> Result:
@@ -257,6 +258,19 @@ class TestScore:
         ok("runs", "import", path, "--storage", again)
         scores = {s.metric: s.value for s in RunHistory(again).get("one").scores}
         assert scores == {"m": 0.5, "mmlu": 0.61, "a=b": -2.0}
+
+    def test_a_killed_run_can_be_scored_and_its_trace_stays_readable(
+        self, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path / "out", "one", last=7, end=None)
+        path.write_bytes(path.read_bytes()[:-30])
+        ok("runs", "import", tmp_path)
+        ok("runs", "score", "one", "mmlu=0.61", "--goal", "max")
+        ok("runs", "score", "one", "gsm8k=0.3", "--goal", "max")
+        trace = read_trace(path)
+        assert [o.step for o in trace.observations] == list(range(1, 8))
+        scores = {e["metric"] for e in trace.events if e["event"] == "score"}
+        assert {"mmlu", "gsm8k"} <= scores
 
     def test_an_lm_eval_file_brings_its_own_directions(self, tmp_path: Path) -> None:
         write_trace(tmp_path / "out", "one")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from datasets import Dataset, IterableDataset
+from datasets import Dataset, Features, IterableDataset, List, Value
 
+from axolotl_sftguide.monitor import identity
 from axolotl_sftguide.monitor.identity import data_identity
 
 ROWS = {"input_ids": [[1, 2], [3], [4, 5, 6]], "labels": [[-100, 2], [3], [4, 5, 6]]}
@@ -50,6 +51,27 @@ def test_another_token_label_row_or_division_does(other: Any) -> None:
 def test_data_of_another_shape_have_no_digest_and_raise_nothing(column: Any) -> None:
     found = data_identity(Dataset.from_dict({"input_ids": column}))
     assert found == {"rows": len(column), "digest": None}
+
+
+@pytest.mark.parametrize("rows", [3, 2500])
+def test_lists_of_one_fixed_length_are_read_like_others(rows: int) -> None:
+    ids = [[i, i + 1] for i in range(rows)]
+    fixed = Dataset.from_dict(
+        {"input_ids": ids},
+        features=Features({"input_ids": List(Value("int64"), length=2)}),
+    )
+    assert data_identity(fixed)["digest"] == digest(input_ids=ids)
+    assert data_identity(fixed.select(range(1, rows)))["digest"] == digest(
+        input_ids=ids[1:]
+    )
+
+
+def test_large_data_are_told_apart_by_their_rows_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(identity, "_MOST_ROWS_DIGESTED", 2000)
+    one, other = ([[i % 7, i] for i in range(k, 9000 + k)] for k in (0, 1))
+    assert digest(input_ids=one) == digest(input_ids=one) != digest(input_ids=other)
 
 
 def test_a_stream_has_neither_rows_nor_digest() -> None:

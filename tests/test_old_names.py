@@ -35,9 +35,13 @@ def test_the_old_modules_hold_the_same_objects() -> None:
     assert terminated.read_marker is marker.read_marker
 
 
-def test_a_history_of_version_0_1_0_holds_its_runs(old_history: str) -> None:
+def test_a_history_of_version_0_1_0_holds_its_runs_once_upgraded(
+    old_history: str,
+) -> None:
     from axolotl_sftguide.run_history import RunHistory
+    from axolotl_sftguide.runs.history import upgrade_storage
 
+    upgrade_storage(old_history)
     history = RunHistory(old_history)
     runs = {run.name: run for run in history.runs(study="before")}
     history.close()

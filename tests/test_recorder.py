@@ -121,6 +121,29 @@ def test_what_a_locked_history_missed_is_entered_at_the_end(
     assert len(told) == 1
 
 
+def test_a_history_that_is_locked_throughout_is_left_within_seconds(
+    record: Callable[..., RunRecorder], tmp_path: Path, told: list[str]
+) -> None:
+    RunHistory(str(tmp_path / "h.db")).close()
+    other = sqlite3.connect(tmp_path / "h.db", isolation_level=None)
+    other.execute("pragma locking_mode = exclusive")
+    other.execute("begin exclusive")
+    began = time.monotonic()
+    recorder = record()
+    opened = time.monotonic()
+    whole(recorder)
+    ended = time.monotonic()
+    other.close()
+    # Each attempt waits for the lock once, at the start for half a second.
+    assert opened - began < 4.0
+    assert ended - opened < 12.0
+    assert len(told) == 2
+    assert f"sftguide runs import {recorder.trace_path.parent}" in told[1]
+    history = RunHistory(str(tmp_path / "h.db"))
+    run = history.import_trace(read_trace(recorder.trace_path))
+    assert (run.status, run.step) == ("finished", 9)
+
+
 def test_a_trace_that_cannot_be_written_costs_the_history_nothing(
     record: Callable[..., RunRecorder], tmp_path: Path, told: list[str]
 ) -> None:

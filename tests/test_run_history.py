@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
-from runs import run_row, write_trace
+from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
@@ -26,6 +27,7 @@ from axolotl_sftguide.runs.history import (
     Decision,
     RunHistory,
     Score,
+    is_there,
     resolve_storage,
     upgrade_storage,
 )
@@ -293,6 +295,90 @@ class TestImport:
         path = write_trace(tmp_path, end=None, process_started_at=0.0)
         assert history.import_trace(read_trace(path)).shown_status == "dead"
 
+    def test_scores_that_were_attached_elsewhere_stay(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path)
+        history.import_trace(read_trace(path))
+        run = history.get("r1")
+        path.rename(tmp_path / "moved.jsonl")  # as on a machine without the trace
+        history.score_run(run, Score("mmlu", 0.6, "max"))
+        history.score_run(run, Score("m", 0.7, "max"))
+        (tmp_path / "moved.jsonl").rename(path)
+        again = history.import_trace(read_trace(path))
+        assert {(s.metric, s.value, s.origin) for s in again.scores} == {
+            ("mmlu", 0.6, "attached"),
+            ("m", 0.7, "attached"),
+        }
+
+    def test_of_two_attached_scores_the_later_one_stays(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path)
+        run = history.import_trace(read_trace(path))
+        history.score_run(run, Score("mmlu", 0.5, "max"))  # into the trace as well
+        history.add_score("r1", Score("mmlu", 0.6, "max", origin="attached"))
+        again = history.import_trace(read_trace(path))
+        assert again.score("mmlu") == Score("mmlu", 0.6, "max", origin="attached")
+        history.score_run(run, Score("mmlu", 0.7, "max"))
+        again = history.import_trace(read_trace(path))
+        assert again.score("mmlu").value == 0.7  # type: ignore[union-attr]
+
+    def test_a_score_of_the_run_itself_follows_its_trace(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path)
+        history.import_trace(read_trace(path))
+        path.write_text(path.read_text().replace('"value": 0.5', '"value": 0.25'))
+        again = history.import_trace(read_trace(path))
+        assert [s.value for s in again.scores] == [0.25]
+
+    def test_a_file_that_a_trace_names_is_never_written(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        victim = tmp_path / "victim.txt"
+        victim.write_text("mine")
+        path = write_trace(tmp_path / "out", trace_path=str(victim))
+        run = history.import_trace(read_trace(path))
+        assert run.trace_path == str(path)
+        history.score_run(run, Score("mmlu", 0.6, "max"))
+        assert victim.read_text() == "mine"
+
+    def test_a_row_that_names_another_file_is_not_followed(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        victim = tmp_path / "victim.txt"
+        victim.write_text("mine")
+        history.begin(run_row("r1", trace_path=str(victim)))
+        history.score_run(history.get("r1"), Score("mmlu", 0.6, "max"))
+        assert victim.read_text() == "mine"
+
+    def test_steps_without_counted_samples_are_entered_and_give_no_curve(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path, last=0)
+        writer = TraceWriter(path)
+        uncounted = [
+            replace(o, samples_seen=0, samples_counted=False) for o in steps(64)
+        ]
+        writer.steps(uncounted)
+        writer.close()
+        run = history.import_trace(read_trace(path))
+        assert (run.step, history.points("r1")) == (64, [])
+
+    def test_points_at_the_same_number_of_samples_are_one(
+        self, history: RunHistory
+    ) -> None:
+        history.begin(run_row())
+        history.add_points("r1", [Point(16, 2.0, 1.0), Point(16, 1.0, 1.0)])
+        assert history.points("r1") == [Point(16, 1.0, 1.0)]
+
+    def test_a_run_that_is_not_comparable_stays_so(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        path = write_trace(tmp_path, comparable=False)
+        assert not history.import_trace(read_trace(path)).comparable
+
     def test_a_trace_that_does_not_say_enough_changes_nothing(
         self, history: RunHistory, tmp_path: Path
     ) -> None:
@@ -450,7 +536,7 @@ class TestUpgrade:
         with pytest.raises(StorageError) as caught:
             RunHistory(storage)
         told = str(caught.value)
-        assert "has schema version 3, and this axolotl-sftguide needs version 4" in told
+        assert "has schema version 3, and this axolotl-sftguide needs version 5" in told
         assert "Upgrade it: sftguide runs upgrade --storage " in told
         assert "\n" not in told
         assert layout(storage) == before
@@ -531,8 +617,8 @@ class TestUpgrade:
         words = ["runs", "upgrade", "--storage", str(path)]
         first, second = (CliRunner().invoke(main, words) for _ in range(2))
         assert (first.exit_code, second.exit_code) == (0, 0)
-        assert "upgraded from schema version 1 to 4; older versions" in first.output
-        assert "already has schema version 4" in second.output
+        assert "upgraded from schema version 1 to 5; older versions" in first.output
+        assert "already has schema version 5" in second.output
         assert f"storage: sqlite:///{path}" in second.output
 
 
@@ -582,6 +668,18 @@ class TestStorage:
     def test_a_home_is_written_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", "/home/ada")
         assert resolve_storage("~/runs.db") == "sqlite:////home/ada/runs.db"
+
+    @pytest.mark.parametrize("name", ["what?.db", "a?b=c.db", "100%25?.db", "a b#.db"])
+    def test_a_path_keeps_its_question_mark(self, name: str, tmp_path: Path) -> None:
+        storage = str(tmp_path / "on?the way" / name)
+        history = RunHistory(storage)
+        history.begin(run_row())
+        history.close()
+        assert is_there(storage)
+        assert Path(storage).is_file()
+        again = RunHistory(resolve_storage(storage))
+        assert [run.id for run in again.runs()] == ["r1"]
+        again.close()
 
     def test_folders_on_the_way_are_made(self, tmp_path: Path) -> None:
         RunHistory(str(tmp_path / "a" / "b" / "h.db")).begin(run_row())

@@ -103,3 +103,33 @@ def test_a_broken_state_gets_one_clear_line(tmp_path: Path, content: Any) -> Non
         read_trainer_state(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_run_that_a_callback_ended_early_is_finished(tmp_path: Path) -> None:
+    found = state(steps=20)
+    control = {"args": {"should_training_stop": True}, "attributes": {}}
+    found["stateful_callbacks"] = {"TrainerControl": control}
+    path = write(tmp_path / "run" / "checkpoint-20" / "trainer_state.json", found)
+    run = RunHistory().import_trace(read_trainer_state(path))
+    assert (run.status, run.step, run.reason) == (
+        "finished",
+        20,
+        "ended early at step 20",
+    )
+
+
+def test_the_step_is_that_of_the_state_and_not_of_its_last_log(tmp_path: Path) -> None:
+    found = state(steps=20, max_steps=27) | {"global_step": 27}
+    path = write(tmp_path / "run" / "trainer_state.json", found)
+    assert RunHistory().import_trace(read_trainer_state(path)).step == 27
+    silent = {"global_step": 8, "max_steps": 8, "log_history": []}
+    path = write(tmp_path / "silent" / "trainer_state.json", silent)
+    assert RunHistory().import_trace(read_trainer_state(path)).step == 8
+
+
+def test_trials_of_a_search_are_left_to_their_traces(tmp_path: Path) -> None:
+    write(tmp_path / "sftguide-trace-x.jsonl", "a trace")
+    trial = state() | {"is_hyper_param_search": True}
+    write(tmp_path / "run-0" / "checkpoint-8" / "trainer_state.json", trial)
+    other = write(tmp_path / "other" / "trainer_state.json", state())
+    assert find_trainer_states(tmp_path) == [other]

@@ -18,6 +18,7 @@ from .accumulation import loss_normalisation
 logger = logging.getLogger(__name__)
 
 _MOST_ROWS_DIGESTED = 200_000
+_BLOCK_ROWS = 1000
 
 _ADAPTER_FIELDS = (
     "r",
@@ -92,8 +93,8 @@ def key_fields(trainer: Any, objective: Objective) -> tuple[dict[str, Any], list
 def data_identity(dataset: Any) -> dict[str, Any]:
     """Row count, and a digest of the tokenised rows that ignores their order.
 
-    The digest is None beyond 200,000 rows and for data that are not an Arrow dataset
-    with lists of `input_ids`.
+    Beyond 200,000 rows the digest is that of evenly spread blocks. It is None for data
+    that are not an Arrow dataset with lists of `input_ids`.
     """
     try:
         rows = len(dataset)
@@ -101,16 +102,27 @@ def data_identity(dataset: Any) -> dict[str, Any]:
         return {"rows": None, "digest": None}
     columns = getattr(dataset, "column_names", None) or []
     names = [name for name in ("input_ids", "labels") if name in columns]
-    if "input_ids" not in names or rows > _MOST_ROWS_DIGESTED:
+    if "input_ids" not in names:
         return {"rows": rows, "digest": None}
     if not all(_holds_whole_numbers(dataset.features[name]) for name in names):
         return {"rows": rows, "digest": None}
     total = 0
-    for table in dataset.select_columns(names).with_format("arrow").iter(1000):
+    for table in _blocks(dataset.select_columns(names).with_format("arrow"), rows):
         for row in zip(*(_row_bytes(table[name]) for name in names), strict=True):
             digest = hashlib.blake2b(b"|".join(row), digest_size=8).digest()
             total = (total + int.from_bytes(digest, "big")) % 2**64
     return {"rows": rows, "digest": f"{total:016x}"}
+
+
+def _blocks(dataset: Any, rows: int) -> Iterator[Any]:
+    """The rows in blocks, at most as many as may be digested."""
+    if rows <= _MOST_ROWS_DIGESTED:
+        yield from dataset.iter(_BLOCK_ROWS)
+        return
+    blocks = _MOST_ROWS_DIGESTED // _BLOCK_ROWS
+    for i in range(blocks):
+        start = i * (rows - _BLOCK_ROWS) // (blocks - 1)
+        yield dataset[start : start + _BLOCK_ROWS]
 
 
 def _holds_whole_numbers(feature: Any) -> bool:
@@ -120,7 +132,11 @@ def _holds_whole_numbers(feature: Any) -> bool:
 
 def _row_bytes(column: Any) -> list[bytes]:
     lists = column.combine_chunks()
-    values, offsets = lists.values.to_numpy(False), lists.offsets.to_numpy(False)
+    if hasattr(lists, "offsets"):
+        values, offsets = lists.values.to_numpy(False), lists.offsets.to_numpy(False)
+    else:  # lists of one fixed length
+        values = lists.flatten().to_numpy(False)
+        offsets = range(0, len(values) + 1, lists.type.list_size)
     return [
         values[start:end].astype("int64").tobytes() for start, end in pairwise(offsets)
     ]

@@ -20,8 +20,17 @@ from ..stopping.judge import Finding
 from . import notices
 
 _PROGRESS_EVERY_S = 1.0
+_OPENING_S = 0.5
+"""Seconds that the start of a run waits for a locked history."""
+
 _LAST_WRITES_S = 15.0
 """Seconds that the end of a run waits for the history."""
+
+_PATIENCE_S = 10.0
+"""Seconds that it waits for a single write."""
+
+_LOCKED_S = 2.0
+"""Seconds after which a write to a locked file is given up, to be caught up later."""
 
 
 def new_run_id() -> str:
@@ -74,6 +83,7 @@ class RunRecorder:
         self._writer: HistoryWriter | None = None
         if trace:
             self._guard_trace(lambda: self._open_trace(run, resumed_at))
+        self._history_reported = False
         whole = self._trace is not None
         row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
         self._open_history(row, resumed=resumed_at is not None)
@@ -153,22 +163,29 @@ class RunRecorder:
             self._trace.begin(run)
 
     def _open_history(self, row: dict[str, Any], *, resumed: bool) -> None:
+        # Opened here to enter the run and to read what it is compared with. A thread
+        # does all later writing, and has the time to wait for a lock.
+        catches_up = resumed and self._trace is not None
+        entered = False
         try:
-            self._history = RunHistory(self._storage)
-            if resumed and self._trace is not None:
-                # The history may lack the last steps that the trace holds.
-                self._enter_from_trace(self._history)
-            else:
+            self._history = RunHistory(self._storage, timeout_s=_OPENING_S)
+            if not catches_up:
                 self._history.begin(row)
+                entered = True
         except SFTGuideError as error:
             self._history_failed(error)
-            return
         self._writer = HistoryWriter(
-            self._history,
+            None,
             heartbeat=lambda history: history.progress(self.run_id),
             catch_up=self._enter_from_trace if self._trace is not None else None,
             on_fault=self._history_failed,
+            reopen=lambda: RunHistory(self._storage, timeout_s=_LOCKED_S),
         )
+        if catches_up:
+            # The history may lack the last steps that the trace holds.
+            self._to_history(self._enter_from_trace)
+        elif not entered:
+            self._to_history(lambda history: history.begin(row))
 
     def _note_progress(self) -> None:
         self._progress_at = time.monotonic()
@@ -191,17 +208,9 @@ class RunRecorder:
         history.import_trace(read_trace(self.trace_path))
 
     def _history_is_whole(self) -> bool:
-        if self._writer is not None and self._history is not None:
-            written = self._writer.finish(_LAST_WRITES_S)
+        if self._history is not None:
             self._history.close()
-            return written
-        try:
-            history = RunHistory(self._storage)
-            self._enter_from_trace(history)
-            history.close()
-        except SFTGuideError:
-            return False
-        return True
+        return self._writer is None or self._writer.finish(_LAST_WRITES_S, _PATIENCE_S)
 
     def _to_trace(self, write: Callable[[TraceWriter], None]) -> None:
         trace = self._trace
@@ -220,6 +229,9 @@ class RunRecorder:
             self._warn(notices.trace_lost(self.trace_path, error))
 
     def _history_failed(self, error: SFTGuideError) -> None:
+        if self._history_reported:
+            return
+        self._history_reported = True
         self._warn(notices.history_lost(error, traced=self._trace is not None))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -28,25 +29,29 @@ class HistoryWriter:
     that is missing. Every write must be idempotent.
 
     Args:
-        history: The history to write to.
+        history: The history to write to; None if it could not be opened.
         heartbeat: The write for a time without other writes.
         catch_up: Writes everything recorded so far; None if that is not possible.
         on_fault: Called once, from the thread, with the first error.
+        reopen: Opens a history that could not be opened before.
     """
 
     def __init__(
         self,
-        history: RunHistory,
+        history: RunHistory | None,
         *,
         heartbeat: Write,
         catch_up: Write | None,
         on_fault: Callable[[SFTGuideError], None],
+        reopen: Callable[[], RunHistory] | None = None,
     ) -> None:
         self._history = history
         self._heartbeat = heartbeat
         self._catch_up = catch_up
         self._on_fault = on_fault
+        self._reopen = reopen
         self._reported = False
+        self._finished = 0
         self._missed = False
         self._pause_s = FIRST_PAUSE_S
         self._retry_at = 0.0
@@ -60,10 +65,19 @@ class HistoryWriter:
         """Queue a write; returns immediately."""
         self._queue.put(write)
 
-    def finish(self, timeout_s: float) -> bool:
-        """Wait up to `timeout_s` for the remaining writes; whether all succeeded."""
+    def finish(self, timeout_s: float, patience_s: float = math.inf) -> bool:
+        """Wait for the remaining writes; whether all succeeded.
+
+        Args:
+            timeout_s: How long to wait at most.
+            patience_s: How long to wait for a single write, as on a locked file.
+        """
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        done = -1
+        while self._thread.is_alive() and done < self._finished:
+            done = self._finished
+            self._thread.join(min(patience_s, max(0.0, deadline - time.monotonic())))
         return not self._thread.is_alive() and not self._missed
 
     def _run(self) -> None:
@@ -88,12 +102,16 @@ class HistoryWriter:
 
     def _try(self, write: Write) -> None:
         try:
-            write(self._history)
+            if self._history is None and self._reopen is not None:
+                self._history = self._reopen()
+            write(self._history)  # type: ignore[arg-type]
             return
         except SFTGuideError as error:
             fault = error
         except Exception as error:  # an internal error must not end the thread silently
             fault = SFTGuideError(f"run history: {error!r}")
+        finally:
+            self._finished += 1
         self._missed = True
         self._retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

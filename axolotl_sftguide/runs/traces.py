@@ -24,6 +24,9 @@ FORM = 1
 PATTERN = "sftguide-trace-*.jsonl"
 """The name of trace files in an output folder."""
 
+_APPENDED = ("resume", "score")
+"""Events that are appended to the trace of a run that has ended, however it ended."""
+
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))
 _INT_FIELDS = ("step", "samples_seen")
 _FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
@@ -131,6 +134,14 @@ def read_trace(path: str | Path) -> Trace:
     return Trace(path, run, ordered, tuple(events), reader.torn)
 
 
+def traces_run(path: str | Path, run_id: str) -> bool:
+    """Whether a file is the trace of a run."""
+    try:
+        return bool(_Reader(Path(path)).first_line().get("id") == run_id)
+    except TraceError:
+        return False
+
+
 def find_traces(path: str | Path) -> list[Path]:
     """All traces at or below a path, in a stable order."""
     path = Path(path)
@@ -182,7 +193,7 @@ class _Reader:
         if record is not None:
             return record
         # A broken line is skipped only where an interrupted write can leave one: at
-        # the end, or before a resume, which starts a new line and may be cut off too.
+        # the end, or before an event that was appended later on a line of its own.
         last = len(self._lines) - 1
         if index == last:
             self.torn = True
@@ -190,7 +201,7 @@ class _Reader:
         following = self._whole(index + 1)
         if following is None and index + 1 == last:
             return None
-        if following is not None and following.get("event") == "resume":
+        if following is not None and following.get("event") in _APPENDED:
             return None
         raise TraceError(
             f"{self.path}: line {index + 1} is not a JSON object. "

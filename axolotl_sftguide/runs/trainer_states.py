@@ -24,7 +24,8 @@ STATE = "trainer_state.json"
 def find_trainer_states(path: str | Path) -> list[Path]:
     """The newest state of each output folder at or below a path.
 
-    An output folder with a trace is left out, because the trace holds more.
+    An output folder with a trace is left out, because the trace holds more. So are the
+    folders of a hyperparameter search below it, whose trials have their traces there.
     """
     path = Path(path)
     if path.is_file():
@@ -35,9 +36,19 @@ def find_trainer_states(path: str | Path) -> list[Path]:
         folder = state.parent if step is None else state.parent.parent
         # The state beside the final model is the newest.
         rank = math.inf if step is None else step
-        if not any(folder.glob(PATTERN)):
+        if not any(folder.glob(PATTERN)) and not _is_traced_trial(folder, state):
             newest[folder] = max(newest.get(folder, (-1, state)), (rank, state))
     return [state for _, state in newest.values()]
+
+
+def _is_traced_trial(folder: Path, state: Path) -> bool:
+    if not any(folder.parent.glob(PATTERN)):
+        return False
+    try:
+        found = json.loads(state.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and bool(found.get("is_hyper_param_search"))
 
 
 def read_trainer_state(path: str | Path) -> Trace:
@@ -66,11 +77,22 @@ def read_trainer_state(path: str | Path) -> Trace:
             f"{path}: the trainer state is incomplete ({error!r})"
         ) from None
     return Trace(
-        path, _run(path, max_steps), observations, _events(path, logs, step, max_steps)
+        path,
+        _run(path, step, max_steps),
+        observations,
+        _events(path, logs, step, max_steps, _was_ended(state)),
     )
 
 
-def _run(path: Path, max_steps: int) -> dict[str, Any]:
+def _was_ended(state: dict[str, Any]) -> bool:
+    """Whether a callback ended the training on purpose, as early stopping does."""
+    callbacks = state.get("stateful_callbacks")
+    control = callbacks.get("TrainerControl") if isinstance(callbacks, dict) else None
+    args = control.get("args") if isinstance(control, dict) else None
+    return isinstance(args, dict) and args.get("should_training_stop") is True
+
+
+def _run(path: Path, step: int, max_steps: int) -> dict[str, Any]:
     folder = path.resolve().parent
     if checkpoint_step(folder) is not None:
         folder = folder.parent
@@ -86,6 +108,7 @@ def _run(path: Path, max_steps: int) -> dict[str, Any]:
         "config": {},
         "output_dir": str(folder),
         "trace_path": None,
+        "step": step,
         "max_steps": max_steps,
         "started_at": path.stat().st_mtime,
         "hostname": "unknown",
@@ -111,7 +134,7 @@ def _float(value: Any) -> float:
 
 
 def _events(
-    path: Path, logs: list[dict[str, Any]], step: int, max_steps: int
+    path: Path, logs: list[dict[str, Any]], step: int, max_steps: int, was_ended: bool
 ) -> tuple[dict[str, Any], ...]:
     at = path.stat().st_mtime
     evaluated = [log["eval_loss"] for log in logs if "eval_loss" in log]
@@ -119,8 +142,9 @@ def _events(
     if evaluated:
         score = {"metric": "eval_loss", "value": float(evaluated[-1]), "goal": "min"}
         events.append({"event": "score", **score})
-    if step >= max_steps:
-        events.append({"event": "end", "status": "finished", "reason": None, "at": at})
+    if step >= max_steps or was_ended:
+        early = f"ended early at step {step}" if step < max_steps else None
+        events.append({"event": "end", "status": "finished", "reason": early, "at": at})
     else:
         reason = f"the trainer state ends at step {step}"
         events.append({"event": "end", "status": "failed", "reason": reason, "at": at})

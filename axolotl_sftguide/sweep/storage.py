@@ -50,6 +50,11 @@ def open_storage(url: str) -> Any:
         StorageError: If it cannot be opened.
     """
     optuna = optuna_module()
+    if "://" not in url:
+        raise StorageError(
+            f"{url}: Optuna cannot open a path with a question mark. Choose another "
+            "path with --storage"
+        )
     parsed = sa.make_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     arguments = {"connect_args": {"timeout": _PATIENCE_S}} if sqlite else {}

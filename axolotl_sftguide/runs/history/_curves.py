@@ -16,6 +16,8 @@ def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) 
     """Extend a run's curve; points at and after the first new one are replaced."""
     if not points:
         return
+    # One point for each number of samples; a resume may repeat some.
+    points = list({point.samples_seen: point for point in points}.values())
     outdated = t.points.c.samples_seen >= points[0].samples_seen
     connection.execute(sa.delete(t.points).where(t.points.c.run_id == run_id, outdated))
     rows = [{"run_id": run_id, **asdict(point)} for point in points]

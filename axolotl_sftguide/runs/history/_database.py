@@ -27,26 +27,36 @@ def default_storage() -> str:
 def resolve_storage(storage: str | None = None) -> str:
     """The storage URL: the argument, else `SFTGUIDE_STORAGE`, else the default.
 
-    A path without a scheme is the path of an SQLite file.
+    A path without a scheme is the path of an SQLite file. It is returned as a URL,
+    unless it has a question mark.
     """
     chosen = storage or os.environ.get(STORAGE_VARIABLE) or default_storage()
-    if "://" not in chosen:
-        return f"sqlite:///{Path(chosen).expanduser()}"
-    return chosen
+    if "://" in chosen:
+        return chosen
+    path = str(Path(chosen).expanduser())
+    # In a URL, a question mark would begin the options.
+    return path if "?" in path else f"sqlite:///{path}"
 
 
 def is_there(storage: str | None = None) -> bool:
     """Whether the history exists; on a database server it is assumed to exist."""
-    url = sa.make_url(resolve_storage(storage))
+    url = _url_of(resolve_storage(storage))
     if url.get_backend_name() != "sqlite":
         return True
     return Path(url.database or "").exists()
 
 
+def _url_of(storage: str) -> sa.URL:
+    """The URL of a resolved storage."""
+    if "://" in storage:
+        return sa.make_url(storage)
+    return sa.URL.create("sqlite", database=storage)
+
+
 _LOCK = 0x5F76_D1DE
 """PostgreSQL's advisory lock for creating and upgrading the tables."""
 
-_TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0
 """How long to wait for a locked file or for a server."""
 
 
@@ -55,19 +65,28 @@ class Database:
 
     Args:
         storage: URL or path; see `resolve_storage`.
+        timeout_s: How long to wait for a locked file or for a server.
         any_older: Whether an older schema is accepted, so that it can be upgraded.
 
     Raises:
         StorageError: If it cannot be opened, or has another schema version.
     """
 
-    def __init__(self, storage: str | None, *, any_older: bool = False) -> None:
+    def __init__(
+        self,
+        storage: str | None,
+        *,
+        any_older: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self.url = resolve_storage(storage)
         """The storage URL, without a password."""
         try:
-            url = sa.make_url(self.url)
+            url = _url_of(self.url)
             self.url = url.render_as_string(hide_password=True)
-            self._engine = sa.create_engine(url, connect_args=_open_args(url))
+            self._engine = sa.create_engine(
+                url, connect_args=_open_args(url, timeout_s)
+            )
             if self._sqlite:
                 sa.event.listen(self._engine, "connect", _write_fast)
             self._prepare(url, any_older)
@@ -181,12 +200,12 @@ def _write_fast(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _open_args(url: sa.URL) -> dict[str, Any]:
+def _open_args(url: sa.URL, timeout_s: float) -> dict[str, Any]:
     # No isolation level: `_transaction` issues BEGIN, also before a first SELECT.
     if url.get_backend_name() == "sqlite":
-        return {"timeout": _TIMEOUT_S, "isolation_level": None}
+        return {"timeout": timeout_s, "isolation_level": None}
     if url.get_backend_name() == "postgresql":
-        return {"connect_timeout": int(_TIMEOUT_S)}
+        return {"connect_timeout": max(2, int(timeout_s))}  # libpq knows no less
     return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from ...errors import StorageError
 from ...signals import Point
 from ...signals.comparability import Candidate, Peer
-from ..traces import Trace, TraceWriter
+from ..traces import Trace, TraceWriter, traces_run
 from ._curves import add_points, read_at, read_points, span_of
-from ._database import Database
+from ._database import TIMEOUT_S, Database
 from ._import import write_trace
 from ._read import matching, read_peers, read_runs
 from ._records import Decision, Run, Score, Status
@@ -28,13 +28,16 @@ class RunHistory:
 
     Args:
         storage: URL or path; see `resolve_storage`.
+        timeout_s: How long to wait for a locked file or for a server.
 
     Raises:
         StorageError: If it cannot be opened, or has another schema version.
     """
 
-    def __init__(self, storage: str | None = None) -> None:
-        self._database = Database(storage)
+    def __init__(
+        self, storage: str | None = None, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._database = Database(storage, timeout_s=timeout_s)
 
     @property
     def url(self) -> str:
@@ -107,7 +110,8 @@ class RunHistory:
     def import_trace(self, trace: Trace) -> Run:
         """Add a run with its progress, decisions, scores and end from its trace.
 
-        A run that the history already contains is replaced.
+        Of a run that the history already contains, what the trace holds is replaced;
+        scores that were attached to it stay.
 
         Raises:
             TraceError: If the trace lacks a required field; then nothing changes.
@@ -132,10 +136,11 @@ class RunHistory:
 
         With the score in the trace, a history that is rebuilt has it too.
         """
+        score = replace(score, origin="attached")
         self.add_score(run.id, score)
-        if run.trace_path is not None and Path(run.trace_path).is_file():
+        if run.trace_path is not None and traces_run(run.trace_path, run.id):
             writer = TraceWriter(Path(run.trace_path))
-            writer.event("score", **asdict(score))
+            writer.event("score", **asdict(score), at=time.time())
             writer.close()
 
     def add_decision(self, run_id: str, decision: Decision) -> None:

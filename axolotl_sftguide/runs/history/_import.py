@@ -12,7 +12,14 @@ from ...signals import points_of
 from ..traces import Trace
 from ._curves import add_points
 from ._records import Decision, Score
-from ._write import add_decision, add_score, begin_run, delete_run, update_run
+from ._write import (
+    add_decision,
+    add_score,
+    attached_at,
+    begin_run,
+    delete_traced,
+    update_run,
+)
 
 _REQUIRED = frozenset(
     "id name study key key_fields comparable host config output_dir hostname "
@@ -21,7 +28,9 @@ _REQUIRED = frozenset(
 
 
 def write_trace(connection: sa.Connection, trace: Trace) -> str:
-    """Replace a run with the content of its trace, and return its id.
+    """Write what a trace holds of its run, and return the run's id.
+
+    Scores that were attached to the run stay, unless the trace holds a later one.
 
     Raises:
         TraceError: If the trace lacks a required field.
@@ -36,19 +45,25 @@ def write_trace(connection: sa.Connection, trace: Trace) -> str:
 
 def _write(connection: sa.Connection, trace: Trace) -> str:
     run_id = str(trace.run["id"])
-    delete_run(connection, run_id)
-    row = {"trace_path": str(trace.path.resolve()), **trace.run}
+    delete_traced(connection, run_id)
+    # Never a path that the trace names: scores are appended to that file.
+    no_trace = "trace_path" in trace.run and trace.run["trace_path"] is None
+    path = None if no_trace else str(trace.path.resolve())
+    row = {**trace.run, "trace_path": path}
     missing = sorted(_REQUIRED - row.keys())
     if missing:
         raise KeyError(", ".join(missing))
     begin_run(connection, row)
     written_at = trace.path.stat().st_mtime
     update_run(connection, run_id, heartbeat_at=written_at, **_progress(trace))
+    attached = attached_at(connection, run_id)
     for event in trace.events:
         if event["event"] == "decision":
             add_decision(connection, run_id, Decision(**_fields(Decision, event)))
         elif event["event"] == "score":
-            add_score(connection, run_id, Score(**_fields(Score, event)))
+            score, at = Score(**_fields(Score, event)), float(event.get("at") or 0.0)
+            if at >= attached.get(score.metric, 0.0):
+                add_score(connection, run_id, score, at)
     add_points(connection, run_id, points_of(trace.observations))
     end = trace.end
     if end is not None:
@@ -64,15 +79,17 @@ def _write(connection: sa.Connection, trace: Trace) -> str:
 
 
 def _progress(trace: Trace) -> dict[str, Any]:
+    step = int(trace.run.get("step", 0))  # a trainer state knows more than its logs
     if not trace.observations:
-        return {}
+        return {"step": step}
     last = trace.observations[-1]
+    comparable = bool(trace.run.get("comparable", True))
     return {
-        "step": last.step,
+        "step": max(step, last.step),
         "samples_seen": last.samples_seen,
         "loss": last.loss,
         "grad_norm": last.grad_norm,
-        "comparable": all(o.measured for o in trace.observations),
+        "comparable": comparable and all(o.measured for o in trace.observations),
     }
 
 

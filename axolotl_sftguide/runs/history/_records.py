@@ -13,6 +13,7 @@ import psutil
 
 Status = Literal["running", "finished", "terminated", "failed"]
 Goal = Literal["max", "min"]
+Origin = Literal["run", "attached"]
 
 SILENT_AFTER_S = 900.0
 """A run on another host counts as dead after this many seconds without a heartbeat."""
@@ -27,6 +28,8 @@ class Score:
     goal: Goal
     base_value: float | None = None
     """The model's result before the first step."""
+    origin: Origin = "run"
+    """`run` if the run recorded it, `attached` if it was added afterwards."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The schema version that this package reads and writes."""
 
 
@@ -69,6 +69,7 @@ scores = sa.Table(
     sa.Column("goal", sa.String, nullable=False),
     sa.Column("base_value", Figure),
     sa.Column("recorded_at", sa.Float, nullable=False),
+    sa.Column("origin", sa.String),  # since version 5; of older scores unknown
 )
 decisions = sa.Table(
     "decisions",
@@ -98,5 +99,9 @@ points = sa.Table(
 TABLES_ADDED_IN = {2: (points,)}
 """The tables that each later version added."""
 
-COLUMNS_ADDED_IN = {3: (points.c.grad_noise,), 4: (runs.c.device, runs.c.step_s)}
+COLUMNS_ADDED_IN = {
+    3: (points.c.grad_noise,),
+    4: (runs.c.device, runs.c.step_s),
+    5: (scores.c.origin,),
+}
 """The columns that each later version added to existing tables."""

@@ -38,9 +38,11 @@ def update_run(connection: sa.Connection, run_id: str, **values: Any) -> None:
     connection.execute(sa.update(t.runs).where(t.runs.c.id == run_id).values(values))
 
 
-def add_score(connection: sa.Connection, run_id: str, score: Score) -> None:
-    """Add a score; one on the same metric is replaced."""
-    row = {"run_id": run_id, **vars(score), "recorded_at": time.time()}
+def add_score(
+    connection: sa.Connection, run_id: str, score: Score, at: float | None = None
+) -> None:
+    """Add a score, recorded now or at a time; one on the same metric is replaced."""
+    row = {"run_id": run_id, **vars(score), "recorded_at": at or time.time()}
     same = (t.scores.c.run_id == run_id, t.scores.c.metric == score.metric)
     connection.execute(sa.delete(t.scores).where(*same))
     connection.execute(sa.insert(t.scores).values(row))
@@ -54,8 +56,20 @@ def add_decision(connection: sa.Connection, run_id: str, decision: Decision) -> 
     connection.execute(sa.insert(t.decisions).values(row))
 
 
-def delete_run(connection: sa.Connection, run_id: str) -> None:
-    """Remove a run with its scores, decisions and curve."""
-    for table in (t.scores, t.decisions, t.points):
+def delete_traced(connection: sa.Connection, run_id: str) -> None:
+    """Remove what a run's trace holds; scores that were attached to it stay."""
+    for table in (t.decisions, t.points):
         connection.execute(sa.delete(table).where(table.c.run_id == run_id))
-    connection.execute(sa.delete(t.runs).where(t.runs.c.id == run_id))
+    own = (t.scores.c.run_id == run_id, t.scores.c.origin == "run")
+    connection.execute(sa.delete(t.scores).where(*own))
+
+
+def attached_at(connection: sa.Connection, run_id: str) -> dict[str, float]:
+    """When each score of a run that it did not record itself was attached, by metric.
+
+    Scores from before version 5, whose origin is unknown, count as attached.
+    """
+    query = sa.select(t.scores.c.metric, t.scores.c.recorded_at).where(
+        t.scores.c.run_id == run_id, t.scores.c.origin.is_distinct_from("run")
+    )
+    return {metric: float(at) for metric, at in connection.execute(query)}
