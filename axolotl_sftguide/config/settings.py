@@ -140,6 +140,10 @@ class MonitorSettings(Block):
     """Measure the gradient noise scale from the micro batches' gradients."""
     noise_scale_every: int = Field(4, ge=1)
     """Measure the noise scale every this many optimizer steps."""
+    loss_by_source: str | None = None
+    """Column of the data whose values are sources; one loss curve for each of them."""
+    loss_by_source_every: int | None = Field(None, ge=1)
+    """Measure it every this many optimizer steps; by default for 0.5% of their cost."""
 
 
 class Settings(Block):

@@ -5,7 +5,7 @@ They forward the trainer's events to the session of the run, and apply its decis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from transformers import TrainerCallback
@@ -21,6 +21,7 @@ from ..errors import Problem, SettingsError
 from ..monitor.faults import fail_safe
 from ..monitor.opening import open_run
 from ..monitor.session import Session
+from ..monitor.source_table import SourceTable
 from ._calling import (
     calling_trainer,
     find_callback,
@@ -29,6 +30,7 @@ from ._calling import (
 )
 from ._pushing import HubPush
 from .held_out_score import HeldOutScoreCallback
+from .sources import source_table
 
 
 def watch(
@@ -90,6 +92,14 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         noise_scale: Measure the gradient noise scale.
         noise_scale_every: Measure it on one optimizer step out of this many; by default
             4.
+        loss_by_source: A column of the data, such as `source` or `phase`; the loss is
+            measured for each of its values.
+        loss_by_source_every: Measure it on one optimizer step out of this many; by
+            default as many as cost at most 0.5% of a step.
+        train_dataset: The dataset that was passed to the trainer, for the sources of
+            packed rows.
+        eval_dataset: The same for evaluation.
+        sources: Finds the sources of a trainer's data, in place of the two datasets.
         trainer: The trainer, if it exists already; `watch` passes it.
         settings: The whole `sftguide` block, in place of the arguments above.
         config: The configuration to record; by default the trainer's arguments.
@@ -108,6 +118,11 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         exact_accumulation: bool = False,
         noise_scale: bool = False,
         noise_scale_every: int | None = None,
+        loss_by_source: str | None = None,
+        loss_by_source_every: int | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        sources: Callable[[Any], SourceTable] | None = None,
         trainer: Any = None,
         settings: Settings | None = None,
         config: dict[str, Any] | None = None,
@@ -121,6 +136,8 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             "monitor": {
                 "noise_scale": noise_scale,
                 "noise_scale_every": noise_scale_every,
+                "loss_by_source": loss_by_source,
+                "loss_by_source_every": loss_by_source_every,
             },
         }
         self.settings = settings or load_settings(block, path=type(self).__name__)
@@ -129,6 +146,8 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         self._trainer = trainer
         self._config = config
         self._key_fields = key_fields
+        self._data = {"train_dataset": train_dataset, "eval_dataset": eval_dataset}
+        self._sources = sources
         self._beginning: Any = None
         self._closed_step: int | None = None
 
@@ -154,8 +173,18 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             config=self._config,
             extra_key_fields=self._key_fields,
             checkpoint=resumed_checkpoint(trainer),
+            sources=self._find_sources(trainer),
         )
         return self.session
+
+    def _find_sources(self, trainer: Any) -> Callable[[], SourceTable] | None:
+        column = self.settings.monitor.loss_by_source
+        if column is None:
+            return None
+        find = self._sources
+        if find is not None:
+            return lambda: find(trainer)
+        return lambda: source_table(trainer, column, **self._data)
 
     def close_step(self, state: Any) -> None:
         """Close the optimizer step; only the first call of a step has an effect."""

@@ -5,13 +5,14 @@ Each notice is one line; warnings are logged at level WARNING.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..units import count, number
 
 if TYPE_CHECKING:
+    from ..signals.sources import HeldOut
     from ..stopping.rules import Verdict
     from .tally import Tally
 
@@ -225,6 +226,51 @@ def held_out_score(
     """The score of the tuned model, with the values to compare it with."""
     shown = ", ".join(f"{name} {number(v)}" for name, v in beside.items())
     return f"{metric} {number(value)} on {questions} questions ({shown})"
+
+
+_WAYS = {
+    "log_probs": "from the model's log-probabilities",
+    "logits": "from the logits",
+    "head": "from the last hidden states, because the model returns no logits",
+}
+
+
+def loss_by_source(names: Sequence[str], way: str, every: int) -> str:
+    """The loss of each source is measured, and how."""
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" * (len(names) > 5))
+    often = "every step" if every == 1 else f"one step in {every}"
+    return f"loss by source ({shown}): {_WAYS[way]}, {often}"
+
+
+def no_loss_by_source(reason: str) -> str:
+    """The loss of each source cannot be measured."""
+    return f"no loss by source: {reason}; all else is recorded"
+
+
+def unknown_sources(share: float) -> str:
+    """Too many of the trained tokens have no known source."""
+    return (
+        f"loss by source: {share:.1%} of the trained tokens have no known source and "
+        "are in no curve (their rows differ from the data, or are in several sources)"
+    )
+
+
+def sources_apart(sources: Sequence[HeldOut]) -> str | None:
+    """Which sources no longer improve while others do; None if all are alike."""
+    ended = [s for s in sources if not s.improves]
+    others = [s for s in sources if s.improves]
+    if not ended or not others:
+        return None
+
+    def figures(source: HeldOut) -> str:
+        before = f"{number(source.before)} at step {count(source.before_step)}"
+        return f"{source.name} ({before}, {number(source.last)} at the end)"
+
+    return (
+        "held-out loss no longer improves for "
+        f"{', '.join(map(figures, ended))}, and still does for "
+        f"{', '.join(map(figures, others))}"
+    )
 
 
 def trace_lost(path: Path, error: OSError) -> str:

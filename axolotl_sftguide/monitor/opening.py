@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from .recorder import NoRecorder, RunRecorder, new_run_id, output_folder
 from .resume import Resumed, find_earlier
 from .samples import HostBatch, SampleCount
 from .session import Parts, Session
+from .source_opening import find_sources, sources_record
+from .source_table import SourceTable
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ def open_run(
     config: dict[str, Any] | None = None,
     extra_key_fields: dict[str, Any] | None = None,
     checkpoint: str | None = None,
+    sources: Callable[[], SourceTable] | None = None,
 ) -> Session | None:
     """The session of a training that begins. Collective if several ranks train.
 
@@ -63,11 +67,13 @@ def open_run(
         config: The resolved configuration to record; by default the trainer's.
         extra_key_fields: Fields of the comparability key that only the host knows.
         checkpoint: The checkpoint that the training resumes from, if it is known.
+        sources: Finds the sources of the data, if the loss of each is measured.
 
     Returns:
         None if any rank cannot be watched; no rank is watched then.
     """
     opened: tuple[Session, str] | None = None
+    table = find_sources(trainer, sources)
     try:
         opened = _open(
             trainer,
@@ -76,6 +82,7 @@ def open_run(
             config,
             extra_key_fields,
             checkpoint,
+            table,
         )
     except SFTGuideError as error:
         logger.warning(notices.not_watched(error))
@@ -103,6 +110,7 @@ def _open(
     config: dict[str, Any] | None,
     extra_key_fields: dict[str, Any] | None,
     checkpoint: str | None,
+    table: SourceTable | None,
 ) -> tuple[Session, str]:
     """The session, attached, and the line that announces it."""
     ranks, guard = Ranks(trainer), Guard()
@@ -153,6 +161,7 @@ def _open(
         recorder=recorder,
         judge=_judge(run, recorder.history, rules, objective),
         resumed=resumed,
+        sources=sources_record(trainer, table, settings, recorder),
     )
     session = Session(
         trainer, run.without, output_dir, parts, settings.effective_batch_size

@@ -132,6 +132,10 @@ class RunRecorder:
         self._evaluated.update(metrics)
         self._to_trace(lambda t: t.event("evaluation", step=step, metrics=metrics))
 
+    def event(self, name: str, **values: Any) -> None:
+        """Write an event into the trace only."""
+        self._to_trace(lambda trace: trace.event(name, **values))
+
     def norm_check(self, **found: Any) -> None:
         """Record whether the captured norm agrees with a second computation."""
         self._to_trace(lambda trace: trace.event("norm_check", **found))
@@ -252,6 +256,9 @@ class NoRecorder:
         """Record nothing."""
 
     def evaluation(self, step: int, metrics: dict[str, float]) -> None:
+        """Record nothing."""
+
+    def event(self, name: str, **values: Any) -> None:
         """Record nothing."""
 
     def norm_check(self, **found: Any) -> None:

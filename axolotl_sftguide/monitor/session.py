@@ -23,6 +23,7 @@ from .pace import Pace
 from .ranks import Ranks
 from .recorder import NoRecorder, RunRecorder, decision_of
 from .resume import Note, Resumed, write_note
+from .source_record import NoSources, SourceRecord
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Parts:
     judge: Judge
     resumed: Resumed
     """The steps before a resume."""
+    sources: SourceRecord | NoSources
 
 
 class Session:
@@ -98,6 +100,7 @@ class Session:
         """Attach to the trainer."""
         self._parts.capture.attach(on_log=self.log)
         self._parts.loop.attach(on_error=self._fail)
+        self._parts.sources.attach()
         # A process that ends without on_train_end, as by sys.exit in a signal
         # handler, must not leave a run that is recorded as running.
         atexit.register(self._at_exit)
@@ -150,6 +153,7 @@ class Session:
 
         The summary at the end of a training has no loss and gets no keys.
         """
+        self._parts.sources.log(logs)
         if "loss" not in logs and "train_runtime" not in logs:
             return
         self.observe(logs.get("grad_norm"))
@@ -216,6 +220,7 @@ class Session:
             steps = self._parts.capture.take()
             self._parts.observer.observe(steps, None, self._pace.step_s)
         self._watching = False
+        self._parts.sources.end(alone=self._parts.ranks.count == 1)
         self._parts.capture.detach()
         self._parts.loop.detach()
         if self._parts.ranks.main:
@@ -269,6 +274,9 @@ class Session:
         noise_scale = self._parts.meter.noise_scale()
         if noise_scale is not None:
             logger.info(noise_scale.advice())
+        apart = self._parts.sources.report()
+        if apart is not None:
+            logger.info(apart)
         batch = self._parts.meter.batch
         if self._batch_size is not None and batch.steps:
             logger.info(notices.batch_size(self._batch_size, batch))

@@ -1,0 +1,104 @@
+"""The loss of each source of a dataset: sums over steps, curves, held-out loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LATEST = 2
+"""The last evaluations, in which a source has to reach a new lowest loss."""
+MARGIN = 0.01
+"""By what share a loss has to be lower to count as lower."""
+
+TRAINING_EVENT = "loss_by_source"
+HELD_OUT_EVENT = "held_out_loss_by_source"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLosses:
+    """The loss of each source over some steps, or over one evaluation."""
+
+    step: int
+    """The optimizer step at which it was read."""
+    loss: Mapping[str, float]
+    """The mean cross-entropy over the trained tokens of each source that had any."""
+    tokens: Mapping[str, int]
+    """The trained tokens of each of them."""
+    unknown_tokens: int = 0
+    """Trained tokens whose source is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The held-out loss of one source."""
+
+    name: str
+    before: float
+    """The lowest loss before the last evaluations."""
+    before_step: int
+    last: float
+    """The loss at the last evaluation."""
+    last_step: int
+    improves: bool
+    """Whether the last evaluations have a loss that is lower by the margin."""
+
+
+def total(parts: Iterable[SourceLosses]) -> SourceLosses | None:
+    """Several windows as one, each token with the same weight."""
+    parts = list(parts)
+    if not parts:
+        return None
+    tokens: dict[str, int] = {}
+    sums: dict[str, float] = {}
+    for part in parts:
+        for name, count in part.tokens.items():
+            tokens[name] = tokens.get(name, 0) + count
+            sums[name] = sums.get(name, 0.0) + part.loss[name] * count
+    loss = {name: sums[name] / count for name, count in tokens.items()}
+    unknown = sum(part.unknown_tokens for part in parts)
+    return SourceLosses(parts[-1].step, loss, tokens, unknown)
+
+
+def read_events(events: Iterable[Mapping[str, Any]], name: str) -> list[SourceLosses]:
+    """The losses in the events of a trace, in order; broken ones are left out.
+
+    Args:
+        events: The events of a trace.
+        name: `TRAINING_EVENT` or `HELD_OUT_EVENT`.
+    """
+    found = []
+    for event in events:
+        if event.get("event") != name:
+            continue
+        try:
+            tokens = {str(k): int(v) for k, v in event["tokens"].items()}
+            loss = {k: float(event["loss"][k]) for k in tokens}
+            unknown = int(event.get("unknown_tokens", 0))
+            found.append(SourceLosses(int(event["step"]), loss, tokens, unknown))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def held_out(evaluations: Sequence[SourceLosses]) -> list[HeldOut]:
+    """Which sources still improve on their held-out part.
+
+    A source improves if its lowest loss of the last two evaluations is at least 1%
+    below the lowest before them. A source with fewer than three evaluations, or with
+    a loss that is not finite, is left out.
+    """
+    series: dict[str, list[tuple[int, float]]] = {}
+    for evaluation in evaluations:
+        for name, loss in evaluation.loss.items():
+            series.setdefault(name, []).append((evaluation.step, loss))
+    found = []
+    for name, points in series.items():
+        early, late = points[:-LATEST], points[-LATEST:]
+        if not early or not all(math.isfinite(loss) for _, loss in points):
+            continue
+        step, lowest = min(early, key=lambda point: point[1])
+        improves = min(loss for _, loss in late) < (1 - MARGIN) * lowest
+        found.append(HeldOut(name, lowest, step, late[-1][1], late[-1][0], improves))
+    return found
