@@ -158,7 +158,8 @@ def steps_between(trainer: Any, way: str) -> int:
     vocabulary, width = base.get_output_embeddings().weight.shape
     per_logit = _FLOPS_PER_LOGIT + (2 * width if way == "head" else 0)
     step: float = _FLOPS_PER_PARAMETER * base.num_parameters()
-    return min(_MOST_STEPS, math.ceil(vocabulary * per_logit / step / _SHARE))
+    wanted = math.ceil(vocabulary * per_logit / step / _SHARE)
+    return wanted if wanted < _MOST_STEPS else _MOST_STEPS
 
 
 def obstacle(trainer: Any) -> str | None:

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from by_source import losses_by_sample, write_stacked
+from by_source import (
+    SOURCES,
+    UNKNOWN,
+    Row,
+    losses,
+    rows_of_parts,
+    tokenised,
+    write_stacked,
+)
 from hosts import Outcome, make_sft_trainer
-from same_bits import assert_same_bits
 
 from axolotl_sftguide import watch
-from axolotl_sftguide.signals.sources import TRAINING_EVENT, read_events
+from axolotl_sftguide.signals.sources import TRAINING_EVENT, read_events, total
 
 
 @pytest.fixture(scope="session")
@@ -24,19 +31,97 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(base: Path, stacked: Path, tmp_path: Path) -> Callable[..., Outcome]:
     """Trains on the stacked rows; `watched` are the arguments of `watch`."""
 
+    from datasets import load_dataset
+
     def run(watched: dict[str, Any] | None, **overrides: Any) -> Outcome:
+        raw = load_dataset("json", data_files=str(stacked), split="train")
         settings = {"assistant_only_loss": False, **overrides}
         trainer, _ = make_sft_trainer(base, stacked, tmp_path, **settings)
         if watched is not None:
-            watch(trainer, **watched)
+            watch(trainer, train_dataset=raw, **watched)
         trainer.train()
         return Outcome(Path(trainer.args.output_dir), trainer, None)
 
     return run
 
 
-def test_unpacked(train: Callable[..., Outcome]) -> None:
-    outcome = train({"loss_by_source": "source", "loss_by_source_every": 1})
-    print(outcome.logs[0])
-    print(read_events(outcome.trace.events, TRAINING_EVENT)[:3])
-    assert 0
+WHOLE_EPOCH = {"num_train_epochs": 1, "max_steps": -1, "learning_rate": 0.0}
+"""Weights stay as they are, so that the losses can be computed again afterwards."""
+
+PACKINGS = {
+    "padded": {},
+    "cut": {"max_length": 20},
+    "padding-free": {"padding_free": True, "max_length": None},
+    "packed whole": {"packing": True, "packing_strategy": "bfd"},
+    "packed in parts": {
+        "packing": True,
+        "packing_strategy": "bfd_split",
+        "max_length": 24,
+    },
+}
+
+
+def samples_of(trainer: Any) -> list[tuple[list[int], list[int]]]:
+    """The samples of the trainer's rows, packed ones taken apart."""
+    found = []
+    for row in trainer.train_dataset:
+        start = 0
+        for length in row.get("seq_lengths") or [len(row["input_ids"])]:
+            part = slice(start, start + length)
+            found.append((row["input_ids"][part], row["labels"][part]))
+            start += length
+    return found
+
+
+def recorded(outcome: Outcome) -> Any:
+    return total(read_events(outcome.trace.events, TRAINING_EVENT))
+
+
+@pytest.mark.parametrize("loss", [{"loss_type": "nll"}, {}])
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_each_source_has_the_loss_of_its_samples(
+    train: Callable[..., Outcome], stacked: Path, packing: str, loss: dict[str, str]
+) -> None:
+    outcome = train(
+        {"loss_by_source": "source", "loss_by_source_every": 1},
+        **loss,
+        logging_steps=7,
+        **WHOLE_EPOCH,
+        **PACKINGS[packing],
+    )
+    trainer = outcome.trainer
+    whole = tokenised(stacked, trainer.processing_class)
+    length = trainer.args.max_length or 1_000
+    rows = rows_of_parts(samples_of(trainer), whole, length)
+    expected, tokens = losses(trainer.model, rows)
+    found = recorded(outcome)
+    assert found.unknown_tokens == tokens.pop(UNKNOWN, 0)
+    expected.pop(UNKNOWN, None)
+    assert set(tokens) == set(SOURCES)
+    assert found.tokens == tokens
+    assert found.loss == pytest.approx(expected, rel=2e-5)
+
+
+def test_rows_that_are_cut_anywhere_have_the_loss_of_their_tokens(
+    train: Callable[..., Outcome], stacked: Path
+) -> None:
+    outcome = train(
+        {"loss_by_source": "source", "loss_by_source_every": 1},
+        packing=True,
+        packing_strategy="wrapped",
+        max_length=64,
+        **WHOLE_EPOCH,
+    )
+    trainer, length = outcome.trainer, 64
+    whole = tokenised(stacked, trainer.processing_class)
+    ids = [token for tokens, _ in whole for token in tokens]
+    sources = [name for tokens, name in whole for _ in tokens]
+    starts = range(0, len(ids), length)
+    rows = [
+        Row(ids[i : i + length], ids[i : i + length], sources[i : i + length])
+        for i in starts
+    ]
+    assert [row.ids for row in rows] == trainer.train_dataset["input_ids"][:]
+    loss, counted = losses(trainer.model, rows)
+    assert recorded(outcome).tokens == counted
+    assert recorded(outcome).loss == pytest.approx(loss, rel=2e-5)
