@@ -19,7 +19,12 @@ from by_source import (
 from hosts import Outcome, make_sft_trainer
 
 from axolotl_sftguide import watch
-from axolotl_sftguide.signals.sources import TRAINING_EVENT, read_events, total
+from axolotl_sftguide.signals.sources import (
+    HELD_OUT_EVENT,
+    TRAINING_EVENT,
+    read_events,
+    total,
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +40,18 @@ def train(base: Path, stacked: Path, tmp_path: Path) -> Callable[..., Outcome]:
 
     def run(watched: dict[str, Any] | None, **overrides: Any) -> Outcome:
         raw = load_dataset("json", data_files=str(stacked), split="train")
+        held_out = raw.select(range(8)) if "eval_strategy" in overrides else None
         settings = {"assistant_only_loss": False, **overrides}
         trainer, _ = make_sft_trainer(base, stacked, tmp_path, **settings)
         if watched is not None:
-            watch(trainer, train_dataset=raw, **watched)
+            watch(trainer, train_dataset=raw, eval_dataset=held_out, **watched)
         trainer.train()
         return Outcome(Path(trainer.args.output_dir), trainer, None)
 
     return run
 
 
+BY_SOURCE = {"loss_by_source": "source", "loss_by_source_every": 1}
 WHOLE_EPOCH = {"num_train_epochs": 1, "max_steps": -1, "learning_rate": 0.0}
 """Weights stay as they are, so that the losses can be computed again afterwards."""
 
@@ -61,10 +68,10 @@ PACKINGS = {
 }
 
 
-def samples_of(trainer: Any) -> list[tuple[list[int], list[int]]]:
-    """The samples of the trainer's rows, packed ones taken apart."""
+def samples_of(dataset: Any) -> list[tuple[list[int], list[int]]]:
+    """The samples of prepared rows, packed ones taken apart."""
     found = []
-    for row in trainer.train_dataset:
+    for row in dataset:
         start = 0
         for length in row.get("seq_lengths") or [len(row["input_ids"])]:
             part = slice(start, start + length)
@@ -83,7 +90,7 @@ def test_each_source_has_the_loss_of_its_samples(
     train: Callable[..., Outcome], stacked: Path, packing: str, loss: dict[str, str]
 ) -> None:
     outcome = train(
-        {"loss_by_source": "source", "loss_by_source_every": 1},
+        BY_SOURCE,
         **loss,
         logging_steps=7,
         **WHOLE_EPOCH,
@@ -92,7 +99,7 @@ def test_each_source_has_the_loss_of_its_samples(
     trainer = outcome.trainer
     whole = tokenised(stacked, trainer.processing_class)
     length = trainer.args.max_length or 1_000
-    rows = rows_of_parts(samples_of(trainer), whole, length)
+    rows = rows_of_parts(samples_of(trainer.train_dataset), whole, length)
     expected, tokens = losses(trainer.model, rows)
     found = recorded(outcome)
     assert found.unknown_tokens == tokens.pop(UNKNOWN, 0)
@@ -106,7 +113,7 @@ def test_rows_that_are_cut_anywhere_have_the_loss_of_their_tokens(
     train: Callable[..., Outcome], stacked: Path
 ) -> None:
     outcome = train(
-        {"loss_by_source": "source", "loss_by_source_every": 1},
+        BY_SOURCE,
         packing=True,
         packing_strategy="wrapped",
         max_length=64,
@@ -125,3 +132,56 @@ def test_rows_that_are_cut_anywhere_have_the_loss_of_their_tokens(
     loss, counted = losses(trainer.model, rows)
     assert recorded(outcome).tokens == counted
     assert recorded(outcome).loss == pytest.approx(loss, rel=2e-5)
+
+
+@pytest.mark.parametrize("loss", [{"loss_type": "nll"}, {}])
+@pytest.mark.parametrize("packing", ["padded", "packed whole"])
+def test_a_run_with_loss_by_source_is_the_run_without_it(
+    train: Callable[..., Outcome],
+    tmp_path: Path,
+    packing: str,
+    loss: dict[str, str],
+) -> None:
+    settings = {**PACKINGS[packing], **loss}
+    unwatched = train(None, output_dir=str(tmp_path / "a"), **settings)
+    watched = train(BY_SOURCE, output_dir=str(tmp_path / "b"), **settings)
+    assert_same_bits(unwatched, watched)
+    assert any(key.startswith("sftguide/loss/") for key in watched.logs[0])
+
+
+@pytest.mark.parametrize("packing", ["padded", "packed whole"])
+def test_a_held_out_part_has_a_loss_for_each_source(
+    train: Callable[..., Outcome], stacked: Path, packing: str
+) -> None:
+    outcome = train(
+        BY_SOURCE,
+        eval_strategy="steps",
+        eval_steps=4,
+        **PACKINGS[packing],
+    )
+    evaluations = read_events(outcome.trace.events, HELD_OUT_EVENT)
+    assert [found.step for found in evaluations] == [4, 8, 12]
+    trainer = outcome.trainer
+    whole = tokenised(stacked, trainer.processing_class)
+    rows = rows_of_parts(samples_of(trainer.eval_dataset), whole, 64)
+    expected, tokens = losses(trainer.model, rows)
+    assert evaluations[-1].tokens == tokens
+    assert evaluations[-1].loss == pytest.approx(expected, rel=2e-5)
+    logged = [log for log in trainer.state.log_history if "eval_loss" in log][-1]
+    name = next(iter(tokens))
+    assert logged[f"eval_sftguide/loss/{name}"] == evaluations[-1].loss[name]
+
+
+def test_packed_rows_without_the_data_cost_only_the_loss_by_source(
+    base: Path, stacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer, _ = make_sft_trainer(
+        base, stacked, tmp_path, packing=True, assistant_only_loss=False
+    )
+    watch(trainer, loss_by_source="source")
+    trainer.train()
+    outcome = Outcome(Path(trainer.args.output_dir), trainer, None)
+    said = capsys.readouterr().out
+    assert "watch(trainer, loss_by_source='source', train_dataset=dataset)" in said
+    assert len(outcome.trace.observations) == 12
+    assert read_events(outcome.trace.events, TRAINING_EVENT) == []

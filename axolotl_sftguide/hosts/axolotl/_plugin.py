@@ -143,6 +143,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             settings=settings,
             config=cfg.to_dict(),
             key_fields=_key_fields(cfg),
+            sources=lambda trainer: _sources(cfg, trainer, settings),
         )
         if settings.longest_first:
             obstacle = put_longest_first(trainer)
@@ -237,6 +238,14 @@ def _or_exit(function: Callable[..., T], *words: Any) -> T:
     except SettingsError as error:
         lines = [f"sftguide: {problem}" for problem in error.problems]
         raise SystemExit("\n".join(lines)) from None
+
+
+def _sources(cfg: Any, trainer: Any, settings: Settings) -> Any:
+    from ._sources import source_table
+
+    column = settings.monitor.loss_by_source
+    assert column is not None
+    return source_table(cfg, trainer.processing_class, column)
 
 
 def _seed(cfg: Any) -> int:
