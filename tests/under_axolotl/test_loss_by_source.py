@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from by_source import SOURCES, losses, rows_of_parts, tokenised, write_stacked
+from same_bits import assert_same_bits
 
 from axolotl_sftguide.signals.sources import (
     HELD_OUT_EVENT,
@@ -92,7 +93,7 @@ def test_a_held_out_part_has_a_loss_for_each_source(
         sftguide={"monitor": BY_SOURCE},
     )
     evaluations = read_events(outcome.trace.events, HELD_OUT_EVENT)
-    assert [found.step for found in evaluations] == [4, 8, 12]
+    assert [found.step for found in evaluations] == [0, 4, 8, 12]
     trainer = outcome.trainer
     samples = [(row["input_ids"], row["labels"]) for row in trainer.eval_dataset]
     whole = tokenised(stacked, trainer.processing_class)

@@ -17,6 +17,7 @@ from by_source import (
     write_stacked,
 )
 from hosts import Outcome, make_sft_trainer
+from same_bits import assert_same_bits
 
 from axolotl_sftguide import watch
 from axolotl_sftguide.signals.sources import (
