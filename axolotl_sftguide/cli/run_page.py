@@ -15,11 +15,12 @@ from rich.table import Table
 from ..config.differences import flatten, varied_keys
 from ..errors import TraceError
 from ..runs.history import Run
-from ..runs.traces import read_trace
+from ..runs.traces import Trace, read_trace
 from ..signals import Observation, Point
 from ..signals.comparability import effective_batch_size
 from ..signals.noise_scale import estimate
 from ..units import count, duration, number, share
+from .source_facts import source_facts
 from .sparkline import sparkline
 from .tables import console, label, score_beside, seconds_of, shown, status_of
 
@@ -88,10 +89,15 @@ def noise_scale_fact(observations: Sequence[Observation]) -> Iterator[Fact]:
 
 def observations_of(run: Run) -> tuple[Observation, ...]:
     """The steps in the run's trace; none if it cannot be read."""
+    trace = _trace_of(run)
+    return trace.observations if trace else ()
+
+
+def _trace_of(run: Run) -> Trace | None:
     try:
-        return read_trace(run.trace_path).observations if run.trace_path else ()
+        return read_trace(run.trace_path) if run.trace_path else None
     except TraceError:
-        return ()
+        return None
 
 
 def _outcome(run: Run) -> str:
@@ -102,12 +108,15 @@ def _outcome(run: Run) -> str:
 
 
 def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
-    observations = observations_of(run)
+    trace = _trace_of(run)
+    observations = trace.observations if trace else ()
     for score in run.scores:
         beside = [f"{n} {number(value)}" for n, value in score_beside(run, score)]
         text = f"{score.metric} {number(score.value)}"
         yield "score", escape(text + (f" ({', '.join(beside)})" if beside else ""))
     yield from curve_facts(observations or points, out)
+    if trace is not None:
+        yield from source_facts(trace, out)
     yield from noise_scale_fact(observations)
     for decision in run.decisions:
         what = "warning" if decision.action == "warn" else "stopped"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ..units import count, number
 
 if TYPE_CHECKING:
-    from ..signals.sources import HeldOut
     from ..stopping.rules import Verdict
     from .tally import Tally
 
@@ -252,24 +251,6 @@ def unknown_sources(share: float) -> str:
     return (
         f"loss by source: {share:.1%} of the trained tokens have no known source and "
         "are in no curve (their rows differ from the data, or are in several sources)"
-    )
-
-
-def sources_apart(sources: Sequence[HeldOut]) -> str | None:
-    """Which sources no longer improve while others do; None if all are alike."""
-    ended = [s for s in sources if not s.improves]
-    others = [s for s in sources if s.improves]
-    if not ended or not others:
-        return None
-
-    def figures(source: HeldOut) -> str:
-        before = f"{number(source.before)} at step {count(source.before_step)}"
-        return f"{source.name} ({before}, {number(source.last)} at the end)"
-
-    return (
-        "held-out loss no longer improves for "
-        f"{', '.join(map(figures, ended))}, and still does for "
-        f"{', '.join(map(figures, others))}"
     )
 
 

@@ -178,6 +178,7 @@ class SourceMeter:
 
     def _read(self, sums: torch.Tensor | None) -> SourceLosses | None:
         args, names = self._trainer.args, self._table.names
+        sums = sums if self._on else None
         if args.world_size > 1:
             if sums is None:
                 sums = torch.zeros(2, len(names) + 1, dtype=_precise(args))

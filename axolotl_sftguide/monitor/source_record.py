@@ -11,6 +11,7 @@ from ..signals.sources import (
     TRAINING_EVENT,
     SourceLosses,
     held_out,
+    sources_apart,
 )
 from . import notices
 from .source_meter import SourceMeter
@@ -85,7 +86,7 @@ class SourceRecord:
 
     def report(self) -> str | None:
         """Which sources no longer improve while others do; None if all are alike."""
-        return notices.sources_apart(held_out(self._evaluations))
+        return sources_apart(held_out(self._evaluations))
 
 
 def as_event(losses: SourceLosses) -> dict[str, Any]:

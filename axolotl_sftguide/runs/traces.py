@@ -2,8 +2,9 @@
 
 The first line describes the run and has the version of the format. A line with an
 `event` key is an event (`run`, `resume`, `decision`, `evaluation`, `norm_check`,
-`score`, `end`); any other line is one optimizer step. Non-finite numbers are written
-as the strings "NaN", "Infinity" and "-Infinity", which `float()` parses.
+`score`, `loss_by_source`, `held_out_loss_by_source`, `end`); any other line is one
+optimizer step. Non-finite numbers are written as the strings "NaN", "Infinity" and
+"-Infinity", which `float()` parses.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from ..errors import TraceError
 from ..signals import Observation
+from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT
 
 FORM = 1
 """The version of the format that this package writes."""
@@ -28,6 +30,7 @@ _APPENDED = ("resume", "score")
 """Events that are appended to the trace of a run that has ended, however it ended."""
 
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))
+_TAKEN_AT_A_STEP = ("decision", "evaluation", TRAINING_EVENT, HELD_OUT_EVENT)
 _INT_FIELDS = ("step", "samples_seen")
 _FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
 
@@ -217,7 +220,7 @@ class _Reader:
 
 
 def _decided_after(event: dict[str, Any], step: int) -> bool:
-    taken_at_a_step = event["event"] in ("decision", "evaluation")
+    taken_at_a_step = event["event"] in _TAKEN_AT_A_STEP
     return bool(taken_at_a_step and event.get("step", 0) > step)
 
 

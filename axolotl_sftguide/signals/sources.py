@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..units import count, number
+
 LATEST = 2
 """The last evaluations, in which a source has to reach a new lowest loss."""
 MARGIN = 0.01
@@ -53,10 +55,10 @@ def total(parts: Iterable[SourceLosses]) -> SourceLosses | None:
     tokens: dict[str, int] = {}
     sums: dict[str, float] = {}
     for part in parts:
-        for name, count in part.tokens.items():
-            tokens[name] = tokens.get(name, 0) + count
-            sums[name] = sums.get(name, 0.0) + part.loss[name] * count
-    loss = {name: sums[name] / count for name, count in tokens.items()}
+        for name, own in part.tokens.items():
+            tokens[name] = tokens.get(name, 0) + own
+            sums[name] = sums.get(name, 0.0) + part.loss[name] * own
+    loss = {name: sums[name] / own for name, own in tokens.items()}
     unknown = sum(part.unknown_tokens for part in parts)
     return SourceLosses(parts[-1].step, loss, tokens, unknown)
 
@@ -89,12 +91,13 @@ def held_out(evaluations: Sequence[SourceLosses]) -> list[HeldOut]:
     below the lowest before them. A source with fewer than three evaluations, or with
     a loss that is not finite, is left out.
     """
-    series: dict[str, list[tuple[int, float]]] = {}
+    series: dict[str, dict[int, float]] = {}
     for evaluation in evaluations:
         for name, loss in evaluation.loss.items():
-            series.setdefault(name, []).append((evaluation.step, loss))
+            series.setdefault(name, {})[evaluation.step] = loss
     found = []
-    for name, points in series.items():
+    for name, by_step in series.items():
+        points = list(by_step.items())
         early, late = points[:-LATEST], points[-LATEST:]
         if not early or not all(math.isfinite(loss) for _, loss in points):
             continue
@@ -102,3 +105,21 @@ def held_out(evaluations: Sequence[SourceLosses]) -> list[HeldOut]:
         improves = min(loss for _, loss in late) < (1 - MARGIN) * lowest
         found.append(HeldOut(name, lowest, step, late[-1][1], late[-1][0], improves))
     return found
+
+
+def sources_apart(sources: Sequence[HeldOut]) -> str | None:
+    """Which sources no longer improve while others do; None if all are alike."""
+    ended = [s for s in sources if not s.improves]
+    others = [s for s in sources if s.improves]
+    if not ended or not others:
+        return None
+
+    def figures(source: HeldOut) -> str:
+        before = f"{number(source.before)} at step {count(source.before_step)}"
+        return f"{source.name} ({before}, {number(source.last)} at the end)"
+
+    return (
+        "held-out loss no longer improves for "
+        f"{', '.join(map(figures, ended))}, and still does for "
+        f"{', '.join(map(figures, others))}"
+    )

@@ -16,10 +16,13 @@ from by_source import (
     tokenised,
     write_stacked,
 )
+from click.testing import CliRunner
 from hosts import Outcome, make_sft_trainer
 from same_bits import assert_same_bits
 
 from axolotl_sftguide import watch
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.monitor.source_table import SourceTable
 from axolotl_sftguide.signals.sources import (
     HELD_OUT_EVENT,
     TRAINING_EVENT,
@@ -39,11 +42,17 @@ def train(base: Path, stacked: Path, tmp_path: Path) -> Callable[..., Outcome]:
 
     from datasets import load_dataset
 
-    def run(watched: dict[str, Any] | None, **overrides: Any) -> Outcome:
+    def run(
+        watched: dict[str, Any] | None,
+        prepare: Callable[[Any], Any] | None = None,
+        **overrides: Any,
+    ) -> Outcome:
         raw = load_dataset("json", data_files=str(stacked), split="train")
         held_out = raw.select(range(8)) if "eval_strategy" in overrides else None
         settings = {"assistant_only_loss": False, **overrides}
         trainer, _ = make_sft_trainer(base, stacked, tmp_path, **settings)
+        if prepare is not None:
+            prepare(trainer)
         if watched is not None:
             watch(trainer, train_dataset=raw, eval_dataset=held_out, **watched)
         trainer.train()
@@ -66,6 +75,15 @@ PACKINGS = {
         "packing_strategy": "bfd_split",
         "max_length": 24,
     },
+}
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "bf16": {"bf16": True},
+    "checkpointing": {"gradient_checkpointing": True},
+    # The chunked loss takes no label smoothing.
+    "smoothed": {"label_smoothing_factor": 0.1, "loss_type": "nll"},
 }
 
 
@@ -186,3 +204,93 @@ def test_packed_rows_without_the_data_cost_only_the_loss_by_source(
     assert "watch(trainer, loss_by_source='source', train_dataset=dataset)" in said
     assert len(outcome.trace.observations) == 12
     assert read_events(outcome.trace.events, TRAINING_EVENT) == []
+
+
+def test_the_curves_are_in_the_run_page(train: Callable[..., Outcome]) -> None:
+    outcome = train(BY_SOURCE, eval_strategy="steps", eval_steps=4)
+    shown = CliRunner().invoke(main, ["runs", "show", outcome.run.id]).output
+    for name in SOURCES:
+        assert f"loss of {name}" in shown
+    assert "held-out loss of" in shown
+
+
+@pytest.mark.parametrize("loss", [{"loss_type": "nll"}, {}])
+def test_measuring_on_some_steps_leaves_the_others_out(
+    train: Callable[..., Outcome], loss: dict[str, str]
+) -> None:
+    outcome = train({**BY_SOURCE, "loss_by_source_every": 5}, **loss)
+    events = read_events(outcome.trace.events, TRAINING_EVENT)
+    assert [found.step for found in events] == [1, 6, 11]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("loss", [{"loss_type": "nll"}, {}])
+def test_other_trainings_are_measured_and_unchanged(
+    train: Callable[..., Outcome],
+    adapter: Path,
+    tmp_path: Path,
+    arm: str,
+    loss: dict[str, str],
+) -> None:
+    settings = {**loss, **ARMS[arm]}
+    if arm == "lora":
+        settings["lora"] = adapter
+    unwatched = train(None, output_dir=str(tmp_path / "a"), **settings)
+    watched = train(BY_SOURCE, output_dir=str(tmp_path / "b"), **settings)
+    assert_same_bits(unwatched, watched)
+    events = read_events(watched.trace.events, TRAINING_EVENT)
+    trained = {o.step: o.loss for o in watched.trace.observations}
+    assert [found.step for found in events] == list(trained)
+    for found in events:
+        mean = sum(found.loss[n] * found.tokens[n] for n in found.loss)
+        mean /= sum(found.tokens.values())
+        assert found.unknown_tokens == 0
+        if arm != "smoothed":  # the trained loss is another one
+            assert mean == pytest.approx(trained[found.step], rel=0.02)
+
+
+def test_losses_that_do_not_add_up_are_not_shown(
+    train: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def doubled(module: Any, args: Any, output: Any) -> Any:
+        output.loss = 2 * output.loss
+        return output
+
+    outcome = train(
+        BY_SOURCE, prepare=lambda trainer: trainer.model.register_forward_hook(doubled)
+    )
+    assert "do not add up to the model's own loss" in capsys.readouterr().out
+    assert read_events(outcome.trace.events, TRAINING_EVENT) == []
+    assert len(outcome.trace.observations) == 12
+
+
+def test_a_compiled_model_is_left_alone(
+    train: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prepare(trainer: Any) -> None:
+        trainer.args.torch_compile = True  # the trainer was built without it
+
+    outcome = train(BY_SOURCE, prepare=prepare)
+    assert "no loss by source: a hook would change" in capsys.readouterr().out
+    assert read_events(outcome.trace.events, TRAINING_EVENT) == []
+
+
+def test_a_fault_ends_the_measurement_and_not_the_watch(
+    train: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: Any) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(SourceTable, "sources_of", fault)
+    outcome = train(BY_SOURCE)
+    assert len(outcome.trace.observations) == 12
+    assert outcome.run.status == "finished"
+
+
+def test_the_trainer_has_its_own_methods_and_no_hooks_afterwards(
+    train: Callable[..., Outcome],
+) -> None:
+    trainer = train(BY_SOURCE).trainer
+    assert "training_step" not in vars(trainer)
+    assert "prediction_step" not in vars(trainer)
+    assert not any(module._forward_hooks for module in trainer.model.modules())
