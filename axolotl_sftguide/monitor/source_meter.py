@@ -158,7 +158,8 @@ class SourceMeter:
         if own is not None and extra is None:
             tokens = forward.divisor
             measured = sums[0].sum() / (sums[1].sum() if tokens is None else tokens)
-            self._first = measured, own.detach()
+            # A copy: on several ranks the trainer multiplies the loss in place.
+            self._first = measured, own.detach().clone()
         self._started(forward.way, self._every)
 
     def _add_evaluation(self, sums: torch.Tensor, forward: Forward) -> None:
