@@ -35,7 +35,7 @@ def source_table(
         SettingsError: If the sources cannot be had.
     """
     given = _given(trainer.train_dataset, column, train_dataset)
-    if given is None:
+    if given is None or not hasattr(given, "unique"):
         raise SettingsError([_missing(trainer, column, train_dataset)])
     rows = [given]
     evaluated = _as_list(trainer.eval_dataset)
@@ -43,7 +43,7 @@ def source_table(
         evaluated, _as_list(eval_dataset, len(evaluated)), strict=False
     ):
         held_out = _given(own, column, raw)
-        if held_out is not None:
+        if hasattr(held_out, "unique"):
             rows.append(held_out)
     names = names_of([dataset.unique(column) for dataset in rows], column)
     return SourceTable(names, _coded(trainer, rows, column, names))
@@ -157,9 +157,12 @@ def _is_prepared(dataset: Any, column: str) -> bool:
 def _missing(trainer: Any, column: str, raw: Any) -> Problem:
     if not hasattr(trainer.train_dataset, "unique"):
         return Problem(_KEY, "the training data are streamed", "Leave it out")
+    if "input_ids" not in _columns(trainer.train_dataset):
+        message = f"the rows of {type(trainer).__name__} have no input_ids"
+        return Problem(_KEY, message, "Leave it out: it works only for SFT on text")
     columns = _columns(trainer.train_dataset if raw is None else raw)
     message = f"the training data have no column {column!r}, only {', '.join(columns)}"
-    if raw is None and hasattr(trainer, "_prepare_dataset"):
+    if raw is None and hasattr(trainer, "_formatting_func"):
         remedy = (
             "If packing has dropped it, pass the dataset that you gave the trainer: "
             f"watch(trainer, {_KEY}={column!r}, train_dataset=dataset)"

@@ -17,12 +17,16 @@ from by_source import (
     write_stacked,
 )
 from click.testing import CliRunner
+from datasets import Dataset, load_dataset
 from hosts import Outcome, make_sft_trainer
 from same_bits import assert_same_bits
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import DPOConfig, DPOTrainer
 
 from axolotl_sftguide import watch
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.monitor.source_table import SourceTable
+from axolotl_sftguide.runs.traces import find_traces, read_trace
 from axolotl_sftguide.signals.sources import (
     HELD_OUT_EVENT,
     TRAINING_EVENT,
@@ -39,8 +43,6 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def train(base: Path, stacked: Path, tmp_path: Path) -> Callable[..., Outcome]:
     """Trains on the stacked rows; `watched` are the arguments of `watch`."""
-
-    from datasets import load_dataset
 
     def run(
         watched: dict[str, Any] | None,
@@ -294,3 +296,27 @@ def test_the_trainer_has_its_own_methods_and_no_hooks_afterwards(
     assert "training_step" not in vars(trainer)
     assert "prediction_step" not in vars(trainer)
     assert not any(module._forward_hooks for module in trainer.model.modules())
+
+
+def test_rows_that_are_not_tokenised_cost_only_the_loss_by_source(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = {"prompt": "red dog", "chosen": " cat", "rejected": " sun"}
+    trainer = DPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(base),
+        args=DPOConfig(
+            output_dir=str(tmp_path / "out"),
+            max_steps=2,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            save_strategy="no",
+        ),
+        train_dataset=Dataset.from_list([{**turns, "source": "a"}] * 8),
+        processing_class=AutoTokenizer.from_pretrained(base),
+    )
+    watch(trainer, loss_by_source="source")
+    trainer.train()
+    assert "the rows of DPOTrainer have no input_ids" in capsys.readouterr().out
+    (path,) = find_traces(tmp_path)
+    assert len(read_trace(path).observations) == 2
