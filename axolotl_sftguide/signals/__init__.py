@@ -4,6 +4,7 @@ observations   one optimizer step, and the logs of a window of steps
 curves         loss and gradient norm over the samples seen
 noise_scale    the gradient noise scale, estimated from ordinary steps
 comparability  which runs may be compared
+sources        the loss of each source of a dataset
 cohort         quantiles of earlier runs at a number of samples
 correlation    rank correlation with a confidence interval
 """

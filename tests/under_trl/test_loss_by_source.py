@@ -20,8 +20,9 @@ from click.testing import CliRunner
 from datasets import Dataset, load_dataset
 from hosts import Outcome, make_sft_trainer
 from same_bits import assert_same_bits
+from tiny import WORDS
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from axolotl_sftguide import watch
 from axolotl_sftguide.cli import main
@@ -320,3 +321,54 @@ def test_rows_that_are_not_tokenised_cost_only_the_loss_by_source(
     assert "the rows of DPOTrainer have no input_ids" in capsys.readouterr().out
     (path,) = find_traces(tmp_path)
     assert len(read_trace(path).observations) == 2
+
+
+def test_the_end_names_the_source_that_no_longer_improves(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(held_out: bool) -> Dataset:
+        """What is asked for and what is answered agree in one of the sources only."""
+        other = "sun moon" if held_out else "red blue"
+        answers = {"steady": "dog cat", "drifting": other}
+        asked = [f"{a} {b}" for a in WORDS for b in WORDS][held_out::2]
+        return Dataset.from_list(
+            [
+                {
+                    "prompt": f"{name} {words}",
+                    "completion": f" {answer}",
+                    "source": name,
+                }
+                for name, answer in answers.items()
+                for words in asked[: 8 if held_out else None]
+            ]
+        )
+
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(base),
+        args=SFTConfig(
+            output_dir=str(tmp_path / "out"),
+            per_device_train_batch_size=8,
+            max_steps=40,
+            eval_strategy="steps",
+            eval_steps=4,
+            learning_rate=0.003,
+            lr_scheduler_type="constant",
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            save_strategy="no",
+        ),
+        train_dataset=rows(held_out=False),
+        eval_dataset=rows(held_out=True),
+        processing_class=AutoTokenizer.from_pretrained(base),
+    )
+    watch(trainer, loss_by_source="source", loss_by_source_every=1)
+    trainer.train()
+    said = capsys.readouterr().out
+    (line,) = [part for part in said.splitlines() if "no longer improves" in part]
+    assert "no longer improves for drifting (" in line
+    assert "and still does for steady (" in line
+    (path,) = find_traces(tmp_path)
+    run = read_trace(path).run["id"]
+    shown = CliRunner().invoke(main, ["runs", "show", run], env={"COLUMNS": "300"})
+    assert line.removeprefix("sftguide: ") in shown.output
