@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .hosts.held_out_score import HeldOutScoreCallback as HeldOutScoreCallback
     from .hosts.trainer import EarlyTerminationCallback as EarlyTerminationCallback
     from .hosts.trainer import GradientMonitorCallback as GradientMonitorCallback
-    from .hosts.trainer import watch as watch
+    from .hosts.watching import watch as watch
     from .mixing import mix as mix
     from .planning import plan_memory as plan_memory
     from .runs.history import RunHistory as RunHistory
@@ -59,13 +59,14 @@ _HOME = {
     "plan_memory": "planning",
     "read_marker": "runs.marker",
     "read_trace": "runs.traces",
-    "watch": "hosts.trainer",
+    "watch": "hosts.watching",
 }
 
 _NEEDS = {
     "hosts.axolotl": ("axolotl", "transformers"),
     "hosts.held_out_score": ("transformers", "torch"),
     "hosts.trainer": ("transformers", "torch"),
+    "hosts.watching": ("transformers", "torch"),
     "mixing": ("numpy", "orjson"),
     "sweep.pruner": ("optuna",),
 }
@@ -75,6 +76,7 @@ _EXTRAS = {
     "hosts.axolotl": "axolotl",
     "hosts.held_out_score": "trl",
     "hosts.trainer": "trl",
+    "hosts.watching": "trl",
     "mixing": "mix",
     "sweep.pruner": "sweep",
 }

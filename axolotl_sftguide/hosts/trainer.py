@@ -5,7 +5,7 @@ They forward the trainer's events to the session of the run, and apply its decis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
@@ -17,7 +17,6 @@ from ..config.settings import (
     load_settings,
 )
 from ..console import show_log
-from ..errors import Problem, SettingsError
 from ..monitor.faults import fail_safe
 from ..monitor.opening import open_run
 from ..monitor.session import Session
@@ -29,50 +28,7 @@ from ._calling import (
     saved_checkpoint,
 )
 from ._pushing import HubPush
-from .held_out_score import HeldOutScoreCallback
 from .sources import source_table
-
-
-def watch(
-    trainer: Any,
-    *,
-    early_termination: Mapping[str, Any] | None = None,
-    score: Mapping[str, Any] | None = None,
-    **monitor: Any,
-) -> None:
-    """Attach the monitor, the rules and, if requested, the score to a trainer.
-
-    Args:
-        trainer: A transformers `Trainer`, or one derived from it, before `train()`.
-        early_termination: Keys of the `early_termination` block, such as
-            `{"action": "stop"}`; by default the rules warn, and only steps that stay
-            non-finite stop the run.
-        score: Keys of the `score` block, such as `{"data_path": "heldout.jsonl"}`.
-        **monitor: Arguments of `GradientMonitorCallback`, such as `study="mine"` or
-            `noise_scale=True`.
-
-    Raises:
-        SettingsError: If an argument is wrong, or the trainer is watched already.
-    """
-    if find_callback(trainer, GradientMonitorCallback) is not None:
-        raise SettingsError(
-            [
-                Problem(
-                    "watch(trainer)",
-                    "found a GradientMonitorCallback on the trainer",
-                    "call watch once, and do not pass the callback yourself",
-                )
-            ]
-        )
-    callbacks: list[TrainerCallback] = [
-        GradientMonitorCallback(trainer=trainer, **monitor),
-        EarlyTerminationCallback(trainer=trainer, **(early_termination or {})),
-    ]
-    if score is not None:
-        # Before the monitor, so that the score is part of the run.
-        callbacks.insert(0, HeldOutScoreCallback(trainer=trainer, **score))
-    for callback in callbacks:
-        trainer.add_callback(callback)
 
 
 class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
@@ -146,8 +102,12 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         self._trainer = trainer
         self._config = config
         self._key_fields = key_fields
-        self._data = {"train_dataset": train_dataset, "eval_dataset": eval_dataset}
         self._sources = sources
+        column = self.settings.monitor.loss_by_source
+        if column is not None and sources is None:
+            self._sources = lambda of: source_table(
+                of, column, train_dataset, eval_dataset
+            )
         self._beginning: Any = None
         self._closed_step: int | None = None
 
@@ -173,18 +133,9 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             config=self._config,
             extra_key_fields=self._key_fields,
             checkpoint=resumed_checkpoint(trainer),
-            sources=self._find_sources(trainer),
+            sources=self._sources,
         )
         return self.session
-
-    def _find_sources(self, trainer: Any) -> Callable[[], SourceTable] | None:
-        column = self.settings.monitor.loss_by_source
-        if column is None:
-            return None
-        find = self._sources
-        if find is not None:
-            return lambda: find(trainer)
-        return lambda: source_table(trainer, column, **self._data)
 
     def close_step(self, state: Any) -> None:
         """Close the optimizer step; only the first call of a step has an effect."""

@@ -56,7 +56,7 @@ def open_run(
     config: dict[str, Any] | None = None,
     extra_key_fields: dict[str, Any] | None = None,
     checkpoint: str | None = None,
-    sources: Callable[[], SourceTable] | None = None,
+    sources: Callable[[Any], SourceTable] | None = None,
 ) -> Session | None:
     """The session of a training that begins. Collective if several ranks train.
 
@@ -67,7 +67,7 @@ def open_run(
         config: The resolved configuration to record; by default the trainer's.
         extra_key_fields: Fields of the comparability key that only the host knows.
         checkpoint: The checkpoint that the training resumes from, if it is known.
-        sources: Finds the sources of the data, if the loss of each is measured.
+        sources: Finds the sources of a trainer's data, to measure the loss of each.
 
     Returns:
         None if any rank cannot be watched; no rank is watched then.

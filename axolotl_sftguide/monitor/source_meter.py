@@ -178,6 +178,13 @@ class SourceMeter:
             )
 
     def _read(self, sums: torch.Tensor | None) -> SourceLosses | None:
+        try:
+            return self._summed(sums)
+        except Exception as fault:  # of the device, for example
+            self._fail(repr(fault))
+            return None
+
+    def _summed(self, sums: torch.Tensor | None) -> SourceLosses | None:
         args, names = self._trainer.args, self._table.names
         sums = sums if self._on else None
         if args.world_size > 1:

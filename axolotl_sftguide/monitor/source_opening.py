@@ -8,22 +8,27 @@ from typing import Any
 
 from ..config.settings import Settings
 from ..errors import SFTGuideError
+from ..signals.sources import SourceLosses
 from . import notices
 from .ranks import Ranks
 from .recorder import NoRecorder, RunRecorder
 from .source_meter import SourceMeter
-from .source_record import SourceRecord, as_event
+from .source_record import NoSources, SourceRecord, as_event
 from .source_table import SourceTable
 
 logger = logging.getLogger(__name__)
 
 
-def find_sources(trainer: Any, find: Callable[[], SourceTable]) -> SourceTable | None:
+def find_sources(
+    trainer: Any, find: Callable[[Any], SourceTable] | None
+) -> SourceTable | None:
     """The sources of the data; None if any rank cannot find them. Collective."""
+    if find is None:
+        return None
     ranks = Ranks(trainer)
     table = None
     try:
-        table = find()
+        table = find(trainer)
     except SFTGuideError as error:
         reason = str(error)
     except Exception as fault:
@@ -36,11 +41,13 @@ def find_sources(trainer: Any, find: Callable[[], SourceTable]) -> SourceTable |
 
 def sources_record(
     trainer: Any,
-    table: SourceTable,
+    table: SourceTable | None,
     settings: Settings,
     recorder: RunRecorder | NoRecorder,
-) -> SourceRecord:
+) -> SourceRecord | NoSources:
     """The record of the loss by source of a training that begins."""
+    if table is None:
+        return NoSources()
     ranks = Ranks(trainer)
 
     def started(way: str, every: int) -> None:
@@ -55,6 +62,12 @@ def sources_record(
         started=started,
         failed=lambda reason: logger.warning(notices.no_loss_by_source(reason)),
     )
-    return SourceRecord(
-        meter, lambda name, losses: recorder.event(name, **as_event(losses))
-    )
+
+    def write(name: str, losses: SourceLosses) -> None:
+        recorder.event(name, **as_event(losses))
+
+    return SourceRecord(meter, write, warn=logger.warning if ranks.main else _not_here)
+
+
+def _not_here(text: str) -> None:
+    """The first rank warns of what all ranks have measured together."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..signals.sources import (
@@ -15,8 +14,6 @@ from ..signals.sources import (
 )
 from . import notices
 from .source_meter import SourceMeter
-
-logger = logging.getLogger(__name__)
 
 _FEW = 0.01
 """Share of tokens that may be of unknown source without a warning."""
@@ -30,63 +27,92 @@ class SourceRecord:
     Args:
         meter: The meter, not attached yet.
         write: Writes an event of some losses into the trace.
+        warn: Called with one line about something that the user should know.
     """
 
-    def __init__(self, meter: SourceMeter, write: Write) -> None:
+    def __init__(
+        self, meter: SourceMeter, write: Write, warn: Callable[[str], None]
+    ) -> None:
         self._meter = meter
         self._write = write
-        self._first = True
+        self._warn = warn
+        self._looked = False
         self._evaluations: list[SourceLosses] = []
 
     def attach(self) -> None:
         """Attach the meter."""
         self._meter.attach()
 
-    def detach(self) -> None:
-        """Detach the meter."""
-        self._meter.detach()
+    def log(self, logs: dict[str, Any]) -> None:
+        """Record what was measured since the last log, and add its keys to this one.
 
-    def logs(self, logs: Mapping[str, Any]) -> dict[str, float]:
-        """Record what was measured since the last call, for a log of the host.
-
-        Collective: if several ranks train, every rank logs at the same place.
-
-        Args:
-            logs: The host's log, which shows whether it is of training.
-
-        Returns:
-            Keys to add to it.
+        The summary at the end of a training gets no keys. Collective: if several ranks
+        train, every rank logs at the same place.
         """
         # Only the host's own logs: a user's may be written by one rank alone.
-        if "loss" in logs or "train_runtime" in logs:
-            return self._log("sftguide/loss", TRAINING_EVENT)
-        if any(key.endswith("_runtime") for key in logs):
-            return self._log("eval_sftguide/loss", HELD_OUT_EVENT)
-        return {}
+        if "train_runtime" in logs:
+            self._training()
+        elif "loss" in logs:
+            logs.update(_keys("sftguide/loss", self._training()))
+        elif any(key.endswith("_runtime") for key in logs):
+            logs.update(_keys("eval_sftguide/loss", self._evaluation()))
 
-    def _log(self, prefix: str, event: str) -> dict[str, float]:
-        held_out_part = event == HELD_OUT_EVENT
-        take = self._meter.take_evaluation if held_out_part else self._meter.take
-        found = take()
-        if found is None:
-            return {}
-        self._warn_of_unknown(found)
-        if not found.loss:
-            return {}
-        self._write(event, found)
-        if held_out_part:
-            self._evaluations.append(found)
-        return {f"{prefix}/{name}": loss for name, loss in found.loss.items()}
+    def end(self, *, alone: bool) -> None:
+        """Detach the meter.
 
-    def _warn_of_unknown(self, found: SourceLosses) -> None:
-        first, self._first = self._first, False
-        tokens = found.unknown_tokens + sum(found.tokens.values())
-        if first and found.unknown_tokens > _FEW * tokens:
-            logger.warning(notices.unknown_sources(found.unknown_tokens / tokens))
+        Args:
+            alone: Whether this is the only rank, which then also records the steps
+                since the last log.
+        """
+        if alone:
+            self._training()
+        self._meter.detach()
 
     def report(self) -> str | None:
         """Which sources no longer improve while others do; None if all are alike."""
         return sources_apart(held_out(self._evaluations))
+
+    def _training(self) -> SourceLosses | None:
+        found = self._meter.take()
+        if found is None:
+            return None
+        tokens = found.unknown_tokens + sum(found.tokens.values())
+        if not self._looked and found.unknown_tokens > _FEW * tokens:
+            self._warn(notices.unknown_sources(found.unknown_tokens / tokens))
+        self._looked = True
+        if found.loss:
+            self._write(TRAINING_EVENT, found)
+        return found
+
+    def _evaluation(self) -> SourceLosses | None:
+        found = self._meter.take_evaluation()
+        if found is not None and found.loss:
+            self._write(HELD_OUT_EVENT, found)
+            self._evaluations.append(found)
+        return found
+
+
+class NoSources:
+    """Stands in for the record where the loss by source is not measured."""
+
+    def attach(self) -> None:
+        """Do nothing."""
+
+    def log(self, logs: dict[str, Any]) -> None:
+        """Add nothing."""
+
+    def end(self, *, alone: bool) -> None:
+        """Do nothing."""
+
+    def report(self) -> str | None:
+        """Nothing."""
+        return None
+
+
+def _keys(prefix: str, losses: SourceLosses | None) -> dict[str, float]:
+    if losses is None:
+        return {}
+    return {f"{prefix}/{name}": loss for name, loss in losses.loss.items()}
 
 
 def as_event(losses: SourceLosses) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             settings=settings,
             config=cfg.to_dict(),
             key_fields=_key_fields(cfg),
-            sources=lambda trainer: _sources(cfg, trainer, settings),
+            sources=_sources(cfg, settings),
         )
         if settings.longest_first:
             obstacle = put_longest_first(trainer)
@@ -240,12 +240,13 @@ def _or_exit(function: Callable[..., T], *words: Any) -> T:
         raise SystemExit("\n".join(lines)) from None
 
 
-def _sources(cfg: Any, trainer: Any, settings: Settings) -> Any:
+def _sources(cfg: Any, settings: Settings) -> Callable[[Any], Any] | None:
+    column = settings.monitor.loss_by_source
+    if column is None:
+        return None
     from ._sources import source_table
 
-    column = settings.monitor.loss_by_source
-    assert column is not None
-    return source_table(cfg, trainer.processing_class, column)
+    return lambda trainer: source_table(cfg, trainer.processing_class, column)
 
 
 def _seed(cfg: Any) -> int:
