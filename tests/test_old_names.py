@@ -20,13 +20,13 @@ def old_history(tmp_path: Path) -> str:
 def test_the_old_modules_hold_the_same_objects() -> None:
     from axolotl_sftguide import callbacks, run_history, settings, terminated, traces
     from axolotl_sftguide.config import settings as new_settings
-    from axolotl_sftguide.hosts import trainer
+    from axolotl_sftguide.hosts import held_out_score, trainer
     from axolotl_sftguide.runs import history, marker
     from axolotl_sftguide.runs import traces as new_traces
 
     assert callbacks.GradientMonitorCallback is trainer.GradientMonitorCallback
     assert callbacks.EarlyTerminationCallback is trainer.EarlyTerminationCallback
-    assert callbacks.HeldOutScoreCallback is trainer.HeldOutScoreCallback
+    assert callbacks.HeldOutScoreCallback is held_out_score.HeldOutScoreCallback
     assert settings.Settings is new_settings.Settings
     assert settings.load_settings is new_settings.load_settings
     assert traces.read_trace is new_traces.read_trace

@@ -25,7 +25,7 @@ from .token_losses import (
 from .wrapping import MethodWraps
 
 _TOLERANCE = 0.02
-"""Allowed difference from the model's own loss: bf16 has three digits."""
+"""Allowed difference from the model's own loss, as a share: bf16 has three digits."""
 
 
 class SourceMeter:
@@ -156,8 +156,10 @@ class SourceMeter:
             self._every = steps_between(self._trainer, forward.way)
         own, extra = forward.get("loss"), forward.get("aux_loss")
         if own is not None and extra is None:
-            tokens = forward.divisor
-            measured = sums[0].sum() / (sums[1].sum() if tokens is None else tokens)
+            losses, tokens = sums.sum(1)
+            # At least 1: a batch may have no trained tokens, and its loss is 0 or NaN.
+            divisor = tokens if forward.divisor is None else forward.divisor
+            measured = losses / torch.as_tensor(divisor).clamp(min=1)
             # A copy: on several ranks the trainer multiplies the loss in place.
             self._first = measured, own.detach().clone()
         self._started(forward.way, self._every)
@@ -171,7 +173,8 @@ class SourceMeter:
         if first is None:
             return
         measured, own = (float(value) for value in first)
-        if math.isfinite(own) and not abs(measured - own) <= _TOLERANCE * abs(own):
+        same = abs(measured - own) <= _TOLERANCE * max(abs(own), _TOLERANCE)
+        if math.isfinite(own) and not same:
             raise Unmeasurable(
                 f"the losses of the tokens do not add up to the model's own loss "
                 f"({measured:.4g} instead of {own:.4g})"
