@@ -139,12 +139,12 @@ class SourceMeter:
         if labels is None or ids is None or labels.shape != ids.shape:
             raise Unmeasurable("a batch has no labels in the shape of its tokens")
         losses = losses_of(self._trainer, forward, labels)
-        targets = labels[:, 1:].to(losses.device)
-        sources = self._table.sources_of(batch)[:, 1:].to(losses.device).reshape(-1)
-        trained = targets != -100
+        last = losses.shape[1]
+        trained = labels[:, -last:].to(losses.device) != -100
+        sources = self._table.sources_of(batch)[:, -last:].to(losses.device)
         parts = torch.stack([losses.where(trained, 0.0), trained.to(losses.dtype)])
         sums = parts.new_zeros((2, self._table.unknown + 1), dtype=_precise(losses))
-        sums.index_add_(1, sources, parts.flatten(1).to(sums.dtype))
+        sums.index_add_(1, sources.reshape(-1), parts.flatten(1).to(sums.dtype))
         return sums
 
     def _add_training(self, sums: torch.Tensor, forward: Forward) -> None:

@@ -101,9 +101,10 @@ class ForwardHooks:
 
 
 def losses_of(trainer: Any, forward: Forward, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of each token but the first, of shape `(rows, tokens - 1)`.
+    """The losses of the last tokens of each row, of shape `(rows, n)`.
 
-    It is 0 where the label is -100.
+    All tokens but the first have a loss, and the first one too if it follows a prompt
+    of virtual tokens. The loss is 0 where the label is -100.
 
     Args:
         trainer: The trainer of the model.
@@ -114,25 +115,25 @@ def losses_of(trainer: Any, forward: Forward, labels: torch.Tensor) -> torch.Ten
         Unmeasurable: If the losses cannot be had.
     """
     with torch.no_grad():
-        return _losses_of(trainer, forward, labels[:, 1:])
+        return _losses_of(trainer, forward, labels)
 
 
-def _losses_of(trainer: Any, forward: Forward, targets: torch.Tensor) -> torch.Tensor:
-    wanted = targets.shape[1]
+def _losses_of(trainer: Any, forward: Forward, labels: torch.Tensor) -> torch.Tensor:
     if forward.way == "log_probs":
-        # A prompt's virtual tokens come first.
-        return -forward.get("log_probs")[:, -wanted:].float()
+        return -forward.get("log_probs")[:, -labels.shape[1] :].float()
     logits = forward.get("logits")
     if logits is None:
         states, project = forward.hidden, _head(trainer, forward)
     else:
         states, project = logits, lambda piece: piece
-    if states is None or states.dim() != 3 or states.shape[1] <= wanted:
+    if states is None or states.dim() != 3 or states.shape[1] < labels.shape[1]:
         raise Unmeasurable("the model does not return the logits of all tokens")
+    states = states[:, -labels.shape[1] - 1 : -1]
+    targets = labels[:, -states.shape[1] :]
     vocabulary = _base(trainer).get_output_embeddings().weight.shape[0]
     at_once = max(1, _ELEMENTS // vocabulary)
     rows = []
-    for row, target in zip(states[:, -wanted - 1 : -1], targets, strict=True):
+    for row, target in zip(states, targets, strict=True):
         pieces = zip(row.split(at_once), target.split(at_once), strict=True)
         rows.append(
             torch.cat(
@@ -156,7 +157,8 @@ def steps_between(trainer: Any, way: str) -> int:
         return 1
     base = _base(trainer)
     vocabulary, width = base.get_output_embeddings().weight.shape
-    per_logit = _FLOPS_PER_LOGIT + (2 * width if way == "head" else 0)
+    # At half speed: the pieces are too small for a GPU's full speed.
+    per_logit = _FLOPS_PER_LOGIT + (4 * width if way == "head" else 0)
     step: float = _FLOPS_PER_PARAMETER * base.num_parameters()
     wanted = math.ceil(vocabulary * per_logit / step / _SHARE)
     return wanted if wanted < _MOST_STEPS else _MOST_STEPS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from by_source import (
 from click.testing import CliRunner
 from datasets import Dataset, load_dataset
 from hosts import Outcome, make_sft_trainer
+from peft import PromptTuningConfig
 from same_bits import assert_same_bits
 from tiny import WORDS
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -250,6 +252,37 @@ def test_other_trainings_are_measured_and_unchanged(
         assert found.unknown_tokens == 0
         if arm != "smoothed":  # the trained loss is another one
             assert mean == pytest.approx(trained[found.step], rel=0.02)
+
+
+def test_after_virtual_tokens_the_first_token_has_a_loss_too(
+    base: Path, stacked: Path, tmp_path: Path
+) -> None:
+    rows = load_dataset("json", data_files=str(stacked), split="train")
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(base),
+        args=SFTConfig(
+            output_dir=str(tmp_path / "out"),
+            num_train_epochs=1,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            save_strategy="no",
+            gradient_checkpointing=False,
+        ),
+        train_dataset=rows,
+        processing_class=AutoTokenizer.from_pretrained(base),
+        peft_config=PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
+    )
+    watch(trainer, loss_by_source="source", loss_by_source_every=1)
+    trainer.train()
+    (path,) = find_traces(tmp_path)
+    found = total(read_events(read_trace(path).events, TRAINING_EVENT))
+    assert found is not None
+    assert found.unknown_tokens == 0
+    counts: Counter[str] = Counter()
+    for ids, name in tokenised(stacked, trainer.processing_class):
+        counts[name] += len(ids)
+    assert found.tokens == counts
 
 
 def test_losses_that_do_not_add_up_are_not_shown(
