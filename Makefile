@@ -64,6 +64,7 @@ lint: $(VENV)/lint  ## ruff and mypy
 benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/cli_start.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/loss_by_source.py
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/mixing.py
 	$(BIN)/python benchmarks/memory_reported.py

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals.sources import (
     HELD_OUT_EVENT,
+    TRAINING_EVENT,
     SourceLosses,
     held_out,
     read_events,
@@ -96,3 +99,20 @@ def test_events_of_a_later_version_or_without_losses_are_left_out() -> None:
     broken = [{**good, "loss": {}}, {**good, "tokens": 3}, {"event": HELD_OUT_EVENT}]
     (found,) = read_events([good, *broken, {**good, "event": "end"}], HELD_OUT_EVENT)
     assert math.isnan(found.loss["a"])
+
+
+def test_a_resume_replaces_the_losses_of_the_steps_that_it_repeats(
+    tmp_path: Path,
+) -> None:
+    writer = TraceWriter(tmp_path / "trace.jsonl")
+    writer.begin({"id": "a"})
+    values = {"loss": {"a": 1.0}, "tokens": {"a": 1}}
+    for name in (TRAINING_EVENT, HELD_OUT_EVENT):
+        writer.event(name, step=10, **values)
+        writer.event(name, step=20, **values)
+    writer.event("resume", step=10, run={})
+    writer.event(TRAINING_EVENT, step=20, **values)
+    writer.close()
+    events = read_trace(tmp_path / "trace.jsonl").events
+    assert [e.step for e in read_events(events, TRAINING_EVENT)] == [10, 20]
+    assert [e.step for e in read_events(events, HELD_OUT_EVENT)] == [10]

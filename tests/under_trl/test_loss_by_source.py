@@ -23,7 +23,7 @@ from hosts import Outcome, make_sft_trainer
 from peft import PromptTuningConfig
 from same_bits import assert_same_bits
 from tiny import WORDS
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from axolotl_sftguide import watch
@@ -405,3 +405,46 @@ def test_the_end_names_the_source_that_no_longer_improves(
     run = read_trace(path).run["id"]
     shown = CliRunner().invoke(main, ["runs", "show", run], env={"COLUMNS": "300"})
     assert line.removeprefix("sftguide: ") in shown.output
+
+
+def test_streamed_rows_cost_only_the_loss_by_source(
+    base: Path, stacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = load_dataset("json", data_files=str(stacked), split="train", streaming=True)
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(base),
+        args=SFTConfig(
+            output_dir=str(tmp_path / "out"),
+            max_steps=4,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            save_strategy="no",
+        ),
+        train_dataset=rows,
+        processing_class=AutoTokenizer.from_pretrained(base),
+    )
+    watch(trainer, loss_by_source="source", train_dataset=rows)
+    trainer.train()
+    assert "the training data are streamed" in capsys.readouterr().out
+    (path,) = find_traces(tmp_path)
+    assert len(read_trace(path).observations) == 4
+
+
+def test_an_error_leaves_what_was_measured_before_it(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    class Fails(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
+            if state.global_step == 7:
+                raise RuntimeError("planted")
+
+    with pytest.raises(RuntimeError, match="planted"):
+        train(
+            BY_SOURCE,
+            prepare=lambda trainer: trainer.add_callback(Fails()),
+            logging_steps=5,
+        )
+    (path,) = find_traces(tmp_path)
+    events = read_events(read_trace(path).events, TRAINING_EVENT)
+    assert [found.step for found in events] == [5, 7]
