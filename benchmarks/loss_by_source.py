@@ -30,7 +30,7 @@ from trl import SFTConfig, SFTTrainer
 
 from axolotl_sftguide import watch
 from axolotl_sftguide.monitor import source_meter
-from axolotl_sftguide.monitor.source_meter import SourceMeter
+from axolotl_sftguide.monitor.source_sums import SourceSums
 
 VOCABULARY, TOKENS, ROWS = 32_000, 128, 64
 
@@ -136,9 +136,9 @@ def main() -> None:
     for settings in ({"loss_type": "nll"}, {}):
         clock, without, with_it = Clock(), [], []
         chosen = source_meter.steps_between
-        measure = SourceMeter._measure
+        measure = SourceSums._measure
         source_meter.steps_between = every_step(clock.note(chosen))
-        SourceMeter._measure = clock.around(measure)  # type: ignore[method-assign]
+        SourceSums._measure = clock.around(measure)  # type: ignore[method-assign]
         with tempfile.TemporaryDirectory() as folder:
             for repeat in range(asked.repeats):
                 for by_source, seconds in ((False, without), (True, with_it)):
@@ -146,7 +146,7 @@ def main() -> None:
                     done = train(where, asked.steps, by_source, settings)
                     seconds += done.seconds
         source_meter.steps_between = chosen
-        SourceMeter._measure = measure  # type: ignore[method-assign]
+        SourceSums._measure = measure  # type: ignore[method-assign]
         measured = clock.seconds / asked.repeats / (asked.steps + 1)
         step = median(without)
         print(

@@ -12,7 +12,8 @@ batches         samples and trained tokens of a batch
 tally           samples of a run's steps, averaged
 source_opening  opens the measurement of the loss by source
 source_record   its logs, its events, its end
-source_meter    sums the loss of each source over the steps
+source_meter    measures steps of training and of evaluation
+source_sums     sums the losses of each source on the device
 source_table    recognises the source of each token of a batch
 token_losses    the loss of each token of a forward pass
 accumulation    the mean over all trained tokens of an accumulated step

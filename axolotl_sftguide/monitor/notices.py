@@ -241,9 +241,10 @@ def loss_by_source(names: Sequence[str], way: str, every: int) -> str:
     return f"loss by source ({shown}): {_WAYS[way]}, {often}"
 
 
-def no_loss_by_source(reason: str) -> str:
-    """The loss of each source cannot be measured."""
-    return f"no loss by source: {reason}; all else is recorded"
+def no_loss_by_source(reason: str, what: str | None = None) -> str:
+    """The loss of each source cannot be measured, at all or in evaluations, say."""
+    where = f" in {what}" if what else ""
+    return f"no loss by source{where}: {reason}; all else is recorded"
 
 
 def unknown_sources(share: float) -> str:

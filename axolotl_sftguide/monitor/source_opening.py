@@ -60,7 +60,9 @@ def sources_record(
         every=settings.monitor.loss_by_source_every,
         total=ranks.total,
         started=started,
-        failed=lambda reason: logger.warning(notices.no_loss_by_source(reason)),
+        failed=lambda what, reason: logger.warning(
+            notices.no_loss_by_source(reason, what)
+        ),
     )
 
     def write(name: str, losses: SourceLosses) -> None:

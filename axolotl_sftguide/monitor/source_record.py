@@ -86,7 +86,7 @@ class SourceRecord:
 
     def _evaluation(self) -> SourceLosses | None:
         found = self._meter.take_evaluation()
-        if found is not None and found.loss:
+        if found is not None:
             self._write(HELD_OUT_EVENT, found)
             self._evaluations.append(found)
         return found

@@ -285,18 +285,24 @@ def test_after_virtual_tokens_the_first_token_has_a_loss_too(
     assert found.tokens == counts
 
 
-def test_losses_that_do_not_add_up_are_not_shown(
+def test_losses_that_do_not_add_up_in_training_are_shown_of_evaluations_only(
     train: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def doubled(module: Any, args: Any, output: Any) -> Any:
-        output.loss = 2 * output.loss
+        output.loss = (1 + module.training) * output.loss
         return output
 
     outcome = train(
-        BY_SOURCE, prepare=lambda trainer: trainer.model.register_forward_hook(doubled)
+        BY_SOURCE,
+        prepare=lambda trainer: trainer.model.register_forward_hook(doubled),
+        eval_strategy="steps",
+        eval_steps=4,
     )
-    assert "do not add up to the model's own loss" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no loss by source in training: the losses of the tokens do not add" in said
+    assert "no loss by source in evaluation" not in said
     assert read_events(outcome.trace.events, TRAINING_EVENT) == []
+    assert len(read_events(outcome.trace.events, HELD_OUT_EVENT)) == 3
     assert len(outcome.trace.observations) == 12
 
 
@@ -307,7 +313,9 @@ def test_a_compiled_model_is_left_alone(
         trainer.args.torch_compile = True  # the trainer was built without it
 
     outcome = train(BY_SOURCE, prepare=prepare)
-    assert "no loss by source: a hook would change" in capsys.readouterr().out
+    assert (
+        "no loss by source in training: a hook would change" in capsys.readouterr().out
+    )
     assert read_events(outcome.trace.events, TRAINING_EVENT) == []
 
 
