@@ -246,6 +246,11 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self._stop(args, control)
 
     @fail_safe
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop the training if the session decided so at this save."""
+        self._stop(args, control)
+
+    @fail_safe
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Cancel the save and the evaluation at the end of the epoch."""
         if self.stopped:
