@@ -98,6 +98,20 @@ def test_written_again_only_what_is_new_is_added(history: RunHistory, url: str) 
     assert [t.user_attrs["sftguide_run"] for t in load(url).trials] == ["a", "b"]
 
 
+def test_a_new_category_and_another_kind_of_value_are_written_too(
+    history: RunHistory, url: str
+) -> None:
+    enter(history, "a", 0.5, optimizer="adamw_torch", lora_r=8)
+    enter(history, "b", 0.7, optimizer="lion", lora_r=16)
+    assert export_to_optuna(history, "s", url) == ("s", 2)
+    enter(history, "c", 0.9, optimizer="muon", lora_r="auto")
+    assert export_to_optuna(history, "s", url) == ("s", 3)
+    trials = load(url).trials
+    assert [t.params["optimizer"] for t in trials] == ["adamw_torch", "lion", "muon"]
+    assert [t.params["lora_r"] for t in trials] == [8, 16, "auto"]
+    assert export_to_optuna(history, "s", url) == ("s", 0)
+
+
 def test_a_loss_is_minimised(history: RunHistory, url: str) -> None:
     enter(history, "a", 2.0, goal="min", seed=1)
     enter(history, "b", 1.0, goal="min", seed=2)

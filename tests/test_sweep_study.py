@@ -16,6 +16,7 @@ from runs import run_row
 from axolotl_sftguide.errors import StorageError, SweepError
 from axolotl_sftguide.runs.history import RunHistory, resolve_storage
 from axolotl_sftguide.sweep import Choice, Objective, Range, SearchSpace, SweepStudy
+from axolotl_sftguide.sweep.storage import as_storage_error
 
 SPACE = SearchSpace({"rate": Range(low=1e-4, high=1e-1, log=True)}, {})
 GRID = SearchSpace({"a": Choice((1, 2, 3)), "b": Choice(("x", "y"))}, {})
@@ -60,6 +61,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from axolotl_sftguide.sweep import Objective, Range, SearchSpace, SweepStudy
+from axolotl_sftguide.sweep.storage import as_storage_error
 
 space = SearchSpace({"rate": Range(low=1e-4, high=1e-1, log=True)}, {})
 study = SweepStudy(
@@ -287,6 +289,15 @@ def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
             output_dir=tmp_path,
             sampler="random",
         )
+
+
+def test_an_error_of_this_package_is_no_storage_error() -> None:
+    @as_storage_error
+    def broken() -> None:
+        raise TypeError("planted")
+
+    with pytest.raises(TypeError, match="planted"):
+        broken()
 
 
 def test_the_run_history_and_the_study_live_in_one_database(

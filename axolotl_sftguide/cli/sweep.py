@@ -145,6 +145,9 @@ def _train(work: Sweep, display: Any) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     display.done()
+    if work.study.best() is None and not work.study.counts().get("RUNNING"):
+        click.echo("Error: no trial of the study has a value", err=True)
+        raise SystemExit(1)
 
 
 def _check(first: dict[str, Any], space: SearchSpace, recipe: dict[str, Any]) -> None:

@@ -74,6 +74,8 @@ class SweepDisplay:
             self._print(
                 f"{head} finished: {metric} {number(ended.value)}{best}", values
             )
+        elif run is not None and run.status == "finished":
+            self._print(f"{head} trained, and has no value: {ended.why}", values)
         elif run is not None:
             self._saved += run.steps_saved
             self._print(

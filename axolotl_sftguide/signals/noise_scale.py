@@ -85,7 +85,9 @@ class NoiseScale:
 
 
 def estimate(observations: Iterable[Observation]) -> NoiseScale | None:
-    """The noise scale over the last measured steps, or None if there are too few.
+    """The noise scale over the last measured steps.
+
+    None if there are too few, or if the signal is clearly negative.
 
     `tr(S)` and `|G|^2` are averaged over the steps before they are divided. The
     interval of the ratio is Fieller's, which is unbounded if the denominator may be
@@ -105,7 +107,10 @@ def estimate(observations: Iterable[Observation]) -> NoiseScale | None:
     if len(noise) < LEAST_STEPS:
         return None
     trace, square = fmean(noise), fmean(signal)
-    low, high = _fieller(noise, signal)
+    interval = _fieller(noise, signal)
+    if interval is None:
+        return None
+    low, high = interval
     simple = trace / square if square > 0 else math.inf
     return NoiseScale(
         len(noise), fmean(sizes), trace, square, max(0.0, simple), low, high
@@ -125,8 +130,14 @@ def noise_scale_logs(found: NoiseScale | None) -> dict[str, float]:
     return {name: value for name, value in logs.items() if math.isfinite(value)}
 
 
-def _fieller(above: Sequence[float], below: Sequence[float]) -> tuple[float, float]:
-    """The 95% interval of `mean(above) / mean(below)`, cut off at zero."""
+def _fieller(
+    above: Sequence[float], below: Sequence[float]
+) -> tuple[float, float] | None:
+    """The 95% interval of `mean(above) / mean(below)`, cut off at zero.
+
+    None if `mean(below)` is clearly negative: a squared norm is not, so the micro
+    batches are more unlike than by chance, and nothing can be said of the ratio.
+    """
     n = len(above)
     a, b = fmean(above), fmean(below)
     t = _student(n - 1)
@@ -137,7 +148,7 @@ def _fieller(above: Sequence[float], below: Sequence[float]) -> tuple[float, flo
     x, y, z = b * b - t2 * vb, a * b - t2 * vab, a * a - t2 * va
     root = math.sqrt(max(0.0, y * y - x * z))
     if x > 0:
-        return (0.0, 0.0) if b < 0 else (max(0.0, (y - root) / x), (y + root) / x)
+        return None if b < 0 else (max(0.0, (y - root) / x), (y + root) / x)
     if z <= 0 or x == 0:
         return 0.0, math.inf
     return max((y - root) / x, (y + root) / x, 0.0), math.inf

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ OUTPUT_VARIABLE = "SFTGUIDE_OUTPUT_DIR"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
+class CommandError(SweepError):
+    """The command that values trials has failed, after the training."""
+
+    def __init__(self, text: str, *, can_run: bool = True) -> None:
+        super().__init__(text)
+        self.can_run = can_run
+        """False if the command was not found or may not be executed."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """A metric that the run records, or the number that a command prints."""
@@ -34,7 +44,8 @@ class Objective:
         """The value of a finished run.
 
         Raises:
-            SweepError: If the run did not record it, or the command did not print it.
+            SweepError: If the run did not record it.
+            CommandError: If the command did not print it.
         """
         if self.command is not None:
             return self._measured(str(trace.run["output_dir"]))
@@ -75,14 +86,20 @@ class Objective:
                 errors="replace",
             )
         except OSError as error:
-            raise SweepError(f"{shown}: cannot be run ({error.strerror})") from None
+            text = f"{shown}: cannot be run ({error.strerror})"
+            raise CommandError(text, can_run=False) from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no error message"]
-            raise SweepError(f"{shown}: exit status {done.returncode}: {lines[-1]}")
+            text = f"{shown}: exit status {done.returncode}: {lines[-1]}"
+            # What a shell says of a command that it cannot find or execute.
+            raise CommandError(text, can_run=done.returncode not in (126, 127))
         numbers = _NUMBER.findall(done.stdout)
         if not numbers:
-            raise SweepError(f"{shown}: printed no number")
-        return _finite(float(numbers[-1]), shown)
+            raise CommandError(f"{shown}: printed no number")
+        try:
+            return _finite(float(numbers[-1]), shown)
+        except SweepError as error:
+            raise CommandError(str(error)) from None
 
 
 def choose_objective(
@@ -107,6 +124,9 @@ def choose_objective(
         raise SettingsError(
             [Problem("--command", f"{command!r} is not a command line")]
         )
+    if command is not None and shutil.which(_words(command)[0]) is None:
+        message = f"{_words(command)[0]!r} is not a program that can be run"
+        raise SettingsError([Problem("--command", message, "Correct the name")])
     score = load_settings(config.get(BLOCK)).score
     evaluates = config.get("val_set_size") or config.get("test_datasets")
     chosen = metric or ("command" if command else None)

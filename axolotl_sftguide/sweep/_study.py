@@ -35,6 +35,10 @@ from .storage import RUN, as_storage_error, open_storage, optuna_module
 SamplerName = Literal["tpe", "random", "qmc", "grid"]
 
 _DEFINITION = "sftguide_sweep"
+_UNVALUED = "sftguide_unvalued"
+"""The user attribute of a trial that was trained and has no value."""
+
+_AGAIN = "again"
 _LOCK = 0x5F76_D1DF
 """PostgreSQL's advisory lock for what only one worker may do at a time."""
 
@@ -116,6 +120,9 @@ class SweepStudy:
     def plan(self, trials: int | None) -> int:
         """Queue the trials that are missing.
 
+        Trials that were trained, but could not be valued by the command, are queued
+        again with their folders, so that only the command runs.
+
         Args:
             trials: The number of trials, not counting failed ones; the `grid` sampler
                 queues all combinations instead.
@@ -124,6 +131,7 @@ class SweepStudy:
             The number of trials, not counting failed ones.
         """
         with self._alone():
+            self._requeue_unvalued()
             entered = [t for t in self._trials() if t.state != self._state("FAIL")]
             if self._sampler == "grid":
                 for combination in self._space.combinations() or []:
@@ -133,6 +141,13 @@ class SweepStudy:
                 for _ in range((trials or 0) - len(entered)):
                     self._study.enqueue_trial({})
             return sum(t.state != self._state("FAIL") for t in self._trials())
+
+    def _requeue_unvalued(self) -> None:
+        trials = self._trials()
+        queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
+        for trial in trials:
+            if trial.user_attrs.get(_UNVALUED) and trial.number not in queued:
+                self._requeue(trial.number, "it has no value yet")
 
     @as_storage_error
     def requeue_lost(self, runs: Mapping[str, Run]) -> list[str]:
@@ -188,6 +203,7 @@ class SweepStudy:
         run_id: str | None = None,
         curve: Mapping[int, float] | None = None,
         pruned: bool = False,
+        unvalued: bool = False,
         why: str | None = None,
     ) -> None:
         """Record how a trial ended: with a value, pruned, or failed without either.
@@ -198,6 +214,7 @@ class SweepStudy:
             run_id: The id of its run.
             curve: Intermediate values by samples seen.
             pruned: Whether a rule stopped it.
+            unvalued: Whether it was trained, and only its value is missing.
             why: Why it was stopped or failed.
         """
         asked = self._claimed[trial.number]
@@ -207,6 +224,8 @@ class SweepStudy:
             asked.set_user_attr(RUN, run_id)
         if why is not None:
             asked.set_user_attr("why", why)
+        if unvalued:
+            asked.set_user_attr(_UNVALUED, True)
         for step, point in (curve or {}).items():
             asked.report(point, step)
         state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
@@ -235,7 +254,7 @@ class SweepStudy:
         # A trial without all of its values chooses the others again.
         values = {**fixed(frozen), **frozen.params}
         folder = frozen.user_attrs.get(FOLDER)
-        attributes: dict[str, Any] = {"again": number, "because": why}
+        attributes: dict[str, Any] = {_AGAIN: number, "because": why}
         if folder is not None:
             attributes[FOLDER] = folder
         self._study.enqueue_trial(values, user_attrs=attributes)

@@ -15,6 +15,7 @@ from ..errors import SFTGuideError, StorageError, SweepError
 from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
 from ..runs.traces import Trace, find_traces
 from ..signals import points_of, thinned
+from ._objective import CommandError
 from ._space import SearchSpace
 from ._study import SweepStudy
 from ._training import Interrupted, Training
@@ -90,6 +91,7 @@ class Sweep:
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._has_trained = False
+        self._unvalued = 0
         self._running: dict[int, Trial] = {}
 
     def requeue_lost(self) -> list[str]:
@@ -105,7 +107,8 @@ class Sweep:
         Raises:
             KeyboardInterrupt: After the trainings were ended and their trials queued
                 again; a second one kills the trainings.
-            SweepError: If the first trial fails before its first step.
+            SweepError: If the first trial fails before its first step, or the command
+                that values the trials fails from the start.
         """
         with ThreadPoolExecutor(self._workers) as pool:
             work = [pool.submit(self._work, i) for i in range(self._workers)]
@@ -191,18 +194,26 @@ class Sweep:
             )
             trace = training.run(self._stop, self._hurry)
             self._has_trained = True
-            self._judge(trial, trace)
+            value = self._value_of(trace)
         except Interrupted:
             self._retrying(lambda: self.study.requeue(trial, "interrupted"))
         except StorageError:
             raise
+        except CommandError as error:
+            self._leave_unvalued(trial, trace, error)
         except SFTGuideError as error:
             self._fail(trial, str(error))
+        else:
+            self._judge(trial, trace, value)
 
-    def _judge(self, trial: Trial, trace: Trace) -> None:
+    def _value_of(self, trace: Trace) -> float | None:
+        """The value of a run; None if a rule stopped it."""
+        stopped = trace.end is not None and trace.end["status"] == "terminated"
+        return None if stopped else self.study.objective.of(trace)
+
+    def _judge(self, trial: Trial, trace: Trace, value: float | None) -> None:
         run = self._retrying(lambda: self._entered(trace))
         stopped = run.status == "terminated"
-        value = None if stopped else self.study.objective.of(trace)
         if value is not None:
             self._retrying(lambda: self._record(run, value))
         self._retrying(
@@ -216,6 +227,34 @@ class Sweep:
             )
         )
         self._report(trial, run, value, run.reason if stopped else None)
+
+    def _leave_unvalued(self, trial: Trial, trace: Trace, error: CommandError) -> None:
+        """Record a trained trial whose command failed.
+
+        Raises:
+            SweepError: If the command cannot run, or failed for two trials and never
+                succeeded.
+        """
+        run = self._retrying(lambda: self._entered(trace))
+        self._retrying(
+            lambda: self.study.finish(
+                trial,
+                None,
+                run_id=run.id,
+                curve=self._curve(trace, False),
+                unvalued=True,
+                why=str(error),
+            )
+        )
+        self._report(trial, run, None, str(error))
+        self._unvalued += 1
+        never = self._unvalued >= 2 and self.study.best() is None
+        if never or not error.can_run:
+            raise SweepError(
+                f"the sweep ends, because its command fails: {error}. Correct "
+                "--command and run the sweep again: trials that are trained already "
+                "are then valued without another training"
+            )
 
     def _fail(self, trial: Trial, why: str) -> None:
         self._retrying(lambda: self.study.finish(trial, None, why=why))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ..config.differences import flatten, varied_keys
@@ -21,7 +22,8 @@ def export_to_optuna(
 
     The parameters are the keys in which the configs differ, the value is the score that
     most runs have, and the intermediate values are the loss by samples seen. Runs that
-    were exported before are skipped.
+    were exported before are skipped, unless a parameter has new categories: then all
+    are written anew.
 
     Args:
         history: The history with the runs.
@@ -45,18 +47,26 @@ def export_to_optuna(
     direction = "minimize" if goals == {"min"} else "maximize"
     named = name or study
     try:
-        made = optuna.create_study(
-            storage=open_storage(url),
+        storage = open_storage(url)
+        create = partial(
+            optuna.create_study,
+            storage=storage,
             study_name=named,
             direction=direction,
             load_if_exists=True,
         )
+        made = create()
         _require_own(made, named, direction)
+        varied = varied_keys([run.config for run in runs])
+        distributions = _distributions(optuna, runs, varied)
+        if not _fits(optuna, made, distributions):
+            # Optuna never changes the categories of a parameter. The study holds
+            # nothing but exported runs, so it is written anew.
+            optuna.delete_study(study_name=named, storage=storage)
+            made = create()
         if metric is not None:
             made.set_metric_names([metric])
         known = {trial.user_attrs.get(RUN) for trial in made.trials}
-        varied = varied_keys([run.config for run in runs])
-        distributions = _distributions(optuna, runs, varied)
         new = [run for run in runs if run.id not in known]
         for run in new:
             points = thinned(history.points(run.id), CURVE_POINTS)
@@ -64,6 +74,18 @@ def export_to_optuna(
     except optuna.exceptions.OptunaError as error:
         raise StorageError(f"Optuna's storage: {error}".partition("\n")[0]) from None
     return named, len(new)
+
+
+def _fits(optuna: Any, made: Any, distributions: Mapping[str, Any]) -> bool:
+    """Whether Optuna accepts these distributions beside those of earlier trials."""
+    check = optuna.distributions.check_distribution_compatibility
+    for trial in made.trials:
+        for name in distributions.keys() & trial.distributions.keys():
+            try:
+                check(trial.distributions[name], distributions[name])
+            except ValueError:
+                return False
+    return True
 
 
 def _require_own(made: Any, name: str, direction: str) -> None:

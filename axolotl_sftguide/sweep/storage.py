@@ -68,8 +68,16 @@ def open_storage(url: str) -> Any:
         raise StorageError(f"{shown}: Optuna cannot open it ({cause})") from None
 
 
+def _storage_errors() -> tuple[type[Exception], ...]:
+    exceptions = optuna_module().exceptions
+    return exceptions.StorageInternalError, sa.exc.SQLAlchemyError, OSError
+
+
 def as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors of the database into a `StorageError` of one line."""
+    """Turn errors of the database into a `StorageError` of one line.
+
+    Any other error is one of this package and is raised as it is.
+    """
 
     @functools.wraps(method)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,7 +85,7 @@ def as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except SFTGuideError:
             raise
-        except Exception as error:
+        except _storage_errors() as error:
             cause = error.__cause__ or error
             text = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
             raise StorageError(

@@ -288,6 +288,39 @@ def test_a_key_that_axolotl_does_not_know_is_refused_before_any_training(
     assert not sweep.out.exists()
 
 
+def test_a_failing_command_costs_no_training(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    sweep = sweeper()
+    sweep.space = {"learning_rate": [1e-3, 2e-3]}
+    words = ["--metric", "five", "--goal", "max", "--command"]
+    code, said = sweep.run(*words, "sh -c 'echo no such file >&2; exit 3'")
+    assert code == 2, said
+    assert "the sweep ends, because its command fails" in said
+    assert "exit status 3: no such file" in said
+    assert sweep.states() == ["FAIL", "FAIL"]
+    trained = {run.id: run.status for run in RunHistory(sweep.storage).runs()}
+    assert list(trained.values()) == ["finished", "finished"]
+
+    code, said = sweep.run(*words, "echo 5")
+    assert code == 0, said
+    assert sweep.states() == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    runs = RunHistory(sweep.storage).runs()
+    assert {run.id: run.status for run in runs} == trained
+    assert [run.score("five").value for run in runs] == [5.0, 5.0]  # type: ignore[union-attr]
+
+
+def test_a_command_that_does_not_exist_is_refused_before_any_training(
+    sweeper: Callable[..., Sweeper],
+) -> None:
+    sweep = sweeper()
+    words = ["--metric", "five", "--goal", "max", "--command", "no-such-program 1"]
+    code, said = sweep.run(*words)
+    assert code == 2
+    assert "--command: 'no-such-program' is not a program that can be run" in said
+    assert not sweep.out.exists()
+
+
 def test_a_value_that_a_command_does_not_print_fails_the_trial_alone(
     sweeper: Callable[..., Sweeper],
 ) -> None:
