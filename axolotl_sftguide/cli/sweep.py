@@ -92,7 +92,13 @@ def sweep(
     from ..config.settings import BLOCK
     from ..config.yaml_file import read_config
     from ..runs.history import resolve_storage
-    from ..sweep import Sweep, SweepStudy, choose_objective, read_space
+    from ..sweep import (
+        Sweep,
+        SweepStudy,
+        choose_objective,
+        read_space,
+        require_program,
+    )
     from .sweep_display import SweepDisplay
 
     config = read_config(recipe)
@@ -100,6 +106,8 @@ def sweep(
     first = found.apply(config, _first_values(found))
     _check(first, found, config)
     objective = choose_objective(first, metric=metric, command=command, goal=goal)
+    if command is not None:
+        require_program(command)
     varied = found.apply({}, {}).get(BLOCK) or {}
     name = study or varied.get("study") or space.stem
     url = resolve_storage(storage or (first.get(BLOCK) or {}).get("storage"))

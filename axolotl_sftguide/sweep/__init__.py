@@ -12,7 +12,7 @@ pruner, policy    the stopping rules for Optuna, and Optuna's pruners for the ba
 storage           Optuna and its storage
 """
 
-from ._objective import Objective, choose_objective
+from ._objective import Objective, choose_objective, require_program
 from ._space import Choice, Range, SearchSpace, read_space
 from ._study import SweepStudy
 from ._sweep import Ended, Running, Sweep
@@ -30,4 +30,5 @@ __all__ = [
     "Trial",
     "choose_objective",
     "read_space",
+    "require_program",
 ]

@@ -124,9 +124,6 @@ def choose_objective(
         raise SettingsError(
             [Problem("--command", f"{command!r} is not a command line")]
         )
-    if command is not None and shutil.which(_words(command)[0]) is None:
-        message = f"{_words(command)[0]!r} is not a program that can be run"
-        raise SettingsError([Problem("--command", message, "Correct the name")])
     score = load_settings(config.get(BLOCK)).score
     evaluates = config.get("val_set_size") or config.get("test_datasets")
     chosen = metric or ("command" if command else None)
@@ -156,6 +153,18 @@ def choose_objective(
         remedy = "add --goal max or --goal min"
         raise SettingsError([Problem("", message, remedy)])
     return Objective(chosen, goal, command)
+
+
+def require_program(command: str) -> None:
+    """Check that the program of a command exists, before anything is trained.
+
+    Raises:
+        SettingsError: If it does not.
+    """
+    program = _words(command)[0]
+    if shutil.which(program) is None:
+        message = f"{program!r} is not a program that can be run"
+        raise SettingsError([Problem("--command", message, "Correct the name")])
 
 
 def _words(command: str) -> list[str]:

@@ -35,10 +35,8 @@ from .storage import RUN, as_storage_error, open_storage, optuna_module
 SamplerName = Literal["tpe", "random", "qmc", "grid"]
 
 _DEFINITION = "sftguide_sweep"
-_UNVALUED = "sftguide_unvalued"
-"""The user attribute of a trial that was trained and has no value."""
-
 _AGAIN = "again"
+_UNVALUED = "sftguide_unvalued"
 _LOCK = 0x5F76_D1DF
 """PostgreSQL's advisory lock for what only one worker may do at a time."""
 
@@ -118,10 +116,7 @@ class SweepStudy:
 
     @as_storage_error
     def plan(self, trials: int | None) -> int:
-        """Queue the trials that are missing.
-
-        Trials that were trained, but could not be valued by the command, are queued
-        again with their folders, so that only the command runs.
+        """Queue the trials that are missing, and those that only have no value yet.
 
         Args:
             trials: The number of trials, not counting failed ones; the `grid` sampler
@@ -145,9 +140,9 @@ class SweepStudy:
     def _requeue_unvalued(self) -> None:
         trials = self._trials()
         queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
-        for trial in trials:
-            if trial.user_attrs.get(_UNVALUED) and trial.number not in queued:
-                self._requeue(trial.number, "it has no value yet")
+        unvalued = {t.number for t in trials if t.user_attrs.get(_UNVALUED)}
+        for number in sorted(unvalued - queued):
+            self._requeue(number, "it has no value yet")
 
     @as_storage_error
     def requeue_lost(self, runs: Mapping[str, Run]) -> list[str]:
@@ -214,7 +209,7 @@ class SweepStudy:
             run_id: The id of its run.
             curve: Intermediate values by samples seen.
             pruned: Whether a rule stopped it.
-            unvalued: Whether it was trained, and only its value is missing.
+            unvalued: Whether only its value is missing.
             why: Why it was stopped or failed.
         """
         asked = self._claimed[trial.number]
@@ -222,10 +217,9 @@ class SweepStudy:
             return  # an earlier attempt succeeded, but its answer was lost
         if run_id is not None:
             asked.set_user_attr(RUN, run_id)
-        if why is not None:
-            asked.set_user_attr("why", why)
-        if unvalued:
-            asked.set_user_attr(_UNVALUED, True)
+        for name, attribute in (("why", why), (_UNVALUED, unvalued or None)):
+            if attribute is not None:
+                asked.set_user_attr(name, attribute)
         for step, point in (curve or {}).items():
             asked.report(point, step)
         state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
