@@ -1,6 +1,6 @@
 """The time inside this package's hooks, as a share of a training step's time.
 
-    python benchmarks/overhead.py [--steps 8] [--wandb]
+    python benchmarks/overhead.py [--steps 8] [--logging-steps 1] [--wandb]
 
 A Llama of 50M parameters is fully fine-tuned on the CPU, eight samples a step in four
 micro batches. The hooks are timed from outside, in the same run as the step; beside
@@ -97,7 +97,9 @@ def watch_with_wandb(model: Any, folder: Path, clock: Clock) -> None:
     wandb.watch(model, log="gradients", log_freq=1)
 
 
-def train(folder: Path, steps: int, every: int, clock: Clock, wandb: bool) -> StepTimes:
+def train(
+    folder: Path, steps: int, every: int, logging_steps: int, clock: Clock, wandb: bool
+) -> StepTimes:
     """Train with everything on; the clock gathers what the hooks took."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -129,7 +131,7 @@ def train(folder: Path, steps: int, every: int, clock: Clock, wandb: bool) -> St
             per_device_train_batch_size=2,
             gradient_accumulation_steps=4,
             max_steps=steps,
-            logging_steps=1,
+            logging_steps=logging_steps,
             report_to=[],
             use_cpu=True,
             save_strategy="no",
@@ -148,10 +150,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--every", type=int, default=4)
+    parser.add_argument("--logging-steps", type=int, default=1)
     parser.add_argument("--wandb", action="store_true")
     asked = parser.parse_args()
     clock = Clock()
-    for owner, name in [*((StepCapture, n) for n in CAPTURE), (Session, "log")]:
+    session = ((Session, name) for name in ("log", "observe"))
+    for owner, name in [*((StepCapture, n) for n in CAPTURE), *session]:
         wrapped = clock.around("norms, losses, samples", getattr(owner, name))
         setattr(owner, name, wrapped)
     check = clock.around("norm check (first 3 steps)", StepCapture._compute_norm_again)
@@ -159,7 +163,14 @@ def main() -> None:
     see = clock.around("noise scale", MicroBatchGradients._see)
     MicroBatchGradients._see = see  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        times = train(Path(folder), asked.steps, asked.every, clock, asked.wandb)
+        times = train(
+            Path(folder),
+            asked.steps,
+            asked.every,
+            asked.logging_steps,
+            clock,
+            asked.wandb,
+        )
     total = sum(times.seconds)
     print(f"{asked.steps} steps of {total / asked.steps:.2f} s")
     for name, seconds in sorted(clock.seconds.items()):

@@ -313,6 +313,20 @@ class TestBytes:
         assert len(found) == 2
         assert odd["messages"] in [r["messages"] for r in found]
 
+    def test_nobody_else_may_read_them_if_the_umask_says_so(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(8)])
+        before = os.umask(0o077)
+        try:
+            made = make(["a.jsonl"])
+        finally:
+            os.umask(before)
+        modes = [
+            p.stat().st_mode & 0o077 for p in (made.folder, *made.folder.iterdir())
+        ]
+        assert modes == [0] * len(modes)
+
     def test_do_not_depend_on_where_the_files_lie(self, tmp_path: Path) -> None:
         seen = set()
         for place in ("here", "there"):

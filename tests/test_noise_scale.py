@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -177,6 +178,12 @@ def test_without_a_signal_the_interval_has_no_upper_end() -> None:
     assert found is not None
     assert math.isinf(found.simple_high)
     assert "larger batch would still reduce gradient noise" in found.advice()
+
+
+def test_a_clearly_negative_signal_gives_no_estimate() -> None:
+    """A squared norm is never negative: these micro batches were not drawn alike."""
+    steps = [replace(o, grad_noise=o.grad_norm**2 + 1.0) for o in run(64)]
+    assert estimate(steps) is None
 
 
 def test_a_batch_beyond_the_noise_scale_gets_advice() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +107,8 @@ def _build_locked(
         for left in folder.parent.glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
-        building = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-        building.chmod(0o755)
+        building = folder.parent / f"{prefix}{secrets.token_hex(4)}"
+        building.mkdir()
         pieces = building / "pieces"
         pieces.mkdir()
         try:
