@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from runs import run_row
 
 from axolotl_sftguide.errors import StorageError, SweepError
@@ -318,3 +319,73 @@ def test_the_run_history_and_the_study_live_in_one_database(
     ).trials
     assert trial.intermediate_values == {8: 2.0, 16: 1.5}
     assert trial.user_attrs["sftguide_run"] == history.runs()[0].id
+
+
+class TestTrainedAndNotValued:
+    def leave_one(self, worker: SweepStudy) -> Path:
+        """Trains the first trial, whose command then fails; the others wait."""
+        worker.plan(None)
+        trial = worker.claim()
+        assert trial is not None
+        worker.finish(trial, None, run_id="r1", unvalued=True, why="not found")
+        return trial.folder
+
+    def test_a_corrected_command_takes_over_what_was_trained(
+        self, study: Callable[..., SweepStudy]
+    ) -> None:
+        grid = {"space": GRID, "sampler": "grid"}
+        folder = self.leave_one(study(**grid, objective=Objective("m", "max", "old")))
+        worker = study(**grid, objective=Objective("m", "max", "new"))
+        assert worker.plan(None) == 6
+        assert worker.counts() == {"FAIL": 1, "WAITING": 6}
+        folders = [worker.claim().folder for _ in range(6)]  # type: ignore[union-attr]
+        assert folders.count(folder) == 1
+
+    def test_once_a_trial_has_a_value_the_command_stays(
+        self, study: Callable[..., SweepStudy]
+    ) -> None:
+        worker = study(objective=Objective("m", "max", "old"))
+        worker.plan(2)
+        worker.finish(worker.claim(), 1.0)  # type: ignore[arg-type]
+        with pytest.raises(SweepError, match="trials of another sweep: objective was"):
+            study(objective=Objective("m", "max", "new"))
+
+    def test_runs_of_another_recipe_are_not_taken_over(
+        self, study: Callable[..., SweepStudy]
+    ) -> None:
+        worker = study(objective=Objective("m", "max", "old"))
+        worker.plan(1)
+        trial = worker.claim()
+        assert trial is not None
+        worker.finish(trial, None, run_id="r1", unvalued=True, why="not found")
+        other = study(recipe={"seed": 2}, objective=Objective("m", "max", "old"))
+        assert other.plan(1) == 1
+        assert other.claim().folder != trial.folder  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sa.exc.ProgrammingError("select", {}, Exception("no such column")),
+        sa.exc.IntegrityError("insert", {}, Exception("not unique")),
+        sa.exc.StatementError("a value", "insert", {}, TypeError("planted")),
+    ],
+)
+def test_a_wrong_statement_is_not_waited_for_as_if_the_storage_were_away(
+    error: Exception,
+) -> None:
+    @as_storage_error
+    def broken() -> None:
+        raise optuna.exceptions.StorageInternalError("failed") from error
+
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        broken()
+
+
+def test_a_locked_database_is_an_error_of_the_storage() -> None:
+    @as_storage_error
+    def locked() -> None:
+        raise sa.exc.OperationalError("begin", {}, Exception("database is locked"))
+
+    with pytest.raises(StorageError, match="the sweep's storage: database is locked"):
+        locked()

@@ -2,8 +2,9 @@
 
 _space            the search space, and the config of one trial
 _objective        the value that trials are compared by
+_sampler          how values are chosen
 _study            the trials in Optuna's storage: queued, claimed, finished
-_trial            one trial: its name, folder and worker
+_trial            one trial: its values, folder and worker; how it ended
 _training         the training of one trial
 _sweep            workers that train trials until none is left
 axolotl_process   `axolotl train` as a child process
@@ -15,8 +16,8 @@ storage           Optuna and its storage
 from ._objective import Objective, choose_objective, require_program
 from ._space import Choice, Range, SearchSpace, read_space
 from ._study import SweepStudy
-from ._sweep import Ended, Running, Sweep
-from ._trial import Trial
+from ._sweep import Sweep
+from ._trial import Ended, Running, Trial
 
 __all__ = [
     "Choice",

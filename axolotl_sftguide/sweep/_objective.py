@@ -23,13 +23,17 @@ OUTPUT_VARIABLE = "SFTGUIDE_OUTPUT_DIR"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
-class CommandError(SweepError):
-    """The command that values trials has failed, after the training."""
+class NotValuedError(SweepError):
+    """A trained run has no value: not recorded, or the command has failed."""
 
-    def __init__(self, text: str, *, can_run: bool = True) -> None:
+    def __init__(
+        self, text: str, *, can_run: bool = True, wrong_usage: bool = False
+    ) -> None:
         super().__init__(text)
         self.can_run = can_run
         """False if the command was not found or may not be executed."""
+        self.wrong_usage = wrong_usage
+        """Whether the command ended as programs do that are called wrongly."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,7 @@ class Objective:
         """The value of a finished run.
 
         Raises:
-            SweepError: If the run did not record it.
-            CommandError: If the command did not print it.
+            NotValuedError: If the run did not record it, or the command fails.
         """
         if self.command is not None:
             return self._measured(str(trace.run["output_dir"]))
@@ -59,7 +62,7 @@ class Objective:
             if event["event"] == "evaluation" and self.metric in event["metrics"]
         ]
         if not values:
-            raise SweepError(
+            raise NotValuedError(
                 f"{trace.path}: the run recorded no {self.metric!r} (recorded: "
                 f"{', '.join(_recorded(trace)) or 'nothing'})"
             )
@@ -87,19 +90,20 @@ class Objective:
             )
         except OSError as error:
             text = f"{shown}: cannot be run ({error.strerror})"
-            raise CommandError(text, can_run=False) from None
+            raise NotValuedError(text, can_run=False) from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no error message"]
             text = f"{shown}: exit status {done.returncode}: {lines[-1]}"
             # What a shell says of a command that it cannot find or execute.
-            raise CommandError(text, can_run=done.returncode not in (126, 127))
+            raise NotValuedError(
+                text,
+                can_run=done.returncode not in (126, 127),
+                wrong_usage=done.returncode == 2,
+            )
         numbers = _NUMBER.findall(done.stdout)
         if not numbers:
-            raise CommandError(f"{shown}: printed no number")
-        try:
-            return _finite(float(numbers[-1]), shown)
-        except SweepError as error:
-            raise CommandError(str(error)) from None
+            raise NotValuedError(f"{shown}: printed no number")
+        return _finite(float(numbers[-1]), shown)
 
 
 def choose_objective(
@@ -177,7 +181,7 @@ def _words(command: str) -> list[str]:
 def _finite(value: float, what: str) -> float:
     if math.isfinite(value):
         return value
-    raise SweepError(f"{what} is {value}, which cannot be compared")
+    raise NotValuedError(f"{what} is {value}, which cannot be compared")
 
 
 def _recorded(trace: Trace) -> list[str]:

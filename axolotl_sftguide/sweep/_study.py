@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,25 +18,29 @@ from ..errors import SweepError
 from ..runs.history import Run, this_process
 from ..runs.redaction import json_safe
 from ._objective import Objective
+from ._sampler import SamplerName, make_sampler
 from ._space import SearchSpace
 from ._trial import (
     FOLDER,
     WORKER,
     Trial,
     default_name,
+    differ_in_valuing,
     difference,
     fixed,
     name_of,
     plain,
+    training_digest,
     worker_lives,
 )
 from .storage import RUN, as_storage_error, open_storage, optuna_module
 
-SamplerName = Literal["tpe", "random", "qmc", "grid"]
-
 _DEFINITION = "sftguide_sweep"
-_AGAIN = "again"
 _UNVALUED = "sftguide_unvalued"
+"""The user attribute of a trial that was trained and has no value: a digest of what
+the study trains."""
+
+_AGAIN = "again"
 _LOCK = 0x5F76_D1DF
 """PostgreSQL's advisory lock for what only one worker may do at a time."""
 
@@ -89,6 +93,7 @@ class SweepStudy:
                 "objective": [objective.metric, objective.goal, objective.command],
             }
         )
+        self._trains = training_digest(definition)
         with self._alone():
             # Optuna creates its tables without a lock.
             self._storage = open_storage(storage)
@@ -104,7 +109,10 @@ class SweepStudy:
         )
         known = study.user_attrs.get(_DEFINITION)
         trials = study.get_trials(deepcopy=False)
-        if known != definition and any(t.state != self._state("FAIL") for t in trials):
+        begun = any(t.state != self._state("FAIL") for t in trials)
+        valued = any(t.state == self._state("COMPLETE") for t in trials)
+        values_anew = not valued and differ_in_valuing(known, definition)
+        if known != definition and begun and not values_anew:
             raise SweepError(
                 f"study {self.name!r} has trials of another sweep: "
                 f"{difference(known, definition)}. Use another --study, or the same "
@@ -116,7 +124,10 @@ class SweepStudy:
 
     @as_storage_error
     def plan(self, trials: int | None) -> int:
-        """Queue the trials that are missing, and those that only have no value yet.
+        """Queue the trials that are missing.
+
+        Trials that were trained and could not be valued are queued again with their
+        folders, so that they are only valued.
 
         Args:
             trials: The number of trials, not counting failed ones; the `grid` sampler
@@ -140,9 +151,10 @@ class SweepStudy:
     def _requeue_unvalued(self) -> None:
         trials = self._trials()
         queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
-        unvalued = {t.number for t in trials if t.user_attrs.get(_UNVALUED)}
-        for number in sorted(unvalued - queued):
-            self._requeue(number, "it has no value yet")
+        for trial in trials:
+            trained = trial.user_attrs.get(_UNVALUED) == self._trains
+            if trained and trial.number not in queued:
+                self._requeue(trial.number, "it has no value yet")
 
     @as_storage_error
     def requeue_lost(self, runs: Mapping[str, Run]) -> list[str]:
@@ -172,7 +184,8 @@ class SweepStudy:
             waiting = self._trials("WAITING")
             if not waiting:
                 return None
-            self._study.sampler = self._make_sampler(waiting[0].number)
+            number = waiting[0].number
+            self._study.sampler = make_sampler(self._sampler, self._seed, number)
             trial = self._study.ask()
             trial.set_user_attr(WORKER, this_process())
             values = self._space.suggest(trial)
@@ -209,7 +222,7 @@ class SweepStudy:
             run_id: The id of its run.
             curve: Intermediate values by samples seen.
             pruned: Whether a rule stopped it.
-            unvalued: Whether only its value is missing.
+            unvalued: Whether it was trained, and only its value is missing.
             why: Why it was stopped or failed.
         """
         asked = self._claimed[trial.number]
@@ -217,9 +230,10 @@ class SweepStudy:
             return  # an earlier attempt succeeded, but its answer was lost
         if run_id is not None:
             asked.set_user_attr(RUN, run_id)
-        for name, attribute in (("why", why), (_UNVALUED, unvalued or None)):
-            if attribute is not None:
-                asked.set_user_attr(name, attribute)
+        if why is not None:
+            asked.set_user_attr("why", why)
+        if unvalued:
+            asked.set_user_attr(_UNVALUED, self._trains)
         for step, point in (curve or {}).items():
             asked.report(point, step)
         state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
@@ -267,19 +281,6 @@ class SweepStudy:
 
     def _state(self, name: str) -> Any:
         return self._optuna.trial.TrialState[name]
-
-    def _make_sampler(self, number: int) -> Any:
-        samplers = self._optuna.samplers
-        # Each trial has its own generator: two workers with the same seed would
-        # choose the same values.
-        seed = None if self._seed is None else self._seed + number
-        if self._sampler == "tpe":
-            return samplers.TPESampler(seed=seed, constant_liar=True)
-        if self._sampler == "qmc":
-            return samplers.QMCSampler(
-                seed=self._seed or 0, warn_independent_sampling=False
-            )
-        return samplers.RandomSampler(seed=seed)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

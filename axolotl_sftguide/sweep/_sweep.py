@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +14,11 @@ from ..errors import SFTGuideError, StorageError, SweepError
 from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
 from ..runs.traces import Trace, find_traces
 from ..signals import points_of, thinned
-from ._objective import CommandError
+from ._objective import NotValuedError
 from ._space import SearchSpace
 from ._study import SweepStudy
 from ._training import Interrupted, Training
-from ._trial import Trial
+from ._trial import Ended, Running, Trial
 from .storage import CURVE_POINTS
 
 PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
@@ -29,28 +28,6 @@ STORAGE_PATIENCE_S = 300.0
 """How long an unreachable storage is retried when a trial ends."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Running:
-    """A trial in training, and its run once it has begun."""
-
-    trial: Trial
-    run: Run | None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A trial that has ended in any way."""
-
-    trial: Trial
-    run: Run | None
-    value: float | None
-    """Value of the objective; None if the trial was stopped or failed."""
-    why: str | None
-    """Why it was stopped or failed."""
-    best: bool
-    """Whether it is the best trial of the study so far."""
 
 
 class Sweep:
@@ -199,7 +176,7 @@ class Sweep:
             self._retrying(lambda: self.study.requeue(trial, "interrupted"))
         except StorageError:
             raise
-        except CommandError as error:
+        except NotValuedError as error:
             self._leave_unvalued(trial, trace, error)
         except SFTGuideError as error:
             self._fail(trial, str(error))
@@ -228,12 +205,14 @@ class Sweep:
         )
         self._report(trial, run, value, run.reason if stopped else None)
 
-    def _leave_unvalued(self, trial: Trial, trace: Trace, error: CommandError) -> None:
-        """Record a trained trial whose command failed.
+    def _leave_unvalued(
+        self, trial: Trial, trace: Trace, error: NotValuedError
+    ) -> None:
+        """Record a trained trial that has no value.
 
         Raises:
-            SweepError: If the command cannot run, or failed for two trials and never
-                succeeded.
+            SweepError: If the command cannot run, or no trial has a value yet and the
+                command was called wrongly or this is the second trial without one.
         """
         run = self._retrying(lambda: self._entered(trace))
         self._retrying(
@@ -248,12 +227,16 @@ class Sweep:
         )
         self._report(trial, run, None, str(error))
         self._unvalued += 1
-        never = self._unvalued >= 2 and self.study.best() is None
-        if never or not error.can_run:
+        fails = error.wrong_usage or self._unvalued >= 2
+        if not error.can_run or (fails and self.study.best() is None):
+            by_command = self.study.objective.command is not None
+            what, option = (
+                ("command", "--command") if by_command else ("metric", "--metric")
+            )
             raise SweepError(
-                f"the sweep ends, because its command fails: {error}. Correct "
-                "--command and run the sweep again: trials that are trained already "
-                "are then valued without another training"
+                f"the sweep ends, because its {what} fails: {error}. Correct {option} "
+                "and run the sweep again: trials that are trained already are then "
+                "valued without another training"
             )
 
     def _fail(self, trial: Trial, why: str) -> None:
@@ -271,10 +254,14 @@ class Sweep:
         self._on_end(Ended(trial, run, value, why, is_best))
 
     def _entered(self, trace: Trace) -> Run:
-        """The run in the history; imported if the history was unreachable meanwhile."""
-        run_id = trace.run["id"]
-        if any(run.id == run_id for run in self._history.runs(study=self.study.name)):
-            return self._history.get(run_id)
+        """The run in the history, which ends as its trace says.
+
+        It is imported where the history was unreachable meanwhile.
+        """
+        ended = trace.run["id"], (trace.end or {}).get("status")
+        for run in self._history.runs(study=self.study.name):
+            if (run.id, run.status) == ended:
+                return run
         return self._history.import_trace(trace)
 
     def _record(self, run: Run, value: float) -> None:

@@ -1,7 +1,9 @@
-"""One trial: its name, its folder, its worker, and the values it was queued with."""
+"""One trial: its values, folder and worker; how it runs and how it ended."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from ..runs.history import Run, is_alive
 
 FOLDER = "folder"
 WORKER = "worker"
+
+_TRAINED = ("recipe", "space", "fixed")
+"""The parts of a sweep's definition that decide what is trained."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,28 @@ class Trial:
     def name(self) -> str:
         """The name of the trial and of its run, such as `trial-0003`."""
         return self.folder.name
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial in training, and its run once it has begun."""
+
+    trial: Trial
+    run: Run | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has ended in any way."""
+
+    trial: Trial
+    run: Run | None
+    value: float | None
+    """Value of the objective; None if the trial was stopped or failed."""
+    why: str | None
+    """Why it was stopped or failed."""
+    best: bool
+    """Whether it is the best trial of the study so far."""
 
 
 def worker_lives(trial: Any, run: Run | None) -> bool:
@@ -78,3 +105,18 @@ def difference(known: Any, definition: Mapping[str, Any]) -> str:
             return f"{part}: {', '.join(keys[:5])} differ{'s' * (len(keys) == 1)}"
         return f"{part} was {before!r}, is {now!r}"
     return "its definition differs"
+
+
+def differ_in_valuing(known: Any, definition: Mapping[str, Any]) -> bool:
+    """Whether two sweeps differ only in the metric or the command, not in the goal."""
+    if not isinstance(known, Mapping) or "objective" not in known:
+        return False
+    same_trainings = all(known.get(part) == definition[part] for part in _TRAINED)
+    return same_trainings and known["objective"][1] == definition["objective"][1]
+
+
+def training_digest(definition: Mapping[str, Any]) -> str:
+    """Equal for sweeps that train the same."""
+    trained = {part: definition[part] for part in _TRAINED}
+    text = json.dumps(trained, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -68,9 +68,21 @@ def open_storage(url: str) -> Any:
         raise StorageError(f"{shown}: Optuna cannot open it ({cause})") from None
 
 
-def _storage_errors() -> tuple[type[Exception], ...]:
-    exceptions = optuna_module().exceptions
-    return exceptions.StorageInternalError, sa.exc.SQLAlchemyError, OSError
+_WRONG_STATEMENTS = (
+    sa.exc.DataError,
+    sa.exc.IntegrityError,
+    sa.exc.NotSupportedError,
+    sa.exc.ProgrammingError,
+)
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Whether the database is the cause, not what it was asked."""
+    cause = error.__cause__ or error
+    if isinstance(cause, sa.exc.StatementError):
+        known = isinstance(cause, sa.exc.DBAPIError)
+        return known and not isinstance(cause, _WRONG_STATEMENTS)
+    return isinstance(cause, (sa.exc.SQLAlchemyError, OSError))
 
 
 def as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
@@ -85,7 +97,9 @@ def as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except SFTGuideError:
             raise
-        except _storage_errors() as error:
+        except Exception as error:
+            if not _is_of_storage(error):
+                raise
             cause = error.__cause__ or error
             text = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
             raise StorageError(
