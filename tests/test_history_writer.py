@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from postgres import Server
 from runs import run_row, steps
 
@@ -133,3 +134,24 @@ def wait_until(true: Any) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_tables_that_another_session_locks_keep_no_training_waiting(
+    postgres: Server, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    storage = postgres.new_database()
+    RunHistory(storage).close()
+    engine = sa.create_engine(storage)
+    with engine.begin() as other:
+        for table in ("sftguide_meta", "runs", "scores", "points"):
+            other.exec_driver_sql(f"lock table {table} in access exclusive mode")
+        row = run_row(output_dir=str(tmp_path))
+        recorder = RunRecorder(row, storage=storage, trace=True, warn=told.append)
+        recorder.steps(steps(20))
+        recorder.end("finished")  # returns while the tables are locked
+    engine.dispose()
+    assert len(told) == 2
+    assert "sftguide runs import" in told[1]
+    run = RunHistory(storage).import_trace(read_trace(recorder.trace_path))
+    assert (run.status, run.step) == ("finished", 20)

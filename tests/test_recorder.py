@@ -138,6 +138,7 @@ def test_a_history_that_is_locked_throughout_is_left_within_seconds(
     assert opened - began < 4.0
     assert ended - opened < 12.0
     assert len(told) == 2
+    assert told[0].endswith("The run is not compared with earlier runs")
     assert f"sftguide runs import {recorder.trace_path.parent}" in told[1]
     history = RunHistory(str(tmp_path / "h.db"))
     run = history.import_trace(read_trace(recorder.trace_path))

@@ -103,3 +103,27 @@ def test_an_internal_error_is_raised_at_once_with_its_own_name(
     with pytest.raises(TypeError, match="planted"):
         work.run()
     assert len(calls) == 1
+
+
+def test_a_database_path_with_a_question_mark_holds_runs_and_trials(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "what?is#this.db"
+    url = resolve_storage(str(path))
+    if url == str(path):
+        pytest.skip("SQLAlchemy 2.0 cannot write such a path as a URL")
+    history = RunHistory(url)
+    history.begin(run_row("trial-0000", study="s"))
+    study = SweepStudy(
+        url,
+        "s",
+        space=SPACE,
+        recipe={},
+        objective=Objective("m", "max"),
+        output_dir=tmp_path / "out",
+        sampler="grid",
+    )
+    assert study.plan(None) == 3
+    assert [run.id for run in RunHistory(history.url).runs()] == ["trial-0000"]
+    assert path.is_file()
+    assert not (tmp_path / "what").exists()

@@ -263,10 +263,11 @@ def trace_lost(path: Path, error: OSError) -> str:
     )
 
 
-def history_lost(error: Exception, *, traced: bool) -> str:
-    """The run history cannot be written."""
+def history_lost(error: Exception, *, traced: bool, compared: bool = True) -> str:
+    """The run history cannot be written, or not even be read at the start."""
     kept = "the trace records all steps" if traced else "the run is not recorded"
-    return f"{error}; training continues, and {kept}"
+    alone = "" if compared else ". The run is not compared with earlier runs"
+    return f"{error}; training continues, and {kept}{alone}"
 
 
 def import_later(folder: Path) -> str:

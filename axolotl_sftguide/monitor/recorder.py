@@ -21,15 +21,14 @@ from . import notices
 
 _PROGRESS_EVERY_S = 1.0
 _OPENING_S = 0.5
-"""Seconds that the start of a run waits for a locked history."""
+"""Seconds that the start waits for a locked history, and writes after a failed one."""
 
 _LAST_WRITES_S = 15.0
 """Seconds that the end of a run waits for the history."""
-
 _PATIENCE_S = 10.0
 """Seconds that it waits for a single write."""
 
-_LOCKED_S = 2.0
+_LOCKED_S = 1.0
 """Seconds after which a write to a locked file is given up, to be caught up later."""
 
 
@@ -81,9 +80,9 @@ class RunRecorder:
         self._trace: TraceWriter | None = None
         self._history: RunHistory | None = None
         self._writer: HistoryWriter | None = None
+        self._history_reported = False
         if trace:
             self._guard_trace(lambda: self._open_trace(run, resumed_at))
-        self._history_reported = False
         whole = self._trace is not None
         row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
         self._open_history(row, resumed=resumed_at is not None)
@@ -167,23 +166,22 @@ class RunRecorder:
             self._trace.begin(run)
 
     def _open_history(self, row: dict[str, Any], *, resumed: bool) -> None:
-        # Opened here to enter the run and to read what it is compared with. A thread
-        # does all later writing, and has the time to wait for a lock.
-        catches_up = resumed and self._trace is not None
-        entered = False
+        # Opened here to enter the run and to read what it is compared with; all later
+        # writing is done by a thread.
+        catches_up, entered = resumed and self._trace is not None, False
         try:
             self._history = RunHistory(self._storage, timeout_s=_OPENING_S)
             if not catches_up:
                 self._history.begin(row)
                 entered = True
         except SFTGuideError as error:
-            self._history_failed(error)
+            self._history_failed(error, compared=self._history is not None)
         self._writer = HistoryWriter(
             None,
             heartbeat=lambda history: history.progress(self.run_id),
             catch_up=self._enter_from_trace if self._trace is not None else None,
             on_fault=self._history_failed,
-            reopen=lambda: RunHistory(self._storage, timeout_s=_LOCKED_S),
+            reopen=self._reopen_history,
         )
         if catches_up:
             # The history may lack the last steps that the trace holds.
@@ -232,11 +230,15 @@ class RunRecorder:
             self._trace = None
             self._warn(notices.trace_lost(self.trace_path, error))
 
-    def _history_failed(self, error: SFTGuideError) -> None:
-        if self._history_reported:
-            return
-        self._history_reported = True
-        self._warn(notices.history_lost(error, traced=self._trace is not None))
+    def _reopen_history(self) -> RunHistory:
+        timeout_s = _OPENING_S if self._history_reported else _LOCKED_S
+        return RunHistory(self._storage, timeout_s=timeout_s)
+
+    def _history_failed(self, error: SFTGuideError, *, compared: bool = True) -> None:
+        if not self._history_reported:
+            self._history_reported = True
+            traced = self._trace is not None
+            self._warn(notices.history_lost(error, traced=traced, compared=compared))
 
 
 class NoRecorder:

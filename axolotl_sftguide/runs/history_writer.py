@@ -33,7 +33,7 @@ class HistoryWriter:
         heartbeat: The write for a time without other writes.
         catch_up: Writes everything recorded so far; None if that is not possible.
         on_fault: Called once, from the thread, with the first error.
-        reopen: Opens a history that could not be opened before.
+        reopen: Opens the history where it is None, and again after an error.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class HistoryWriter:
                 self._recover()
         if self._missed:
             self._recover()
+        self._close()
 
     def _next(self) -> Write | None:
         try:
@@ -112,9 +113,15 @@ class HistoryWriter:
             fault = SFTGuideError(f"run history: {error!r}")
         finally:
             self._finished += 1
+        self._close()
         self._missed = True
         self._retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         if not self._reported:
             self._reported = True
             self._on_fault(fault)
+
+    def _close(self) -> None:
+        if self._history is not None and self._reopen is not None:
+            self._history.close()
+            self._history = None

@@ -33,7 +33,7 @@ from ._trial import (
     training_digest,
     worker_lives,
 )
-from .storage import RUN, as_storage_error, open_storage, optuna_module
+from .storage import RUN, as_storage_error, open_storage, optuna_module, parse_url
 
 _DEFINITION = "sftguide_sweep"
 _UNVALUED = "sftguide_unvalued"
@@ -285,7 +285,7 @@ class SweepStudy:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other workers from queueing or claiming trials meanwhile."""
-        url = sa.make_url(self._url)
+        url = parse_url(self._url)
         if url.get_backend_name() == "sqlite":
             from filelock import FileLock
 

@@ -40,6 +40,20 @@ def optuna_module() -> Any:
     return optuna
 
 
+def parse_url(url: str) -> sa.URL:
+    """The parts of a storage URL.
+
+    Raises:
+        StorageError: If it is a path that no URL can name.
+    """
+    if "://" not in url:
+        raise StorageError(
+            f"{url}: this SQLAlchemy cannot open a path with a question mark. Choose "
+            "another path with --storage, or upgrade SQLAlchemy to 2.1"
+        )
+    return sa.make_url(url)
+
+
 def open_storage(url: str) -> Any:
     """Optuna's storage at an SQLAlchemy URL.
 
@@ -50,12 +64,7 @@ def open_storage(url: str) -> Any:
         StorageError: If it cannot be opened.
     """
     optuna = optuna_module()
-    if "://" not in url:
-        raise StorageError(
-            f"{url}: Optuna cannot open a path with a question mark. Choose another "
-            "path with --storage"
-        )
-    parsed = sa.make_url(url)
+    parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     arguments = {"connect_args": {"timeout": _PATIENCE_S}} if sqlite else {}
     if sqlite and parsed.database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,15 +28,18 @@ def default_storage() -> str:
 def resolve_storage(storage: str | None = None) -> str:
     """The storage URL: the argument, else `SFTGUIDE_STORAGE`, else the default.
 
-    A path without a scheme is the path of an SQLite file. It is returned as a URL,
-    unless it has a question mark.
+    A path without a scheme is the path of an SQLite file. It is returned as a URL; a
+    path with a question mark only if this SQLAlchemy can write it as one.
     """
     chosen = storage or os.environ.get(STORAGE_VARIABLE) or default_storage()
     if "://" in chosen:
         return chosen
     path = str(Path(chosen).expanduser())
-    # In a URL, a question mark would begin the options.
-    return path if "?" in path else f"sqlite:///{path}"
+    if "?" not in path:
+        return f"sqlite:///{path}"
+    # In a URL, a question mark begins the options; SQLAlchemy 2.0 does not quote it.
+    quoted = sa.URL.create("sqlite", database=path).render_as_string(False)
+    return quoted if sa.make_url(quoted).database == path else path
 
 
 def is_there(storage: str | None = None) -> bool:
@@ -89,6 +93,9 @@ class Database:
             )
             if self._sqlite:
                 sa.event.listen(self._engine, "connect", _write_fast)
+            elif self._engine.dialect.name == "postgresql":
+                limit = partial(_wait_at_most, timeout_s)
+                sa.event.listen(self._engine, "connect", limit)
             self._prepare(url, any_older)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
@@ -198,6 +205,14 @@ def _write_fast(connection: Any, _: Any) -> None:
     # In WAL mode a power failure loses the last writes but never damages the file.
     # Waiting for the disk at every write would cost far more.
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _wait_at_most(timeout_s: float, connection: Any, _: Any) -> None:
+    # Without a limit, a lock on a table of PostgreSQL is waited for without end.
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = {int(1000 * timeout_s)}")
+    cursor.close()
+    connection.commit()
 
 
 def _open_args(url: sa.URL, timeout_s: float) -> dict[str, Any]:
