@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _MOST_ROWS_DIGESTED = 200_000
 _BLOCK_ROWS = 1000
+_MOST_ROWS_SAMPLED = 50_000
+_FEWEST_ROWS_SAMPLED = 1000
 
 _ADAPTER_FIELDS = (
     "r",
@@ -93,8 +95,10 @@ def key_fields(trainer: Any, objective: Objective) -> tuple[dict[str, Any], list
 def data_identity(dataset: Any) -> dict[str, Any]:
     """Row count, and a digest of the tokenised rows that ignores their order.
 
-    Beyond 200,000 rows the digest is that of evenly spread blocks. It is None for data
-    that are not an Arrow dataset with lists of `input_ids`.
+    Beyond 200,000 rows the digest is that of the lengths of all rows and of the rows of
+    some lengths, which are the same in any order. Where nearly all rows have the same
+    length, it is that of evenly spread blocks, which does depend on the order. It is
+    None for data that are not an Arrow dataset with lists of `input_ids`.
     """
     try:
         rows = len(dataset)
@@ -107,22 +111,52 @@ def data_identity(dataset: Any) -> dict[str, Any]:
     if not all(_holds_whole_numbers(dataset.features[name]) for name in names):
         return {"rows": rows, "digest": None}
     total = 0
-    for table in _blocks(dataset.select_columns(names).with_format("arrow"), rows):
+    read = dataset.select_columns(names).with_format("arrow")
+    if rows > _MOST_ROWS_DIGESTED:
+        lengths = _lengths(read)
+        total = _digest_of_lengths(lengths)
+        read = read.select(_sample(lengths))
+    for table in read.iter(_BLOCK_ROWS):
         for row in zip(*(_row_bytes(table[name]) for name in names), strict=True):
             digest = hashlib.blake2b(b"|".join(row), digest_size=8).digest()
             total = (total + int.from_bytes(digest, "big")) % 2**64
     return {"rows": rows, "digest": f"{total:016x}"}
 
 
-def _blocks(dataset: Any, rows: int) -> Iterator[Any]:
-    """The rows in blocks, at most as many as may be digested."""
-    if rows <= _MOST_ROWS_DIGESTED:
-        yield from dataset.iter(_BLOCK_ROWS)
-        return
-    blocks = _MOST_ROWS_DIGESTED // _BLOCK_ROWS
-    for i in range(blocks):
-        start = i * (rows - _BLOCK_ROWS) // (blocks - 1)
-        yield dataset[start : start + _BLOCK_ROWS]
+def _lengths(dataset: Any) -> Any:
+    """The number of tokens of each row, without reading the tokens."""
+    import pyarrow.compute as pc
+
+    lengths = pc.list_value_length(dataset.data.column("input_ids")).to_numpy()
+    order = getattr(dataset, "_indices", None)  # of a shuffled or selected dataset
+    return lengths if order is None else lengths[order.column(0).to_numpy()]
+
+
+def _digest_of_lengths(lengths: Any) -> int:
+    import numpy as np
+
+    counted = np.stack(np.unique(lengths, return_counts=True)).astype("<i8")
+    digest = hashlib.blake2b(counted.tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _sample(lengths: Any) -> Any:
+    """The positions of the rows to digest."""
+    import numpy as np
+
+    values, counts = np.unique(lengths, return_counts=True)
+    # Any order of the lengths would do that every process computes alike.
+    mixed = np.argsort(values.astype("u8") * np.uint64(0x9E3779B97F4A7C15))
+    chosen, rows = [], 0
+    for i in mixed:
+        if rows + counts[i] <= _MOST_ROWS_SAMPLED:
+            chosen.append(values[i])
+            rows += counts[i]
+    if rows >= _FEWEST_ROWS_SAMPLED:
+        return np.flatnonzero(np.isin(lengths, chosen))
+    blocks = _MOST_ROWS_SAMPLED // _BLOCK_ROWS
+    starts = np.linspace(0, len(lengths) - _BLOCK_ROWS, blocks, dtype=np.int64)
+    return np.unique(starts[:, None] + np.arange(_BLOCK_ROWS))
 
 
 def _holds_whole_numbers(feature: Any) -> bool:
