@@ -145,7 +145,7 @@ def _sample(lengths: Any) -> Any:
     import numpy as np
 
     values, counts = np.unique(lengths, return_counts=True)
-    # Any order of the lengths would do that every process computes alike.
+    # A pseudo-random order of the lengths, the same in every process.
     mixed = np.argsort(values.astype("u8") * np.uint64(0x9E3779B97F4A7C15))
     chosen, rows = [], 0
     for i in mixed:
