@@ -11,6 +11,7 @@ from datasets import Dataset
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
     PrinterCallback,
     Trainer,
     TrainingArguments,
@@ -21,17 +22,25 @@ from axolotl_sftguide.runs.history import Run, RunHistory
 from axolotl_sftguide.runs.traces import find_traces, read_trace
 from axolotl_sftguide.signals import Observation
 
+SMALL = {
+    "vocab_size": 64,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+"""The sizes of a small Llama or BERT."""
+
 
 def make_model() -> LlamaForCausalLM:
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-    )
-    return LlamaForCausalLM(config)
+    return LlamaForCausalLM(LlamaConfig(**SMALL))
+
+
+def make_scorer(**changed: Any) -> LlamaForSequenceClassification:
+    torch.manual_seed(0)
+    config = LlamaConfig(**SMALL, pad_token_id=0, **changed)
+    return LlamaForSequenceClassification(config)
 
 
 def make_rows(count: int = 64, length: int = 8) -> Dataset:

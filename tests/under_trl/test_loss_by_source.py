@@ -254,24 +254,42 @@ def test_other_trainings_are_measured_and_unchanged(
             assert mean == pytest.approx(trained[found.step], rel=0.02)
 
 
-def test_after_virtual_tokens_the_first_token_has_a_loss_too(
-    base: Path, stacked: Path, tmp_path: Path
-) -> None:
-    rows = load_dataset("json", data_files=str(stacked), split="train")
-    trainer = SFTTrainer(
+def plain_sft(
+    base: Path,
+    folder: Path,
+    rows: Any,
+    given: dict[str, Any] | None = None,
+    **settings: Any,
+) -> SFTTrainer:
+    """TRL's trainer on rows that a test has made itself."""
+    return SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(base),
         args=SFTConfig(
-            output_dir=str(tmp_path / "out"),
-            num_train_epochs=1,
+            output_dir=str(folder / "out"),
             use_cpu=True,
             bf16=False,
             report_to=[],
             save_strategy="no",
-            gradient_checkpointing=False,
+            **settings,
         ),
         train_dataset=rows,
         processing_class=AutoTokenizer.from_pretrained(base),
-        peft_config=PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
+        **(given or {}),
+    )
+
+
+def test_after_virtual_tokens_the_first_token_has_a_loss_too(
+    base: Path, stacked: Path, tmp_path: Path
+) -> None:
+    rows = load_dataset("json", data_files=str(stacked), split="train")
+    prompt = PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM")
+    trainer = plain_sft(
+        base,
+        tmp_path,
+        rows,
+        given={"peft_config": prompt},
+        num_train_epochs=1,
+        gradient_checkpointing=False,
     )
     watch(trainer, loss_by_source="source", loss_by_source_every=1)
     trainer.train()
@@ -384,24 +402,17 @@ def test_the_end_names_the_source_that_no_longer_improves(
             ]
         )
 
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(base),
-        args=SFTConfig(
-            output_dir=str(tmp_path / "out"),
-            per_device_train_batch_size=8,
-            max_steps=40,
-            eval_strategy="steps",
-            eval_steps=4,
-            learning_rate=0.003,
-            lr_scheduler_type="constant",
-            use_cpu=True,
-            bf16=False,
-            report_to=[],
-            save_strategy="no",
-        ),
-        train_dataset=rows(held_out=False),
-        eval_dataset=rows(held_out=True),
-        processing_class=AutoTokenizer.from_pretrained(base),
+    trainer = plain_sft(
+        base,
+        tmp_path,
+        rows(held_out=False),
+        given={"eval_dataset": rows(held_out=True)},
+        per_device_train_batch_size=8,
+        max_steps=40,
+        eval_strategy="steps",
+        eval_steps=4,
+        learning_rate=0.003,
+        lr_scheduler_type="constant",
     )
     watch(trainer, loss_by_source="source", loss_by_source_every=1)
     trainer.train()
@@ -419,19 +430,7 @@ def test_streamed_rows_cost_only_the_loss_by_source(
     base: Path, stacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = load_dataset("json", data_files=str(stacked), split="train", streaming=True)
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(base),
-        args=SFTConfig(
-            output_dir=str(tmp_path / "out"),
-            max_steps=4,
-            use_cpu=True,
-            bf16=False,
-            report_to=[],
-            save_strategy="no",
-        ),
-        train_dataset=rows,
-        processing_class=AutoTokenizer.from_pretrained(base),
-    )
+    trainer = plain_sft(base, tmp_path, rows, max_steps=4)
     watch(trainer, loss_by_source="source", train_dataset=rows)
     trainer.train()
     assert "the training data are streamed" in capsys.readouterr().out

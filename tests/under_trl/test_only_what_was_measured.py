@@ -9,8 +9,10 @@ import pytest
 import torch
 from datasets import Dataset
 from plain import (
+    SMALL,
     make_model,
     make_rows,
+    make_scorer,
     make_trainer,
     nan_from,
     runs,
@@ -22,8 +24,6 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForTokenClassification,
-    LlamaConfig,
-    LlamaForSequenceClassification,
     T5Config,
     T5ForConditionalGeneration,
     Trainer,
@@ -74,15 +74,7 @@ def test_the_norm_of_an_optimizer_inside_the_backward_pass_is_unknown(
 
 def bert(kind: Any, **more: Any) -> Any:
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=64,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        **more,
-    )
-    return kind(config)
+    return kind(BertConfig(**SMALL, **more))
 
 
 def t5() -> Any:
@@ -99,20 +91,6 @@ def t5() -> Any:
     return T5ForConditionalGeneration(config)
 
 
-def llama(**more: Any) -> Any:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        pad_token_id=0,
-        **more,
-    )
-    return LlamaForSequenceClassification(config)
-
-
 LABELS = {
     "one token for an encoder-decoder": (t5, [[i % 9 + 1] for i in range(64)], 4),
     "three tokens for an encoder-decoder": (t5, [[1, 2, 3]] * 64, 12),
@@ -126,8 +104,12 @@ LABELS = {
         [[0, 1, 0, 1, -100]] * 64,
         16,
     ),
-    "one value": (lambda: llama(num_labels=1), [[float(i)] for i in range(64)], None),
-    "one class": (lambda: llama(num_labels=2), [i % 2 for i in range(64)], None),
+    "one value": (
+        lambda: make_scorer(num_labels=1),
+        [[float(i)] for i in range(64)],
+        None,
+    ),
+    "one class": (lambda: make_scorer(num_labels=2), [i % 2 for i in range(64)], None),
 }
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from plain import make_model, runs, samples_of, steps_of, weights
+from plain import make_model, make_scorer, runs, samples_of, steps_of, weights
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     DataCollatorWithFlattening,
-    LlamaConfig,
-    LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
     Trainer,
 )
@@ -78,20 +76,8 @@ def dpo(folder: Path, callbacks: list[Any], count: int = 32, **changed: Any) -> 
 def reward(folder: Path, callbacks: list[Any], count: int = 32, **changed: Any) -> Any:
     from trl import RewardConfig, RewardTrainer
 
-    torch.manual_seed(0)
-    scorer = LlamaForSequenceClassification(
-        LlamaConfig(
-            vocab_size=64,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_labels=1,
-            pad_token_id=0,
-        )
-    )
     return RewardTrainer(
-        model=scorer,
+        model=make_scorer(num_labels=1),
         args=RewardConfig(**settings(folder, **changed)),
         train_dataset=pairs(count),
         processing_class=tokenizer(),
