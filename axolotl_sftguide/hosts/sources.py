@@ -32,7 +32,7 @@ def source_table(
         eval_dataset: The same for evaluation: a dataset, or a dict of them.
 
     Raises:
-        SettingsError: If the sources cannot be had.
+        SettingsError: If the sources cannot be read.
     """
     given = _given(trainer.train_dataset, column, train_dataset)
     if given is None or not hasattr(given, "unique"):

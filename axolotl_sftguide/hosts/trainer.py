@@ -116,8 +116,8 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
 
         Collective if several ranks train. None if any rank cannot be watched.
         """
-        # A training has a state of its own. Whatever was watched before has ended,
-        # also if nobody said so, as after an exception.
+        # Each training has its own state. An earlier training has ended, even if no
+        # event was sent, as after an exception.
         if self._beginning is trainer.state:
             return self.session
         self._beginning, self._closed_step = trainer.state, None

@@ -35,16 +35,16 @@ def standing(
         Findings with the action `stop` that hold at the last recorded step, or whose
         rule stopped the run before.
     """
-    spoken = {str(event["rule"]): event for event in recorded}
+    recorded_stops = {str(event["rule"]): event for event in recorded}
     holding = judge.holding(state)
     stops = [f for f in (*replayed, *holding) if f.action == "stop"]
     found = {finding.verdict.rule: finding for finding in stops}
     hold = {finding.verdict.rule for finding in holding if finding.action == "stop"}
     stopping = dict.fromkeys(r.name for r, action in judge.rules if action == "stop")
     return tuple(
-        found.get(rule) or Finding(_verdict(spoken[rule]), "stop")
+        found.get(rule) or Finding(_verdict(recorded_stops[rule]), "stop")
         for rule in stopping
-        if rule in hold or rule in spoken
+        if rule in hold or rule in recorded_stops
     )
 
 

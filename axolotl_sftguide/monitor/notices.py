@@ -35,8 +35,8 @@ def limited_rules(trainer: str, objective: str) -> str:
             "stop this run; watch the reward"
         )
     return (
-        f"{trainer}: a healthy run can keep its first loss for long, so not_learning, "
-        "comparison and cohort only warn"
+        f"{trainer}: a healthy run may keep its initial loss for a long time, so "
+        "not_learning, comparison and cohort only warn"
     )
 
 
@@ -60,8 +60,8 @@ def samples_differ(counted: int, taken: int) -> str:
     """The samples of the first step cannot be counted from its batches."""
     return (
         f"the batches of the first step show {counted} samples, and the trainer took "
-        f"{taken}: samples follow the trainer's epoch, and this run is not compared "
-        "with others by the samples seen"
+        f"{taken}; samples are counted by the trainer's epoch, and this run is not "
+        "compared with others"
     )
 
 

@@ -70,7 +70,7 @@ class SampleCount:
         """What the comparison found, to report once; None if the counts agree."""
 
     def of(self, step: CapturedStep) -> int | None:
-        """The samples of one step over all ranks; None if nobody counted them."""
+        """The samples of one step over all ranks; None if unknown."""
         if step.samples is None or self._by_epoch:
             return None
         if not self._compared:

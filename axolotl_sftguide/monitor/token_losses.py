@@ -33,7 +33,7 @@ _MOST_STEPS = 128
 
 
 class Unmeasurable(Exception):
-    """The losses of the tokens cannot be had; the text says why."""
+    """The token losses cannot be computed; the text says why."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Forward:
 
     @property
     def way(self) -> str:
-        """How the losses of the tokens are had."""
+        """Where the token losses come from."""
         if self.get("log_probs") is not None:
             return "log_probs"
         return "head" if self.get("logits") is None else "logits"
@@ -112,7 +112,7 @@ def losses_of(trainer: Any, forward: Forward, labels: torch.Tensor) -> torch.Ten
         labels: The labels, of shape `(rows, tokens)`, not shifted.
 
     Raises:
-        Unmeasurable: If the losses cannot be had.
+        Unmeasurable: If the losses cannot be computed.
     """
     with torch.no_grad():
         return _losses_of(trainer, forward, labels)

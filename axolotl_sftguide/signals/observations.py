@@ -28,7 +28,7 @@ class Observation:
     measured: bool = True
     """False if the norm is the one the trainer logs, not captured at clipping."""
     samples_counted: bool = True
-    """False if nobody counted the samples: they are then epoch x dataset size, or 0."""
+    """False if the samples are unknown: they are then epoch x dataset size, or 0."""
     skipped: bool = False
     """Whether the fp16 loss scaler skipped this step to lower its scale."""
 

@@ -32,11 +32,11 @@ SUPERVISED = Objective("supervised")
 PREFERENCE = Objective(
     "preference", {"not_learning": "warn", "comparison": "warn", "cohort": "warn"}
 )
-"""DPO, KTO, ORPO, reward models and their kin.
+"""DPO, KTO, ORPO, reward models and similar trainers.
 
 The loss is the objective on the training pairs, so a run can diverge as in SFT. It
 starts at a fixed value (log 2 for DPO and reward models) and a healthy run may stay
-near it for long. What SFT losses say of the final model was never shown for it.
+near it for long. That the early loss predicts the final model was shown for SFT alone.
 """
 
 REINFORCEMENT = Objective(
@@ -49,7 +49,7 @@ REINFORCEMENT = Objective(
     },
     loss_shows_progress=False,
 )
-"""GRPO, RLOO and their kin.
+"""GRPO, RLOO and similar trainers.
 
 The loss starts near 0 and is no measure of progress; the reward is. The gradient norm
 is 0 where all completions of a prompt have the same reward.
