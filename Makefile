@@ -18,7 +18,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep picture test test-all test-long test-trl test-newest \
+.PHONY: quickstart quickstart-qlora sweep curves picture test test-all test-long test-trl test-newest \
 	test-import lint benchmark gpu-suite clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
@@ -31,6 +31,9 @@ sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
 	@$(BIN)/sftguide sweep recipes/quickstart-cpu.yml recipes/sweeps/quickstart-lr.yml
 	@echo
 	@$(BIN)/sftguide runs list --study quickstart-lr
+
+curves: $(VENV)/host  ## the rules on labelled curves; LOGS=FILE.json adds public logs
+	@$(BIN)/python benchmarks/curves.py $(LOGS)
 
 picture: $(VENV)/host  ## the picture in the README, from a new sweep
 	$(BIN)/python docs/images/make_terminal.py
