@@ -65,7 +65,7 @@ def resampled(
     if fewest < LEAST_CLUSTERS:
         return None
     draw = random.Random(SEED)
-    found = []
+    found: list[float] = []
     for _ in range(RESAMPLES):
         counts = [_counts(level, draw) for level in levels]
         sample: list[T] = []

@@ -2,8 +2,8 @@
 
 PEFT's method comparison (adapters on MetaMathQA, scored on GSM8K) and the logs of
 MLPerf Training v5.0 and v5.1 (LoRA of Llama 2 70B on GovReport; Llama 3.1 8B from
-scratch on C4), as tables with one entry per run: `config`, `score` and `points`, each of
-which is step, samples, loss, gradient norm and rate.
+scratch on C4), as tables with one entry per run: `config`, `score` and `points`, each
+of which is step, samples, loss, gradient norm and rate.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ def _same_scale(runs: Sequence[Run], table: str) -> list[Run]:
 def _left_out(count: int) -> str:
     if not count:
         return ""
-    return f"{count} runs whose loss is logged on another scale are left out"
+    runs = "1 run" if count == 1 else f"{count} runs"
+    return f"without {runs} whose loss is logged on another scale"
 
 
 def _cluster(run: Run, table: str) -> str:

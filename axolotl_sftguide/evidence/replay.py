@@ -30,7 +30,8 @@ class Table:
     def address(self) -> str:
         """The web address of the published content, at its commit."""
         kind = "blob" if "." in self.path.rpartition("/")[2] else "tree"
-        return f"{GITHUB}/{self.repository}/{kind}/{self.commit}/{self.path}"
+        place = f"{self.repository}/{kind}/{self.commit}/{self.path}"
+        return f"{GITHUB}/{place.rstrip('/')}"
 
 
 _TINKER = (
@@ -161,6 +162,18 @@ def replay(tables: Mapping[str, Rows]) -> list[Judgement]:
         if all(key in tables for key in question.tables)
         for judgement in question.judge(tables)
     ]
+
+
+def rows_used(tables: Mapping[str, Rows]) -> dict[str, dict[str, int]]:
+    """How many rows, or runs, each table has, and how many have scores set aside.
+
+    Set aside are scores that are exact copies of another row's.
+    """
+    counted = {key: {"rows": len(rows), "copied": 0} for key, rows in tables.items()}
+    if sft_scores.TABLE in tables:
+        copied = sft_scores.copied_scores(tables[sft_scores.TABLE])
+        counted[sft_scores.TABLE]["copied"] = len({row for row, _ in copied})
+    return counted
 
 
 def unjudged(tables: Mapping[str, Rows]) -> dict[str, tuple[str, ...]]:

@@ -208,9 +208,7 @@ def _same(text: str, value: str | int) -> bool:
         return False
 
 
-def _values(
-    rows: Sequence[Run], score: Score, **wanted: str | int
-) -> dict[Key, float]:
+def _values(rows: Sequence[Run], score: Score, **wanted: str | int) -> dict[Key, float]:
     """A score by base model and data set, where it was measured."""
     found = {}
     for row in _pick(rows, **wanted):

@@ -1,0 +1,176 @@
+"""`sftguide evidence`: claims, their sources, and what public tables say of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..evidence.judgements import Judgement
+
+
+@click.command()
+@click.argument("key", required=False)
+@click.option(
+    "--replay",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Judge the claims again, from the public tables in FOLDER.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evidence(key: str | None, replay: Path | None, as_json: bool) -> None:
+    """List the published claims behind recipes and findings, or show one.
+
+    Without --replay the verdicts are those that come with the package. With it, each
+    claim that public tables can judge is judged from the files in FOLDER, which you
+    download; docs/evidence.md has their addresses, and files that are missing are named
+    with them. A verdict rests on an estimate with a 95% interval, which resamples whole
+    settings such as base models, data sets or submitters.
+    """
+    from ..evidence.replay import unjudged
+    from .evidence_files import judge_tables, read_tables, shipped_judgements
+
+    if key is not None:
+        _require_claim(key)
+    shipped = [j for j in shipped_judgements() if key in (None, j.claim)]
+    shown, missing = shipped, {}
+    if replay is not None:
+        tables = read_tables(replay)
+        shown = [j for j in judge_tables(tables, replay) if key in (None, j.claim)]
+        missing = {k: v for k, v in unjudged(tables).items() if key in (None, k)}
+    if as_json:
+        first = _claims_json(key) if replay is None else {"missing": missing}
+        made = {**first, "judgements": [j.to_dict() for j in shown]}
+        click.echo(json.dumps(made, indent=2))
+        return
+    if key is not None:
+        _show_claim(key)
+    if key is None and replay is None:
+        _show_all(shown)
+    else:
+        for claim in dict.fromkeys(j.claim for j in shown):
+            _show_judgements(claim, [j for j in shown if j.claim == claim])
+    if replay is not None:
+        _show_missing(missing)
+        click.echo(f"\n{_comparison(shown, shipped)}")
+
+
+def _require_claim(key: str) -> None:
+    from ..errors import EvidenceError, did_you_mean
+    from ..evidence import CLAIMS
+
+    if key not in CLAIMS:
+        raise EvidenceError(
+            f"no claim is named {key!r}{did_you_mean(key, CLAIMS)} "
+            "(sftguide evidence lists them)"
+        )
+
+
+def _claims_json(key: str | None) -> dict[str, Any]:
+    from ..evidence import CLAIMS
+
+    claims = {
+        name: {
+            "statement": claim.statement,
+            "value": claim.value,
+            "setting": str(claim.setting),
+            "source": claim.reference,
+            "links": list(claim.links),
+            "grade": claim.grade,
+        }
+        for name, claim in CLAIMS.items()
+        if key in (None, name)
+    }
+    return {"claims": claims}
+
+
+def _show_all(found: Sequence[Judgement]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ..evidence import CLAIMS
+    from .tables import console
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("claim", "value", "shown for", "by public tables"):
+        table.add_column(heading, no_wrap=heading == "claim")
+    for name, claim in CLAIMS.items():
+        verdicts = counted(j for j in found if j.claim == name)
+        table.add_row(name, escape(claim.value), escape(str(claim.setting)), verdicts)
+    console().print(table)
+    click.echo(
+        "\nsftguide evidence KEY shows a claim with its sources and what public tables "
+        "say of it."
+    )
+
+
+def counted(judgements: Iterable[Judgement]) -> str:
+    """How often each verdict was given: `holds 5, unclear 2`."""
+    times = Counter(j.verdict for j in judgements)
+    return ", ".join(f"{verdict} {n}" for verdict, n in sorted(times.items())) or "-"
+
+
+def _show_claim(key: str) -> None:
+    from ..evidence import CLAIMS
+    from ..evidence.replay import QUESTIONS
+
+    claim = CLAIMS[key]
+    said = f"{claim.value}: {claim.statement}" if claim.value else claim.statement
+    click.echo(f"{key}: {said}")
+    click.echo(f"  shown for  {claim.setting}")
+    click.echo(f"  source     {claim.reference} ({claim.grade})")
+    for link in claim.links:
+        click.echo(f"             {link}")
+    if not any(key in question.claims for question in QUESTIONS):
+        click.echo("  replay     none of the public tables can judge this claim")
+
+
+def _show_judgements(claim: str, judgements: Sequence[Judgement]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ..evidence import CLAIMS
+    from .tables import console
+
+    click.echo(f"\n{claim} ({CLAIMS[claim].setting})")
+    for setting in dict.fromkeys(j.setting for j in judgements):
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        for place in range(4):
+            table.add_column(no_wrap=place == 3)
+        for j in judgements:
+            if j.setting == setting:
+                verdict = f"[{_COLOURS[j.verdict]}]{j.verdict}[/]"
+                bounds = f"{j.value:+g} ({j.low:+g} to {j.high:+g})"
+                says = f"claim: {j.expectation}; {j.pairs} in {j.resampled}"
+                says += f"; {j.note}" if j.note else ""
+                table.add_row(f"  {escape(j.measure)}", bounds, escape(says), verdict)
+        console().print(f"  [dim]{escape(setting)}[/]")
+        console().print(table)
+
+
+_COLOURS = {"holds": "green", "does not hold": "red", "unclear": "yellow"}
+
+
+def _show_missing(missing: Mapping[str, tuple[str, ...]]) -> None:
+    """Name each missing file, what it would judge, and where it is published."""
+    from ..evidence.replay import TABLES
+
+    for name in sorted({name for names in missing.values() for name in names}):
+        claims = [claim for claim, names in missing.items() if name in names]
+        click.echo(
+            f"\n{TABLES[name].file}: missing; not judged by it: {', '.join(claims)}\n"
+            f"  {TABLES[name].content}: {TABLES[name].address}"
+        )
+
+
+def _comparison(found: Sequence[Judgement], shipped: Sequence[Judgement]) -> str:
+    """Whether the judgements are those that come with the package."""
+    other = [j for j in found if j not in shipped]
+    if other:
+        return f"{len(found)} judgements, {len(other)} of them unlike those shipped."
+    return f"{len(found)} judgements, all as shipped, of {len(shipped)} shipped."
