@@ -170,6 +170,8 @@ def _show_missing(missing: Mapping[str, tuple[str, ...]]) -> None:
 
 def _comparison(found: Sequence[Judgement], shipped: Sequence[Judgement]) -> str:
     """Whether the judgements are those that come with the package."""
+    if not found:
+        return "nothing could be judged"
     other = [j for j in found if j not in shipped]
     if other:
         return f"{len(found)} judgements, {len(other)} of them unlike those shipped."

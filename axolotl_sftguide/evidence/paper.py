@@ -45,7 +45,8 @@ PAPER_CLAIMS = (
         ("low-norm-high-loss",),
         "Rank correlation of the loss at 25% with the score: "
         "{low-norm-high-loss: PEFT} over PEFT methods, "
-        "{low-norm-high-loss: v5.0} and {low-norm-high-loss: v5.1} over LoRA runs that differ in little but the seed, "
+        "{low-norm-high-loss: v5.0} and {low-norm-high-loss: v5.1} over LoRA runs that "
+        "differ in little but the seed, "
         "{low-norm-high-loss: scratch} from scratch. None of these tables "
         "has gradient norms",
         "contradicted on the quickstart, see below; its norm was not correlated",
