@@ -15,14 +15,18 @@ from click.testing import CliRunner, Result
 from public_tables import public_tables
 
 from axolotl_sftguide.cli import main
-from axolotl_sftguide.cli.evidence_files import shipped_judgements, shipped_tables
+from axolotl_sftguide.cli.evidence_files import (
+    read_tables,
+    shipped_judgements,
+    shipped_tables,
+)
 from axolotl_sftguide.evidence import CLAIMS
 from axolotl_sftguide.evidence.adapter_rates import base_of, judge_rates, size_of
-from axolotl_sftguide.evidence.judgements import Judgement, from_dict, verdict
+from axolotl_sftguide.evidence.judgements import from_dict, verdict
 from axolotl_sftguide.evidence.loss_curves import PEFT, SCRATCH, judge_early_loss
 from axolotl_sftguide.evidence.page import page_with_parts, parts
 from axolotl_sftguide.evidence.paper import PAPER_CLAIMS, with_figures
-from axolotl_sftguide.evidence.replay import QUESTIONS, TABLES
+from axolotl_sftguide.evidence.replay import QUESTIONS, TABLES, rows_used
 from axolotl_sftguide.evidence.sft_scores import SCORES, copied_scores, judge_scores
 
 PAGE = Path(__file__).parent.parent / "docs" / "evidence.md"
@@ -207,6 +211,13 @@ def test_models_from_one_base_are_one_cluster() -> None:
     assert size_of("openai/gpt-oss-120b") > 100
 
 
+def test_what_was_kept_is_judged_beside_what_was_taught() -> None:
+    runs = [run_ | {"forgetting": run_["score"]} for run_ in grid(1)]
+    taught, kept = judge_early_loss(runs, PEFT)
+    assert (taught.verdict, kept.verdict) == ("holds", "does not hold")
+    assert "Wikipedia" in kept.measure
+
+
 def grid(sign: float, score_sign: float = 1) -> list[dict[str, Any]]:
     """Runs whose early loss goes with the score."""
     return [
@@ -295,7 +306,7 @@ def test_missing_files_are_named_with_their_claims_and_addresses(
         ("grids/peft_metamath.json", '{"runs": [1]}', "is no mapping"),
         (
             "grids/peft_metamath.json",
-            '{"runs": [{"config": 1, "score": "x", "points": []}]}',
+            '{"runs": [{"config": 1, "score": "x", "points": [[1]]}]}',
             "cannot be used",
         ),
     ],
@@ -318,17 +329,37 @@ def test_a_folder_without_tables_is_told(tmp_path: Path) -> None:
     assert "is not a folder" in done.output
 
 
+def test_tables_of_another_size_are_named(tmp_path: Path) -> None:
+    gain = {score.column: 1.0 for score in SCORES}
+    write_csv(tmp_path / "massive-sft.csv", fine_tunes(gain))
+    said = run("--replay", str(tmp_path)).output
+    assert f"{len(SCORES)} judgements, 0 of them as shipped" in said
+    assert "massive-sft.csv (54 rows or runs, not 1,027)" in said
+
+
 # The real tables
 
 
 def test_the_shipped_judgements_are_those_of_the_public_tables() -> None:
+    """Of those that are here; a grid that holds a part of the runs is left out."""
+    folder = public_tables()
     began = time.monotonic()
-    done = run("--replay", str(public_tables()), "--json")
+    done = run("--replay", str(folder), "--json")
     assert time.monotonic() - began < 60
     made = json.loads(done.output)
     assert made["missing"] == {}
-    found: Sequence[Judgement] = [from_dict(values) for values in made["judgements"]]
-    assert list(found) == shipped_judgements()
+    found = [from_dict(values) for values in made["judgements"]]
+    known = shipped_judgements()
+    counts = rows_used(read_tables(folder))
+    whole = {key for key, count in counts.items() if count == shipped_tables()[key]}
+    same = [j for j in found if set(j.table.split(", ")) <= whole]
+    assert len(same) > 60
+    assert [j for j in same if j not in known] == []
+    others = {(j.measure, j.setting): j for j in known}
+    for j in found:
+        if j not in same:
+            other = others[j.measure, j.setting]
+            assert {j.verdict, other.verdict} != {"holds", "does not hold"}
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:

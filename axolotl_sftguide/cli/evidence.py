@@ -32,7 +32,7 @@ def evidence(key: str | None, replay: Path | None, as_json: bool) -> None:
     with them. A verdict rests on an estimate with a 95% interval, which resamples whole
     settings such as base models, data sets or submitters.
     """
-    from ..evidence.replay import unjudged
+    from ..evidence.replay import rows_used, unjudged
     from .evidence_files import judge_tables, read_tables, shipped_judgements
 
     if key is not None:
@@ -57,7 +57,7 @@ def evidence(key: str | None, replay: Path | None, as_json: bool) -> None:
             _show_judgements(claim, [j for j in shown if j.claim == claim])
     if replay is not None:
         _show_missing(missing)
-        click.echo(f"\n{_comparison(shown, shipped)}")
+        click.echo(f"\n{_comparison(shown, shipped, rows_used(tables))}")
 
 
 def _require_claim(key: str) -> None:
@@ -168,11 +168,26 @@ def _show_missing(missing: Mapping[str, tuple[str, ...]]) -> None:
         )
 
 
-def _comparison(found: Sequence[Judgement], shipped: Sequence[Judgement]) -> str:
-    """Whether the judgements are those that come with the package."""
+def _comparison(
+    found: Sequence[Judgement],
+    shipped: Sequence[Judgement],
+    rows: Mapping[str, Mapping[str, int]],
+) -> str:
+    """Whether the judgements are those that come with the package, and if not, why."""
+    from ..evidence.replay import TABLES
+    from .evidence_files import shipped_tables
+
     if not found:
         return "nothing could be judged"
-    other = [j for j in found if j not in shipped]
-    if other:
-        return f"{len(found)} judgements, {len(other)} of them unlike those shipped."
-    return f"{len(found)} judgements, all as shipped, of {len(shipped)} shipped."
+    same = sum(j in shipped for j in found)
+    told = f"{len(found)} judgements, {same} of them as shipped"
+    behind = shipped_tables()
+    unlike = [
+        f"{TABLES[key].file} ({counts['rows']:,} rows or runs, not "
+        f"{behind[key]['rows']:,})"
+        for key, counts in rows.items()
+        if counts != behind[key]
+    ]
+    if unlike:
+        told += f"; these tables have another size: {', '.join(unlike)}"
+    return told

@@ -3,7 +3,8 @@
 PEFT's method comparison (adapters on MetaMathQA, scored on GSM8K) and the logs of
 MLPerf Training v5.0 and v5.1 (LoRA of Llama 2 70B on GovReport; Llama 3.1 8B from
 scratch on C4), as tables with one entry per run: `config`, `score` and `points`, each
-of which is step, samples, loss, gradient norm and rate.
+of which starts with step, samples and loss. PEFT's runs may have `forgetting`, the rise
+of the loss on Wikipedia over the training.
 """
 
 from __future__ import annotations
@@ -49,21 +50,30 @@ def judge_early_loss(runs: Sequence[Run], table: str) -> list[Judgement]:
         SCRATCH: (_SCRATCH_SETTING, "submitters", -1),
     }[table]
     kept = [run for run in _same_scale(runs, table) if early_loss(run) is not None]
-    cells = [
-        ((_cluster(run, table),), (early_loss(run) or 0.0, sign * float(run["score"])))
-        for run in kept
-    ]
-    score = "GSM8K" if table == PEFT else "evaluation loss, sign changed"
-    return judge(
-        resampled(cells, rank_correlation),
-        claim="low-norm-high-loss",
-        measure=f"rank correlation of the loss at {SHARE:.0%} with the score ({score})",
-        setting=setting,
-        table=table,
-        clusters=clusters,
-        expects="above",
-        note=_left_out(len(runs) - len(kept)),
-    )
+    name = "GSM8K" if table == PEFT else "evaluation loss, sign changed"
+    scores = [("score", sign, name)]
+    if all("forgetting" in run for run in runs):
+        scores += [("forgetting", -1, "rise of the loss on Wikipedia, sign changed")]
+    found = []
+    for key, direction, name in scores:
+        cells = [
+            (
+                (_cluster(run, table),),
+                (early_loss(run) or 0.0, direction * float(run[key])),
+            )
+            for run in kept
+        ]
+        found += judge(
+            resampled(cells, rank_correlation),
+            claim="low-norm-high-loss",
+            measure=f"rank correlation of the loss at {SHARE:.0%} with {name}",
+            setting=setting,
+            table=table,
+            clusters=clusters,
+            expects="above",
+            note=_left_out(len(runs) - len(kept)),
+        )
+    return found
 
 
 def judge_batch(runs: Sequence[Run], table: str) -> list[Judgement]:
@@ -129,6 +139,8 @@ def judge_adapter_rates(runs: Sequence[Run]) -> list[Judgement]:
 def early_loss(run: Run) -> float | None:
     """The mean loss just before a quarter of the run; None if none was logged."""
     points = run["points"]
+    if not points:
+        return None
     whole = run.get("total") or points[-1][1]
     near = [
         point[2]
@@ -142,10 +154,11 @@ def _same_scale(runs: Sequence[Run], table: str) -> list[Run]:
     """Runs whose losses start alike: some MLPerf submitters log another sum."""
     if table == PEFT:
         return list(runs)
-    middle = median(run["points"][0][2] for run in runs)
+    logged = [run for run in runs if run["points"]]
+    middle = median(run["points"][0][2] for run in logged)
     return [
         run
-        for run in runs
+        for run in logged
         if 1 / SAME_SCALE < run["points"][0][2] / middle < SAME_SCALE
     ]
 
@@ -154,7 +167,7 @@ def _left_out(count: int) -> str:
     if not count:
         return ""
     runs = "1 run" if count == 1 else f"{count} runs"
-    return f"without {runs} whose loss is logged on another scale"
+    return f"without {runs} whose loss is not logged, or on another scale"
 
 
 def _cluster(run: Run, table: str) -> str:

@@ -44,7 +44,8 @@ PAPER_CLAIMS = (
         "A lower gradient norm and a higher loss early on announce a better model",
         ("low-norm-high-loss",),
         "Rank correlation of the loss at 25% with the score: "
-        "{low-norm-high-loss: PEFT} over PEFT methods, "
+        "{low-norm-high-loss: GSM8K; PEFT} over PEFT methods ({low-norm-high-loss: "
+        "Wikipedia} with what they kept of the base's skill on Wikipedia), "
         "{low-norm-high-loss: v5.0} and {low-norm-high-loss: v5.1} over LoRA runs that "
         "differ in little but the seed, "
         "{low-norm-high-loss: scratch} from scratch. None of these tables "
@@ -52,7 +53,7 @@ PAPER_CLAIMS = (
         "contradicted on the quickstart, see below; its norm was not correlated",
         "does not hold",
         "the loss, for adapters scored on what they were taught and for training from "
-        "scratch; unclear for the norm, and for scores of what the base knew before",
+        "scratch; unclear for the norm, and for what the base knew before",
     ),
     PaperClaim(
         "No warmup and a constant rate are no worse",
