@@ -35,7 +35,7 @@ sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
 picture: $(VENV)/host  ## the picture in the README, from a new sweep
 	$(BIN)/python docs/images/make_terminal.py
 
-evidence: $(VENV)/host  ## the tables in docs/evidence.md, from public ones in TABLES
+evidence: $(if $(TABLES),$(VENV)/host)  ## the tables in docs/evidence.md, from public ones in TABLES
 	test -n "$(TABLES)" || { echo "usage: make evidence TABLES=FOLDER" >&2; exit 2; }
 	test -d "$(TABLES)" || $(BIN)/python benchmarks/evidence_tables.py "$(TABLES)"
 	$(BIN)/python docs/build_evidence.py --replay "$(TABLES)"
