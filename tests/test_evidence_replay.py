@@ -255,7 +255,16 @@ def test_the_list_names_each_claim_and_its_verdicts() -> None:
     assert done.exit_code == 0
     for key in CLAIMS:
         assert key in done.output
-    assert "holds" in done.output
+    assert "holds 8, not 8, unclear 12" in done.output
+
+
+@pytest.mark.parametrize("words", [(), ("adapter-rate",), ("two-epochs",)])
+def test_the_output_fits_a_narrow_terminal(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(*words).output.splitlines()
+    assert [line for line in lines if len(line) > 80 and "http" not in line] == []
 
 
 def test_one_claim_is_shown_with_its_sources_and_verdicts() -> None:

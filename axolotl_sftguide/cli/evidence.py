@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..evidence.judgements import Judgement
+    from ..evidence import Claim
+    from ..evidence.judgements import Judgement, Verdict
 
 
 @click.command()
@@ -90,29 +91,41 @@ def _claims_json(key: str | None) -> dict[str, Any]:
 
 
 def _show_all(found: Sequence[Judgement]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
+    """One line for each claim, cut at the terminal's width."""
     from ..evidence import CLAIMS
     from .tables import console
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("claim", "value", "shown for", "by public tables"):
-        table.add_column(heading, no_wrap=heading == "claim")
-    for name, claim in CLAIMS.items():
-        verdicts = counted(j for j in found if j.claim == name)
-        table.add_row(name, escape(claim.value), escape(str(claim.setting)), verdicts)
-    console().print(table)
+    rows = [("claim", "by public tables", "statement")]
+    rows += [
+        (name, counted(j for j in found if j.claim == name), said(claim))
+        for name, claim in CLAIMS.items()
+    ]
+    first, second = (max(len(row[place]) for row in rows) for place in range(2))
+    width = console().width
+    for name, verdicts, statement in rows:
+        line = f"{name:<{first}}  {verdicts:<{second}}  {statement}"
+        click.echo(line if len(line) <= width else f"{line[: width - 3]}...")
     click.echo(
-        "\nsftguide evidence KEY shows a claim with its sources and what public tables "
-        "say of it."
+        "\nNumbers count the estimates by which a claim holds, does not, or is unclear."
+        "\nsftguide evidence KEY shows them, and the sources of the claim."
     )
 
 
+def said(claim: Claim) -> str:
+    """The value and the statement."""
+    return f"{claim.value}: {claim.statement}" if claim.value else claim.statement
+
+
 def counted(judgements: Iterable[Judgement]) -> str:
-    """How often each verdict was given: `holds 5, unclear 2`."""
+    """How often each verdict was given: `holds 5, not 1, unclear 2`."""
     times = Counter(j.verdict for j in judgements)
-    return ", ".join(f"{verdict} {n}" for verdict, n in sorted(times.items())) or "-"
+    words: dict[Verdict, str] = {
+        "holds": "holds",
+        "does not hold": "not",
+        "unclear": "unclear",
+    }
+    told = [f"{word} {times[key]}" for key, word in words.items() if times[key]]
+    return ", ".join(told) or "-"
 
 
 def _show_claim(key: str) -> None:
@@ -120,40 +133,51 @@ def _show_claim(key: str) -> None:
     from ..evidence.replay import QUESTIONS
 
     claim = CLAIMS[key]
-    said = f"{claim.value}: {claim.statement}" if claim.value else claim.statement
-    click.echo(f"{key}: {said}")
-    click.echo(f"  shown for  {claim.setting}")
-    click.echo(f"  source     {claim.reference} ({claim.grade})")
+    _print(f"{key}: {said(claim)}", 0)
+    _print(f"shown for  {claim.setting}", 2, 11)
+    _print(f"source     {claim.reference} ({claim.grade})", 2, 11)
     for link in claim.links:
         click.echo(f"             {link}")
     if not any(key in question.claims for question in QUESTIONS):
-        click.echo("  replay     none of the public tables can judge this claim")
-
-
-def _show_judgements(claim: str, judgements: Sequence[Judgement]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from ..evidence import CLAIMS
-    from .tables import console
-
-    click.echo(f"\n{claim} ({CLAIMS[claim].setting})")
-    for setting in dict.fromkeys(j.setting for j in judgements):
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-        for place in range(4):
-            table.add_column(no_wrap=place == 3)
-        for j in judgements:
-            if j.setting == setting:
-                verdict = f"[{_COLOURS[j.verdict]}]{j.verdict}[/]"
-                bounds = f"{j.value:+g} ({j.low:+g} to {j.high:+g})"
-                says = f"claim: {j.expectation}; {j.pairs} in {j.resampled}"
-                says += f"; {j.note}" if j.note else ""
-                table.add_row(f"  {escape(j.measure)}", bounds, escape(says), verdict)
-        console().print(f"  [dim]{escape(setting)}[/]")
-        console().print(table)
+        _print("replay     none of the public tables can judge this claim", 2)
 
 
 _COLOURS = {"holds": "green", "does not hold": "red", "unclear": "yellow"}
+
+
+def _show_judgements(claim: str, judgements: Sequence[Judgement]) -> None:
+    from ..evidence import CLAIMS
+    from ..evidence.paper import figure
+
+    click.echo()
+    _print(f"{claim} ({CLAIMS[claim].setting}), by public tables:", 0)
+    for setting in dict.fromkeys(j.setting for j in judgements):
+        click.echo()
+        _print(setting, 2)
+        for j in judgements:
+            if j.setting == setting:
+                told = f"{j.verdict:<15}{j.measure}: {figure(j)}"
+                _print(told, 4, 15, click.style(j.verdict, fg=_COLOURS[j.verdict]))
+                note = f"; {j.note}" if j.note else ""
+                says = f"claim: {j.expectation}; {j.pairs} in {j.resampled}{note}"
+                _print(says, 19)
+
+
+def _print(text: str, indent: int, hanging: int = 0, coloured: str = "") -> None:
+    """Print a text within the terminal's width, its first words coloured if wanted."""
+    from textwrap import fill
+
+    from .tables import console
+
+    made = fill(
+        text,
+        min(console().width, 100),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hanging),
+        break_long_words=False,
+    )
+    plain = click.unstyle(coloured)
+    click.echo(made.replace(plain, coloured, 1) if coloured else made)
 
 
 def _show_missing(missing: Mapping[str, tuple[str, ...]]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, StatisticsError, correlation, fmean, median
+from statistics import NormalDist, StatisticsError, correlation, fmean
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -112,11 +112,6 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
 def mean(values: Sequence[float]) -> float:
     """The arithmetic mean."""
     return fmean(values)
-
-
-def middle(values: Sequence[float]) -> float:
-    """The median."""
-    return median(values)
 
 
 def _counts(levels: Sequence[str], draw: random.Random) -> dict[str, int]:
