@@ -16,10 +16,11 @@ from pathlib import Path
 import axolotl_sftguide.evidence as package
 from axolotl_sftguide.cli.evidence_files import (
     read_tables,
+    shipped_coverage,
     shipped_judgements,
     shipped_tables,
 )
-from axolotl_sftguide.evidence.page import page_with_parts
+from axolotl_sftguide.evidence.page import page_with_parts, parts
 from axolotl_sftguide.evidence.replay import replay, rows_used, unjudged
 
 PAGE = Path(__file__).parent / "evidence.md"
@@ -34,11 +35,12 @@ def main() -> None:
         tables = read_tables(folder)
         if missing := unjudged(tables):
             raise SystemExit(f"{folder}: files are missing for {', '.join(missing)}")
-        judgements = [j.to_dict() for j in replay(tables)]
-        results = {"tables": rows_used(tables), "judgements": judgements}
+        results = json.loads(RESULTS.read_text())
+        results["tables"] = rows_used(tables)
+        results["judgements"] = [j.to_dict() for j in replay(tables)]
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    page = page_with_parts(PAGE.read_text(), shipped_judgements(), shipped_tables())
-    PAGE.write_text(page)
+    made = parts(shipped_judgements(), shipped_tables(), shipped_coverage())
+    PAGE.write_text(page_with_parts(PAGE.read_text(), made))
 
 
 if __name__ == "__main__":

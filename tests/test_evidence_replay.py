@@ -17,6 +17,7 @@ from public_tables import public_tables
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.cli.evidence_files import (
     read_tables,
+    shipped_coverage,
     shipped_judgements,
     shipped_tables,
 )
@@ -39,9 +40,13 @@ def run(*words: str) -> Result:
 # The page and its figures
 
 
+def made() -> dict[str, str]:
+    return parts(shipped_judgements(), shipped_tables(), shipped_coverage())
+
+
 def test_every_table_on_the_page_is_made_from_the_results() -> None:
     page = PAGE.read_text()
-    assert page_with_parts(page, shipped_judgements(), shipped_tables()) == page
+    assert page_with_parts(page, made()) == page
 
 
 def test_a_figure_that_is_not_in_the_results_is_found() -> None:
@@ -49,16 +54,15 @@ def test_a_figure_that_is_not_in_the_results_is_found() -> None:
     first = shipped_judgements()[0]
     changed = page.replace(f"{first.value:+g} (", f"{first.value + 0.01:+g} (", 1)
     assert changed != page
-    assert page_with_parts(changed, shipped_judgements(), shipped_tables()) != changed
+    assert page_with_parts(changed, made()) != changed
 
 
 def test_each_interval_on_the_page_is_one_of_the_results() -> None:
-    made = parts(shipped_judgements(), shipped_tables())
     number = r"([+-]?[\d.]+)"
     shown = {
         tuple(float(x) for x in found)
         for name in ("paper", "replay")
-        for found in re.findall(rf"{number} \({number} to {number}\)", made[name])
+        for found in re.findall(rf"{number} \({number} to {number}\)", made()[name])
     }
     known = {(j.value, j.low, j.high) for j in shipped_judgements()}
     assert shown == known

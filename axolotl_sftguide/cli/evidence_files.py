@@ -68,6 +68,12 @@ def shipped_tables() -> dict[str, dict[str, int]]:
     return counted
 
 
+def shipped_coverage() -> dict[str, Any]:
+    """How often such intervals covered the truth in simulations."""
+    simulated: dict[str, Any] = _shipped()["coverage"]
+    return simulated
+
+
 def _shipped() -> Any:
     text = files("axolotl_sftguide.evidence").joinpath("replayed.json").read_text()
     return json.loads(text)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .claims import CLAIMS, claims_table
 from .intervals import RESAMPLES
@@ -12,39 +12,35 @@ from .paper import PAPER_CLAIMS, figure, with_figures
 from .replay import QUESTIONS, TABLES
 
 
-def page_with_parts(
-    page: str, judgements: Sequence[Judgement], rows: Mapping[str, Mapping[str, int]]
-) -> str:
-    """The page with each part between its marks made anew.
-
-    Args:
-        page: The page as it is.
-        judgements: What the replay found.
-        rows: How many rows each table has, and how many have scores set aside.
-    """
-    for name, text in parts(judgements, rows).items():
+def page_with_parts(page: str, made: Mapping[str, str]) -> str:
+    """The page with the text between the marks of each part replaced."""
+    for name, text in made.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start not in page or end not in page:
             raise LookupError(f"the page has no part {name!r}")
-        page = re.sub(
-            f"{re.escape(start)}.*?{re.escape(end)}",
-            lambda _, made=start + text + end: made,  # type: ignore[misc]
-            page,
-            count=1,
-            flags=re.DOTALL,
-        )
+        before, _, rest = page.partition(start)
+        page = before + start + text + end + rest.partition(end)[2]
     return page
 
 
 def parts(
-    judgements: Sequence[Judgement], rows: Mapping[str, Mapping[str, int]]
-) -> Mapping[str, str]:
-    """The text of each part, by its name."""
+    judgements: Sequence[Judgement],
+    rows: Mapping[str, Mapping[str, int]],
+    coverage: Mapping[str, Any],
+) -> dict[str, str]:
+    """The text of each part, by its name.
+
+    Args:
+        judgements: What the replay found.
+        rows: How many rows each table has, and how many have scores set aside.
+        coverage: How often such intervals covered the truth in simulations.
+    """
     return {
         "claims": claims_table(),
         "paper": _paper(judgements),
         "replay": _replay(judgements),
         "tables": _tables(rows),
+        "coverage": _coverage(coverage),
     }
 
 
@@ -107,4 +103,11 @@ def _tables(rows: Mapping[str, Mapping[str, int]]) -> str:
         f"In {copied} rows the scores of one evaluation are exact copies of another "
         "row's; as either may be the copy, neither's are used.",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _coverage(coverage: Mapping[str, Any]) -> str:
+    lines = [f"| simulated, {coverage['rounds']:,} times | covered |", "|---|---|"]
+    for name, share in coverage["covered"].items():
+        lines.append(f"| {name} | {share:.1%} |")
     return "\n".join(lines) + "\n"
