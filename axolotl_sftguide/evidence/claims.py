@@ -536,6 +536,20 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     "early_termination.cohort.window": ("as for `comparison`", "derived"),
     "early_termination.cohort.sigmas": ("as for `comparison`", "derived"),
     "early_termination.cohort.patience": ("as for `comparison`", "derived"),
+    "early_termination.prediction.chance": (
+        "of 12 studies of others, 2% lost the best run least often "
+        "(benchmarks/stopping.py)",
+        "measured here",
+    ),
+    "early_termination.prediction.worst": (
+        "of 12 studies of others, a third lost fewer of the best runs than a half "
+        "(benchmarks/stopping.py)",
+        "measured here",
+    ),
+    "early_termination.prediction.looks": (
+        "one look that was bad by chance stops nothing",
+        "derived",
+    ),
     "score.max_new_tokens": (
         "enough for short answers, which are compared in full",
         "derived",
