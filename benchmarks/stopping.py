@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.settings import PredictionSettings
 from axolotl_sftguide.signals import Observation, Point
 from axolotl_sftguide.signals.forecast import (
     LOOKS,
@@ -110,12 +110,14 @@ def _run(entry: dict[str, Any], sign: float) -> Run:
     return Run(entry["id"], score, tuple(observations), earlier)
 
 
-def prediction(chance: float) -> Policy:
-    defaults = EarlyTerminationSettings().prediction
+def prediction(chance: float, **changed: Any) -> Policy:
+    settings = PredictionSettings(chance=chance, **changed)
 
     def stopped_at(run: Run, kept: Sequence[Run], _: random.Random) -> float | None:
         forecast = Forecast(tuple(other.earlier for other in kept))
-        rule = Prediction(forecast, STEPS, chance, defaults.worst, defaults.looks)
+        rule = Prediction(
+            forecast, STEPS, settings.chance, settings.worst, settings.looks
+        )
         state = rule.init()
         for observation in run.observations:
             state, verdict = rule.step(state, observation)
@@ -196,6 +198,8 @@ def policies() -> dict[str, Callable[[], Policy]]:
         "prediction, chance 2% (default)": lambda: prediction(0.02),
         "prediction, chance 5% (eager)": lambda: prediction(0.05),
         "prediction, chance 10%": lambda: prediction(0.10),
+        "prediction, 2%, worst half": lambda: prediction(0.02, worst=0.5),
+        "prediction, 2%, one look": lambda: prediction(0.02, looks=1),
         "median stopping": lambda: median_stopping,
         "asynchronous halving": lambda: halving,
         "one look at 25%, best half": lambda: one_look(0.25, 0.5),
