@@ -196,8 +196,8 @@ def policies() -> dict[str, Callable[[], Policy]]:
     """By name; each is begun anew for a draw."""
     found: dict[str, Callable[[], Policy]] = {
         "prediction, chance 2% (default)": lambda: prediction(0.02),
-        "prediction, chance 5% (eager)": lambda: prediction(0.05),
-        "prediction, chance 10%": lambda: prediction(0.10),
+        "prediction, chance 5%": lambda: prediction(0.05),
+        "prediction, chance 10% (eager)": lambda: prediction(0.10),
         "prediction, 2%, worst half": lambda: prediction(0.02, worst=0.5),
         "prediction, 2%, one look": lambda: prediction(0.02, looks=1),
         "median stopping": lambda: median_stopping,

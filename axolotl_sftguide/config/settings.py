@@ -113,8 +113,8 @@ class PredictionSettings(Block):
     action: Action | None = None
     """`off`, `warn` or `stop`; by default that of `early_termination`."""
     chance: float = Field(0.02, gt=0, lt=1)
-    """Maximum chance to beat the best finished run; 0.05 stops more runs, and more
-    often the best one."""
+    """Maximum chance to beat the best finished run; 0.1 stops about twice as
+    many runs, and somewhat more often the best one."""
     worst: float = Field(1 / 3, gt=0, le=1)
     """The loss must lie in this share of the finished runs with the highest losses."""
     looks: int = Field(2, ge=1)

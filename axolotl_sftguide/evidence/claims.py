@@ -537,12 +537,12 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     "early_termination.cohort.sigmas": ("as for `comparison`", "derived"),
     "early_termination.cohort.patience": ("as for `comparison`", "derived"),
     "early_termination.prediction.chance": (
-        "of 12 studies of others, 2% lost the best run least often "
-        "(benchmarks/stopping.py)",
+        "on twelve studies of others, at most 2% of this rule's draws lost the best "
+        "run (benchmarks/stopping.py)",
         "measured here",
     ),
     "early_termination.prediction.worst": (
-        "of 12 studies of others, a third lost fewer of the best runs than a half "
+        "on twelve studies of others, a half saved little more and lost more "
         "(benchmarks/stopping.py)",
         "measured here",
     ),
