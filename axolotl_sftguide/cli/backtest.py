@@ -128,12 +128,12 @@ def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
     from ..sweep.policy import OptunaPolicy
 
     stop = EarlyTerminationSettings(action="stop")
-    alone = stop.model_copy(
-        update={"cohort": stop.cohort.model_copy(update={"action": "off"})}
+    eager = stop.model_copy(
+        update={"prediction": stop.prediction.model_copy(update={"chance": 0.1})}
     )
     found: list[Policy] = [
         RulesPolicy("default rules, action: stop", stop),
-        RulesPolicy("the same without cohort rule", alone),
+        RulesPolicy("the same, prediction.chance: 0.1", eager),
     ]
     if own is not None:
         found.append(RulesPolicy("rules of the config", own))
