@@ -111,6 +111,8 @@ class RecordedRun:
     name: str
     score: float
     observations: tuple[Observation, ...]
+    setting: str = ""
+    """What it shares with the runs that differ from it in the seed only."""
 
     @property
     def steps(self) -> int:
