@@ -1,8 +1,8 @@
 """Spearman's rank correlation with a confidence interval.
 
 The standard library suffices. SciPy's `spearmanr` has no interval, and its permutation
-test gives a p-value only. A bootstrap of the pairs covers no better, and around a
-correlation of 1 it has no width at all; docs/evidence.md has the figures.
+test gives a p-value only. A bootstrap of six pairs covers far less than it states near
+a correlation of 1, where it has no width; docs/evidence.md has the figures.
 """
 
 from __future__ import annotations
