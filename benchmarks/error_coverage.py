@@ -205,7 +205,7 @@ def study(
             early = Observation(25, 25, loss + draw.gauss(0, 0.3), 1.0, 1e-3)
             name, value = f"{setting}-{repeat}", score + draw.gauss(0, 0.3)
             steps = (early, Observation(100, 100, 1.0, 1.0, 1e-3))
-            runs.append(RecordedRun(name, name, value, steps, str(setting)))
+            runs.append(RecordedRun(name, name, value, steps, setting=str(setting)))
     return runs
 
 

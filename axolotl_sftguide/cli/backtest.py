@@ -109,7 +109,12 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
         value = score.value if score.goal == "max" else -score.value
         if observations and value == value:
             setting = setting_of(run.config) if run.config else ""
-            runs.append(RecordedRun(run.id, run.name, value, observations, setting))
+            sign = 1.0 if score.goal == "max" else -1.0
+            runs.append(
+                RecordedRun(
+                    run.id, run.name, value, observations, chosen, sign, setting
+                )
+            )
     return runs, chosen
 
 
