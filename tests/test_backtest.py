@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +17,7 @@ from curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.differences import setting_of
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
@@ -139,7 +141,12 @@ def test_optunas_pruners_see_the_same_runs(signal: str) -> None:
 
 def enter(history: RunHistory, folder: Path, runs: list[RecordedRun]) -> None:
     for own in runs:
-        row = run_row(own.id, name=own.name, output_dir=str(folder / own.id))
+        row = run_row(
+            own.id,
+            name=own.name,
+            output_dir=str(folder / own.id),
+            config={"learning_rate": own.setting or own.id, "seed": own.id},
+        )
         writer = TraceWriter(trace_path(folder / own.id, own.id))
         writer.begin({**row, "max_steps": own.steps})
         writer.steps(own.observations)
@@ -155,6 +162,127 @@ def invoke(*words: str, rc: int = 0) -> Any:
     return result
 
 
+def repeated(runs: list[RecordedRun], repeats: int) -> list[RecordedRun]:
+    """The same runs, of which so many in a row are repeats of a setting."""
+    return [replace(r, setting=f"s{i // repeats}") for i, r in enumerate(runs)]
+
+
+def test_repeats_of_a_setting_are_not_more_settings() -> None:
+    runs = repeated(study(), 2)
+    one, other = backtest(study(), STOP, orders=20), backtest(runs, STOP, orders=20)
+    assert (one.settings, other.settings) == (13, 7)
+    assert one.intervals is not None
+    assert other.intervals is not None
+
+    def width(ends: tuple[float, float]) -> float:
+        return ends[1] - ends[0]
+
+    saved, fewer = one.intervals.steps_saved, other.intervals.steps_saved
+    assert width(fewer) > 1.2 * width(saved)
+
+
+def test_with_fewer_than_five_settings_there_is_no_interval() -> None:
+    assert backtest(study(3, 1), STOP, orders=20).intervals is None
+    assert backtest(repeated(study(), 4), STOP, orders=20).intervals is None
+
+
+def test_more_orders_make_no_interval_narrower() -> None:
+    few, many = (backtest(study(), STOP, orders=n).intervals for n in (20, 200))
+    assert few is not None
+    assert many is not None
+    for name in ("steps_saved", "best_kept"):
+        (low, high), (lower, higher) = getattr(few, name), getattr(many, name)
+        assert higher - lower > 0.8 * (high - low)
+
+
+def test_an_interval_holds_its_value_and_is_never_of_no_width() -> None:
+    for policy in (STOP, WARN):
+        found = backtest(study(), policy, orders=10)
+        assert found.intervals is not None
+        low, high = found.intervals.best_kept
+        assert low < found.best_kept <= high
+        for name in ("steps_saved", "regret"):
+            low, high = getattr(found.intervals, name)
+            assert low <= getattr(found, name) <= high
+
+
+class All:
+    """Stops every run."""
+
+    name = "all"
+
+    def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
+        return lambda run, kept: 16
+
+
+def test_where_all_runs_are_stopped_the_regret_is_that_of_the_worst() -> None:
+    found = backtest(study(), All(), orders=5)
+    assert (found.none_kept, found.best_kept) == (1, 0)
+    assert found.regret == pytest.approx(0.79 - 0.3)
+    assert found.intervals is not None
+    assert math.isfinite(found.intervals.regret[1])
+
+
+class Best:
+    """Stops the run that is named first, and no other."""
+
+    name = "best"
+
+    def __init__(self, stopped: str) -> None:
+        self.stopped = stopped
+
+    def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
+        return lambda run, kept: 64 if run.id == self.stopped else None
+
+
+@pytest.mark.parametrize(("second", "near"), [(0.79, 1.0), (0.70, 0.0)])
+def test_a_run_within_the_deviation_of_repeats_is_as_good_as_the_best(
+    second: float, near: float
+) -> None:
+    scores = [0.80, second, 0.40, 0.42, 0.50, 0.52]
+    runs = [recorded(f"r{i}", score) for i, score in enumerate(scores)]
+    settings = ["a", "b", "c", "c", "d", "d"]
+    runs = [replace(r, setting=s) for r, s in zip(runs, settings, strict=True)]
+    found = backtest(runs, Best("r0"), orders=5)
+    assert found.seed_deviation == pytest.approx(math.sqrt(2 * 0.01**2))
+    assert (found.best_kept, found.near_best_kept) == (0, near)
+
+
+def test_without_repeats_the_deviation_is_unknown() -> None:
+    found = backtest(study(), STOP, orders=5)
+    assert (found.seed_deviation, found.near_best_kept) == (None, None)
+
+
+def test_repeats_are_one_pair_of_a_correlation() -> None:
+    for repeats, pairs in ((1, 16), (2, 8)):
+        found = signal_evidence(repeated(study(10, 6), repeats))
+        assert {e.correlation.pairs for e in found if e.correlation} == {pairs}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"seed": 1, "lr": 1e-4}, {"seed": 2, "lr": 1e-4}, True),
+        ({"seed": 1, "lr": 1e-4}, {"seed": 1, "lr": 2e-4}, False),
+        (
+            {"lr": 1, "sftguide": {"name": "a"}},
+            {"lr": 1, "sftguide": {"name": "b"}},
+            True,
+        ),
+        (
+            {"lr": 1, "optim_args": {"eps": 1}},
+            {"lr": 1, "optim_args": {"eps": 2}},
+            False,
+        ),
+        ({"lr": 1, "output_dir": "a"}, {"output_dir": "b", "lr": 1}, True),
+    ],
+)
+def test_runs_that_differ_in_seed_and_name_only_have_one_setting(
+    one: Any, other: Any, same: bool
+) -> None:
+    assert (setting_of(one) == setting_of(other)) is same
+
+
 class TestCommand:
     @pytest.fixture(autouse=True)
     def _history(self, tmp_path: Path) -> None:
@@ -167,6 +295,20 @@ class TestCommand:
         assert "Optuna Hyperband on grad_norm" in said
         assert "gradient norm" in said
         assert "yes" in said
+
+    def test_intervals_and_their_settings_are_printed(self, tmp_path: Path) -> None:
+        said = invoke("--study", "s", "--orders", "5").stdout
+        assert "by resampling the 13 settings of these runs" in said
+        assert "100% to 100%" not in said
+        assert "good run kept" not in said
+
+    def test_repeats_are_told_from_settings(self, tmp_path: Path) -> None:
+        runs = [replace(r, id=f"x{r.id}") for r in repeated(study(4, 2), 2)]
+        enter(RunHistory(), tmp_path, [replace(r, setting="same") for r in runs])
+        enter(RunHistory(), tmp_path, runs)
+        said = invoke("--study", "s", "--orders", "2").stdout
+        assert "settings of these runs" in said
+        assert "Good run kept: one within a standard deviation of repeats" in said
 
     def test_as_json(self) -> None:
         found = json.loads(invoke("--study", "s", "--orders", "3", "--json").stdout)

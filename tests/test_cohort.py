@@ -57,13 +57,7 @@ def exchangeable(seed: int, correlation: float, spread: float) -> list[Observati
     [
         (0.0, 0.0),
         (0.6, 0.0),
-        pytest.param(
-            0.6,
-            0.2,
-            marks=pytest.mark.xfail(
-                reason="8 of 100 are found: the rule ignores the error of the median"
-            ),
-        ),
+        (0.6, 0.2),
     ],
 )
 def test_of_a_hundred_exchangeable_runs_at_most_one_is_found(

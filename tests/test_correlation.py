@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 
 import pytest
 
-from axolotl_sftguide.signals.correlation import spearman
+from axolotl_sftguide.signals.correlation import Correlation, spearman
 
 
 def test_it_is_one_for_anything_that_rises() -> None:
@@ -45,6 +46,39 @@ def test_it_is_scipys(seed: int) -> None:
     found = spearman(one, two)
     assert found is not None
     assert found.value == pytest.approx(stats.spearmanr(one, two).statistic)
+
+
+def with_correlations(pairs: int, seed: int) -> Iterator[Correlation]:
+    """From 1 down to about 0, as more and more neighbours change places."""
+    draw = random.Random(seed)
+    one = list(range(pairs))
+    two = list(one)
+    for _ in range(4 * pairs):
+        found = spearman(one, two)
+        assert found is not None
+        yield found
+        at = draw.randrange(pairs - 1)
+        two[at], two[at + 1] = two[at + 1], two[at]
+
+
+@pytest.mark.parametrize("pairs", [5, 6, 10, 12, 40])
+def test_the_interval_of_a_higher_correlation_is_never_lower(pairs: int) -> None:
+    found = [c for seed in range(10) for c in with_correlations(pairs, seed)]
+    found.sort(key=lambda c: c.value)
+    assert found[-1].value == 1
+    assert [c.low for c in found] == sorted(c.low for c in found)
+    assert [c.high for c in found] == sorted(c.high for c in found)
+    assert all(c.low <= c.value <= c.high for c in found)
+
+
+def test_ten_pairs_in_one_order_say_more_than_ten_with_two_of_them_swapped() -> None:
+    one = list(range(10))
+    same, swapped = spearman(one, one), spearman(one, [1, 0, *range(2, 10)])
+    assert same is not None
+    assert swapped is not None
+    assert swapped.value == pytest.approx(0.988, abs=1e-3)
+    assert swapped.low == pytest.approx(0.93, abs=0.01)
+    assert swapped.low < same.low < same.high == 1
 
 
 @pytest.mark.parametrize("true", [0.0, 0.6])

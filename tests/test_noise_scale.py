@@ -13,9 +13,9 @@ from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.noise_scale import (
     LEAST_STEPS,
     WINDOW,
-    _student,
     estimate,
     noise_in_squared_norm,
+    noise_scale_logs,
 )
 
 DIMENSIONS = 40
@@ -132,29 +132,15 @@ def correlated(seed: int, correlation: float, steps: int = 64) -> list[Observati
     return found
 
 
-@pytest.mark.parametrize(
-    "correlation",
-    [
-        0.0,
-        *(
-            pytest.param(
-                correlation,
-                marks=pytest.mark.xfail(
-                    reason="the interval assumes independent steps: it holds the true "
-                    f"value in {share}% of 300 runs"
-                ),
-            )
-            for correlation, share in ((0.5, 73), (0.8, 46))
-        ),
-    ],
-)
+@pytest.mark.parametrize("steps", [LEAST_STEPS, 64, WINDOW])
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
 def test_the_interval_covers_the_true_value_if_steps_are_correlated(
-    correlation: float,
+    correlation: float, steps: int
 ) -> None:
     true = 8 * 2.0 / 2.5
-    many = [estimate(correlated(seed, correlation)) for seed in range(300)]
+    many = [estimate(correlated(seed, correlation, steps)) for seed in range(300)]
     inside = sum(e is not None and e.simple_low <= true <= e.simple_high for e in many)
-    assert 0.88 <= inside / len(many) <= 1.0
+    assert 0.925 <= inside / len(many) <= 1.0
 
 
 def _truth() -> float:
@@ -167,12 +153,6 @@ def _truth() -> float:
     return 8 * total / 20_000 / 2.5
 
 
-@pytest.mark.parametrize("steps", [LEAST_STEPS, 32, WINDOW])
-def test_the_quantile_of_students_t_is_scipys(steps: int) -> None:
-    stats = pytest.importorskip("scipy.stats")
-    assert _student(steps - 1) == pytest.approx(stats.t.ppf(0.975, steps - 1), rel=1e-3)
-
-
 def test_without_a_signal_the_interval_has_no_upper_end() -> None:
     found = estimate(run(64, signal=0.0))
     assert found is not None
@@ -180,10 +160,33 @@ def test_without_a_signal_the_interval_has_no_upper_end() -> None:
     assert "larger batch would still reduce gradient noise" in found.advice()
 
 
-def test_a_clearly_negative_signal_gives_no_estimate() -> None:
+def test_a_clearly_negative_signal_is_said_and_nothing_is_advised() -> None:
     """A squared norm is never negative: these micro batches were not drawn alike."""
     steps = [replace(o, grad_noise=o.grad_norm**2 + 1.0) for o in run(64)]
-    assert estimate(steps) is None
+    found = estimate(steps)
+    assert found is not None
+    assert found.advice().startswith("noise scale not known: the squared norm")
+    assert "batch would" not in found.advice()
+    assert set(noise_scale_logs(found)) == {"sftguide/grad_variance"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_the_batch_is_within_a_wide_interval_nothing_is_advised(
+    seed: int,
+) -> None:
+    """The noise scale may be far below or far above this batch."""
+    draw = random.Random(seed)
+    norms = [math.sqrt(draw.expovariate(1 / 3)) for _ in range(24)]
+    found = estimate(
+        Observation(i, 8 * i, 1.0, norm, 1e-3, grad_noise=2.0)
+        for i, norm in enumerate(norms, start=1)
+    )
+    assert found is not None
+    assert found.simple_low < found.batch_size < found.simple_high
+    assert found.withheld is not None
+    assert "samples or more) is too wide after 24 measured steps" in found.advice()
+    assert "batch would" not in found.advice()
+    assert "sftguide/noise_scale" not in noise_scale_logs(found)
 
 
 def test_a_batch_beyond_the_noise_scale_gets_advice() -> None:

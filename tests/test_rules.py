@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import FrozenInstanceError, replace
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -71,21 +70,7 @@ HEALTHY: dict[str, dict[str, float]] = {
 """Runs that learn, as fine-tuning runs do: see `curves.fine_tuning`."""
 
 
-INDEPENDENCE = "its standard errors assume that the noise of steps is independent"
-
-
-def healthy_runs(
-    why: str = "", counts: Mapping[str, int] = MappingProxyType({})
-) -> Any:
-    """All kinds of healthy runs; an expected failure where a rule finds too many."""
-
-    def marks(kind: str) -> Any:
-        if kind not in counts:
-            return []
-        return pytest.mark.xfail(reason=f"{counts[kind]} of 100 are found: {why}")
-
-    kinds = [pytest.param(kind, marks=marks(kind)) for kind in HEALTHY]
-    return pytest.mark.parametrize("kind", kinds)
+healthy_runs = pytest.mark.parametrize("kind", HEALTHY)
 
 
 def found_of_a_hundred(rule: Rule, **kind: Any) -> int:
@@ -117,7 +102,7 @@ class TestDivergence:
     def test_an_ordinary_run_has_not_diverged(self, seed: int) -> None:
         assert fold(divergence(), run(learning(500, seed))) is None
 
-    @healthy_runs()
+    @healthy_runs
     def test_of_a_hundred_healthy_runs_at_most_one_has_diverged(
         self, kind: str
     ) -> None:
@@ -366,7 +351,7 @@ class TestWorseThan:
     def test_the_references_twin_passes(self, seed: int) -> None:
         assert self.compare(1.0, 1.0, seed) is None
 
-    @healthy_runs(INDEPENDENCE, {"1.3 to 1.1, highly correlated": 2})
+    @healthy_runs
     def test_of_a_hundred_healthy_twins_at_most_one_is_found(self, kind: str) -> None:
         """Losses and norms have the same noise, and no other difference."""
 

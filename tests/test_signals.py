@@ -11,7 +11,6 @@ from axolotl_sftguide.signals import (
     Curve,
     Observation,
     Point,
-    mean_and_standard_error,
     points_of,
     robust_scale,
     window_logs,
@@ -69,11 +68,6 @@ def test_the_robust_scale_is_the_standard_deviation_of_normal_values() -> None:
     values = [NormalDist(3, 2).inv_cdf((i + 0.5) / 2000) for i in range(2000)]
     assert robust_scale(values) == pytest.approx(2.0, rel=0.01)
     assert robust_scale([*values, 1e9]) == pytest.approx(2.0, rel=0.01)
-
-
-def test_one_value_has_no_standard_error() -> None:
-    assert mean_and_standard_error([2.0]) == (2.0, math.inf)
-    assert mean_and_standard_error([1.0, 3.0]) == (2.0, 1.0)
 
 
 def ramp(blocks: int) -> Curve:

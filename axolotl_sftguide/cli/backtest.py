@@ -46,7 +46,8 @@ def backtest(
     """Replay stopping rules and pruners on your finished runs.
 
     For each policy the table shows the share of runs and steps it would have stopped,
-    how often the best run was kept, and how much score was lost.
+    how often the best run was kept, and how much score was lost, with 95% intervals
+    that resample the settings of the runs.
     """
     from ..errors import StorageError
     from ..runs.history import RunHistory
@@ -81,6 +82,7 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
     """The finished, scored runs with a trace, of the key that most of them share."""
     from collections import Counter
 
+    from ..config.differences import setting_of
     from ..errors import TraceError
     from ..runs.traces import read_trace
     from ..stopping.baselines import RecordedRun
@@ -106,9 +108,12 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
             continue
         value = score.value if score.goal == "max" else -score.value
         if observations and value == value:
+            setting = setting_of(run.config) if run.config else ""
             sign = 1.0 if score.goal == "max" else -1.0
             runs.append(
-                RecordedRun(run.id, run.name, value, observations, chosen, sign)
+                RecordedRun(
+                    run.id, run.name, value, observations, chosen, sign, setting
+                )
             )
     return runs, chosen
 

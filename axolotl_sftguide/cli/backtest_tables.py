@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
 from rich.table import Table
@@ -10,6 +10,7 @@ from rich.table import Table
 from ..signals.correlation import Correlation
 from ..stopping.backtest import Backtest, SignalEvidence
 from ..stopping.baselines import RecordedRun
+from ..stopping.resampling import LEAST_SETTINGS, Interval
 from ..units import number, share
 from .tables import console
 
@@ -27,24 +28,35 @@ def print_backtest(
 ) -> None:
     """Print the results of each policy, and how signals correlate with scores."""
     out = console()
-    orders = results[0].orders
+    first = results[0]
     title = (
         f"study {escape(study)}: {len(runs)} finished runs, score {escape(metric)}, "
-        f"mean over {orders} orders of arrival"
+        f"mean over {first.orders} orders of arrival"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("policy", no_wrap=True)
-    for heading in ("stopped", "steps saved", "best run kept", "score lost"):
+    near = first.seed_deviation is not None
+    headings = ["stopped", "steps saved", "best run kept", "score lost"]
+    for heading in [*headings, *(["good run kept"] if near else [])]:
         table.add_column(heading, justify="right")
     for result in results:
+        ends = result.intervals
+        saved, kept, lost = (
+            ("", "", "")
+            if ends is None
+            else (_ends(ends.steps_saved), _ends(ends.best_kept), _lost(ends.regret))
+        )
         table.add_row(
             result.policy,
             share(result.stopped, 1),
-            share(result.steps_saved, 1),
-            share(result.best_kept, 1),
-            number(result.regret),
+            share(result.steps_saved, 1) + saved,
+            share(result.best_kept, 1) + kept,
+            number(result.regret) + lost,
+            *([share(result.near_best_kept or 0.0, 1)] if near else []),
         )
     out.print(table)
+    for note in _notes(results, len(runs)):
+        out.print(note)
     signals = Table(
         title="correlation of early signals with the final score", title_justify="left"
     )
@@ -58,6 +70,43 @@ def print_backtest(
             _answer(found.signal, found.correlation),
         )
     out.print(signals)
+
+
+def _notes(results: Sequence[Backtest], runs: int) -> Iterator[str]:
+    """What the intervals rest on, and what the columns do not say."""
+    first = results[0]
+    if first.intervals is None:
+        yield (
+            f"No intervals: they take {LEAST_SETTINGS} settings or more, and these "
+            f"runs have {first.settings}."
+        )
+    else:
+        yield (
+            f"Below each value its 95% interval, by resampling the {first.settings} "
+            "settings of these runs."
+        )
+    if first.seed_deviation is not None:
+        yield (
+            "Good run kept: one within a standard deviation of repeats "
+            f"({number(first.seed_deviation)}) of the best score. Repeats of a setting "
+            "count once in the correlations."
+        )
+    for result in results:
+        if result.none_kept:
+            yield (
+                f"{result.policy}: all {runs} runs were stopped in "
+                f"{share(result.none_kept, 1)} of the orders; their worst score counts "
+                "there."
+            )
+
+
+def _ends(found: Interval) -> str:
+    """The ends of a share's interval, in a line of their own."""
+    return f"\n{share(found[0], 1)} to {share(found[1], 1)}"
+
+
+def _lost(found: Interval) -> str:
+    return f"\n{number(found[0], 2)} to {number(found[1], 2)}"
 
 
 def _interval(found: Correlation | None) -> str:

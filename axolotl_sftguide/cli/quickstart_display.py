@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,7 +22,6 @@ from rich.progress import (
 
 from ..runs.history import Run
 from ..runs.traces import Trace
-from ..signals import mean_and_standard_error
 from ..sweep.axolotl_process import error_line, log_lines
 from ..units import count, duration, number
 from .run_page import curve_facts, noise_scale_fact, observations_of
@@ -84,8 +84,8 @@ class QuickstartDisplay:
                 if self._told < o.step <= self._told + every
             ]
             self._told += every
-            loss, _ = mean_and_standard_error([o.loss for o in stretch])
-            norm, _ = mean_and_standard_error([o.grad_norm for o in stretch])
+            loss = fmean(o.loss for o in stretch)
+            norm = fmean(o.grad_norm for o in stretch)
             self._line(
                 f"step {count(self._told):>6} of {count(total)}   "
                 f"loss {number(loss, 3):<7} gradient norm {number(norm, 3)}"

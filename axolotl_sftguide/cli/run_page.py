@@ -78,6 +78,9 @@ def noise_scale_fact(observations: Sequence[Observation]) -> Iterator[Fact]:
     found = estimate(observations)
     if found is None:
         return
+    if found.withheld is not None:
+        yield "noise scale", f"not known: {found.withheld}"
+        return
     low, batch = _samples(found.simple_low), _samples(found.batch_size)
     step = f"a step has {batch}"
     if math.isinf(found.simple_high):

@@ -22,6 +22,24 @@ _NO_HYPERPARAMETERS = frozenset(
 """Keys that differ between runs but are not hyperparameters."""
 
 
+_NO_SETTING = frozenset(
+    ("seed", "data_seed", "name", "run_name", "hub_model_id", "logging_dir")
+)
+"""The last part of keys that repeats of a setting differ in."""
+
+
+def setting_of(config: Mapping[str, Any]) -> str:
+    """The same text for configurations that differ in seeds and names only."""
+    kept = {
+        key: repr(value)
+        for key, value in flatten(config).items()
+        if key not in _NO_HYPERPARAMETERS
+        and key.rpartition(".")[2] not in _NO_SETTING
+        and not key.startswith(("wandb_", "mlflow_", "comet_"))
+    }
+    return repr(sorted(kept.items()))
+
+
 def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The dotted keys whose values are not the same in all configurations.
 

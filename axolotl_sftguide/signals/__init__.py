@@ -1,14 +1,15 @@
 """Measurements of a run as plain values; no trainer and no disk.
 
-observations   one optimizer step, and the logs of a window of steps
-curves         loss and gradient norm over the samples seen
-noise_scale    the gradient noise scale, estimated from ordinary steps
-comparability  which runs may be compared
-sources        the loss of each source of a dataset
-cohort         quantiles of earlier runs at a number of samples
-correlation    rank correlation with a confidence interval
-regression     a straight line with its prediction interval
-forecast       the final score of a run, predicted by earlier runs
+observations     one optimizer step, and the logs of a window of steps
+curves           loss and gradient norm over the samples seen
+autocorrelation  errors of means over steps that resemble their neighbours
+noise_scale      the gradient noise scale, estimated from ordinary steps
+comparability    which runs may be compared
+sources          the loss of each source of a dataset
+cohort           quantiles of earlier runs at a number of samples
+correlation      rank correlation with a confidence interval
+regression       a straight line with its prediction interval
+forecast         the final score of a run, predicted by earlier runs
 """
 
 from .curves import (
@@ -16,7 +17,6 @@ from .curves import (
     Curve,
     Point,
     interpolate,
-    mean_and_standard_error,
     norm_at_batch,
     points_of,
     robust_scale,
@@ -30,7 +30,6 @@ __all__ = [
     "Observation",
     "Point",
     "interpolate",
-    "mean_and_standard_error",
     "norm_at_batch",
     "points_of",
     "robust_scale",

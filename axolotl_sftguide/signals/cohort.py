@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ class CohortPoint:
     loss: float
     """The share `quantile` of the peers has a higher loss."""
     peers: int
+    grad_norm_error: float = 0.0
+    """The standard error of the norm's quantile."""
+    loss_error: float = 0.0
+    """The standard error of the loss's quantile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Cohort:
                 quantile_of(norms, quantile),
                 quantile_of(losses, 1 - quantile),
                 len(peers),
+                quantile_error(norms, quantile),
+                quantile_error(losses, 1 - quantile),
             )
             samples.append(at)
             points.append(found)
@@ -73,6 +80,8 @@ class Cohort:
             before.grad_norm + share * (after.grad_norm - before.grad_norm),
             before.loss + share * (after.loss - before.loss),
             min(before.peers, after.peers),
+            max(before.grad_norm_error, after.grad_norm_error),
+            max(before.loss_error, after.loss_error),
         )
 
 
@@ -123,3 +132,14 @@ def quantile_of(values: Sequence[float], share: float) -> float:
     left = min(int(position), len(ordered) - 1)
     right = min(left + 1, len(ordered) - 1)
     return ordered[left] + (position - left) * (ordered[right] - ordered[left])
+
+
+def quantile_error(values: Sequence[float], share: float) -> float:
+    """The standard error of a quantile: half the span between two other quantiles.
+
+    These are one standard deviation of a binomial share apart from it, on either side.
+    That needs no distribution of the values.
+    """
+    aside = math.sqrt(share * (1 - share) / len(values))
+    high = quantile_of(values, min(1.0, share + aside))
+    return (high - quantile_of(values, max(0.0, share - aside))) / 2

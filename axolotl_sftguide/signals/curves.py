@@ -11,16 +11,6 @@ from statistics import median
 from .observations import Observation
 
 
-def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float]:
-    """The mean of at least one value, and the standard error of that mean."""
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n < 2:
-        return mean, math.inf
-    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
-    return mean, math.sqrt(variance / n)
-
-
 def robust_scale(values: Sequence[float]) -> float:
     """1.4826 x median absolute deviation; the standard deviation of normal values."""
     centre = median(values)

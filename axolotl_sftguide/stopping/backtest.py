@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Protocol
 
 from ..config.settings import EarlyTerminationSettings
@@ -19,6 +20,10 @@ from ..signals.comparability import Candidate
 from ..signals.correlation import Correlation, spearman
 from .baselines import RecordedRun, RecordedRuns, baselines
 from .judge import judge_of
+from .resampling import Intervals, by_setting, intervals, seed_deviation
+
+_APPLIED_EVERY = 16
+"""A live run applies its rules at least every so many steps, and stops no later."""
 
 
 class Policy(Protocol):
@@ -53,7 +58,7 @@ class RulesPolicy:
         for observation in run.observations:
             state, findings = judge.step(state, [observation])
             if any(finding.action == "stop" for finding in findings):
-                return observation.step
+                return math.ceil(observation.step / _APPLIED_EVERY) * _APPLIED_EVERY
         return None
 
 
@@ -70,7 +75,18 @@ class Backtest:
     best_kept: float
     """The share of orders in which the best run was not stopped."""
     regret: float
-    """The best score of all runs minus the best score of those kept."""
+    """The best score of all runs minus the best score of those kept, or minus the worst
+    score where none was kept."""
+    none_kept: float = 0.0
+    """The share of orders in which all runs were stopped."""
+    settings: int = 0
+    """The number of settings; runs that differ in the seed only have one setting."""
+    intervals: Intervals | None = None
+    """95% intervals of the means; None with too few settings."""
+    seed_deviation: float | None = None
+    """The standard deviation of the score over repeats; None without any repeat."""
+    near_best_kept: float | None = None
+    """The share of orders that kept a run within that deviation of the best score."""
 
 
 @dataclass(frozen=True)
@@ -104,25 +120,27 @@ def backtest(
 
     If the runs have at most `orders` orders, each is replayed once.
     """
-    best = max(runs, key=lambda run: run.score)
+    best = max(run.score for run in runs)
+    worst = min(run.score for run in runs)
+    first = max(runs, key=lambda run: run.score).id
     total = sum(run.steps for run in runs)
-    stopped = saved = best_kept = regret = 0.0
-    arrivals = _orders(runs, orders, seed)
-    for order in arrivals:
-        found = replay(order, policy)
-        stopped += len(found) / len(runs)
-        saved += sum(r.steps - found[r.id] for r in runs if r.id in found) / total
-        best_kept += best.id not in found
-        left = [run.score for run in runs if run.id not in found]
-        regret += best.score - max(left, default=-math.inf) if left else math.inf
-    count = len(arrivals)
+    found = [replay(order, policy) for order in _orders(runs, orders, seed)]
+    left = [max((r.score for r in runs if r.id not in o), default=None) for o in found]
+    lost = [best - (worst if score is None else score) for score in left]
+    deviation = seed_deviation(runs)
+    near = [score is not None and best - score <= (deviation or 0.0) for score in left]
     return Backtest(
         policy.name,
-        count,
-        stopped / count,
-        saved / count,
-        best_kept / count,
-        regret / count,
+        len(found),
+        fmean(len(o) / len(runs) for o in found),
+        fmean(sum(r.steps - o.get(r.id, r.steps) for r in runs) / total for o in found),
+        fmean(first not in o for o in found),
+        fmean(lost),
+        fmean(score is None for score in left),
+        len(by_setting(runs)),
+        intervals(runs, found, seed),
+        deviation,
+        None if deviation is None else fmean(near),
     )
 
 
@@ -138,18 +156,25 @@ def _orders(
 def signal_evidence(
     runs: Sequence[RecordedRun], at: Iterable[float] = (0.1, 0.25, 0.5)
 ) -> list[SignalEvidence]:
-    """Each early signal's correlation with the score, at shares of the shortest run."""
-    curves = [run.curve.points for run in runs]
-    scores = [run.score for run in runs]
-    last = min((c[-1].samples_seen for c in curves if c), default=0)
+    """Each early signal's correlation with the score, at shares of the shortest run.
+
+    Repeats of a setting are one pair of means: they are not independent.
+    """
+    last = min(
+        (r.curve.points[-1].samples_seen for r in runs if r.curve.points), default=0
+    )
     found = []
     for share in at:
-        read = [_read(curve, share * last) for curve in curves]
+        read = [
+            ([p for p in points if p is not None], fmean(r.score for r in repeats))
+            for repeats in by_setting(runs).values()
+            for points in [[_read(r.curve.points, share * last) for r in repeats]]
+        ]
         for signal in ("grad_norm", "loss"):
             pairs = [
-                (getattr(point, signal), score)
-                for point, score in zip(read, scores, strict=True)
-                if point is not None
+                (fmean(getattr(point, signal) for point in points), score)
+                for points, score in read
+                if points
             ]
             correlation = spearman([p[0] for p in pairs], [p[1] for p in pairs])
             found.append(SignalEvidence(signal, share, correlation))

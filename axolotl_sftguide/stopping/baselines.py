@@ -138,6 +138,8 @@ class RecordedRun:
     metric: str = "score"
     sign: float = 1.0
     """-1 if lower values of the metric are better, so that `score` is negated."""
+    setting: str = ""
+    """What it shares with the runs that differ from it in the seed only."""
 
     @property
     def steps(self) -> int:

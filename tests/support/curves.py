@@ -56,3 +56,12 @@ def fine_tuning(
         losses.append(max(0.01, level + error))
         error = correlation * error + fresh * draw.gauss(0, noise)
     return losses
+
+
+def autoregressive(draw: random.Random, steps: int, correlation: float) -> list[float]:
+    """Values of mean 0 and variance 1, each correlated with the one before it."""
+    fresh = math.sqrt(1 - correlation**2)
+    values = [draw.gauss(0, 1)]
+    while len(values) < steps:
+        values.append(correlation * values[-1] + fresh * draw.gauss(0, 1))
+    return values

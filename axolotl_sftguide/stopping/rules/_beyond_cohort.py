@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...signals import Observation
 from ...signals.cohort import Cohort, CohortPoint
 from ...units import number, ordinal_share
 from ._base import Verdict
-from ._window import Averages, Window
+from ._window import Average, Averages, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,9 @@ class BeyondCohort:
     """Norm above and loss below the cohort's quantiles at the same samples seen.
 
     Both signals, averaged over `window` steps, must differ from the quantiles by more
-    than `sigmas` of their own standard errors. The rule finds nothing where fewer than
-    `least_peers` runs got that far.
+    than `sigmas` standard errors: those of the run's mean, which heed that neighbouring
+    steps are alike, and those of a quantile of few runs. The rule finds nothing where
+    fewer than `least_peers` runs got that far.
     """
 
     cohort: Cohort
@@ -45,8 +47,8 @@ class BeyondCohort:
         return state, Verdict(
             rule=self.name,
             reason=(
-                f"gradient norm {number(own.grad_norm)} above "
-                f"{number(cohort.grad_norm)} and loss {number(own.loss)} below "
+                f"gradient norm {number(own.grad_norm.mean)} above "
+                f"{number(cohort.grad_norm)} and loss {number(own.loss.mean)} below "
                 f"{number(cohort.loss)}, the {share} of {cohort.peers} finished runs "
                 "after as many samples"
             ),
@@ -54,16 +56,20 @@ class BeyondCohort:
             samples_seen=observation.samples_seen,
             bad_since=observation.step,
             figures={
-                "grad_norm": own.grad_norm,
+                "grad_norm": own.grad_norm.mean,
                 "cohort_grad_norm": cohort.grad_norm,
-                "loss": own.loss,
+                "loss": own.loss.mean,
                 "cohort_loss": cohort.loss,
                 "peers": cohort.peers,
             },
         )
 
     def _is_beyond(self, own: Averages, cohort: CohortPoint) -> bool:
-        return (
-            own.grad_norm - cohort.grad_norm > self.sigmas * own.grad_norm_error
-            and cohort.loss - own.loss > self.sigmas * own.loss_error
-        )
+        norm, loss = own.grad_norm, own.loss
+        return norm.mean - cohort.grad_norm > self._least(
+            norm, cohort.grad_norm_error
+        ) and cohort.loss - loss.mean > self._least(loss, cohort.loss_error)
+
+    def _least(self, own: Average, error: float) -> float:
+        """The difference that a signal must exceed."""
+        return math.hypot(own.limit(self.sigmas), self.sigmas * error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...signals import Curve, Observation, Point
 from ...units import number
 from ._base import Verdict
-from ._window import Averages, Window
+from ._window import Average, Averages, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class WorseThan:
     early gradient norm and higher early loss go with better final scores; it gives no
     threshold). Each difference must exceed `sigmas` of its standard errors and
     `margin` of the reference, so that the reference's twin with another seed passes.
-    The reference's smoothed curve has no errors. They are taken from the run itself,
-    scaled up with the signal where the reference is higher.
+    The errors heed that neighbouring steps are alike (`autocorrelation`). The
+    reference's smoothed curve has none: they are taken from the run itself, scaled up
+    with the signal where the reference is higher.
     """
 
     reference: Curve
@@ -45,8 +46,8 @@ class WorseThan:
         return state, Verdict(
             rule=self.name,
             reason=(
-                f"gradient norm {number(own.grad_norm)} above "
-                f"{number(reference.grad_norm)} and loss {number(own.loss)} below "
+                f"gradient norm {number(own.grad_norm.mean)} above "
+                f"{number(reference.grad_norm)} and loss {number(own.loss.mean)} below "
                 f"{number(reference.loss)}, the values of run {self.reference.run_id} "
                 f"after as many samples{self._batch_note()}"
             ),
@@ -54,9 +55,9 @@ class WorseThan:
             samples_seen=observation.samples_seen,
             bad_since=observation.step,
             figures={
-                "grad_norm": own.grad_norm,
+                "grad_norm": own.grad_norm.mean,
                 "reference_grad_norm": reference.grad_norm,
-                "loss": own.loss,
+                "loss": own.loss.mean,
                 "reference_loss": reference.loss,
             },
             reference=self.reference.run_id,
@@ -67,17 +68,13 @@ class WorseThan:
         return "" if size is None else f" (norm converted from batch size {size})"
 
     def _is_worse(self, own: Averages, reference: Point) -> bool:
-        norm_least = self._least(
-            own.grad_norm, own.grad_norm_error, reference.grad_norm
-        )
-        loss_least = self._least(own.loss, own.loss_error, reference.loss)
-        return (
-            own.grad_norm - reference.grad_norm > norm_least
-            and reference.loss - own.loss > loss_least
-        )
+        norm, loss = own.grad_norm, own.loss
+        return norm.mean - reference.grad_norm > self._least(
+            norm, reference.grad_norm
+        ) and reference.loss - loss.mean > self._least(loss, reference.loss)
 
-    def _least(self, own: float, own_error: float, reference: float) -> float:
+    def _least(self, own: Average, reference: float) -> float:
         """The difference that a signal must exceed."""
-        scale = max(1.0, abs(reference / own)) if own else math.inf
-        error = math.hypot(own_error, own_error * scale)
-        return max(self.sigmas * error, self.margin * abs(reference))
+        scale = max(1.0, abs(reference / own.mean)) if own.mean else math.inf
+        limit = own.limit(self.sigmas) * math.hypot(1.0, scale)
+        return max(limit, self.margin * abs(reference))
