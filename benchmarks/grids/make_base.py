@@ -4,8 +4,10 @@
 
 The text has a line for each noun: its definition, its kind (one of 26) and its word.
 No verb, adjective or adverb is in it, and no question. Afterwards the base is asked for
-the kinds of nouns that the text does not contain. Needs torch, transformers and tokenizers.
-The tokenizer is the same bytes for one seed; the weights may differ between machines.
+the kinds of nouns that the text does not contain.
+
+Needs torch, transformers and tokenizers. The tokenizer is the same bytes for one seed;
+the weights may differ between machines.
 """
 
 from __future__ import annotations
@@ -196,9 +198,8 @@ def main() -> None:
     lines = [[bos, *tokenizer(line_of(e)).input_ids, eos] for e in text]
     model = make_model(tokenizer)
     tokens = sum(map(len, lines))
-    print(
-        f"{model.num_parameters():,} parameters, {len(lines):,} lines, {tokens:,} tokens"
-    )
+    size = model.num_parameters()
+    print(f"{size:,} parameters, {len(lines):,} lines, {tokens:,} tokens")
     started = time.monotonic()
     train(model, lines, args.epochs, args.seed)
     minutes = (time.monotonic() - started) / 60

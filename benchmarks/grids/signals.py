@@ -4,10 +4,10 @@
     python signals.py results/lora.json
 
 Spearman's rank correlation of a signal at a share of the run with a score, over all
-runs of a grid. The 95% interval is a bootstrap over settings: the seeds of one setting are
-drawn together, since they are not independent evidence. `same batch` compares only runs
-with the same number of samples per step: its value is the mean over the batches, each
-with the weight of its runs.
+runs of a grid. The 95% interval is a bootstrap over settings: the seeds of one setting
+are drawn together, since they are not independent evidence. `same batch` compares only
+runs with the same number of samples per step: its value is the mean over the batches,
+each with the weight of its runs.
 """
 
 from __future__ import annotations
