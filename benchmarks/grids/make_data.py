@@ -24,10 +24,10 @@ from typing import Any
 
 from wordnet import Entry, asked, checksum, nouns, read_entries, shuffled
 
-ROWS_PER_PHASE = 2048
+ROWS_PER_PHASE = 1024
 QUESTIONS_PER_PHASE = 200
 RETAINED_QUESTIONS = 400
-MOST_CHARACTERS = 60  # a step costs as much as its longest definition
+MOST_CHARACTERS = 50  # a step costs as much as its longest definition
 # Kinds that the tokenizer spells in several tokens: `retained.jsonl` compares the first
 # token after the line's beginning, as the base goes on with the word.
 SPELT = {"motive"}

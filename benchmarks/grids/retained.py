@@ -18,10 +18,11 @@ class RetainedScorePlugin(BasePlugin):  # type: ignore[misc]
     """Scores the lines of the base's own form, whose first token is the kind."""
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
-        """The callback, with the questions that lie beside the first data set."""
+        """The callback, with the questions that lie beside those of `score`."""
         from axolotl_sftguide import HeldOutScoreCallback
 
-        beside = Path(cfg.datasets[0]["path"])
+        score = cfg.sftguide["score"]
+        beside = Path(score["data_path"])
         return [
             HeldOutScoreCallback(
                 trainer=trainer,
@@ -29,6 +30,6 @@ class RetainedScorePlugin(BasePlugin):  # type: ignore[misc]
                 metric=METRIC,
                 max_new_tokens=1,
                 batch_size=100,
-                base=bool(cfg.sftguide["score"]["base"]),
+                base=bool(score["base"]),
             )
         ]
