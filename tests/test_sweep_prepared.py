@@ -36,7 +36,9 @@ def prepared(tmp_path: Path) -> Any:
             output_dir=tmp_path / "out",
             sampler="grid",
         )
-        sweep = Sweep(study, config, space, storage=str(tmp_path / "runs.db"))
+        study.plan(None)
+        storage = str(tmp_path / "runs.db")
+        sweep = Sweep(study, recipe=config, space=space, storage=storage)
         found = []
         while (trial := study.claim()) is not None:
             found.append(sweep.config_of(trial).get("dataset_prepared_path"))
@@ -85,7 +87,13 @@ def test_seeds_of_data_read_in_sequence_do_not_share_them(prepared: Any) -> None
         ("learning_rate: [1.0e-4, 1.0e-3]", {}),
         (
             "curriculum_sampling: [true, false]",
-            {"sftguide": {"mix": {"phases": [{"datasets": [{"path": "one.jsonl"}]}]}}},
+            {
+                "sftguide": {
+                    "mix": {
+                        "phases": [{"name": "a", "datasets": [{"path": "one.jsonl"}]}]
+                    }
+                }
+            },
         ),
         ("{curriculum_sampling: [true], dataset_prepared_path: prepared}", {}),
     ],
