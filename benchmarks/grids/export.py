@@ -68,7 +68,9 @@ def grid_of(runs: Sequence[Run], what: str) -> dict[str, Any]:
                 "points": points(run),
             }
         )
-    goals = {s.metric: s.goal for run in runs for s in run.scores}
+    goals = dict(
+        sorted(((s.metric, s.goal) for r in runs for s in r.scores), reverse=True)
+    )
     return {"what differs": what, "scores": goals, "runs": rows}
 
 
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="the base's folder")
     parser.add_argument("--what", required=True, help="what differs, in words")
     parser.add_argument("--planned", type=int, help="runs that the grid should have")
+    parser.add_argument("--commit", help="that trained them; default: this checkout's")
     parser.add_argument("--kept-aside", action="store_true")
     parser.add_argument("--to", type=Path, help="default: results/STUDY.json")
     args = parser.parse_args()
@@ -108,7 +111,7 @@ def main() -> None:
             "processor": f"{platform.machine()}, no GPU, one thread",
             "base_sha256": base["sha256"]["model.safetensors"],
             "data": runs[0].key_fields["data"],
-            "commit": commit(),
+            "commit": args.commit or commit(),
         },
     }
     done, planned = len(grid["runs"]), args.planned or len(grid["runs"])

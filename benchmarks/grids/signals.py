@@ -1,4 +1,4 @@
-"""What early loss and gradient norm say about both scores: a table from the results.
+"""What early loss and gradient norm say about both scores: tables from the results.
 
     python signals.py                    # all grids but the one kept aside
     python signals.py results/lora.json
@@ -7,7 +7,8 @@ Spearman's rank correlation of a signal at a share of the run with a score, over
 runs of a grid. The 95% interval is a bootstrap over settings: the seeds of one setting
 are drawn together, since they are not independent evidence. `same batch` compares only
 runs with the same number of samples per step: its value is the mean over the batches,
-each with the weight of its runs.
+each with the weight of its runs. `learning rate, at equal final loss` is the partial
+correlation of the ranks.
 """
 
 from __future__ import annotations
@@ -17,159 +18,204 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import StatisticsError, correlation
 from typing import Any
 
 SHARES = (0.1, 0.25, 0.5)
 WINDOW = 0.1  # of the run, before the share: single points are mostly noise
-DRAWS = 2000
+DRAWS = 1000
 LEAST_RUNS = 5
 LOSS, NORM = 2, 3
 
-Row = tuple[float, float]  # a signal and a score
+Run = dict[str, Any]
+Row = tuple[float, float, float]  # a signal, a score, and what is held equal
+Statistic = Callable[[Sequence[Row]], "float | None"]
 
 
-def signal(run: dict[str, Any], column: int, share: float) -> float:
+def signal(run: Run, column: int, share: float) -> float:
     """The mean over the window that ends at a share of the samples.
 
     A loss or norm that is not finite counts as larger than any other.
     """
     total = run["points"][-1][1]
-    start = max(0.0, share - WINDOW)
-    inside = [
-        p for p in run["points"] if start * total < p[1] <= share * total * 1.0001
-    ]
+    start, end = (share - WINDOW) * total, share * total * 1.0001
+    inside = [p for p in run["points"] if start < p[1] <= end]
     if not inside:
         inside = [next(p for p in run["points"] if p[1] >= share * total)]
     values = [float("inf") if p[column] is None else p[column] for p in inside]
     return float(sum(values) / len(values))
 
 
-def settings(runs: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The runs that differ in nothing but the seed, together."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+def settings(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that differ in nothing but seeds, together."""
+    found: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        config = {k: v for k, v in run["config"].items() if k != "seed"}
+        config = {k: v for k, v in run["config"].items() if not k.endswith("seed")}
         found[json.dumps(config, sort_keys=True)].append(run)
     return list(found.values())
 
 
 def ranks(values: Sequence[float]) -> list[float]:
     """Ranks from 1; equal values share the mean of their ranks."""
-    return [
-        sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2
-        for value in values
-    ]
+    places: dict[float, list[int]] = defaultdict(list)
+    for place, value in enumerate(sorted(values), start=1):
+        places[value].append(place)
+    return [sum(places[value]) / len(places[value]) for value in values]
 
 
-def spearman(rows: Sequence[Row]) -> float | None:
+def spearman(one: Sequence[float], two: Sequence[float]) -> float | None:
     """The correlation of the ranks; None for few runs or if one side is constant."""
-    if len(rows) < LEAST_RUNS:
+    if len(one) < LEAST_RUNS:
         return None
     try:
-        return correlation(*(ranks(side) for side in zip(*rows, strict=True)))
+        return correlation(ranks(one), ranks(two))
     except StatisticsError:
         return None
 
 
-Judged = Callable[[Sequence[dict[str, Any]]], "float | None"]
-
-
-def over_all(column: int, share: float, score: str) -> Judged:
+def over_all(rows: Sequence[Row]) -> float | None:
     """The correlation over all runs."""
-    return lambda runs: spearman(
-        [(signal(run, column, share), run["scores"][score]) for run in runs]
-    )
+    one, two, _ = zip(*rows, strict=True)
+    return spearman(one, two)
 
 
-def same_batch(column: int, share: float, score: str) -> Judged:
-    """The mean correlation over runs with the same batch."""
-    inner = over_all(column, share, score)
-
-    def judge(runs: Sequence[dict[str, Any]]) -> float | None:
-        groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for run in runs:
-            groups[run["samples_per_step"]].append(run)
-        found = [(len(g), v) for g in groups.values() if (v := inner(g)) is not None]
-        weight = sum(n for n, _ in found)
-        return sum(n * v for n, v in found) / weight if found else None
-
-    return judge
+def same_batch(rows: Sequence[Row]) -> float | None:
+    """The mean correlation over runs of equal batch."""
+    groups: dict[float, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[2]].append(row)
+    found = [(len(g), v) for g in groups.values() if (v := over_all(g)) is not None]
+    weight = sum(n for n, _ in found)
+    return sum(n * v for n, v in found) / weight if found else None
 
 
-def interval(grouped: list[list[dict[str, Any]]], judge: Judged) -> tuple[float, float]:
+def at_equal(rows: Sequence[Row]) -> float | None:
+    """The rank correlation of the first two, with the third held equal."""
+    one, two, given = zip(*rows, strict=True)
+    ab, ac, bc = spearman(one, two), spearman(one, given), spearman(two, given)
+    if ab is None or ac is None or bc is None or max(abs(ac), abs(bc)) > 1 - 1e-9:
+        return None
+    return float((ab - ac * bc) / ((1 - ac**2) * (1 - bc**2)) ** 0.5)
+
+
+def interval(
+    grouped: Sequence[Sequence[Row]], judge: Statistic
+) -> tuple[float, float] | None:
     """The 95% interval by drawing settings, each with all its seeds."""
     draw = random.Random(0)
     values = []
     for _ in range(DRAWS):
-        runs = [run for group in draw.choices(grouped, k=len(grouped)) for run in group]
-        value = judge(runs)
+        drawn = draw.choices(grouped, k=len(grouped))
+        value = judge([row for group in drawn for row in group])
         if value is not None:
             values.append(value)
+    if not values:
+        return None
     values.sort()
     return values[int(0.025 * len(values))], values[int(0.975 * len(values)) - 1]
 
 
-def shown(grouped: list[list[dict[str, Any]]], judge: Judged) -> str:
+def shown(
+    grouped: Sequence[Sequence[Run]], judge: Statistic, row: Callable[[Run], Row]
+) -> str:
     """A correlation with its interval, for the table."""
-    value = judge([run for group in grouped for run in group])
-    if value is None:
+    rows = [[row(run) for run in group] for group in grouped]
+    value = judge([one for group in rows for one in group])
+    bounds = interval(rows, judge)
+    if value is None or bounds is None:
         return "-"
-    low, high = interval(grouped, judge)
-    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{value:+.2f} ({bounds[0]:+.2f} to {bounds[1]:+.2f})"
+
+
+def of_signal(score: str, column: int, share: float) -> Callable[[Run], Row]:
+    """A signal, a score and the batch of a run."""
+    return lambda run: (
+        signal(run, column, share),
+        run["scores"][score],
+        run["samples_per_step"],
+    )
+
+
+def of_rate(score: str) -> Callable[[Run], Row]:
+    """The learning rate, a score and the final loss of a run."""
+    return lambda run: (
+        run["config"]["learning_rate"],
+        run["scores"][score],
+        signal(run, LOSS, 1),
+    )
+
+
+def cells(
+    grid: dict[str, Any], judge: Statistic, row: Callable[[str], Callable[[Run], Row]]
+) -> str:
+    """The cells of a line of the table, one for each score."""
+    grouped = settings(grid["runs"])
+    return " | ".join(shown(grouped, judge, row(score)) for score in grid["scores"])
 
 
 def table(grid: dict[str, Any]) -> list[str]:
     """The lines of a grid's table."""
-    grouped = settings(grid["runs"])
-    scores = list(grid["scores"])
-    batches = {run["samples_per_step"] for run in grid["runs"]}
-    kinds = [("", over_all)] + (
-        [(", same batch", same_batch)] if len(batches) > 1 else []
-    )
     lines = [
-        f"| signal | read at | {' | '.join(scores)} |",
-        "|" + "---|" * (2 + len(scores)),
+        f"| signal | read at | {' | '.join(grid['scores'])} |",
+        "|" + "---|" * (2 + len(grid["scores"])),
     ]
-    for kind, judged in kinds:
+    kinds: list[tuple[str, Statistic]] = [("", over_all)]
+    if len({run["samples_per_step"] for run in grid["runs"]}) > 1:
+        kinds.append((", same batch", same_batch))
+    for kind, judge in kinds:
         for name, column in (("loss", LOSS), ("gradient norm", NORM)):
             for share in SHARES:
-                cells = [shown(grouped, judged(column, share, s)) for s in scores]
-                lines.append(f"| {name}{kind} | {share:.0%} | {' | '.join(cells)} |")
-    return lines
+                found = cells(
+                    grid, judge, partial(of_signal, column=column, share=share)
+                )
+                lines.append(f"| {name}{kind} | {share:.0%} | {found} |")
+    found = cells(grid, at_equal, of_rate)
+    return [*lines, f"| learning rate, at equal final loss | 100% | {found} |"]
 
 
 def facts(grid: dict[str, Any]) -> list[str]:
     """What the grid is, and the range of its scores."""
     runs = grid["runs"]
     lines = [
-        f"## {grid['name']}: {len(runs)} of {grid['planned']} runs, "
-        f"{len(settings(runs))} settings; {grid['what differs']}",
+        f"### {grid['name']}",
         "",
+        f"{len(runs)} of {grid['planned']} runs, {len(settings(runs))} settings; what "
+        f"differs: {grid['what differs']}.",
     ]
     for score in grid["scores"]:
         values = sorted(run["scores"][score] for run in runs)
-        lines.append(f"- {score}: {values[0]:.3f} to {values[-1]:.3f}")
-    both = [[run["scores"][s] for s in grid["scores"]] for run in runs]
+        lines.append(f"`{score}`: {values[0]:.3f} to {values[-1]:.3f}.")
     if len(grid["scores"]) == 2:
-        value = spearman([(a, b) for a, b in both])
-        lines.append(f"- the two scores with each other: {value:+.2f}")
+        both = [[run["scores"][score] for run in runs] for score in grid["scores"]]
+        value = spearman(both[0], both[1])
+        lines.append(f"Correlation of the scores: {value:+.2f}.")
     seconds = sum(run["seconds"] for run in runs)
-    return [*lines, f"- {seconds / 60:.0f} minutes of training and scoring", ""]
+    return [*lines, f"{seconds / 60:.0f} minutes of training and scoring.", ""]
+
+
+def only_above(grid: dict[str, Any], least: float) -> dict[str, Any]:
+    """The grid with the runs whose first score is at least this."""
+    first = next(iter(grid["scores"]))
+    runs = [run for run in grid["runs"] if run["scores"][first] >= least]
+    return {**grid, "runs": runs}
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Early signals and scores of grids.")
     parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--learned", type=float, help="least taught score of a run")
     args = parser.parse_args()
     files = args.files or sorted((Path(__file__).parent / "results").glob("*.json"))
     for path in files:
         grid = json.loads(path.read_text(encoding="utf-8"))
-        if grid.get("kept_aside") and not args.files:
-            print(f"## {grid['name']}: kept aside, {len(grid['runs'])} runs\n")
+        if grid["kept_aside"] and not args.files:
+            print(f"### {grid['name']}\n\nKept aside, {len(grid['runs'])} runs.\n")
             continue
+        if args.learned is not None:
+            grid = only_above(grid, args.learned)
         print("\n".join([*facts(grid), *table(grid)]), end="\n\n")
 
 
