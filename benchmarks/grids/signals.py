@@ -2,6 +2,7 @@
 
     python signals.py                    # all grids but the one kept aside
     python signals.py results/lora.json
+    python signals.py --write ../../docs/evidence.md
 
 Spearman's rank correlation of a signal at a share of the run with a score, over all
 runs of a grid. The 95% interval is a bootstrap over settings: the seeds of one setting
@@ -25,9 +26,11 @@ from typing import Any
 
 SHARES = (0.1, 0.25, 0.5)
 WINDOW = 0.1  # of the run, before the share: single points are mostly noise
-DRAWS = 1000
+DRAWS = 4000
 LEAST_RUNS = 5
 LOSS, NORM = 2, 3
+BEGIN, END = "<!-- grids -->", "<!-- end of grids -->"
+RESULTS = sorted((Path(__file__).parent / "results").glob("*.json"))
 
 Run = dict[str, Any]
 Row = tuple[float, float, float]  # a signal, a score, and what is held equal
@@ -202,21 +205,43 @@ def only_above(grid: dict[str, Any], least: float) -> dict[str, Any]:
     return {**grid, "runs": runs}
 
 
+def report(files: Sequence[Path], learned: float | None = None) -> str:
+    """The tables of some grids; one kept aside only if it is the only one."""
+    parts = []
+    for path in files:
+        grid = json.loads(path.read_text(encoding="utf-8"))
+        if grid["kept_aside"] and len(files) > 1:
+            held = f"{len(grid['runs'])} of {grid['planned']} runs"
+            parts.append(f"### {grid['name']}\n\nKept aside, {held}.\n")
+            continue
+        if learned is not None:
+            grid = only_above(grid, learned)
+        parts.append("\n".join([*facts(grid), *table(grid)]) + "\n")
+    return "\n".join(parts)
+
+
+def written_into(text: str, tables: str) -> str:
+    """A text with the tables between its two marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"the file lacks the line {BEGIN} or {END}")
+    return f"{before}{begin}\n{tables}{end}{after}"
+
+
 def main() -> None:
-    """Print the tables."""
+    """Print the tables, or write them into a document."""
     parser = argparse.ArgumentParser(description="Early signals and scores of grids.")
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--learned", type=float, help="least taught score of a run")
+    parser.add_argument("--write", type=Path, help="a file with the two marks")
     args = parser.parse_args()
-    files = args.files or sorted((Path(__file__).parent / "results").glob("*.json"))
-    for path in files:
-        grid = json.loads(path.read_text(encoding="utf-8"))
-        if grid["kept_aside"] and not args.files:
-            print(f"### {grid['name']}\n\nKept aside, {len(grid['runs'])} runs.\n")
-            continue
-        if args.learned is not None:
-            grid = only_above(grid, args.learned)
-        print("\n".join([*facts(grid), *table(grid)]), end="\n\n")
+    tables = report(args.files or RESULTS, args.learned)
+    if args.write is None:
+        print(tables)
+        return
+    text = args.write.read_text(encoding="utf-8")
+    args.write.write_text(written_into(text, tables), encoding="utf-8")
 
 
 if __name__ == "__main__":
