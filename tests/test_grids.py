@@ -79,6 +79,11 @@ def test_a_loss_that_is_not_finite_counts_as_the_largest(signals: Any) -> None:
     assert signals.signal(run, signals.LOSS, 0.4) == 1.0
 
 
+def test_the_evidence_page_has_the_tables_of_the_results(signals: Any) -> None:
+    page = (GRIDS.parent.parent / "docs" / "evidence.md").read_text()
+    assert signals.written_into(page, signals.report(signals.RESULTS)) == page
+
+
 @pytest.mark.skipif(not WORDNET.is_dir(), reason="needs Debian's package wordnet-base")
 def test_no_held_out_question_is_in_the_data_or_in_the_base_s_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,8 +8,8 @@ Spearman's rank correlation of a signal at a share of the run with a score, over
 runs of a grid. The 95% interval is a bootstrap over settings: the seeds of one setting
 are drawn together, since they are not independent evidence. `same batch` compares only
 runs with the same number of samples per step: its value is the mean over the batches,
-each with the weight of its runs. `learning rate, at equal final loss` is the partial
-correlation of the ranks.
+each with the weight of its runs. `runs that learned` score better than the most common
+answers. `learning rate, at equal final loss` is the partial correlation of the ranks.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ DRAWS = 4000
 LEAST_RUNS = 5
 LOSS, NORM = 2, 3
 BEGIN, END = "<!-- grids -->", "<!-- end of grids -->"
+TAUGHT, GUESS = "taught_exact_match", 0.215
 RESULTS = sorted((Path(__file__).parent / "results").glob("*.json"))
 
 Run = dict[str, Any]
@@ -164,18 +165,23 @@ def table(grid: dict[str, Any]) -> list[str]:
         f"| signal | read at | {' | '.join(grid['scores'])} |",
         "|" + "---|" * (2 + len(grid["scores"])),
     ]
-    kinds: list[tuple[str, Statistic]] = [("", over_all)]
+    kinds: list[tuple[str, dict[str, Any], Statistic]] = [("", grid, over_all)]
     if len({run["samples_per_step"] for run in grid["runs"]}) > 1:
-        kinds.append((", same batch", same_batch))
-    for kind, judge in kinds:
+        kinds.append((", same batch", grid, same_batch))
+    kinds.append((", runs that learned", only_learned(grid), over_all))
+    for kind, part, judge in kinds:
         for name, column in (("loss", LOSS), ("gradient norm", NORM)):
             for share in SHARES:
-                found = cells(
-                    grid, judge, partial(of_signal, column=column, share=share)
-                )
+                row = partial(of_signal, column=column, share=share)
+                found = cells(part, judge, row)
                 lines.append(f"| {name}{kind} | {share:.0%} | {found} |")
     found = cells(grid, at_equal, of_rate)
     return [*lines, f"| learning rate, at equal final loss | 100% | {found} |"]
+
+
+def only_learned(grid: dict[str, Any]) -> dict[str, Any]:
+    """The grid with the runs that score better than the most common answers."""
+    return {**grid, "runs": [r for r in grid["runs"] if r["scores"][TAUGHT] >= GUESS]}
 
 
 def facts(grid: dict[str, Any]) -> list[str]:
@@ -184,8 +190,9 @@ def facts(grid: dict[str, Any]) -> list[str]:
     lines = [
         f"### {grid['name']}",
         "",
-        f"{len(runs)} of {grid['planned']} runs, {len(settings(runs))} settings; what "
-        f"differs: {grid['what differs']}.",
+        f"{len(runs)} of {grid['planned']} runs, {len(settings(runs))} settings, "
+        f"{len(only_learned(grid)['runs'])} runs that learned; what differs: "
+        f"{grid['what differs']}.",
     ]
     for score in grid["scores"]:
         values = sorted(run["scores"][score] for run in runs)
@@ -198,14 +205,7 @@ def facts(grid: dict[str, Any]) -> list[str]:
     return [*lines, f"{seconds / 60:.0f} minutes of training and scoring.", ""]
 
 
-def only_above(grid: dict[str, Any], least: float) -> dict[str, Any]:
-    """The grid with the runs whose first score is at least this."""
-    first = next(iter(grid["scores"]))
-    runs = [run for run in grid["runs"] if run["scores"][first] >= least]
-    return {**grid, "runs": runs}
-
-
-def report(files: Sequence[Path], learned: float | None = None) -> str:
+def report(files: Sequence[Path]) -> str:
     """The tables of some grids; one kept aside only if it is the only one."""
     parts = []
     for path in files:
@@ -214,8 +214,6 @@ def report(files: Sequence[Path], learned: float | None = None) -> str:
             held = f"{len(grid['runs'])} of {grid['planned']} runs"
             parts.append(f"### {grid['name']}\n\nKept aside, {held}.\n")
             continue
-        if learned is not None:
-            grid = only_above(grid, learned)
         parts.append("\n".join([*facts(grid), *table(grid)]) + "\n")
     return "\n".join(parts)
 
@@ -233,10 +231,9 @@ def main() -> None:
     """Print the tables, or write them into a document."""
     parser = argparse.ArgumentParser(description="Early signals and scores of grids.")
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--learned", type=float, help="least taught score of a run")
     parser.add_argument("--write", type=Path, help="a file with the two marks")
     args = parser.parse_args()
-    tables = report(args.files or RESULTS, args.learned)
+    tables = report(args.files or RESULTS)
     if args.write is None:
         print(tables)
         return
