@@ -38,7 +38,7 @@ def prepared_path(config: Mapping[str, Any], keys: Iterable[str]) -> str | None:
         The config's own folder; if the space sets keys that decide the order of the
         rows, a folder inside it for each order.
     """
-    path = config.get(PREPARED)
+    path: str | None = config.get(PREPARED)
     keys = set(keys)
     # A mix has a folder for each order already.
     if not path or PREPARED in keys or (config.get(BLOCK) or {}).get("mix"):
