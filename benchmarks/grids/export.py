@@ -50,6 +50,8 @@ def points(run: Run) -> list[list[float | int | None]]:
 def grid_of(runs: Sequence[Run], what: str) -> dict[str, Any]:
     """The runs with what differs between them, their scores and curves."""
     varied = varied_keys([run.config for run in runs])
+    if any(key.startswith("sftguide.mix.") for key in varied):
+        varied.remove("datasets")  # the folder of the mix
     rows = []
     for run in runs:
         flat = flatten(run.config)

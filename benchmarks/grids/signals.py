@@ -10,6 +10,7 @@ are drawn together, since they are not independent evidence. `same batch` compar
 runs with the same number of samples per step: its value is the mean over the batches,
 each with the weight of its runs. `runs that learned` score better than the most common
 answers. `learning rate, at equal final loss` is the partial correlation of the ranks.
+A grid of fewer than eight settings is shown by its means: too few for an interval.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SHARES = (0.1, 0.25, 0.5)
 WINDOW = 0.1  # of the run, before the share: single points are mostly noise
 DRAWS = 4000
 LEAST_RUNS = 5
+LEAST_SETTINGS = 8  # fewer have no interval worth its name
 LOSS, NORM = 2, 3
 BEGIN, END = "<!-- grids -->", "<!-- end of grids -->"
 TAUGHT, GUESS = "taught_exact_match", 0.215
@@ -125,6 +127,8 @@ def shown(
     grouped: Sequence[Sequence[Run]], judge: Statistic, row: Callable[[Run], Row]
 ) -> str:
     """A correlation with its interval, for the table."""
+    if len(grouped) < LEAST_SETTINGS:
+        return "-"
     rows = [[row(run) for run in group] for group in grouped]
     value = judge([one for group in rows for one in group])
     bounds = interval(rows, judge)
@@ -179,6 +183,24 @@ def table(grid: dict[str, Any]) -> list[str]:
     return [*lines, f"| learning rate, at equal final loss | 100% | {found} |"]
 
 
+def means(grid: dict[str, Any]) -> list[str]:
+    """The scores of each setting, for a grid that has few."""
+    lines = [
+        f"| setting | runs | {' | '.join(grid['scores'])} |",
+        "|" + "---|" * (2 + len(grid["scores"])),
+    ]
+    for group in settings(grid["runs"]):
+        config = {k: v for k, v in group[0]["config"].items() if not k.endswith("seed")}
+        named = ", ".join(f"{key.split('.')[-1]} {v}" for key, v in config.items())
+        found = []
+        for score in grid["scores"]:
+            values = sorted(run["scores"][score] for run in group)
+            mean = sum(values) / len(values)
+            found.append(f"{mean:.3f} ({values[0]:.3f} to {values[-1]:.3f})")
+        lines.append(f"| {named} | {len(group)} | {' | '.join(found)} |")
+    return lines
+
+
 def only_learned(grid: dict[str, Any]) -> dict[str, Any]:
     """The grid with the runs that score better than the most common answers."""
     return {**grid, "runs": [r for r in grid["runs"] if r["scores"][TAUGHT] >= GUESS]}
@@ -214,7 +236,9 @@ def report(files: Sequence[Path]) -> str:
             held = f"{len(grid['runs'])} of {grid['planned']} runs"
             parts.append(f"### {grid['name']}\n\nKept aside, {held}.\n")
             continue
-        parts.append("\n".join([*facts(grid), *table(grid)]) + "\n")
+        few = len(settings(grid["runs"])) < LEAST_SETTINGS
+        lines = means(grid) if few else table(grid)
+        parts.append("\n".join([*facts(grid), *lines]) + "\n")
     return "\n".join(parts)
 
 
