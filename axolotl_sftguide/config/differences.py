@@ -9,6 +9,7 @@ _NO_HYPERPARAMETERS = frozenset(
     (
         "output_dir",
         "axolotl_config_path",
+        "dataset_prepared_path",
         "sftguide.study",
         "sftguide.name",
         "sftguide.storage",

@@ -5,6 +5,7 @@ _objective        the value that trials are compared by
 _sampler          how values are chosen
 _study            the trials in Optuna's storage: queued, claimed, finished
 _trial            one trial: its values, folder and worker; how it ended
+_prepared         where a trial keeps its tokenised data
 _training         the training of one trial
 _sweep            workers that train trials until none is left
 axolotl_process   `axolotl train` as a child process

@@ -15,6 +15,7 @@ from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
 from ..runs.traces import Trace, find_traces
 from ..signals import points_of, thinned
 from ._objective import NotValuedError
+from ._prepared import PREPARED, prepared_path
 from ._space import SearchSpace
 from ._study import SweepStudy
 from ._training import Interrupted, Training
@@ -125,6 +126,9 @@ class Sweep:
         if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
             plugins.append(PLUGIN)
         config.update(plugins=plugins, output_dir=str(trial.folder))
+        prepared = prepared_path(config, self._space.keys)
+        if prepared is not None:
+            config[PREPARED] = prepared
         config[BLOCK] = block
         load_settings(block)
         return config
