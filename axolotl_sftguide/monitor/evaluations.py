@@ -91,6 +91,10 @@ class EvaluationWatch:
         """Restore the trainer's own method."""
         self._wraps.undo()
 
+    def saved(self) -> None:
+        """Note that the trainer has saved a checkpoint."""
+        self._saved.add(self._trainer.state.global_step)
+
     def standing(self) -> tuple[Finding, ...]:
         """The finding that stops a resumed run again: it holds in its past."""
         verdict = self._rule.verdict(self._state)
@@ -146,7 +150,6 @@ class EvaluationWatch:
         state = self._trainer.state
         before = state.best_model_checkpoint
         best = self._guard.call(lambda: self._nearest(saving=True), None)
-        self._saved.add(state.global_step)
         state.best_model_checkpoint = before or best
         try:
             return save(*args, **kwargs)
@@ -196,6 +199,9 @@ class NoEvaluations:
         """Do nothing."""
 
     def detach(self) -> None:
+        """Do nothing."""
+
+    def saved(self) -> None:
         """Do nothing."""
 
     def standing(self) -> tuple[Finding, ...]:

@@ -111,6 +111,7 @@ class Session:
     def saved(self, checkpoint: str) -> None:
         """Note the run in the checkpoint that the trainer has just saved."""
         self.interrupted()
+        self._parts.evaluations.saved()
         ranks, meter = self._parts.ranks, self._parts.meter
         # Several ranks observed at the end of the step: they may save alone.
         if ranks.count == 1:
