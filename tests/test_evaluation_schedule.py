@@ -100,6 +100,11 @@ def test_evaluations_after_epochs_are_too_few_for_a_short_run(
             "Set metric_for_best_model: eval_loss and greater_is_better: false",
         ),
         ({"best_by": "loss", "greater_is_better": True}, "the highest eval_loss"),
+        (
+            {"eval_steps": 10, "save_steps": 10},
+            "patience: 3 is short for a run that is evaluated 99 times: runs of others "
+            "often improved again later (docs/evidence.md). Set it to 10, or",
+        ),
     ],
 )
 def test_each_obstacle_is_one_line_with_the_setting_to_write(

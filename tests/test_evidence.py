@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from axolotl_sftguide.config.mix_settings import MixSettings
-from axolotl_sftguide.config.settings import ScoreSettings, Settings
+from axolotl_sftguide.config.settings import EvaluationSettings, ScoreSettings, Settings
 from axolotl_sftguide.evidence import (
     CLAIMS,
     DEFAULTS,
@@ -53,6 +54,7 @@ def numeric_defaults(model: type[Any], path: str = "") -> Iterator[tuple[str, fl
 
 def all_defaults() -> dict[str, float]:
     found = dict(numeric_defaults(Settings))
+    found |= numeric_defaults(EvaluationSettings, "early_termination.evaluation")
     found |= numeric_defaults(ScoreSettings, "score")
     return found | dict(numeric_defaults(MixSettings, "mix"))
 
@@ -73,18 +75,59 @@ def test_the_page_shows_the_defaults_as_they_are() -> None:
     assert defaults_table() in PAGE.read_text()
 
 
-def test_the_page_shows_the_measured_outcomes_of_the_rules() -> None:
-    spec = importlib.util.spec_from_file_location(
-        "benchmark_curves", PROJECT / "benchmarks" / "curves.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    curves = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = curves
-    spec.loader.exec_module(curves)
+@pytest.fixture
+def benchmark() -> Callable[[str], ModuleType]:
+    """Imports one of the benchmarks, which are no package."""
+
+    def load(name: str) -> ModuleType:
+        path = PROJECT / "benchmarks" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_the_page_shows_the_measured_outcomes_of_the_rules(
+    benchmark: Callable[[str], ModuleType],
+) -> None:
+    curves = benchmark("curves")
     results = json.loads((PROJECT / "benchmarks/results/curves.json").read_text())
     for rows in results.values():
         assert curves.table_of([curves.Row(**row) for row in rows]) in PAGE.read_text()
+
+
+def test_the_page_shows_the_measured_outcomes_of_patience_on_evaluations(
+    benchmark: Callable[[str], ModuleType],
+) -> None:
+    patience = benchmark("evaluation_patience")
+    results = PROJECT / "benchmarks/results/evaluation_patience.json"
+    tallies = ("three", "tenth")
+    rows = [
+        patience.Row(**{**row, **{k: patience.Tally(**row[k]) for k in tallies}})
+        for row in json.loads(results.read_text())
+    ]
+    assert patience.table_of(rows) in PAGE.read_text()
+
+
+def test_patience_on_evaluations_is_tallied_over_whole_runs(
+    benchmark: Callable[[str], ModuleType],
+) -> None:
+    """Stopped after the fifth of eight; better later by more than 1%, or by less."""
+    patience = benchmark("evaluation_patience")
+    flat = [3.0, 2.0, 2.1, 2.1, 2.1, 2.1, 2.1]
+    runs = [list(enumerate([*flat, last])) for last in (1.0, 1.99, 2.1)]
+    found = patience.Row.of("x", runs, "min")
+    assert (found.runs, found.evaluations) == (3, 8)
+    assert (found.three.stopped, found.three.better_later) == (3, 1)
+    assert found.three.saved == pytest.approx(3 / 8)
+    falling = [list(enumerate([9.0, 8.0, 7.0, 6.0, 5.0, 4.0]))]
+    assert patience.Row.of("y", falling, "min").three.stopped == 0
+    assert patience.Row.of("y", falling, "max").three.stopped == 1
 
 
 def test_no_two_claims_say_the_same() -> None:

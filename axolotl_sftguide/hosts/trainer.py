@@ -198,9 +198,10 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
 class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     """Warns of a run that is non-finite, diverges, does not learn or does worse.
 
-    Worse means worse than earlier runs. If the rule's action is `stop`, it stops the
-    run through the trainer's own control, without a checkpoint or an evaluation. It
-    needs a `GradientMonitorCallback` and adds one if the trainer has none.
+    Worse means worse than earlier runs, or than its own best evaluation. If the rule's
+    action is `stop`, it stops the run through the trainer's own control, without an
+    additional checkpoint or evaluation. It needs a `GradientMonitorCallback` and adds
+    one if the trainer has none.
 
     Args:
         settings: The whole `early_termination` block, in place of keywords.

@@ -11,6 +11,9 @@ from .evaluation_notices import RULE
 from .evaluations import keeps_its_best
 from .identity import host_name
 
+_MANY = 20
+"""Evaluations for each one of the patience, beyond which a run is ended too early."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -96,6 +99,13 @@ def remarks(schedule: Schedule, rule: EvaluationPatience) -> Iterator[str]:
             f"{schedule.before_the_end} times before its last step, and patience "
             f"{rule.patience} needs {rule.patience + 1}. Lower {RULE}.patience, or "
             f"evaluate more often ({_more_often(schedule)})"
+        )
+    elif schedule.before_the_end > _MANY * rule.patience:
+        yield (
+            f"{RULE}.patience: {rule.patience} is short for a run that is evaluated "
+            f"{schedule.before_the_end} times: runs of others often improved again "
+            f"later (docs/evidence.md). Set it to {-(-schedule.before_the_end // 10)}, "
+            "or evaluate less often"
         )
     other = _other_best(schedule, rule)
     if other is not None:

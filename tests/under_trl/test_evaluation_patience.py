@@ -392,3 +392,28 @@ def test_watch_takes_the_block(base: Path, data: Path, tmp_path: Path) -> None:
     watch(trainer, early_termination={"evaluation": {"patience": 2}})
     trainer.train()
     assert trainer.state.global_step == 16
+
+
+def test_the_held_out_loss_of_one_source_can_be_watched(
+    base: Path, tmp_path: Path
+) -> None:
+    from datasets import load_dataset
+    from hosts import make_sft_trainer
+    from tiny import rows, write_rows
+
+    marked = [row | {"source": "ab"[i % 2]} for i, row in enumerate(rows(32))]
+    path = write_rows(tmp_path / "marked.jsonl", marked)
+    data = load_dataset("json", data_files=str(path), split="train")
+    metric = "eval_sftguide/loss/b"
+    rules = EarlyTerminationCallback(evaluation={"metric": metric, "patience": 2})
+    monitor = GradientMonitorCallback(
+        loss_by_source="source", train_dataset=data, eval_dataset=data
+    )
+    trainer, _ = make_sft_trainer(
+        base, path, tmp_path, Worsen(BEST), monitor, rules, **EVALUATED
+    )
+    trainer.train()
+    assert trainer.state.global_step == 16
+    marker = read_marker(tmp_path / "out")
+    assert marker is not None
+    assert marker.reason.startswith(f"{metric} has not fallen below")
