@@ -9,6 +9,7 @@ transformers would delete the last checkpoint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,8 +129,14 @@ class EvaluationWatch:
         if verdict.rule != self._rule.name:
             return None
         # A save that is due at the evaluation of the verdict is not cancelled.
-        due = verdict.step == self._trainer.state.global_step
+        due = verdict.step == self._trainer.state.global_step and self.last_is_finite
         return self._best(saving=due and bool(self._trainer.control.should_save))
+
+    @property
+    def last_is_finite(self) -> bool:
+        """Whether the weights were sound at the last evaluation."""
+        last = self._state.last
+        return last is not None and math.isfinite(last.value)
 
     def report(self) -> str | None:
         """The line at the end of a run that was not stopped."""
@@ -194,6 +201,7 @@ class NoEvaluations:
     """Stands in for the watch where the rule is off."""
 
     on = False
+    last_is_finite = False
 
     def attach(self) -> None:
         """Do nothing."""

@@ -135,7 +135,9 @@ class Session:
         if not self.should_stop:
             samples = self._parts.meter.samples_seen
             self._decide(lambda: watch.evaluated(samples, numbers))
-            self.due_save_is_good = self.should_stop
+            if self.should_stop:
+                bad = self._parts.ranks.any(not watch.last_is_finite)
+                self.due_save_is_good = not bad
 
     def scored(self, score: Score) -> None:
         """Record a score of the model."""

@@ -372,6 +372,30 @@ def test_a_run_that_diverges_at_an_evaluation_saves_nothing_more(
     assert f"checkpoint-{stopped_at}" not in checkpoints(outcome.output_dir)
 
 
+def test_weights_whose_evaluations_are_nan_are_not_saved_any_more(
+    train_trl: Callable[..., Any],
+) -> None:
+    from transformers import TrainerCallback
+
+    class Break(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+            if state.global_step == 9:
+                for parameter in kw["model"].parameters():
+                    parameter.data.fill_(float("nan"))
+
+    rules = EarlyTerminationCallback(
+        action="off", non_finite={"action": "off"}, evaluation={"patience": 2}
+    )
+    outcome = train_trl(Break(), rules, **EVALUATED, **SAVED)
+    assert outcome.run.step == 16
+    assert "the last is NaN" in outcome.run.reason
+    # The one of step 12 was saved while the rule still waited.
+    assert checkpoints(outcome.output_dir) == {"checkpoint-8", "checkpoint-12"}
+    marker = read_marker(outcome.output_dir)
+    assert marker is not None
+    assert marker.best_checkpoint == str(outcome.output_dir / "checkpoint-8")
+
+
 def test_watching_evaluations_changes_no_bit(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:
