@@ -14,7 +14,11 @@ import pytest
 import yaml
 
 from axolotl_sftguide.cli import main
-from axolotl_sftguide.config.settings import Settings, load_settings
+from axolotl_sftguide.config.settings import (
+    EvaluationSettings,
+    Settings,
+    load_settings,
+)
 from axolotl_sftguide.mixing import MixSettings, SourceSettings, load_mix
 from axolotl_sftguide.signals import Observation, window_logs
 from axolotl_sftguide.signals.noise_scale import NoiseScale, noise_scale_logs
@@ -72,6 +76,7 @@ def test_the_documented_defaults_are_the_defaults() -> None:
     for name in ("non_finite", "divergence", "not_learning", "cohort"):
         assert getattr(shown, name) == getattr(default, name)
     assert shown.comparison.model_copy(update={"action": None}) == default.comparison
+    assert (shown.evaluation, default.evaluation) == (EvaluationSettings(), None)
 
 
 def test_the_whole_block_is_shown_with_its_defaults() -> None:

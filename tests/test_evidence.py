@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from axolotl_sftguide.config.mix_settings import MixSettings
-from axolotl_sftguide.config.settings import ScoreSettings, Settings
+from axolotl_sftguide.config.settings import EvaluationSettings, ScoreSettings, Settings
 from axolotl_sftguide.evidence import (
     CLAIMS,
     DEFAULTS,
@@ -53,6 +54,7 @@ def numeric_defaults(model: type[Any], path: str = "") -> Iterator[tuple[str, fl
 
 def all_defaults() -> dict[str, float]:
     found = dict(numeric_defaults(Settings))
+    found |= numeric_defaults(EvaluationSettings, "early_termination.evaluation")
     found |= numeric_defaults(ScoreSettings, "score")
     return found | dict(numeric_defaults(MixSettings, "mix"))
 
@@ -103,6 +105,32 @@ def test_the_page_shows_how_often_predicted_chances_came_true() -> None:
     stopping, results = benchmark("stopping")
     rows = [stopping.Calibration(**row) for row in results["calibration"]]
     assert stopping.calibration_table(rows) in PAGE.read_text()
+
+
+def test_the_page_shows_the_measured_outcomes_of_patience_on_evaluations() -> None:
+    patience, results = benchmark("evaluation_patience")
+    tallies = ("three", "tenth")
+    rows = [
+        patience.Row(**{**row, **{k: patience.Tally(**row[k]) for k in tallies}})
+        for row in results
+    ]
+    assert patience.table_of(rows) in PAGE.read_text()
+
+
+def test_patience_on_evaluations_is_tallied_over_whole_runs(
+    benchmark: Callable[[str], ModuleType],
+) -> None:
+    """Stopped after the fifth of eight; better later by more than 1%, or by less."""
+    patience = benchmark("evaluation_patience")
+    flat = [3.0, 2.0, 2.1, 2.1, 2.1, 2.1, 2.1]
+    runs = [list(enumerate([*flat, last])) for last in (1.0, 1.99, 2.1)]
+    found = patience.Row.of("x", runs, "min")
+    assert (found.runs, found.evaluations) == (3, 8)
+    assert (found.three.stopped, found.three.better_later) == (3, 1)
+    assert found.three.saved == pytest.approx(3 / 8)
+    falling = [list(enumerate([9.0, 8.0, 7.0, 6.0, 5.0, 4.0]))]
+    assert patience.Row.of("y", falling, "min").three.stopped == 0
+    assert patience.Row.of("y", falling, "max").three.stopped == 1
 
 
 def test_no_two_claims_say_the_same() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ..errors import nearest_hint
 from .mix_settings import MixSettings
@@ -121,18 +121,43 @@ class PredictionSettings(Block):
     """Looks in a row, one every 5% of the run, at which both must hold."""
 
 
+class EvaluationSettings(Block):
+    """A metric of the host's own evaluations that no longer improves."""
+
+    action: Action = "stop"
+    """`off`, `warn` or `stop`; does not follow that of `early_termination`."""
+    patience: int = Field(3, ge=1)
+    """Consecutive evaluations without an improvement that trigger the rule."""
+    min_delta: float = Field(0.0, ge=0)
+    """Only a change by more than this is an improvement."""
+    metric: str = Field("eval_loss", min_length=1)
+    """A metric of the host's evaluations; `eval_` in front may be left out."""
+    goal: Literal["min", "max"] | None = Field(None, validate_default=True)
+    """`min` or `max`; by default `min` for a loss, and required for other metrics."""
+
+    @field_validator("goal")
+    @classmethod
+    def _goal_is_known(cls, goal: str | None, info: ValidationInfo) -> str:
+        metric = str(info.data.get("metric", "loss"))
+        if goal is None and "loss" not in metric:
+            raise ValueError(f"must be 'min' or 'max' for the metric {metric}")
+        return goal or "min"
+
+
 class EarlyTerminationSettings(Block):
     """The rules that judge a run, and the action of each."""
 
     action: Action = "warn"
-    """Action of all rules but `non_finite` that do not set their own; `comparison` and
-    `cohort` warn at most."""
+    """Action of the rules that do not set their own, except for `non_finite` and
+    `evaluation`; `comparison` and `cohort` warn at most."""
     non_finite: NonFiniteSettings = NonFiniteSettings()
     divergence: DivergenceSettings = DivergenceSettings()
     not_learning: NotLearningSettings = NotLearningSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     cohort: CohortSettings = CohortSettings()
     prediction: PredictionSettings = PredictionSettings()
+    evaluation: EvaluationSettings | None = None
+    """Patience on the host's evaluations; without this block the rule is off."""
 
 
 class ScoreSettings(Block):

@@ -550,6 +550,15 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
         "one look that was bad by chance stops nothing",
         "derived",
     ),
+    "early_termination.evaluation.patience": (
+        "ended none of 164 public language-model runs whose loss fell to the end "
+        "(benchmarks/evaluation_patience.py)",
+        "measured here",
+    ),
+    "early_termination.evaluation.min_delta": (
+        "which change matters depends on the metric",
+        "derived",
+    ),
     "score.max_new_tokens": (
         "enough for short answers, which are compared in full",
         "derived",

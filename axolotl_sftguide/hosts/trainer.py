@@ -109,6 +109,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
                 of, column, train_dataset, eval_dataset
             )
         self._beginning: Any = None
+        self._evaluated: Any = None
         self._closed_step: int | None = None
 
     def start(self, trainer: Any) -> Session | None:
@@ -144,6 +145,15 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             self._closed_step = state.global_step
             self.session.end_step()
 
+    def evaluated(self, metrics: Any) -> None:
+        """Take in an evaluation; only the first call with its metrics has an effect."""
+        if self.session is None or metrics is self._evaluated:
+            return
+        self._evaluated = metrics
+        self.session.interrupted()
+        if metrics:
+            self.session.evaluated(metrics)
+
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Open the session."""
@@ -168,10 +178,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
     ) -> None:
         """Record the evaluation."""
-        if self.session is not None:
-            self.session.interrupted()
-            if metrics:
-                self.session.evaluated(metrics)
+        self.evaluated(metrics)
 
     @fail_safe
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -191,9 +198,10 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
 class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
     """Warns of a run that is non-finite, diverges, does not learn or does worse.
 
-    Worse means worse than earlier runs. If the rule's action is `stop`, it stops the
-    run through the trainer's own control, without a checkpoint or an evaluation. It
-    needs a `GradientMonitorCallback` and adds one if the trainer has none.
+    Worse means worse than earlier runs, or than its own best evaluation. If the rule's
+    action is `stop`, it stops the run through the trainer's own control, without an
+    additional checkpoint or evaluation. It needs a `GradientMonitorCallback` and adds
+    one if the trainer has none.
 
     Args:
         settings: The whole `early_termination` block, in place of keywords.
@@ -246,6 +254,15 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self._stop(args, control)
 
     @fail_safe
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any
+    ) -> None:
+        """Stop the training if the session decided so at this evaluation."""
+        if self._monitor is not None:
+            self._monitor.evaluated(metrics)
+        self._stop(args, control)
+
+    @fail_safe
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop the training if the session decided so at this save."""
         self._stop(args, control)
@@ -268,6 +285,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
             return
         self.stopped = True
         control.should_training_stop = True
-        control.should_save = control.should_evaluate = False
+        control.should_evaluate = False
+        control.should_save = control.should_save and session.due_save_is_good
         if not self.push_terminated:
             self._push.stop(args)

@@ -2,6 +2,7 @@
 
 session         one watched run: observes steps, decides, records its end
 opening         assembles a session, on all ranks or on none
+parts           the parts of a session
 capture         signals of each optimizer step, taken from the trainer
 wrapping        wraps methods of one instance, and unwraps them
 readout         captured steps from the device, summed over the ranks
@@ -16,6 +17,10 @@ source_meter    measures steps of training and of evaluation
 source_sums     sums the losses of each source on the device
 source_table    recognises the source of each token of a batch
 token_losses    the loss of each token of a forward pass
+evaluations     the rule on the host's evaluations, and the best checkpoint
+evaluation_opening   opens it
+evaluation_schedule  when a run is evaluated and saved, and what to say of it
+evaluation_notices   its messages for the user
 accumulation    the mean over all trained tokens of an accumulated step
 pace            seconds of an optimizer step
 ranks           collectives of several ranks

@@ -12,7 +12,9 @@ import torch
 from ..runs import marker
 from ..stopping.judge import Finding, Judge, JudgeState
 from ..stopping.rules import Verdict
-from . import notices
+from . import evaluation_notices, notices
+from .evaluations import Best
+from .parts import Parts
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ def mark_stop(
     step: int,
     max_steps: int,
     samples_seen: int,
+    best: Best | None = None,
 ) -> str:
     """Mark the output folder of a stopped run, and return the message for the user."""
     checkpoint = marker.last_good_checkpoint(output_dir, verdict.bad_since)
@@ -80,8 +83,19 @@ def mark_stop(
         bad_since=verdict.bad_since,
         last_good_checkpoint=checkpoint,
         found_at=verdict.step,
+        best_step=best.step if best else None,
+        best_checkpoint=best.checkpoint if best else None,
     )
     marked = marker.mark(output_dir, termination)
+    if best is not None:
+        return evaluation_notices.stopped(
+            verdict,
+            best,
+            step=step,
+            max_steps=max_steps,
+            samples_seen=samples_seen,
+            marker=marked.name,
+        )
     return notices.stopped(
         verdict,
         step=step,
@@ -96,18 +110,22 @@ def update_marker(output_dir: str, trainer: Any, *, finished: bool) -> None:
     """Bring the marker in line with the end of the training.
 
     A finished run clears the marker of the run that it resumed. If the trainer has put
-    back a checkpoint from before the run went bad, the weights are not lost.
+    back a checkpoint from before the run went bad, the weights are not lost. If the
+    rule on evaluations stopped it, they are those of its best checkpoint.
     """
     if finished:
         marker.clear(output_dir)
         return
     stopped = marker.read_marker(output_dir)
     best = getattr(trainer.state, "best_model_checkpoint", None)
-    if stopped is None or not stopped.weights_are_lost or not best:
+    loads = getattr(trainer.args, "load_best_model_at_end", False)
+    if stopped is None or not best or not loads:
+        return
+    if stopped.best_step is not None:
+        marker.mark(output_dir, replace(stopped, loaded_checkpoint=str(best)))
         return
     step = marker.checkpoint_step(best)
-    loads = getattr(trainer.args, "load_best_model_at_end", False)
-    if not loads or step is None or step >= stopped.bad_since:
+    if not stopped.weights_are_lost or step is None or step >= stopped.bad_since:
         return
     if _all_finite(trainer.model):
         marker.mark(output_dir, replace(stopped, loaded_checkpoint=str(best)))
@@ -116,3 +134,24 @@ def update_marker(output_dir: str, trainer: Any, *, finished: bool) -> None:
 
 def _all_finite(model: Any) -> bool:
     return all(bool(torch.isfinite(p).all()) for p in model.parameters())
+
+
+def report(parts: Parts, batch_size: int | str | None, *, stopped: bool) -> None:
+    """Log what was measured over a whole run, one line each.
+
+    Args:
+        parts: The parts of the session.
+        batch_size: The effective batch size that was requested, if any.
+        stopped: Whether a rule has stopped the run, and said what it leaves.
+    """
+    noise_scale, batch = parts.meter.noise_scale(), parts.meter.batch
+    lines = [
+        noise_scale.advice() if noise_scale is not None else None,
+        parts.sources.report(),
+        None if stopped else parts.evaluations.report(),
+    ]
+    if batch_size is not None and batch.steps:
+        lines.append(notices.batch_size(batch_size, batch))
+    for line in lines:
+        if line is not None:
+            logger.info(line)

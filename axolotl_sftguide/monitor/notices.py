@@ -31,8 +31,8 @@ def limited_rules(trainer: str, objective: str) -> str:
     """The loss of this trainer is not that of supervised fine-tuning."""
     if objective == "reinforcement":
         return (
-            f"{trainer}: its loss is no measure of progress, so only non_finite can "
-            "stop this run; watch the reward"
+            f"{trainer}: its loss is no measure of progress, so of the rules on the "
+            "loss only non_finite can stop this run; watch the reward"
         )
     return (
         f"{trainer}: a healthy run may keep its initial loss for a long time, so "

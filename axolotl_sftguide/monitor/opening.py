@@ -21,6 +21,7 @@ from ..stopping.objectives import SUPERVISED, Objective
 from . import notices
 from .accumulation import loss_normalisation, make_exact
 from .capture import StepCapture
+from .evaluation_opening import evaluation_watch
 from .faults import Guard
 from .gradients import (
     MicroBatchGradients,
@@ -32,12 +33,13 @@ from .loop import TrainingLoop
 from .meter import RunMeter
 from .observer import StepObserver
 from .pace import device_name
+from .parts import Parts
 from .ranks import Ranks
 from .readout import StepReadout
 from .recorder import NoRecorder, RunRecorder, new_run_id, output_folder
 from .resume import Resumed, find_earlier
 from .samples import HostBatch, SampleCount
-from .session import Parts, Session
+from .session import Session
 from .source_opening import find_sources, sources_record
 from .source_table import SourceTable
 
@@ -162,6 +164,7 @@ def _open(
         judge=_judge(run, recorder.history, rules, objective, trainer.state.max_steps),
         resumed=resumed,
         sources=sources_record(trainer, table, settings, recorder),
+        evaluations=evaluation_watch(trainer, rules, objective, resumed, guard),
     )
     session = Session(
         trainer, run.without, output_dir, parts, settings.effective_batch_size

@@ -68,6 +68,8 @@ class Resumed:
     """Its comparability key."""
     stops: tuple[dict[str, Any], ...] = ()
     """Its recorded decisions to stop, up to the checkpoint."""
+    evaluations: tuple[dict[str, Any], ...] = ()
+    """Its recorded evaluations, up to the checkpoint."""
 
     def obstacles(self, step: int, key: str) -> list[str]:
         """Why the run cannot be compared with others, one sentence each.
@@ -138,11 +140,12 @@ def _resumed(trace: Trace, step: int, samples_seen: int | None) -> Resumed:
     past = tuple(o for o in trace.observations if o.step <= step)
     if samples_seen is None and past and past[-1].step == step:
         samples_seen = past[-1].samples_seen
+    events = [e for e in trace.events if e.get("step", 0) <= step]
     stops = tuple(
         event
-        for event in trace.events
-        if event["event"] == "decision"
-        and event.get("action") == "stop"
-        and event.get("step", 0) <= step
+        for event in events
+        if event["event"] == "decision" and event.get("action") == "stop"
     )
-    return Resumed(trace.run["id"], past, samples_seen, trace.run.get("key"), stops)
+    evaluations = tuple(event for event in events if event["event"] == "evaluation")
+    key = trace.run.get("key")
+    return Resumed(trace.run["id"], past, samples_seen, key, stops, evaluations)

@@ -6,46 +6,22 @@ import atexit
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..runs.history import Score, Status
 from ..signals import Observation
-from ..stopping.judge import Finding, Judge
+from ..stopping.judge import Finding
 from . import endings, notices
-from .capture import StepCapture
-from .faults import Guard
-from .loop import TrainingLoop
-from .meter import RunMeter
-from .observer import StepObserver
 from .pace import Pace
-from .ranks import Ranks
-from .recorder import NoRecorder, RunRecorder, decision_of
-from .resume import Note, Resumed, write_note
-from .source_record import NoSources, SourceRecord
+from .parts import Parts
+from .recorder import decision_of
+from .resume import Note, write_note
 
 logger = logging.getLogger(__name__)
 
 OBSERVE_EVERY = 16
 """Optimizer steps after which the rules are applied where logs are rarer."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts of a session, assembled by `opening.open_run`."""
-
-    ranks: Ranks
-    guard: Guard
-    loop: TrainingLoop
-    capture: StepCapture
-    observer: StepObserver
-    meter: RunMeter
-    recorder: RunRecorder | NoRecorder
-    judge: Judge
-    resumed: Resumed
-    """The steps before a resume."""
-    sources: SourceRecord | NoSources
 
 
 class Session:
@@ -77,8 +53,9 @@ class Session:
         # again; a run that a rule stopped, or would stop now, is stopped again.
         past = parts.resumed.past
         self._judged, replayed = parts.judge.step(parts.judge.init(), past)
-        self._standing = endings.standing(
-            parts.judge, self._judged, replayed, parts.resumed.stops
+        self._standing = (
+            *endings.standing(parts.judge, self._judged, replayed, parts.resumed.stops),
+            *parts.evaluations.standing(),
         )
         self._pace = Pace()
         self._learning_rate = math.nan
@@ -89,6 +66,8 @@ class Session:
         self._status: Status = "finished"
         self._reason: str | None = None
         self._ended = False
+        self.due_save_is_good = False
+        """Whether a stop leaves the weights good enough for a save that is due."""
         self._process_id = os.getpid()
 
     @property
@@ -101,6 +80,7 @@ class Session:
         self._parts.capture.attach(on_log=self.log)
         self._parts.loop.attach(on_error=self._fail)
         self._parts.sources.attach()
+        self._parts.evaluations.attach()
         # A process that ends without on_train_end, as by sys.exit in a signal
         # handler, must not leave a run that is recorded as running.
         atexit.register(self._at_exit)
@@ -131,6 +111,7 @@ class Session:
     def saved(self, checkpoint: str) -> None:
         """Note the run in the checkpoint that the trainer has just saved."""
         self.interrupted()
+        self._parts.evaluations.saved()
         ranks, meter = self._parts.ranks, self._parts.meter
         # Several ranks observed at the end of the step: they may save alone.
         if ranks.count == 1:
@@ -140,9 +121,23 @@ class Session:
             self._parts.guard.call(lambda: write_note(checkpoint, note), None)
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
-        """Record the host's own evaluation."""
+        """Record the host's own evaluation, and apply the rule on evaluations.
+
+        Collective where that rule is on, as the evaluation itself is.
+        """
+        step, watch = self._trainer.state.global_step, self._parts.evaluations
         numbers = {k: v for k, v in metrics.items() if isinstance(v, (int, float))}
-        self._parts.recorder.evaluation(self._trainer.state.global_step, numbers)
+        self._parts.recorder.evaluation(step, numbers)
+        if not watch.on:
+            return
+        if step > self._observed_at:
+            self.observe()
+        if not self.should_stop:
+            samples = self._parts.meter.samples_seen
+            self._decide(lambda: watch.evaluated(samples, numbers))
+            if self.should_stop:
+                bad = self._parts.ranks.any(not watch.last_is_finite)
+                self.due_save_is_good = not bad
 
     def scored(self, score: Score) -> None:
         """Record a score of the model."""
@@ -171,7 +166,6 @@ class Session:
         """
         if not self._watching or self._in_forked_child:
             return
-        guard, ranks = self._parts.guard, self._parts.ranks
         self._observed_at = self._trainer.state.global_step
         steps = self._parts.capture.take()
         window = self._parts.observer.observe(steps, logged_norm, self._pace.step_s)
@@ -180,10 +174,7 @@ class Session:
             self._parts.capture.detach()
             return
         self._window += window
-        no_stops: list[Finding] = []
-        stops = guard.call(lambda: self._apply_rules(window), no_stops)
-        if ranks.any(bool(stops)):
-            guard.call(lambda: self._terminate(stops), None)
+        self._decide(lambda: self._apply_rules(window))
 
     def finish(self) -> None:
         """Record the end that the trainer has announced, and detach from it."""
@@ -221,6 +212,7 @@ class Session:
             self._parts.observer.observe(steps, None, self._pace.step_s)
         self._watching = False
         self._parts.sources.end(alone=self._parts.ranks.count == 1)
+        self._parts.evaluations.detach()
         self._parts.capture.detach()
         self._parts.loop.detach()
         if self._parts.ranks.main:
@@ -238,11 +230,27 @@ class Session:
         return step >= state.max_steps or not step % (state.save_steps or 1)
 
     def _apply_rules(self, window: Sequence[Observation]) -> list[Finding]:
+        self._judged, reported = self._judge.step(self._judged, window)
+        found, self._standing = [*self._standing, *reported], ()
+        return found
+
+    def _decide(self, find: Callable[[], list[Finding]]) -> None:
+        """Warn or stop because of what the rules find. Collective."""
+        if not self._watching or self._in_forked_child:
+            return
+        guard, no_stops = self._parts.guard, list[Finding]()
+        stops = guard.call(lambda: self._stops_among(find), no_stops)
+        if self._parts.ranks.any(bool(stops)) and self._status != "terminated":
+            # Not guarded: a rank on which something failed stops with the others.
+            self._status = "terminated"
+            self._reason = "a rule on another rank stopped the run"
+            guard.call(lambda: self._terminate(stops), None)
+
+    def _stops_among(self, find: Callable[[], list[Finding]]) -> list[Finding]:
         """The findings that stop the run; the others are reported and recorded."""
         if self._status == "terminated":
             return []
-        self._judged, reported = self._judge.step(self._judged, window)
-        found, self._standing = [*self._standing, *reported], ()
+        found = find()
         for finding in found:
             if finding.action == "warn" and self._parts.ranks.main:
                 self._parts.recorder.decision(decision_of(finding))
@@ -250,10 +258,6 @@ class Session:
         return [finding for finding in found if finding.action == "stop"]
 
     def _terminate(self, stops: Sequence[Finding]) -> None:
-        if self._status == "terminated":
-            return
-        self._status = "terminated"
-        self._reason = "a rule on another rank stopped the run"
         if not stops or not self._parts.ranks.main:
             return
         verdict = stops[0].verdict
@@ -267,19 +271,12 @@ class Session:
                 step=self._observed_at,
                 max_steps=self._trainer.state.max_steps,
                 samples_seen=self._parts.meter.samples_seen,
+                best=self._parts.evaluations.best_of(verdict),
             )
         )
 
     def _report(self) -> None:
-        noise_scale = self._parts.meter.noise_scale()
-        if noise_scale is not None:
-            logger.info(noise_scale.advice())
-        apart = self._parts.sources.report()
-        if apart is not None:
-            logger.info(apart)
-        batch = self._parts.meter.batch
-        if self._batch_size is not None and batch.steps:
-            logger.info(notices.batch_size(self._batch_size, batch))
+        endings.report(self._parts, self._batch_size, stopped=self.should_stop)
 
     @property
     def _in_forked_child(self) -> bool:

@@ -32,6 +32,10 @@ class Termination:
     """The optimizer step at which the rule found the run bad, if it is known."""
     loaded_checkpoint: str | None = None
     """The good checkpoint whose weights the trainer loaded at the end, if it did."""
+    best_step: int | None = None
+    """The optimizer step of the best evaluation, if `evaluation` stopped the run."""
+    best_checkpoint: str | None = None
+    """The checkpoint of that evaluation, or else the nearest, if there is one."""
 
     @property
     def weights_are_lost(self) -> bool:
@@ -40,10 +44,16 @@ class Termination:
         return bad and self.loaded_checkpoint is None
 
     def __str__(self) -> str:
-        good = self.last_good_checkpoint or "none"
+        if self.best_step is None:
+            after = f"last good checkpoint: {self.last_good_checkpoint or 'none'}"
+        else:
+            best = self.best_checkpoint or "none"
+            after = f"checkpoint of the best evaluation or nearest to it: {best}"
+        if self.loaded_checkpoint is not None:
+            after += f", and these are the weights of {self.loaded_checkpoint}"
         return (
             f"run {self.run_id} was stopped at step {self.step} by {self.rule} "
-            f"({self.reason}); last good checkpoint: {good}"
+            f"({self.reason}); {after}"
         )
 
 

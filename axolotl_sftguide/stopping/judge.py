@@ -17,6 +17,7 @@ from typing import Any
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Observation
 from .baselines import Baselines
+from .evaluation import evaluation_rule
 from .objectives import ORDER, SUPERVISED, Objective
 from .rules import (
     BeyondCohort,
@@ -221,6 +222,9 @@ def describe(
 ) -> str:
     """The rules by action, such as `stops on non_finite; warns on divergence`."""
     actions = actions_of(settings, objective)
+    on_evaluations = evaluation_rule(settings, objective)
+    if on_evaluations is not None:
+        actions["evaluation"] = on_evaluations[1]
     parts = []
     for verb, action in (("stops on", "stop"), ("warns on", "warn")):
         names = [name for name, chosen in actions.items() if chosen == action]

@@ -93,11 +93,13 @@ def grpo(folder: Path, callbacks: list[Any], score: Any, **changed: Any) -> Any:
     model.generation_config.eos_token_id = 1
     chosen = {"num_generations": 4, "max_completion_length": 6, "max_steps": 16}
     chosen |= {"learning_rate": 3e-3, "per_device_train_batch_size": 8, **changed}
+    data = Dataset.from_dict({"prompt": [f"{i % 60}" for i in range(240)]})
     return GRPOTrainer(
         model=model,
         reward_funcs=score,
         processing_class=tokenizer(),
-        train_dataset=Dataset.from_dict({"prompt": [f"{i % 60}" for i in range(240)]}),
+        train_dataset=data,
+        eval_dataset=data.select(range(8)) if "eval_strategy" in changed else None,
         args=GRPOConfig(**settings(folder, **chosen)),
         callbacks=callbacks,
     )
@@ -175,6 +177,33 @@ def test_grpo_whose_first_rewards_are_equal_is_not_stopped(
     said = " ".join(capsys.readouterr().out.split())
     assert "GRPOTrainer: its loss is no measure of progress" in said
     assert "stops on non_finite; warns on divergence, not_learning" in said
+
+
+def test_grpo_is_stopped_by_its_held_out_reward_and_not_by_its_held_out_loss(
+    tmp_path: Path,
+) -> None:
+    def train(evaluation: dict[str, Any]) -> Any:
+        rules = ours(evaluation={"patience": 2, **evaluation})
+        schedule = {"eval_strategy": "steps", "eval_steps": 2, "max_steps": 8}
+        trainer = grpo(
+            tmp_path / str(len(evaluation)),
+            rules,
+            lambda completions, **_: [0.5] * len(completions),
+            per_device_eval_batch_size=8,
+            **schedule,
+        )
+        trainer.train()
+        return trainer.state.global_step, runs()[-1]
+
+    step, run = train({"metric": "eval_reward", "goal": "max"})
+    assert step == 6
+    assert run.reason.startswith("evaluation: eval_reward has not risen above 0.5")
+    step, run = train({})
+    assert step == 8
+    assert {(d.rule, d.action) for d in run.decisions} <= {
+        ("evaluation", "warn"),
+        ("not_learning", "warn"),
+    }
 
 
 def test_watching_grpo_changes_no_weight(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.marker import read_marker
 from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 SCRIPT = """
@@ -29,15 +30,23 @@ class Norms(TrainerCallback):
         squares = [p.grad.double().pow(2).sum() for p in model.parameters()]
         self.seen.append(float(sum(squares)) ** 0.5)
 
+class Worse(TrainerCallback):
+    # To the second rank, each evaluation is worse than the one before.
+    def on_evaluate(self, args, state, control, metrics, **_):
+        if rank == "1":
+            metrics["eval_loss"] = float(state.global_step)
+
 base, data, out = map(Path, sys.argv[2:5])
 overrides = json.loads(sys.argv[5])
+rules = EarlyTerminationCallback(**overrides.pop("rules", {}))
 rank = os.environ["RANK"]
 trainer, _ = make_sft_trainer(
-    base, data, out, GradientMonitorCallback(), EarlyTerminationCallback(), Norms(),
+    base, data, out, Worse(), GradientMonitorCallback(), rules, Norms(),
     ddp_backend="gloo", logging_steps=4, **overrides,
 )
 trainer.train()
-told = {"step": trainer.state.global_step, "norms": Norms.seen}
+saved = sorted(path.name for path in (out / "out").glob("checkpoint-*"))
+told = {"step": trainer.state.global_step, "norms": Norms.seen, "saved": saved}
 (out / f"rank{rank}.json").write_text(json.dumps(told))
 leave_together()
 """
@@ -91,3 +100,43 @@ def test_a_stop_ends_both_at_the_same_step(
     (run,) = RunHistory().runs()
     assert run.status == "terminated"
     assert one["step"] == two["step"] == 8 < 40
+
+
+def test_an_evaluation_that_one_finds_worse_ends_both_at_the_same_step(
+    train_on_two_ranks: Callable[..., Any],
+) -> None:
+    """The first rank, which records and saves, sees a loss that falls."""
+    one, two = train_on_two_ranks(
+        rules={"evaluation": {"patience": 2}},
+        eval_strategy="steps",
+        eval_steps=3,
+        save_strategy="steps",
+        save_steps=3,
+        max_steps=40,
+    )
+    assert one["step"] == two["step"] == 9
+    assert one["saved"] == ["checkpoint-3", "checkpoint-6", "checkpoint-9"]
+    (run,) = RunHistory().runs()
+    assert (run.status, run.step) == ("terminated", 9)
+    assert run.reason == "a rule on another rank stopped the run"
+
+
+def test_evaluations_that_get_worse_end_both_and_the_best_checkpoint_stays(
+    train_on_two_ranks: Callable[..., Any], tmp_path: Path
+) -> None:
+    """At a rate of zero, no evaluation improves on the first."""
+    one, two = train_on_two_ranks(
+        rules={"evaluation": {"patience": 3}},
+        eval_strategy="steps",
+        eval_steps=3,
+        save_strategy="steps",
+        save_steps=3,
+        save_total_limit=1,
+        max_steps=40,
+        learning_rate=0.0,
+    )
+    assert one["step"] == two["step"] == 12
+    assert one["saved"] == ["checkpoint-12", "checkpoint-3"]
+    marker = read_marker(tmp_path / "out")
+    assert marker is not None
+    assert marker.best_checkpoint == str(tmp_path / "out" / "checkpoint-3")

@@ -14,6 +14,8 @@ replayed trace and a resumed run all use the same code.
     BeyondCohort    higher norm and lower loss than most of the finished runs
     Prediction      hardly any chance to beat the best finished run
 
+EvaluationPatience is such a value too, but is applied to the host's evaluations.
+
 Wrappers: Grace (from some step on), Patience (for some steps in a row), AllOf.
 """
 
@@ -24,6 +26,9 @@ from ._base import Verdict as Verdict
 from ._base import fold as fold
 from ._beyond_cohort import BeyondCohort as BeyondCohort
 from ._divergence import Divergence as Divergence
+from ._evaluation import Evaluation as Evaluation
+from ._evaluation import EvaluationPatience as EvaluationPatience
+from ._evaluation import EvaluationState as EvaluationState
 from ._non_finite import NonFinite as NonFinite
 from ._not_learning import NotLearning as NotLearning
 from ._prediction import Prediction as Prediction
@@ -36,6 +41,9 @@ __all__ = [
     "AllOf",
     "BeyondCohort",
     "Divergence",
+    "Evaluation",
+    "EvaluationPatience",
+    "EvaluationState",
     "Grace",
     "NonFinite",
     "NotLearning",
