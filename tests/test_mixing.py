@@ -165,18 +165,23 @@ class TestFiles:
         make(["a.jsonl"], workers=1)
         assert "building" not in Path("/proc/self/maps").read_text()
 
-    def test_an_array_is_read_row_by_row_up_to_where_it_breaks_off(
+    def test_an_array_that_breaks_off_is_refused_even_if_rows_are_skipped(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         text = json.dumps([row(0), 7, row(1), row(2)], indent=1)
         (tmp_path / "a.json").write_text("\ufeff" + text[: text.rindex("role") - 2])
+        with pytest.raises(MixError, match=r"^a\.json: the file is damaged .* 3 rows"):
+            make(["a.json"], on_error="skip")
+
+    def test_a_wrong_comma_in_an_array_costs_one_row(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        texts = [json.dumps(row(i)) for i in range(4)]
+        texts[1] = texts[1][:-1] + ",}"
+        (tmp_path / "a.json").write_text(f"[{', '.join(texts)}, 7]")
         made = make(["a.json"], on_error="skip")
-        assert sorted(r["row"] for r in read(made.data)) == [1, 3]
-        faults = made.manifest.parts[0].faults
-        assert faults == {
-            "not-mapping": 1,
-            "file-breaks-off": 1,
-        }
+        assert sorted(r["row"] for r in read(made.data)) == [1, 3, 4]
+        assert made.manifest.parts[0].faults == {"not-json": 1, "not-mapping": 1}
 
     @pytest.mark.parametrize(
         ("source", "why"),
@@ -352,12 +357,9 @@ class TestBytes:
         assert len(folders) == 4
         assert len(read(first.data)) == 20  # of the older one nothing is lost
 
-    def test_every_row_has_the_columns_that_any_has(
+    def test_rows_with_more_than_roles_and_texts_are_parquet_with_one_schema(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
-        """Arrow wants one schema; both hosts read the file through `datasets`."""
-        from datasets import load_dataset
-
         call = {"id": "1", "function": {"name": "f", "arguments": {"x": 1}}}
         special = {
             "messages": [
@@ -373,22 +375,63 @@ class TestBytes:
         write(tmp_path / "b.jsonl", [special])
         made = make(["a.jsonl", "b.jsonl"])
         assert made.manifest.trains_by_turn
-        keys = {tuple(r) for r in read(made.data)}
-        assert keys == {("messages", "tools", "phase", "source", "row")}
-        turns = {tuple(turn) for r in read(made.data) for turn in r["messages"]}
-        assert len(turns) == 1
-        loaded = load_dataset(
-            "json",
-            data_files=str(made.data),
-            split="train",
-            cache_dir=str(tmp_path / "hf"),
-        )
+        assert (made.data.name, made.manifest.ds_type) == ("data.parquet", "parquet")
+        loaded = load(made, tmp_path)
+        assert loaded.column_names == ["messages", "tools", "phase", "source", "row"]
         (found,) = (r for r in loaded if r["source"] == "b.jsonl")
         assert found["messages"][1]["tool_calls"][0]["function"] == {
             "name": "f",
             "arguments": '{"x": 1}',
         }
         assert json.loads(found["tools"])[0]["function"]["name"] == "f"
+        assert verify(made.folder, base=tmp_path) == []
+
+    @pytest.mark.parametrize("strategy", ["phased", "stacked"])
+    def test_a_key_that_only_the_last_of_many_rows_has_can_be_loaded(
+        self, make: Callable[..., Mixed], tmp_path: Path, strategy: str
+    ) -> None:
+        """`datasets` tells the types of JSON from its first 10 MB."""
+        long = {"role": "user", "content": "x" * 4000}
+        plain = [row(i) for i in range(3000)]
+        for i, own in enumerate(plain):
+            own["messages"][0] = {**long, "content": f"{i} {long['content']}"}
+        write(tmp_path / "a.jsonl", plain)
+        last = {"role": "assistant", "content": "b", "reasoning": "c", "weight": 0.0}
+        kwargs = {"enable_thinking": False}
+        special = {"messages": [long, last], "chat_template_kwargs": kwargs}
+        write(tmp_path / "b.jsonl", [special])
+        made = make(["a.jsonl"], ["b.jsonl"], strategy=strategy)
+        assert made.data.name == "data.parquet"
+        loaded = load(made, tmp_path)
+        (found,) = (r for r in loaded if r["source"] == "b.jsonl")
+        assert found["messages"][1]["reasoning_content"] == "c"
+        assert found["messages"][1]["train"] is False
+        assert found["chat_template_kwargs"] == kwargs
+        assert loaded[0]["chat_template_kwargs"] in ({}, kwargs)
+
+    def test_a_name_that_reads_as_a_date_can_be_loaded(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        """Arrow takes a JSON column of dates for times, up to the first other text."""
+        dates = [{"question": f"2024-01-{i:02}", "answer": "2024"} for i in range(1, 5)]
+        write(tmp_path / "2024-05-01 10:00:00", dates)
+        write(tmp_path / "b.jsonl", [row(i) for i in range(5)])
+        first = {"path": "2024-05-01 10:00:00", "ds_type": "json"}
+        made = make([first], ["b.jsonl"], strategy="phased")
+        sources = {r["source"] for r in load(made, tmp_path)}
+        assert sources == {"2024-05-01 10:00:00", "b.jsonl"}
+
+
+def load(made: Mixed, cache: Path) -> Any:
+    """A mix as both hosts load it."""
+    from datasets import load_dataset
+
+    return load_dataset(
+        made.manifest.ds_type,
+        data_files=str(made.data),
+        split="train",
+        cache_dir=str(cache / "hf"),
+    )
 
 
 class TestContent:
@@ -520,7 +563,7 @@ class TestFaults:
         told = str(caught.value).splitlines()
         assert told[0].startswith("a.jsonl: row 2: invalid JSON (")
         assert told[1] == "a.jsonl: row 3: the row is not a JSON object (list)"
-        assert told[4].startswith("a.jsonl: row 6: no known dataset form has these")
+        assert told[4].startswith("a.jsonl: row 6: a row of raw text is not a")
         assert told[-1] == (
             "5 rows cannot be used. Fix them, or set on_error: skip to leave them out."
         )
@@ -548,8 +591,8 @@ class TestFaults:
             "Nothing to mix: none of 41 rows can be used.",
             "40 rows: the last message is not from the assistant; "
             "the first is a.jsonl: row 1",
-            "1 row: no known dataset form has these columns; "
-            "the first is a.jsonl: row 41",
+            "1 row: a row of raw text is not a conversation; Axolotl trains it with "
+            "type: completion; the first is a.jsonl: row 41",
         ]
 
     def test_a_mix_of_empty_files_is_refused(
@@ -583,25 +626,22 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("name", "content"),
         [
-            ("a.jsonl.gz", b"this is no gzip"),
             ("a.jsonl.gz", gzip.compress(b"x" * 9000, mtime=0)[:20]),
-            ("a.jsonl.zst", b"this is no zstd"),
+            ("a.jsonl.zst", zstandard.compress(b"x" * 9000)[:12]),
             ("a.arrow", b"this is no arrow"),
-            ("a.csv", b'question,answer\n"never closed'),
+            ("a.csv", b'question,answer\na,"never closed\nb,c\n'),
             ("a.json", b"[{]"),
         ],
     )
-    def test_a_truncated_file_is_reported_and_the_rest_is_mixed(
+    def test_a_damaged_file_is_one_line_and_is_not_skipped(
         self, make: Callable[..., Mixed], tmp_path: Path, name: str, content: bytes
     ) -> None:
         (tmp_path / name).write_bytes(content)
         write(tmp_path / "b.jsonl", [row(0)])
-        with pytest.raises(MixError, match=rf"^{name}: ") as caught:
-            make([name, "b.jsonl"])
-        assert len(str(caught.value).splitlines()) == 2
-        made = make([name, "b.jsonl"], on_error="skip")
-        assert made.manifest.parts[0].faults
-        assert [r["source"] for r in read(made.data)] == ["b.jsonl"]
+        for on_error in ("fail", "skip"):
+            with pytest.raises(MixError, match=rf"^{name}: the file is damaged") as e:
+                make([name, "b.jsonl"], on_error=on_error)
+            assert "\n" not in str(e.value)
 
     @pytest.mark.parametrize(
         "count", [300, pytest.param(10_000, marks=pytest.mark.slow)]
@@ -755,22 +795,22 @@ class TestTogether:
 
 
 class TestVerify:
-    def test_a_mix_of_version_0_1_0_is_verified_and_found_again(
+    def test_a_mix_of_version_0_1_0_is_verified_and_gives_the_same_bytes(
         self, tmp_path: Path
     ) -> None:
-        """Its manifest counts faults by their text; its id is the present one."""
+        """Its manifest counts faults by their text; its id has another form."""
         old = Path(__file__).parent / "assets" / "version-0.1.0" / "mix"
         shutil.copytree(old, tmp_path, dirs_exist_ok=True)
         (folder,) = (tmp_path / "mixes").iterdir()
         assert verify(folder, base=tmp_path) == []
-        found = mix(tmp_path / "spec.yml", tmp_path / "mixes", base=tmp_path)
-        assert (found.folder, found.built) == (folder, False)
-        again = mix(tmp_path / "spec.yml", tmp_path / "again", base=tmp_path)
-        assert again.folder.name == folder.name
+        before = json.loads((folder / "manifest.json").read_text())
+        again = mix(tmp_path / "spec.yml", tmp_path / "mixes", base=tmp_path)
+        assert (again.built, again.folder == folder) == (True, False)
         assert again.data.read_bytes() == (folder / "data.jsonl").read_bytes()
-        (before,), (after,) = found.manifest.parts, again.manifest.parts
-        assert before.faults == {"is not JSON": 1, "the answer is empty": 2}
-        assert after.faults == {"answer-empty": 2, "not-json": 1}
+        (part,) = before["parts"]
+        assert part["faults"] == {"is not JSON": 1, "the answer is empty": 2}
+        (part,) = again.manifest.parts
+        assert part.faults == {"answer-empty": 2, "not-json": 1}
 
     @pytest.fixture
     def made(self, make: Callable[..., Mixed], tmp_path: Path) -> Mixed:
@@ -928,7 +968,7 @@ class TestCommand:
         write(tmp_path / "a.jsonl", [{**row(0), "unmask": True}])
         (tmp_path / "spec.yml").write_text(json.dumps(spec(["a.jsonl"])))
         done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
-        assert "TRL ignores it" in done.output
+        assert "TRL ignores them" in done.output
         assert "message_field_training: train" in done.output
 
     def test_an_error_is_printed_without_a_traceback(

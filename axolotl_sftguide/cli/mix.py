@@ -126,12 +126,11 @@ def _entry(mixed: Mixed) -> str:
 
     entry: dict[str, Any] = {
         "path": str(mixed.data),
-        "ds_type": "json",
+        "ds_type": mixed.manifest.ds_type,
         "type": "chat_template",
         **load_mix(mixed.manifest.settings).host_settings,
+        **mixed.manifest.training_fields,
     }
-    if mixed.manifest.trains_by_turn:
-        entry["message_field_training"] = "train"
     config: dict[str, Any] = {"datasets": [entry]}
     if mixed.held_out is not None:
         config["test_datasets"] = [

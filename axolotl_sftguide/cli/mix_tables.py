@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -13,9 +15,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ..mixing import FAULTS, Mixed, PhasePart
+from ..mixing import FAULTS, Manifest, Mixed, PhasePart
 from ..units import count
 from .tables import console
+
+_COLUMNS_SHOWN = 8
 
 
 class MixProgress:
@@ -78,20 +82,51 @@ def print_mix(mixed: Mixed) -> None:
             escape("\n".join(f"{why}: {count(n)}" for why, n in reasons.items())),
         )
     out.print(table)
-    rows = sum(part.rows for part in mixed.manifest.parts)
-    line = f"{count(rows)} row{'' if rows == 1 else 's'}"
+    line = rows(sum(part.rows for part in mixed.manifest.parts))
     deviation = mixed.manifest.largest_prefix_deviation_rows
     if deviation is not None and len(mixed.manifest.parts) > 1:
         line += (
             f"; in any prefix, each source is within {deviation:.1f} rows of its share"
         )
     out.print(line, highlight=False)
-    if mixed.manifest.trains_by_turn:
-        out.print(
-            "Some messages have a `train` flag. Axolotl uses it with the line "
-            "message_field_training: train below; TRL ignores it.",
-            highlight=False,
+    for note in [*mixed.manifest.notes, *_notes(mixed.manifest)]:
+        out.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _notes(manifest: Manifest) -> Iterator[str]:
+    """What the table does not say, one line each."""
+    for part in manifest.parts:
+        if part.not_read:
+            names = ", ".join(f"{name} ({count(n)})" for name, n in _most(part))
+            yield f"{part.path}: not part of the conversations: {names}"
+    for file in manifest.excluded_files:
+        if "matched" in file:
+            yield (
+                f"{file['file']}: {count(file['matched'])} of {rows(file['rows'])} "
+                "matched and excluded"
+            )
+    if any("prompt_completion" in part.forms for part in manifest.parts):
+        yield (
+            "TRL trains only the completion of a prompt, but whole conversations. To "
+            "train on the answers alone, set assistant_only_loss=True."
         )
+    if manifest.training_fields:
+        lines = " and ".join(f"{k}: {v}" for k, v in manifest.training_fields.items())
+        yield (
+            f"Some messages have training flags. Axolotl uses them with {lines} below; "
+            "TRL ignores them."
+        )
+
+
+def _most(part: PhasePart) -> list[tuple[str, int]]:
+    found = sorted(part.not_read.items(), key=lambda item: (-item[1], item[0]))
+    more = len(found) - _COLUMNS_SHOWN
+    return [*found[:_COLUMNS_SHOWN], *([("more columns", more)] if more > 0 else [])]
+
+
+def rows(number: int) -> str:
+    """A number of rows, such as `1 row`."""
+    return f"{count(number)} row{'' if number == 1 else 's'}"
 
 
 def _reasons(part: PhasePart) -> dict[str, int]:

@@ -28,6 +28,7 @@ def account(
     tokens: NDArray[np.uint32] | None,
     made: Plan,
     written: Mapping[str, Written],
+    excluded: Sequence[tuple[int, int]],
 ) -> Manifest:
     """The manifest.
 
@@ -39,6 +40,7 @@ def account(
         tokens: The tokens of each row, if they are counted.
         made: The plan.
         written: The files of the mix.
+        excluded: For each excluded file, its rows and those that the sources have.
     """
     order = source_of[made.train]
     deviation = None
@@ -48,8 +50,15 @@ def account(
         form=FORM,
         settings=settings.model_dump(mode="json"),
         parts=_parts(settings, inputs, spooled, source_of, tokens, made),
-        excluded_files=_files(inputs.excluded),
+        excluded_files=[
+            {**file, "rows": rows, "matched": matched}
+            for file, (rows, matched) in zip(
+                _files(inputs.excluded), excluded, strict=True
+            )
+        ],
         trains_by_turn=any(piece.has_message_key("train") for piece in spooled),
+        trains_by_part=any(piece.has_message_key("train_detail") for piece in spooled),
+        notes=list(inputs.notes),
         largest_prefix_deviation_rows=deviation,
         written=dict(written),
     )
@@ -76,7 +85,9 @@ def _parts(
         pieces = [piece for piece in spooled if piece.piece.source == source]
         forms: Counter[str] = Counter()
         faults: Counter[FaultCode] = Counter()
+        passed: Counter[str] = Counter()
         for piece in pieces:
+            passed.update(piece.passed)
             forms.update(piece.forms)
             faults.update(piece.faults)
         parts.append(
@@ -99,6 +110,7 @@ def _parts(
                 repeated=made.repeated.get(source, 0),
                 rows=int(rows[source]),
                 tokens=None if row_tokens is None else int(row_tokens[source]),
+                not_read=dict(sorted(passed.items())),
             )
         )
     return parts

@@ -57,3 +57,12 @@ class Rows:
 def total(weights: Weights) -> int:
     """The sum of weights."""
     return int(weights.sum(dtype=np.int64))
+
+
+def find_among(rows: Rows, fingerprints: Hashes) -> Indices:
+    """The rows whose fingerprint is among these, of shape (n, 2)."""
+    forbidden = {(int(high), int(low)) for high, low in fingerprints}
+    near = np.flatnonzero(np.isin(rows.high, fingerprints[:, 0])).astype(np.uint32)
+    pairs = zip(rows.high[near].tolist(), rows.low[near].tolist(), strict=True)
+    found: Indices = near[np.array([pair in forbidden for pair in pairs], bool)]
+    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..config.mix_settings import MixSettings, SourceSettings
 from ..errors import MixError
@@ -22,6 +23,8 @@ class Inputs:
     """The files of the sources, source after source."""
     excluded: Sequence[InputFile]
     """The files whose rows must not be trained on."""
+    notes: Sequence[str] = field(default_factory=list)
+    """One line for each file or folder that is left out."""
 
     @property
     def pieces(self) -> list[tuple[Piece, str]]:
@@ -43,29 +46,53 @@ def open_sources(settings: MixSettings, root: Path, pool: Workers) -> Inputs:
     sources = settings.sources
     excluded = [SourceSettings(path=path) for path in settings.exclude]
     problems: list[str] = []
+    notes: list[str] = []
     tasks: list[tuple[FoundFile, int, str, str | None]] = []
     for index, source in enumerate([*sources, *excluded]):
         try:
             tasks += [
                 (file, index, file.label or _label(file.path, root), source.ds_type)
-                for file in _find(source, root)
+                for file in _find(source, root, notes, index >= len(sources))
             ]
         except MixError as error:
             problems.append(str(error))
     if problems:
         raise MixError("\n".join(problems))
-    files = list(pool.map(divide, tasks))
+    files = _divided(tasks, pool)
     return Inputs(
         [file for file in files if file.source < len(sources)],
         [file for file in files if file.source >= len(sources)],
+        notes,
     )
 
 
-def _find(source: SourceSettings, root: Path) -> list[FoundFile]:
+def _divided(tasks: Sequence[tuple[Any, ...]], pool: Workers) -> list[InputFile]:
+    found, problems = [], []
+    for file in pool.map(_divide, tasks):
+        if isinstance(file, str):
+            problems.append(file)
+        else:
+            found.append(file)
+    if problems:
+        raise MixError("\n".join(problems))
+    return found
+
+
+def _divide(*task: Any) -> InputFile | str:
+    """The file, or why it cannot be read, so that all are told together."""
+    try:
+        return divide(*task)
+    except MixError as error:
+        return str(error)
+
+
+def _find(
+    source: SourceSettings, root: Path, notes: list[str], every_split: bool
+) -> list[FoundFile]:
     path = root / Path(source.path).expanduser()
     if is_loaded_by_name(source, path):
         return files_by_name(source, path)
-    return [FoundFile(file) for file in files_at(source, path)]
+    return files_at(source, root, notes, every_split)
 
 
 def _label(path: Path, root: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import MixError
 from ._columns import Indices
-from ._files import BLOCK_BYTES
+from ._heads import BLOCK_BYTES
 from ._spool import Spooled
 from ._workers import Workers
 
@@ -45,6 +45,18 @@ class Lines:
     def lengths(self, rows: Indices) -> Any:
         """The length in bytes of each of these rows' lines."""
         return self._length[rows]
+
+    def read(self, rows: Indices) -> bytes:
+        """The bytes of these rows' lines."""
+        files, starts, lengths = self.places(rows)
+        mapped = [_mapped(name) for name in self.paths]
+        ends = (starts + lengths).tolist()
+        return b"".join(
+            mapped[file][start:end]
+            for file, start, end in zip(
+                files.tolist(), starts.tolist(), ends, strict=True
+            )
+        )
 
     def places(self, rows: Indices) -> tuple[Any, Any, Any]:
         """The file, first byte and length of each of these rows' lines."""
@@ -80,7 +92,7 @@ def write(
                 digest.update(block)
                 size -= len(block)
             on_rows(count)
-    _mapped.cache_clear()  # an open map would keep deleted files on the disk
+    release()
     return digest.hexdigest()
 
 
@@ -131,6 +143,11 @@ def copy(
     finally:
         os.close(out)
     return len(files), end - offset
+
+
+def release() -> None:
+    """Close the temporary files: an open map would keep them on the disk."""
+    _mapped.cache_clear()
 
 
 @lru_cache(maxsize=256)
