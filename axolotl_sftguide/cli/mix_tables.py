@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
 from rich.progress import (
@@ -19,6 +19,9 @@ from ..mixing import FAULTS, Manifest, Mixed, PhasePart
 from ..units import count
 from .tables import console
 
+WIDTH = 80
+_NAMES_WIDTH = 20
+_ALWAYS = ("read", "written")
 _COLUMNS_SHOWN = 8
 
 
@@ -61,36 +64,48 @@ class MixProgress:
 def print_mix(mixed: Mixed) -> None:
     """A table with one line per source, and what became of its rows."""
     out = console()
+
+    def say(line: str) -> None:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
     if not mixed.built:
-        out.print(f"{mixed.folder} already exists; not built again", highlight=False)
-    table = Table()
-    table.add_column("phase")
+        say(f"{mixed.folder} already exists; not built again")
+    parts = mixed.manifest.parts
+    columns = {
+        "read": [part.rows_read for part in parts],
+        "left out": [sum(_reasons(part).values()) for part in parts],
+        "held out": [part.held_out for part in parts],
+        "repeated": [part.repeated for part in parts],
+        "written": [part.rows for part in parts],
+    }
+    shown = [name for name in columns if any(columns[name]) or name in _ALWAYS]
+    table = Table(width=None if _fits(parts) else WIDTH)
+    table.add_column("phase", overflow="fold")
     table.add_column("source", overflow="fold")
-    for heading in ("read", "left out", "held out", "repeated", "written"):
-        table.add_column(heading, justify="right")
-    table.add_column("why left out", overflow="fold")
-    for part in mixed.manifest.parts:
-        reasons = _reasons(part)
-        table.add_row(
-            escape(part.phase),
-            escape(part.path),
-            count(part.rows_read),
-            count(sum(reasons.values())),
-            count(part.held_out),
-            count(part.repeated),
-            count(part.rows),
-            escape("\n".join(f"{why}: {count(n)}" for why, n in reasons.items())),
-        )
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    for index, part in enumerate(parts):
+        counts = [count(columns[name][index]) for name in shown]
+        table.add_row(escape(part.phase), escape(part.path), *counts)
     out.print(table)
-    line = rows(sum(part.rows for part in mixed.manifest.parts))
+    for part in parts:
+        for why, number in _reasons(part).items():
+            say(f"{part.path}: {rows(number)} left out: {why}")
+    line = rows(sum(part.rows for part in parts))
     deviation = mixed.manifest.largest_prefix_deviation_rows
-    if deviation is not None and len(mixed.manifest.parts) > 1:
+    if deviation is not None and len(parts) > 1:
         line += (
             f"; in any prefix, each source is within {deviation:.1f} rows of its share"
         )
-    out.print(line, highlight=False)
+    say(line)
     for note in [*mixed.manifest.notes, *_notes(mixed.manifest)]:
-        out.print(note, highlight=False, markup=False, soft_wrap=True)
+        say(note)
+
+
+def _fits(parts: Sequence[PhasePart]) -> bool:
+    """Whether the names are short enough for a table of `WIDTH` columns."""
+    names = max(len(part.phase) for part in parts), max(len(p.path) for p in parts)
+    return sum(names) <= _NAMES_WIDTH
 
 
 def _notes(manifest: Manifest) -> Iterator[str]:

@@ -33,6 +33,7 @@ _NO_DATA = frozenset(
     "dataset_dict.json state.json".split()
 )
 _SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"
+_LONGEST_PATH = 1024
 _PLAIN_SPLIT = re.compile(r"[\w.]+")
 
 
@@ -132,7 +133,15 @@ def _names(folder: Path, label: str, notes: list[str]) -> list[str]:
         folders[:] = kept
         for name in sorted(files):
             path = Path(top, name)
-            if name.startswith(".") or name in _NO_DATA or not kind_of(path):
+            if name.startswith(".") or name in _NO_DATA:
+                continue
+            if not kind_of(path):
+                if _is_link_as_text(path):
+                    where = path.relative_to(folder).as_posix()
+                    notes.append(
+                        f"{label}: {where} is a linked folder or file that Git wrote "
+                        "as text, and is not read; list its target as a dataset"
+                    )
                 continue
             if not path.is_file():
                 notes.append(f"{label}: {name} is a link to a file that is missing")

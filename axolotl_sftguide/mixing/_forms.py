@@ -9,12 +9,13 @@ from typing import Any
 
 from ..config.dataset_types import TYPES
 from ..config.mix_settings import HOST_KEYS, Form, SourceSettings
+from ._content import flag
 from ._faults import RowFault
 from ._messages import check, lacks_system
 from ._names import TURNS
 from ._questions import QuestionReader
 from ._tools import tools_of, tools_of_functions, without_nulls
-from ._turns import TurnReader, chat_template_role, flag, is_plain
+from ._turns import TurnReader, chat_template_role, is_plain
 from ._unread import Unread, cell
 from ._whole import as_turns
 

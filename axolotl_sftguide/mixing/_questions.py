@@ -7,10 +7,11 @@ from typing import Any
 
 from ..config.dataset_types import DatasetType
 from ..config.mix_settings import Form, SourceSettings
+from ._content import is_empty, text_of
 from ._faults import RowFault
 from ._names import ANSWER, CONTEXT, PREFERENCE, QUESTION, REASONING, SYSTEM
 from ._tools import is_tool_calls, tool_calls_of
-from ._turns import TurnReader, is_empty, text_of
+from ._turns import TurnReader
 from ._unread import actual, cell
 from ._whole import as_turns, pairs
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..config.mix_settings import SourceSettings
+from ._content import flag, is_empty, named_detail, parts_detail, text_of
 from ._faults import RowFault, UnreadText
 from ._names import TURN_METADATA
 from ._tools import is_tool_calls, tool_calls_of
@@ -41,7 +41,6 @@ _FLAGS = ("train", "training", "weight", "loss")
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _CONTENT = ("content", "value", "text")
 _READ = frozenset(("role", "from", "function_call", *_FLAGS, *_REASONING, *_CONTENT))
-_TEXT_PARTS = (None, "text", "input_text", "output_text")
 
 
 def chat_template_role(role: str) -> str:
@@ -214,107 +213,6 @@ class TurnReader:
     def _refuse(self, keys: tuple[str, ...]) -> None:
         if not self._ignored.issuperset(keys):
             raise UnreadText(keys, "key")
-
-
-def flag(key: str, value: Any) -> bool:
-    """A training flag as a boolean.
-
-    Raises:
-        RowFault: If it is neither a boolean nor a number.
-    """
-    if not isinstance(value, (bool, int, float)) or math.isnan(value):
-        raise RowFault("flag-not-boolean", f"{key}: {str(value)[:40]!r}")
-    return bool(value)
-
-
-def text_of(content: Any) -> str:
-    """The text of a message's content, which may be a list of text parts.
-
-    Raises:
-        RowFault: If the content is not text.
-    """
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise RowFault("content-not-text", type(content).__name__)
-    return "".join(map(_text_of_part, content))
-
-
-def parts_detail(parts: Sequence[Any]) -> list[dict[str, Any]] | None:
-    """Which parts of a text are trained on, if its parts have flags.
-
-    The form is the one of Axolotl's `message_field_training_detail`.
-    """
-    flags = []
-    for part in parts:
-        own = part if isinstance(part, Mapping) else {}
-        name = next((k for k in ("train", "weight") if own.get(k) is not None), None)
-        flags.append(None if name is None else flag(name, own[name]))
-    if all(own is None for own in flags):
-        return None
-    detail, offset = [], 0
-    for part, trained in zip(parts, flags, strict=True):
-        text = _text_of_part(part)
-        if not text:
-            continue
-        detail.append(
-            {
-                "begin_offset": offset,
-                "end_offset": offset + len(text) - 1,
-                "train": trained is not False,
-                "text": text,
-            }
-        )
-        offset += len(text)
-    return detail
-
-
-def named_detail(key: str, value: Any) -> list[dict[str, Any]]:
-    """Which characters of a text are trained on, in Axolotl's own form.
-
-    Raises:
-        RowFault: If it is in another form.
-    """
-    detail = []
-    for part in value if isinstance(value, list) else [None]:
-        own = part if isinstance(part, Mapping) else {}
-        offsets = [own.get(name) for name in ("begin_offset", "end_offset")]
-        if not all(type(offset) is int for offset in offsets) or "train" not in own:
-            raise RowFault("flag-not-boolean", key)
-        detail.append(
-            {
-                "begin_offset": offsets[0],
-                "end_offset": offsets[1],
-                "train": flag(key, own["train"]),
-            }
-        )
-    return detail
-
-
-def is_empty(value: Any) -> bool:
-    """Whether a value says nothing: null, or a text or a container without content."""
-    if isinstance(value, str):
-        return not value.strip() or value.strip() in ("[]", "{}", "null")
-    if isinstance(value, Mapping):
-        return all(is_empty(part) for part in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(is_empty(part) for part in value)
-    return value is None
-
-
-def _text_of_part(part: Any) -> str:
-    if not isinstance(part, Mapping):
-        raise RowFault("content-not-text", f"list of {type(part).__name__}")
-    kind = part.get("type")
-    if kind not in _TEXT_PARTS:
-        raise RowFault("content-not-text", f"a part of type {kind}")
-    for key in ("text", "content", "value"):
-        if isinstance(part.get(key), str):
-            return str(part[key])
-    unread = sorted(k for k in part if k != "type" and not is_empty(part[k]))
-    if unread:
-        raise RowFault("content-not-text", f"a part with {', '.join(unread)}")
-    return ""
 
 
 def _json(value: Any) -> Any:

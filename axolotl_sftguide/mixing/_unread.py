@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from ..config.mix_settings import SourceSettings
+from ._content import is_empty
 from ._faults import UnreadText
 from ._names import MEDIA, OTHERS_CONTENT, SYSTEM, is_metadata
-from ._turns import is_empty
 
 _ADD_TO_MESSAGES = frozenset(
     ["tools", "functions", "chat_template_kwargs", "unmask", "metadata", "label"]
