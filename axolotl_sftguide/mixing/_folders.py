@@ -150,6 +150,17 @@ def _names(folder: Path, label: str, notes: list[str]) -> list[str]:
     return sorted(found)
 
 
+def _is_link_as_text(path: Path) -> bool:
+    """Whether a file is a symbolic link as Git writes it where there are none."""
+    try:
+        if not 0 < path.stat().st_size < _LONGEST_PATH:
+            return False
+        text = path.read_text(encoding="utf-8")
+        return "\n" not in text and (path.parent / text).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | None:
     """The Arrow files of a folder that `save_to_disk` wrote; None if it did not."""
     if not is_saved_by_datasets(folder):
