@@ -83,7 +83,7 @@ def _spool_all(
     progress: Progress,
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
-    sources, tokenizer = settings.sources, settings.tokenizer
+    sources, tokenizer = settings.sources, inputs.tokenizer
     tasks = [
         (p, sources[p.source], names[p.source], label, str(folder), tokenizer)
         for p, label in inputs.pieces

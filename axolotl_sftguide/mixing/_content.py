@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._faults import RowFault
 
+_KEYS = ("text", "content", "value")
 _TEXT_PARTS = (None, "text", "input_text", "output_text")
 
 
@@ -33,6 +35,46 @@ def text_of(content: Any) -> str:
     if not isinstance(content, list):
         raise RowFault("content-not-text", type(content).__name__)
     return "".join(map(_text_of_part, content))
+
+
+def parts_of(parts: Sequence[Any]) -> tuple[list[Any], str, list[Any]]:
+    """The text parts of an answer, its reasoning, and its tool calls.
+
+    Raises:
+        RowFault: If a part of reasoning follows another part.
+    """
+    texts: list[Any] = []
+    thoughts: list[str] = []
+    calls: list[Any] = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind in ("reasoning", "thinking"):
+            text = next((part[k] for k in (kind, *_KEYS) if k in part), None)
+            if texts or calls or not isinstance(text, str):
+                raise RowFault("content-not-text", f"a part of type {kind}")
+            thoughts.append(text)
+        elif kind == "tool_call":
+            value = next((part[k] for k in (kind, *_KEYS) if k in part), part)
+            calls += parsed(value) if isinstance(value, str) else [value]
+        elif kind == "tool_use":
+            own = {"id": part.get("id"), "name": part.get("name")}
+            calls.append({**own, "arguments": part.get("input")})
+        else:
+            texts.append(part)
+    return texts, "".join(thoughts), calls
+
+
+def parsed(text: str) -> list[Any]:
+    """The tool calls in a JSON text.
+
+    Raises:
+        RowFault: If it is not JSON.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise RowFault("tool-call-not-mapping", text[:40]) from None
+    return value if isinstance(value, list) else [value]
 
 
 def parts_detail(parts: Sequence[Any]) -> list[dict[str, Any]] | None:
@@ -103,7 +145,7 @@ def _text_of_part(part: Any) -> str:
     kind = part.get("type")
     if kind not in _TEXT_PARTS:
         raise RowFault("content-not-text", f"a part of type {kind}")
-    for key in ("text", "content", "value"):
+    for key in _KEYS:
         if isinstance(part.get(key), str):
             return str(part[key])
     unread = sorted(k for k in part if k != "type" and not is_empty(part[k]))

@@ -144,6 +144,8 @@ class RowReader:
             raise RowFault("turns-missing", column)
         sharegpt = isinstance(turns[0], Mapping) and "from" in turns[0]
         messages = [self._turns.message(turn) for turn in turns]
+        if messages[-1]["role"] != "assistant" and cell(row, "chosen"):
+            raise RowFault("preference-pair")
         system = self._questions.system(row, used)
         if system and lacks_system(messages):
             messages.insert(0, {"role": "system", "content": system})

@@ -18,7 +18,7 @@ SYSTEM = "system system_prompt system_message".split()
 REASONING = "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
 """Columns of the text that precedes the answer."""
 
-PREFERENCE = ("chosen", "rejected")
+PREFERENCE = "chosen rejected chosen_messages rejected_messages".split()
 MEDIA = "image images video videos audio audios".split()
 
 OTHERS_CONTENT = frozenset(
@@ -39,8 +39,8 @@ METADATA = frozenset(
     detoxify_moderation difficulty doc_id domain embedding embeddings file filename
     flags format generator grade group hash hashed_ip header id idx index intent
     intents key keyword keywords labels_en lang language languages level license link
-    links locale metadata model models moderation name notes num openai_moderation
-    origin page path persona prompt_hash provider quality rank rating redacted ref
+    links locale metadata model models moderation motivation_app name notes num
+    openai_moderation origin page path persona prompt_hash provider quality rank rating redacted ref
     region score scores section seed set sha256 sha1 md5 skill skills source sources
     split state statistics stats status subcategory subject subset subtask
     supporting_facts synset tag tags task task_description tasks timestamp title

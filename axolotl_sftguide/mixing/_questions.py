@@ -9,7 +9,7 @@ from ..config.dataset_types import DatasetType
 from ..config.mix_settings import Form, SourceSettings
 from ._content import is_empty, text_of
 from ._faults import RowFault
-from ._names import ANSWER, CONTEXT, PREFERENCE, QUESTION, REASONING, SYSTEM
+from ._names import ANSWER, CONTEXT, PREFERENCE, QUESTION, REASONING, SYSTEM, TURNS
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
 from ._unread import actual, cell
@@ -41,6 +41,8 @@ class QuestionReader:
         settings = self._settings
         taken = {settings.field_output, *self._inputs, *settings.ignore}
         question = settings.field_instruction or _first(row, QUESTION, taken)
+        if question is None and settings.field_output is not None:
+            question = _first(row, TURNS, taken)
         taken.add(question)
         answer = settings.field_output or _first(row, [*ANSWER, "answers"], taken)
         if answer == "answers" and not is_tool_calls(cell(row, "answers")):
@@ -153,14 +155,14 @@ class QuestionReader:
         ]
         if named:
             return RowFault("question-or-answer-missing", ", ".join(named))
-        columns = [c for c in row if not is_empty(row[c])]
+        columns = [str(c)[:40] for c in row if not is_empty(row[c])]
         if any(actual(row, c) in columns for c in PREFERENCE):
             return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
         if [c.lower() for c in columns if c.lower() in ("text", "content")] and (
             _first(row, [*QUESTION, *ANSWER], set()) is None
         ):
             return RowFault("raw-text", ", ".join(sorted(columns)[:8]))
-        return RowFault("columns-unknown", ", ".join(sorted(row)[:8]))
+        return RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
 
 
 def _form(question: str, answer: str, settings: SourceSettings) -> Form:

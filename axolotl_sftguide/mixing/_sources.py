@@ -12,6 +12,7 @@ from ..errors import MixError
 from ._files import FoundFile, files_at
 from ._hub import files_by_name, is_loaded_by_name
 from ._pieces import InputFile, Piece, divide
+from ._tokens import tokenizer_at
 from ._workers import Workers
 
 
@@ -25,6 +26,8 @@ class Inputs:
     """The files whose rows must not be trained on."""
     notes: Sequence[str] = field(default_factory=list)
     """One line for each file or folder that is left out."""
+    tokenizer: str | None = None
+    """The folder or the name of the tokenizer that counts."""
 
     @property
     def pieces(self) -> list[tuple[Piece, str]]:
@@ -63,6 +66,7 @@ def open_sources(settings: MixSettings, root: Path, pool: Workers) -> Inputs:
         [file for file in files if file.source < len(sources)],
         [file for file in files if file.source >= len(sources)],
         notes,
+        None if settings.tokenizer is None else tokenizer_at(settings.tokenizer, root),
     )
 
 

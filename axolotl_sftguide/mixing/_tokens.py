@@ -46,8 +46,19 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
     return count
 
 
+def tokenizer_at(name: str, root: Path) -> str:
+    """The folder of a local tokenizer, or the name of one on the Hub.
+
+    Args:
+        name: The name, or a path that starts from `root`.
+        root: The folder that relative paths start from.
+    """
+    folder = root / Path(name).expanduser()
+    return str(folder) if folder.is_dir() else name
+
+
 def tokenizer_checksums(name: str, root: Path) -> dict[str, str]:
     """The checksums of the files that decide the counts, if the tokenizer is local."""
-    folder = Path(name) if Path(name).is_absolute() else root / name
+    folder = Path(tokenizer_at(name, root))
     paths = [folder / file for file in _FILES]
     return {path.name: checksum(path) for path in paths if path.is_file()}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ..config.mix_settings import SourceSettings
-from ._content import flag, is_empty, named_detail, parts_detail, text_of
+from ._content import (
+    flag,
+    is_empty,
+    named_detail,
+    parsed,
+    parts_detail,
+    parts_of,
+    text_of,
+)
 from ._faults import RowFault, UnreadText
 from ._names import TURN_METADATA
 from ._tools import is_tool_calls, tool_calls_of
@@ -35,7 +42,7 @@ _ROLE_NAMES = {
 _CALL_ROLES = ("function_call", "tool_call")
 """Roles of messages whose text is a tool call."""
 
-_FLAGS = ("train", "training", "weight", "loss")
+_FLAGS = ("train", "training", "weight", "loss", "loss_weight")
 """Keys that say whether a message is trained on, unless the spec names another."""
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -105,8 +112,13 @@ class TurnReader:
         turn = {k: v for k, v in turn.items() if v is not None}
         written, role = self._role_of(turn)
         message: dict[str, Any] = {"role": role, "content": ""}
-        calls = self._calls_of(turn)
         content = self._content_of(turn)
+        calls = self._calls_of(turn)
+        if role == "assistant" and isinstance(content, list):
+            content, thought, called = parts_of(content)
+            calls += tool_calls_of(called, from_arrow=self._arrow)
+            if thought:
+                turn.setdefault("reasoning_content", thought)
         if written in _CALL_ROLES and not calls and isinstance(content, str):
             calls = self._called(content)
         elif content is not None:
@@ -120,12 +132,15 @@ class TurnReader:
         self._add_reasoning(turn, message)
         if calls:
             message["tool_calls"] = calls
-        for key in ("tool_call_id", "name"):
-            if value := turn.get(self._names[key]):
-                message[key] = value if isinstance(value, str) else str(value)
+        self._add_names(turn, message)
         self._add_flags(turn, content, message)
         self._account(turn)
         return message
+
+    def _add_names(self, turn: Mapping[str, Any], message: dict[str, Any]) -> None:
+        for key in ("tool_call_id", "name"):
+            if value := turn.get(self._names[key]):
+                message[key] = value if isinstance(value, str) else str(value)
 
     def _role_of(self, turn: Mapping[str, Any]) -> tuple[str, str]:
         keys = (self._role, "role", "from") if self._role else ("role", "from")
@@ -149,12 +164,12 @@ class TurnReader:
         call = turn.get("function_call")
         if not call:
             return []
-        return tool_calls_of([_json(call)], from_arrow=self._arrow)
+        calls = parsed(call) if isinstance(call, str) else [call]
+        return tool_calls_of(calls, from_arrow=self._arrow)
 
     def _called(self, text: str) -> list[dict[str, Any]]:
         """The calls in the text of a message of the role `function_call`."""
-        call = _json(text)
-        calls = call if isinstance(call, list) else [call]
+        calls = parsed(text)
         if not is_tool_calls(calls):
             raise RowFault("tool-call-unnamed", text[:40])
         return tool_calls_of(calls, from_arrow=self._arrow)
@@ -213,12 +228,3 @@ class TurnReader:
     def _refuse(self, keys: tuple[str, ...]) -> None:
         if not self._ignored.issuperset(keys):
             raise UnreadText(keys, "key")
-
-
-def _json(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise RowFault("tool-call-not-mapping", value[:40]) from None

@@ -106,12 +106,10 @@ class Unread:
         for column, value in row.items():
             if column in used or is_empty(value):
                 continue
-            lost = (
-                column not in self._known
-                and self._matters(column, value, guessed)
-                and not _contains(conversation, column, value)
-            )
-            (unread if lost else passed).append(column)
+            if column in self._known or not self._matters(column, value, guessed):
+                passed.append(column)
+            elif not _contains(conversation, column, value):
+                unread.append(column)
         if unread:
             raise UnreadText(sorted(unread), "column")
         self._counted.update(passed)
