@@ -40,7 +40,8 @@ METADATA = frozenset(
     flags format generator grade group hash hashed_ip header id idx index intent
     intents key keyword keywords labels_en lang language languages level license link
     links locale metadata model models moderation motivation_app name notes num
-    openai_moderation origin page path persona prompt_hash provider quality rank rating redacted ref
+    openai_moderation origin page path persona prompt_hash provider quality rank
+    rating redacted ref
     region score scores section seed set sha256 sha1 md5 skill skills source sources
     split state statistics stats status subcategory subject subset subtask
     supporting_facts synset tag tags task task_description tasks timestamp title
