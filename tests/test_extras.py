@@ -8,7 +8,7 @@ import sys
 import pytest
 
 SWEEP = {"optuna"}
-MIX = {"ijson", "orjson", "zstandard"}
+MIX = {"orjson", "zstandard"}
 WITH_THE_HOSTS = {"filelock", "numpy", "pyarrow"}
 """Of the extras, what every host installs too."""
 HOSTS = {"accelerate", "axolotl", "datasets", "peft", "torch", "transformers", "trl"}

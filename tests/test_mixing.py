@@ -896,7 +896,7 @@ class TestCommand:
         words = ["mix", "spec.yml", "-o", "out", "--strategy", "phased"]
         done: Any = CliRunner().invoke(main, words)
         assert done.exit_code == 0, done.output
-        assert "duplicate of a row in a.jsonl: 1" in done.output
+        assert "a.jsonl: 1 row left out: duplicate of a row in a.jsonl" in done.output
         (data,) = tmp_path.glob("out/phased-*/data.jsonl")
         assert f"path: {data.relative_to(tmp_path)}" in done.output
         assert "shuffle_merged_datasets: false" in done.output
