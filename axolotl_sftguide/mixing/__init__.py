@@ -48,6 +48,8 @@ _parquet      last pass, for rows with optional columns
 _account      what became of each row
 _manifest     manifest.json
 _verify       `verify`: build again and compare
+_preview      `preview`: the first conversations of each source
+_rendered     a conversation as a chat template renders it
 _workers      the processes that share the work
 last_made     the most recent mix of given settings
 """
@@ -65,6 +67,9 @@ if TYPE_CHECKING:
     from ._manifest import Written as Written
     from ._mix import Mixed as Mixed
     from ._mix import mix as mix
+    from ._preview import PreviewedRow as PreviewedRow
+    from ._preview import PreviewedSource as PreviewedSource
+    from ._preview import preview as preview
     from ._spec import load_mix as load_mix
     from ._spec import read_mix as read_mix
     from ._verify import verify as verify
@@ -77,9 +82,12 @@ _HOME = {
     "Manifest": "._manifest",
     "Mixed": "._mix",
     "PhasePart": "._manifest",
+    "PreviewedRow": "._preview",
+    "PreviewedSource": "._preview",
     "Written": "._manifest",
     "load_mix": "._spec",
     "mix": "._mix",
+    "preview": "._preview",
     "read_mix": "._spec",
     "verify": "._verify",
 }
@@ -91,10 +99,13 @@ __all__ = [
     "Mixed",
     "PhasePart",
     "PhaseSettings",
+    "PreviewedRow",
+    "PreviewedSource",
     "SourceSettings",
     "Written",
     "load_mix",
     "mix",
+    "preview",
     "read_mix",
     "verify",
 ]

@@ -70,7 +70,7 @@ def mix(
         MixError: If a file cannot be read or, with `on_error: fail`, a row cannot be
             used, with file, row and reason. No folder is left behind.
     """
-    settings = _settings(spec)
+    settings = as_settings(spec)
     root = Path(base or ".").resolve()
     with Workers(workers or os.cpu_count() or 1) as pool:
         inputs = open_sources(settings, root, pool)
@@ -82,7 +82,10 @@ def mix(
         return _build_locked(settings, inputs, folder, pool, progress)
 
 
-def _settings(spec: MixSettings | Mapping[str, Any] | str | Path) -> MixSettings:
+def as_settings(
+    spec: MixSettings | Mapping[str, Any] | str | Path,
+) -> MixSettings:
+    """The settings of a mix from any form of its spec."""
     if isinstance(spec, MixSettings):
         return spec
     return read_mix(spec) if isinstance(spec, (str, Path)) else load_mix(spec)

@@ -64,13 +64,7 @@ def divide(file: FoundFile, source: int, label: str, ds_type: str | None) -> Inp
     Raises:
         MixError: If the file cannot be read or its kind is unknown.
     """
-    path = file.path
-    kind = file.kind or {"jsonl": "json"}.get(ds_type or "", ds_type) or kind_of(path)
-    if kind is None:
-        raise MixError(
-            f"{path}: unknown kind of file; set ds_type, or use one of "
-            f"{', '.join(KINDS)} (also with .gz or .zst)"
-        )
+    path, kind = file.path, _kind(file, ds_type)
     try:
         state = _state(path)
         rows_of_kind = kind
@@ -86,6 +80,32 @@ def divide(file: FoundFile, source: int, label: str, ds_type: str | None) -> Inp
     if not lines:
         pieces = _pieces(file, rows_of_kind, source) if size else []
     return InputFile(source, label, size, sha256, pieces, state)
+
+
+def whole_file(file: FoundFile, label: str, ds_type: str | None) -> list[Piece]:
+    """The pieces of a file that is read from its start, without a checksum.
+
+    Raises:
+        MixError: If the file cannot be read or its kind is unknown.
+    """
+    kind = _kind(file, ds_type)
+    if not file.path.stat().st_size:
+        return []
+    kind = layout(file.path, label) if kind == "json" else kind
+    if kind == "csv":
+        read_head(file.path, label)
+    return _pieces(file, kind, 0)
+
+
+def _kind(file: FoundFile, ds_type: str | None) -> str:
+    named = {"jsonl": "json"}.get(ds_type or "", ds_type)
+    kind = file.kind or named or kind_of(file.path)
+    if kind is None:
+        raise MixError(
+            f"{file.path}: unknown kind of file; set ds_type, or use one of "
+            f"{', '.join(KINDS)} (also with .gz or .zst)"
+        )
+    return kind
 
 
 def _state(path: str | Path) -> tuple[int, ...]:

@@ -90,6 +90,15 @@ def _divide(*task: Any) -> InputFile | str:
         return str(error)
 
 
+def find_files(source: SourceSettings, root: Path) -> list[FoundFile]:
+    """The files of a source.
+
+    Raises:
+        MixError: If there are none.
+    """
+    return _find(source, root, [], False)
+
+
 def _find(
     source: SourceSettings, root: Path, notes: list[str], every_split: bool
 ) -> list[FoundFile]:

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import MixError
 from ._files import checksum
+from ._rendered import load_tokenizer
 
 _FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
@@ -21,17 +21,7 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
     Raises:
         MixError: If the tokenizer cannot be loaded or has no chat template.
     """
-    try:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (ImportError, OSError, ValueError) as error:
-        line = str(error).partition("\n")[0]
-        raise MixError(f"tokenizer {name}: cannot be loaded ({line})") from None
-    if not tokenizer.chat_template:
-        raise MixError(
-            f"tokenizer {name}: no chat template; set tokenizer to a model that has one"
-        )
+    tokenizer = load_tokenizer(name)
 
     def count(conversation: Mapping[str, Any]) -> int:
         tools = conversation.get("tools")

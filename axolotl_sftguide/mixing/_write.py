@@ -51,12 +51,14 @@ class Lines:
         files, starts, lengths = self.places(rows)
         mapped = [_mapped(name) for name in self.paths]
         ends = (starts + lengths).tolist()
-        return b"".join(
+        text = b"".join(
             mapped[file][start:end]
             for file, start, end in zip(
                 files.tolist(), starts.tolist(), ends, strict=True
             )
         )
+        _unload(mapped)
+        return text
 
     def places(self, rows: Indices) -> tuple[Any, Any, Any]:
         """The file, first byte and length of each of these rows' lines."""
@@ -142,7 +144,15 @@ def copy(
                 rest, end = rest[written:], end + written
     finally:
         os.close(out)
+    _unload(mapped)
     return len(files), end - offset
+
+
+def _unload(mapped: Sequence[mmap.mmap | bytes]) -> None:
+    """Give the pages that were read back: they count as memory of the process."""
+    for file in mapped:
+        if isinstance(file, mmap.mmap):
+            file.madvise(mmap.MADV_DONTNEED)
 
 
 def release() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from trained_tokens import trained_by_axolotl, trained_text
+from trained_tokens import BASE, TEMPLATE, trained_by_axolotl, trained_text
 
-from axolotl_sftguide.mixing import load_mix, mix
+from axolotl_sftguide.mixing import load_mix, mix, preview
 
 pytestmark = pytest.mark.slow
 
@@ -277,6 +278,32 @@ def test_of_messages_are_the_same(tmp_path: Path, form: str, kind: str) -> None:
         assert trained_text(one) == trained_text(two) != ""
         assert one["input_ids"] == two["input_ids"]
         assert one["labels"] == two["labels"]
+
+
+@pytest.mark.parametrize("form", [f for f in CHATS if f != "last end of turn"])
+def test_are_those_that_a_preview_marks(tmp_path: Path, form: str) -> None:
+    rows, entry, settings = CHATS[form]
+    source = tmp_path / "source.jsonl"
+    write(source, rows)
+    wanted = trained_by_axolotl(
+        source, {"type": "chat_template", **entry}, tmp_path / "hf"
+    )
+    shutil.copytree(BASE, tmp_path / "model")
+    (tmp_path / "model" / "chat_template.jinja").write_text(TEMPLATE)
+    dataset = {"path": source.name, **settings}
+    (found,) = preview(
+        {"phases": [{"name": "p", "datasets": [dataset]}]},
+        base=tmp_path,
+        rows=9,
+        tokenizer="model",
+    )
+    assert found.problems == []
+    assert [own.tokens for own in found.rows] == [len(t["input_ids"]) for t in wanted]
+    for own, tokens in zip(found.rows, wanted, strict=True):
+        marked = "".join(text for text, trained in own.segments if trained)
+        assert "".join(marked.split()).removesuffix("</s>") == "".join(
+            trained_text(tokens).split()
+        )
 
 
 def test_of_tools_in_another_column_are_those_of_the_usual_one(tmp_path: Path) -> None:
