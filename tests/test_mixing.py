@@ -68,7 +68,7 @@ def make(tmp_path: Path) -> Callable[..., Mixed]:
     return run
 
 
-def accounts_for_every_row(mixed: Mixed) -> bool:
+def counts_add_up(mixed: Mixed) -> bool:
     return all(
         part.rows_read
         == part.filtered
@@ -84,7 +84,7 @@ def accounts_for_every_row(mixed: Mixed) -> bool:
 
 
 class TestFiles:
-    def test_every_kind_of_file_holds_the_same_rows(
+    def test_all_file_kinds_give_the_same_rows(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         rows = [row(i) for i in range(40)]
@@ -116,7 +116,7 @@ class TestFiles:
         by_row = {r["row"]: r["messages"] for r in found}
         assert all(by_row[i + 1] == row(i)["messages"] for i in range(40))
 
-    def test_a_row_names_its_line_also_where_lines_are_blank_or_broken(
+    def test_row_numbers_are_line_numbers_despite_blank_and_broken_lines(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         lines = [json.dumps(row(0)), "", "{broken", json.dumps(row(3))]
@@ -125,7 +125,7 @@ class TestFiles:
         assert sorted(r["row"] for r in read(made.data)) == [1, 4]
         assert made.manifest.parts[0].faults == {"not-json": 1}
 
-    def test_a_folder_a_glob_and_data_files_name_many(
+    def test_folders_globs_and_data_files_select_several_files(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         for name in ("x/a.jsonl", "x/b.jsonl", "x/c.txt"):
@@ -135,7 +135,7 @@ class TestFiles:
             found = read(make([source]).data)
             assert {r["source"] for r in found} == {"x/a.jsonl", "x/b.jsonl"}
 
-    def test_more_files_than_may_be_open_at_once_are_mixed(
+    def test_more_files_than_the_open_file_limit_can_be_mixed(
         self, tmp_path: Path
     ) -> None:
         (tmp_path / "many").mkdir()
@@ -158,7 +158,7 @@ class TestFiles:
         )
         assert done.stdout.strip() == "300", done.stderr
 
-    def test_what_this_process_has_copied_from_is_let_go(
+    def test_temporary_files_are_unmapped_after_the_mix(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(20)])
@@ -196,7 +196,7 @@ class TestFiles:
             ("bad.parquet", "bad.parquet: not a Parquet file"),
         ],
     )
-    def test_what_cannot_be_found_or_read_is_one_line(
+    def test_missing_and_unreadable_files_get_a_one_line_error(
         self, make: Callable[..., Mixed], tmp_path: Path, source: Any, why: str
     ) -> None:
         for folder in ("x", "empty"):
@@ -207,7 +207,7 @@ class TestFiles:
             make([source])
         assert "\n" not in str(caught.value)
 
-    def test_all_missing_keys_are_reported_together(
+    def test_all_missing_files_are_reported_together(
         self, make: Callable[..., Mixed]
     ) -> None:
         with pytest.raises(MixError) as caught:
@@ -235,7 +235,7 @@ class TestByName:
         (cache / "toy").rename(cache / "someone___toy")
         return cache
 
-    def test_a_name_of_the_hub_gives_its_rows_and_where_they_stood(
+    def test_a_dataset_name_gives_its_rows_with_their_numbers(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         found = read(make(["someone/toy"]).data)
@@ -244,7 +244,7 @@ class TestByName:
         assert by_row == {i + 1: row(i, "train")["messages"] for i in range(30)}
 
     @pytest.mark.parametrize("path", ["someone/toy", "toy", "toy/train.parquet"])
-    def test_splits_are_cut_and_added_up(
+    def test_splits_can_be_sliced_and_added(
         self, make: Callable[..., Mixed], path: str
     ) -> None:
         wanted = [("train", i) for i in range(3, 9)]
@@ -259,7 +259,7 @@ class TestByName:
         asked = [r["messages"][0]["content"] for r in read(made.data)]
         assert "What is train 3?" in asked
 
-    def test_the_whole_of_a_mix_is_proven_from_the_cache(
+    def test_a_mix_of_cached_datasets_verifies(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         made = make(["someone/toy", {"path": "someone/toy", "split": "test"}])
@@ -275,7 +275,7 @@ class TestByName:
             ("tooy", "did you mean 'toy'"),
         ],
     )
-    def test_what_cannot_be_loaded_is_one_line(
+    def test_datasets_that_cannot_be_loaded_get_a_one_line_error(
         self, make: Callable[..., Mixed], source: Any, why: str
     ) -> None:
         with pytest.raises(MixError, match=why) as caught:
@@ -307,7 +307,7 @@ class TestBytes:
             made.folder.rmdir()
         assert len(seen) == 1
 
-    def test_a_text_keeps_what_unicode_takes_for_the_end_of_a_line(
+    def test_unicode_line_separators_in_text_are_kept(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         odd = row(1)
@@ -318,7 +318,7 @@ class TestBytes:
         assert len(found) == 2
         assert odd["messages"] in [r["messages"] for r in found]
 
-    def test_nobody_else_may_read_them_if_the_umask_says_so(
+    def test_files_respect_the_umask(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(8)])
@@ -332,7 +332,7 @@ class TestBytes:
         ]
         assert modes == [0] * len(modes)
 
-    def test_do_not_depend_on_where_the_files_lie(self, tmp_path: Path) -> None:
+    def test_do_not_depend_on_the_folder_of_the_files(self, tmp_path: Path) -> None:
         seen = set()
         for place in ("here", "there"):
             (tmp_path / place).mkdir()
@@ -341,7 +341,7 @@ class TestBytes:
             seen.add((made.folder.name, made.data.read_bytes()))
         assert len(seen) == 1
 
-    def test_other_content_or_another_setting_is_another_folder(
+    def test_changed_content_or_settings_give_another_folder(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(20)])
@@ -435,7 +435,7 @@ def load(made: Mixed, cache: Path) -> Any:
 
 
 class TestContent:
-    def test_replayed_rows_of_a_phased_pair_are_counted_and_gone(
+    def test_rows_replayed_in_a_later_phase_are_removed_and_counted(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         """As InstructLab's phase 10 holds rows of phase 07, with other ids."""
@@ -456,9 +456,9 @@ class TestContent:
         said = Counter(json.dumps(r["messages"]) for r in read(made.data))
         assert len(said) == 180
         assert set(said.values()) == {1}
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
-    def test_where_takes_rows_by_their_columns(
+    def test_where_filters_rows_by_their_columns(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         rows = [{**row(i), "origin": "web" if i % 3 else "wiki"} for i in range(30)]
@@ -476,7 +476,7 @@ class TestContent:
         assert made.manifest.parts[0].excluded == 5
         assert len(read(made.data)) == 25
 
-    def test_held_out_rows_are_a_file_of_their_own(
+    def test_held_out_rows_are_written_to_their_own_file(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i, "a") for i in range(100)])
@@ -487,7 +487,7 @@ class TestContent:
         assert Counter(r["phase"] for r in aside) == {"p0": 10, "p1": 5}
         trained = {json.dumps(r["messages"]) for r in read(made.data)}
         assert not trained & {json.dumps(r["messages"]) for r in aside}
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
     def test_shares_and_repeats_are_in_the_file(
         self, make: Callable[..., Mixed], tmp_path: Path
@@ -500,7 +500,7 @@ class TestContent:
         )
         found = Counter(r["source"] for r in read(made.data))
         assert found == {"a.jsonl": 300, "b.jsonl": 100}
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
 
 class TestTokens:
@@ -521,7 +521,7 @@ class TestTokens:
         counted = {part.path: part.tokens for part in made.manifest.parts}
         assert counted == dict(tokens)
         assert tokens["a.jsonl"] == pytest.approx(tokens["b.jsonl"], rel=0.01)
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
         assert verify(made.folder, base=tmp_path) == []
 
     def test_another_tokenizer_is_another_mix(
@@ -553,7 +553,7 @@ class TestFaults:
         '{"text": "x"}',
     )
 
-    def test_fail_names_file_line_and_reason_and_leaves_nothing(
+    def test_fail_names_file_row_and_reason_and_leaves_no_folder(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         lines = [json.dumps(row(0)), *self.BAD]
@@ -570,7 +570,7 @@ class TestFaults:
         left = [p for p in (tmp_path / "mixes").iterdir() if p.suffix != ".lock"]
         assert left == []
 
-    def test_skip_leaves_them_out_and_counts_them_by_reason(
+    def test_skip_leaves_rows_out_and_counts_them_by_reason(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         lines = [json.dumps(row(0)), *self.BAD * 30]
@@ -578,7 +578,7 @@ class TestFaults:
         made = make(["a.jsonl"], on_error="skip")
         assert sum(made.manifest.parts[0].faults.values()) == 150
         assert len(made.manifest.parts[0].faults) == 5
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
     def test_a_mix_without_usable_rows_names_each_reason_and_its_first_row(
         self, make: Callable[..., Mixed], tmp_path: Path
@@ -602,7 +602,7 @@ class TestFaults:
         with pytest.raises(MixError, match="Nothing to mix: the files contain no rows"):
             make(["a.jsonl"])
 
-    def test_a_wrong_encoding_and_a_huge_row_are_faults_of_their_rows(
+    def test_wrong_encoding_and_huge_rows_are_row_faults(
         self,
         make: Callable[..., Mixed],
         tmp_path: Path,
@@ -646,7 +646,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         "count", [300, pytest.param(10_000, marks=pytest.mark.slow)]
     )
-    def test_damaged_files_lose_no_row_without_a_reason(
+    def test_every_row_of_a_damaged_file_is_accounted_for(
         self, tmp_path: Path, count: int
     ) -> None:
         """Bytes flipped, cut out, doubled, put in: no traceback, no row forgotten."""
@@ -670,7 +670,7 @@ class TestFaults:
             except MixError as error:
                 told[str(error).partition(": ")[0]] += 1
                 continue
-            assert accounts_for_every_row(made), i
+            assert counts_add_up(made), i
             assert len(read(made.data)) == sum(p.rows for p in made.manifest.parts)
             for part in made.manifest.parts:
                 told.update(part.faults)
@@ -757,7 +757,7 @@ class TestWorkers:
         assert done.stdout.strip() == "10", done.stderr
 
 
-class TestTogether:
+class TestConcurrency:
     def begin(self, tmp_path: Path) -> subprocess.Popen[str]:
         text = json.dumps(spec(["a.jsonl"], ["b.jsonl"]))
         words = [sys.executable, "-c", SCRIPT, text, str(tmp_path)]
@@ -768,7 +768,7 @@ class TestTogether:
         for name in ("a", "b"):
             write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(20_000)])
 
-    def test_of_several_processes_that_start_together_one_builds(
+    def test_one_of_several_concurrent_processes_builds(
         self, two_phases: None, tmp_path: Path
     ) -> None:
         begun = [self.begin(tmp_path) for _ in range(3)]
@@ -776,7 +776,7 @@ class TestTogether:
         assert sorted(said) == ["False", "False", "True"]
         assert len(list(tmp_path.glob("stacked-*"))) == 1
 
-    def test_a_kill_at_any_moment_leaves_no_half_of_a_mix(
+    def test_a_kill_at_any_moment_leaves_no_partial_mix(
         self, two_phases: None, tmp_path: Path
     ) -> None:
         draw = random.Random(0)
@@ -818,10 +818,10 @@ class TestVerify:
         write(tmp_path / "test.jsonl", [row(i) for i in range(5)])
         return make(["a.jsonl"], held_out=0.1, exclude=["test.jsonl"])
 
-    def test_what_was_made_is_proven(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_new_mix_verifies(self, made: Mixed, tmp_path: Path) -> None:
         assert verify(made.folder, base=tmp_path) == []
 
-    def test_a_changed_byte_is_found(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_changed_byte_is_reported(self, made: Mixed, tmp_path: Path) -> None:
         data = bytearray(made.data.read_bytes())
         data[100] ^= 1
         made.data.write_bytes(bytes(data))
@@ -829,14 +829,14 @@ class TestVerify:
             f"{made.data}: changed since it was written"
         ]
 
-    def test_a_file_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_missing_file_is_reported(self, made: Mixed, tmp_path: Path) -> None:
         assert made.held_out is not None
         made.held_out.unlink()
         (problem,) = verify(made.folder, base=tmp_path)
         assert problem.endswith("held-out.jsonl: missing")
 
     @pytest.mark.parametrize("name", ["a.jsonl", "test.jsonl"])
-    def test_a_source_that_has_changed_is_found(
+    def test_a_changed_source_is_reported(
         self, made: Mixed, tmp_path: Path, name: str
     ) -> None:
         write(tmp_path / name, [row(99)])
@@ -844,12 +844,12 @@ class TestVerify:
             f"{name}: changed since the mix was built"
         ]
 
-    def test_a_source_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_missing_source_is_reported(self, made: Mixed, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").unlink()
         (problem,) = verify(made.folder, base=tmp_path)
         assert problem.startswith("a.jsonl: no such file")
 
-    def test_bytes_that_the_sources_do_not_give_are_found(
+    def test_a_forged_file_with_a_forged_checksum_is_reported(
         self, made: Mixed, tmp_path: Path
     ) -> None:
         """A forged manifest, whose checksum fits a forged file."""
@@ -887,7 +887,7 @@ class TestCommand:
 
         return mix_of
 
-    def test_it_prints_what_became_of_each_row_and_what_to_write(
+    def test_it_prints_the_row_counts_and_the_config_lines(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -908,7 +908,7 @@ class TestCommand:
         proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 1
 
-    def test_the_help_shows_the_options_and_both_forms(self) -> None:
+    def test_the_help_shows_all_options_and_verify(self) -> None:
         runner = CliRunner()
         for flag in ("-h", "--help"):
             done: Any = runner.invoke(main, ["mix", flag])
@@ -922,7 +922,7 @@ class TestCommand:
         done = runner.invoke(main, ["mix"])
         assert "Missing argument 'SPEC'" in done.output
 
-    def test_a_strategy_that_the_spec_does_not_allow_is_one_line(
+    def test_a_strategy_that_conflicts_with_the_spec_gets_a_one_line_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -944,7 +944,7 @@ class TestCommand:
         assert done.exit_code == 2
         assert "pip install 'axolotl-sftguide[mix]'" in done.output
 
-    def test_what_is_for_the_host_is_in_what_to_write(
+    def test_host_settings_are_in_the_config_lines(
         self, run: Callable[..., Any], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(3)])
@@ -953,7 +953,7 @@ class TestCommand:
         assert "chat_template: chatml" in said
         assert "train_on_eos: last" in said
 
-    def test_one_dataset_cannot_train_in_two_ways(
+    def test_host_settings_must_agree_between_datasets(
         self, run: Callable[..., Any], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(0)])
@@ -961,7 +961,7 @@ class TestCommand:
         said = run(spec(["a.jsonl", other])).output
         assert "train_on_eos is None in one dataset and 'last' in another" in said
 
-    def test_what_a_host_cannot_express_is_printed(
+    def test_training_flags_are_mentioned_with_what_each_host_does(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)

@@ -153,7 +153,7 @@ def test_unmasked_rows_train_all_messages_but_the_system_message() -> None:
     assert "train" not in turns({"messages": PLAIN, "unmask": False})[0]
 
 
-def test_a_turns_own_training_flag_survives() -> None:
+def test_the_training_flag_of_a_message_is_kept() -> None:
     row = {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, {**SAID, "train": True}]}
     assert [turn.get("train") for turn in turns(row)] == [None, False, None, True]
 
@@ -203,7 +203,7 @@ def test_tool_calls_keep_their_arguments_as_json_text() -> None:
     assert found["chat_template_kwargs"] == {"enable_thinking": True}
 
 
-def test_reasoning_survives() -> None:
+def test_reasoning_is_kept() -> None:
     thought = {**SAID, "reasoning_content": "two and two"}
     assert turns({"messages": [ASKED, thought]})[1] == thought
 

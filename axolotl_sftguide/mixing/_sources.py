@@ -83,7 +83,7 @@ def _divided(tasks: Sequence[tuple[Any, ...]], pool: Workers) -> list[InputFile]
 
 
 def _divide(*task: Any) -> InputFile | str:
-    """The file, or why it cannot be read, so that all are told together."""
+    """The file, or why it cannot be read, so that all are reported together."""
     try:
         return divide(*task)
     except MixError as error:

@@ -154,17 +154,17 @@ def _conversations(
                 if not matches(row, where):
                     found.filtered += 1
                     continue
-            form, conversed = reader.read(row)
-            digest = fingerprint(conversed)
+            form, conversation = reader.read(row)
+            digest = fingerprint(conversation)
         except RowFault as fault:
             found.note(number, fault)
             continue
         except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as error:
             found.note(number, RowFault("wrong-type", str(error)[:_MAX_DETAIL]))
             continue
-        found.keys |= _keys_of(conversed)
+        found.keys |= _keys_of(conversation)
         found.forms[form] += 1
-        yield number, conversed, digest
+        yield number, conversation, digest
     found.passed = reader.passed
 
 

@@ -95,7 +95,7 @@ class Unread:
             row: The row.
             used: The columns that the conversation was read from.
             conversation: The conversation.
-            guessed: Whether the form was told from the columns of questions and
+            guessed: Whether the form was detected from the columns of questions and
                 answers. Then unknown text is refused, whatever its column.
 
         Raises:

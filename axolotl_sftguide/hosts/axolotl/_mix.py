@@ -31,12 +31,12 @@ def stand_in(cfg: Any, settings: MixSettings) -> None:
             "move the datasets into a phase of the mix, or remove it"
         )
     made = read_last_made(_mixes(cfg), settings)
-    data, aside = made if made is not None else (MIX, MIX)
+    data, held_out = made if made is not None else (MIX, MIX)
     kind = "parquet" if data.endswith(".parquet") else "json"
     entry = {"ds_type": kind, "type": "chat_template", **settings.host_settings}
     cfg["datasets"] = [{"path": data, **entry}]
     if settings.held_out and not cfg.get("test_datasets"):
-        cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]
+        cfg["test_datasets"] = [{"path": held_out, "split": "train", **entry}]
 
 
 def point_at(cfg: Any, settings: MixSettings) -> None:
