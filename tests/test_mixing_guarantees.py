@@ -179,6 +179,21 @@ class TestEmpty:
             make("a.jsonl", exclude=["a.jsonl"])
 
 
+def test_rows_that_a_share_costs_are_reported_with_what_would_keep_them(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.jsonl", [row(i) for i in range(100)])
+    write(tmp_path / "b.jsonl", [row(i) for i in range(100, 110)])
+    b = {"path": "b.jsonl", "share": 0.5}
+    assert (
+        "b.jsonl has too few rows for share: 0.5, so that 90 rows of a.jsonl are left "
+        "out; upsample: true keeps them"
+    ) in command("a.jsonl", b).output
+    assert "too few rows" not in command("a.jsonl", b, upsample=True).output
+    fitting = {"path": "b.jsonl", "share": 10 / 110}
+    assert "too few rows" not in command("a.jsonl", fitting).output
+
+
 class TestWhere:
     @pytest.mark.parametrize(
         ("where", "why"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config.mix_settings import MixSettings
+from ..units import count
 from ._faults import FaultCode
 from ._identity import FORM
 from ._manifest import Manifest, PhasePart, Written
@@ -58,7 +59,7 @@ def account(
         ],
         trains_by_turn=any(piece.has_message_key("train") for piece in spooled),
         trains_by_part=any(piece.has_message_key("train_detail") for piece in spooled),
-        notes=list(inputs.notes),
+        notes=[*inputs.notes, *_costs_of_shares(settings, made)],
         largest_prefix_deviation_rows=deviation,
         written=dict(written),
     )
@@ -114,6 +115,21 @@ def _parts(
             )
         )
     return parts
+
+
+def _costs_of_shares(settings: MixSettings, made: Plan) -> Iterator[str]:
+    """What the shares cost, and what would keep all rows."""
+    cut = sum(n for n in made.cut.values() if n > 1)
+    if not cut or made.limiting is None:
+        return
+    own = settings.sources[made.limiting]
+    others = [i for i, n in made.cut.items() if n > 1]
+    names = ", ".join(settings.sources[i].path for i in others)
+    share = "its part of the rest" if own.share is None else f"share: {own.share:g}"
+    yield (
+        f"{own.path} has too few rows for {share}, so that {count(cut)} rows of "
+        f"{names} are left out; upsample: true keeps them and repeats rows instead"
+    )
 
 
 def _files(files: Iterable[InputFile]) -> list[dict[str, Any]]:

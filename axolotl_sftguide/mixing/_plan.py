@@ -20,7 +20,7 @@ from ._columns import (
 )
 from ._order import phased, stacked
 from ._random import DRAW, HELD_OUT, shuffled
-from ._shares import passes, sizes
+from ._shares import limiting_source, passes, sizes
 
 
 @dataclass
@@ -41,6 +41,10 @@ class Plan:
     """By source, the number of repetitions of rows."""
     available: list[int] = field(default_factory=list)
     """By source, the rows that were left to draw from."""
+    cut: dict[int, int] = field(default_factory=dict)
+    """By source, rows left out by the shares alone."""
+    limiting: int | None = None
+    """The source that has too few rows for its share."""
 
 
 def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> Plan:
@@ -67,6 +71,7 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
         weights = rows.tokens
     available = [total(weights[indices]) for indices in drawn]
     wanted = sizes(settings.sources, available, settings.upsample)
+    made.limiting = limiting_source(settings.sources, available, settings.upsample)
     copies = [
         passes(indices, weights[indices], size)
         for indices, size in zip(drawn, wanted, strict=True)
@@ -147,5 +152,6 @@ def _count_copies(
     written = np.bincount(rows.source[made.train], minlength=len(drawn))
     for source, (indices, own) in enumerate(zip(drawn, copies, strict=True)):
         reached = sum(map(len, own))
-        made.not_drawn[source] += max(0, len(indices) - reached)
+        made.cut[source] = max(0, len(indices) - reached)
+        made.not_drawn[source] += made.cut[source]
         made.repeated[source] = int(written[source]) - min(reached, len(indices))
