@@ -122,6 +122,10 @@ ANSWER = "The Aare."
             {"prompt": ASK["content"], "prompt_id": "1", "messages": [ASK, SAY]},
             [("user", ASK["content"]), ("assistant", SAY["content"])],
         ),
+        (  # Aya and FLAN
+            {"inputs": QUESTION, "targets": ANSWER, "annotation_type": "original"},
+            [("user", QUESTION), ("assistant", ANSWER)],
+        ),
         (  # Alpaca's own `text` is the whole prompt
             {
                 "instruction": QUESTION,
@@ -143,6 +147,12 @@ def test_reasoning_in_a_column_precedes_the_answer() -> None:
     row = {"Question": QUESTION, "Complex_CoT": "Alps.", "Response": ANSWER}
     assert turns(row)[1]["reasoning_content"] == "Alps."
     assert unread({"messages": [ASK, SAY], "reasoning": "Alps."}) == ("reasoning",)
+
+
+def test_a_column_that_only_switches_reasoning_is_not_reasoning() -> None:
+    row = {"input": [ASK], "output": "a", "reasoning": "on"}
+    assert turns(row)[1] == {"role": "assistant", "content": "a"}
+    assert read({"messages": [ASK, SAY], "reasoning": "off"})
 
 
 @pytest.mark.parametrize("key", ["thinking", "reasoning", "reasoning_content"])

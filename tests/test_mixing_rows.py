@@ -216,7 +216,11 @@ def test_reasoning_is_kept() -> None:
             "a row of raw text is not a conversation; Axolotl trains it with "
             "type: completion (text)",
         ),
-        ({"words": "x"}, "no known dataset form has these columns (words)"),
+        (
+            {"words": "x"},
+            "no known dataset form has these columns; name them with field_messages, "
+            "or field_instruction and field_output (words)",
+        ),
         ({"messages": []}, "the messages are not a list, or the list is empty"),
         ({"messages": "{"}, "a column that should contain JSON text does not parse"),
         (chat("hello"), "a message is not a JSON object (str)"),
@@ -255,7 +259,8 @@ def test_reasoning_is_kept() -> None:
         (chat(ASKED, {**SAID, "tool_calls": [{}]}), "a tool call has no function name"),
         (
             {"question": "2 + 2 =?"},
-            "no known dataset form has these columns (question)",
+            "no known dataset form has these columns; name them with field_messages, "
+            "or field_instruction and field_output (question)",
         ),
     ],
 )  # fmt: skip

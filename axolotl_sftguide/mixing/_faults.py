@@ -47,7 +47,8 @@ FaultCode = Literal[
 
 FAULTS: Mapping[FaultCode, str] = {
     "answer-empty": "the answer is empty",
-    "columns-unknown": "no known dataset form has these columns",
+    "columns-unknown": "no known dataset form has these columns; name them with "
+    "field_messages, or field_instruction and field_output",
     "content-missing": "a message has no content",
     "content-not-text": "the content of a message is not text",
     "ends-without-answer": "the last message is not from the assistant",

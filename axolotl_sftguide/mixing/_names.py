@@ -7,8 +7,8 @@ from functools import cache
 TURNS = "messages conversations conversation dialogue dialog turns chat data".split()
 """Columns with the messages of a conversation."""
 
-QUESTION = "instruction prompt question query problem user human input".split()
-ANSWER = "output completion answer response solution assistant".split()
+QUESTION = "instruction prompt question query problem user human inputs input".split()
+ANSWER = "output completion answer response solution assistant targets target".split()
 """Columns of one question and one answer. The first one with text is used."""
 
 CONTEXT = ("context",)
@@ -17,6 +17,9 @@ CONTEXT = ("context",)
 SYSTEM = "system system_prompt system_message".split()
 REASONING = "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
 """Columns of the text that precedes the answer."""
+
+SWITCHES = frozenset("on off yes no true false none low medium high".split())
+"""Values of a column such as `reasoning` that only says whether there is any."""
 
 PREFERENCE = "chosen rejected chosen_messages rejected_messages".split()
 MEDIA = "image images video videos audio audios".split()
@@ -35,12 +38,14 @@ other text beside messages is."""
 METADATA = frozenset(
     """
     annotator annotators author bucket cat categories category checksum cluster
-    complexity conversation_hash country created creator dataset datasets date datetime
+    complexity conversation_hash country country_code created creator dataset datasets date datetime
     detoxify_moderation difficulty doc_id domain embedding embeddings file filename
     flags format generator grade group hash hashed_ip header id idx index intent
-    intents key keyword keywords labels_en lang language languages level license link
+    intents key keyword keywords kind labels_en lang language
+    language_code languages level license link
     links locale metadata model models moderation motivation_app name notes num
-    openai_moderation origin page path persona prompt_hash provider quality rank
+    openai_moderation origin page path persona resource
+    used_in_training prompt_hash provider quality rank
     rating redacted ref
     region score scores section seed set sha256 sha1 md5 skill skills source sources
     split state statistics stats status subcategory subject subset subtask
@@ -53,6 +58,7 @@ METADATA = frozenset(
 _METADATA_ENDINGS = tuple(
     """
     _at _by _category _categories _count _counts _date _difficulty _domain _file
+    _fingerprint
     _filename _hash _id _ids _idx _index _key _lang _language _len _length _level
     _license _metadata _model _name _path _quality _rating _region _score _scores
     _source _split _stats _subject _tag _tags _task _time _timestamp _tokens _topic

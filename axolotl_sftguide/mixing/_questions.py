@@ -9,7 +9,16 @@ from ..config.dataset_types import DatasetType
 from ..config.mix_settings import Form, SourceSettings
 from ._content import is_empty, text_of
 from ._faults import RowFault
-from ._names import ANSWER, CONTEXT, PREFERENCE, QUESTION, REASONING, SYSTEM, TURNS
+from ._names import (
+    ANSWER,
+    CONTEXT,
+    PREFERENCE,
+    QUESTION,
+    REASONING,
+    SWITCHES,
+    SYSTEM,
+    TURNS,
+)
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
 from ._unread import actual, cell
@@ -141,6 +150,8 @@ class QuestionReader:
     ) -> None:
         name = _first(row, REASONING, used.union(self._settings.ignore))
         if name is None or not isinstance(row[name], str):
+            return
+        if row[name].strip().lower() in SWITCHES:
             return
         answers = [m for m in after if m["role"] == "assistant"]
         if len(answers) == 1 and "reasoning_content" not in answers[0]:

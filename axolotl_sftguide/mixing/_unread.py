@@ -11,7 +11,14 @@ from typing import Any
 from ..config.mix_settings import SourceSettings
 from ._content import is_empty
 from ._faults import UnreadText
-from ._names import MEDIA, OTHERS_CONTENT, SYSTEM, is_metadata
+from ._names import (
+    MEDIA,
+    OTHERS_CONTENT,
+    REASONING,
+    SWITCHES,
+    SYSTEM,
+    is_metadata,
+)
 
 _ADD_TO_MESSAGES = frozenset(
     ["tools", "functions", "chat_template_kwargs", "unmask", "metadata", "label"]
@@ -119,7 +126,8 @@ class Unread:
         if name == "label":
             return isinstance(value, bool) or (guessed and value in (0, 1))
         if name in OTHERS_CONTENT:
-            return _has_text(value)
+            switch = isinstance(value, str) and value.strip().lower() in SWITCHES
+            return _has_text(value) and not (switch and name in REASONING)
         return guessed and not is_metadata(column) and _has_text(value)
 
 
