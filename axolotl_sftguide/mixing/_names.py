@@ -38,7 +38,8 @@ other text beside messages is."""
 METADATA = frozenset(
     """
     annotator annotators author bucket cat categories category checksum cluster
-    complexity conversation_hash country country_code created creator dataset datasets date datetime
+    complexity conversation_hash country country_code created creator dataset
+    datasets date datetime
     detoxify_moderation difficulty doc_id domain embedding embeddings file filename
     flags format generator grade group hash hashed_ip header id idx index intent
     intents key keyword keywords kind labels_en lang language
