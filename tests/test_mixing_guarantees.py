@@ -245,6 +245,38 @@ def test_text_that_would_be_lost_is_one_line_for_a_source(
     )
 
 
+def test_a_mix_of_a_mix_has_the_same_conversations(
+    make: Callable[..., Mixed], tmp_path: Path
+) -> None:
+    ask = {"role": "user", "content": "q"}
+    parts = [
+        {"type": "text", "text": "a", "train": False},
+        {"type": "text", "text": " b"},
+    ]
+    call = {"name": "f", "arguments": {"b": 1, "a": None}}
+    rows = [
+        {"messages": [ask, {"role": "assistant", "content": parts}], "tools": [call]},
+        {"messages": [ask, {"role": "assistant", "content": "a", "thinking": "hm"}]},
+        {
+            "messages": [ask, {"role": "assistant", "content": "c", "weight": 0.0}],
+            "chat_template_kwargs": {"enable_thinking": False},
+        },
+        {"messages": [ask, {"role": "assistant", "content": "", "tool_calls": [call]}]},
+    ]
+    write(tmp_path / "a.jsonl", rows)
+    first = make("a.jsonl")
+    again = make(str(first.data))
+    wanted, found = (
+        sorted(
+            json.dumps({k: r[k] for k in r if k not in ("source", "row")})
+            for r in rows_of(made.data)
+        )
+        for made in (first, again)
+    )
+    assert found == wanted
+    assert again.manifest.parts[0].not_read == {"phase": 4, "row": 4, "source": 4}
+
+
 def test_columns_that_are_left_out_are_printed(
     command: Callable[..., Any], tmp_path: Path
 ) -> None:

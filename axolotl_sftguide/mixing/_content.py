@@ -106,8 +106,13 @@ def parts_detail(parts: Sequence[Any]) -> list[dict[str, Any]] | None:
     return detail
 
 
-def named_detail(key: str, value: Any) -> list[dict[str, Any]]:
+def named_detail(key: str, value: Any, text: str) -> list[dict[str, Any]]:
     """Which characters of a text are trained on, in Axolotl's own form.
+
+    Args:
+        key: The key of the message, for the fault.
+        value: The ranges of characters, each with its flag.
+        text: The text.
 
     Raises:
         RowFault: If it is in another form.
@@ -115,14 +120,15 @@ def named_detail(key: str, value: Any) -> list[dict[str, Any]]:
     detail = []
     for part in value if isinstance(value, list) else [None]:
         own = part if isinstance(part, Mapping) else {}
-        offsets = [own.get(name) for name in ("begin_offset", "end_offset")]
-        if not all(type(offset) is int for offset in offsets) or "train" not in own:
+        begin, end = own.get("begin_offset"), own.get("end_offset")
+        if type(begin) is not int or type(end) is not int or "train" not in own:
             raise RowFault("flag-not-boolean", key)
         detail.append(
             {
-                "begin_offset": offsets[0],
-                "end_offset": offsets[1],
+                "begin_offset": begin,
+                "end_offset": end,
                 "train": flag(key, own["train"]),
+                "text": text[begin : end + 1],
             }
         )
     return detail

@@ -102,15 +102,11 @@ class RowReader:
         tools = self._tools(row, used)
         if tools:
             found["tools"] = tools
-        kwargs = cell(row, "chat_template_kwargs")
-        if isinstance(kwargs, Mapping) and kwargs:
-            used.add("chat_template_kwargs")
-            found["chat_template_kwargs"] = (
-                without_nulls(kwargs) if self._arrow else kwargs
-            )
-        guessed = form in ("alpaca", "prompt_completion", "question_answer")
-        if settings.type is not None:
-            guessed = False
+        kwargs = self._template_kwargs(row, used)
+        if kwargs:
+            found["chat_template_kwargs"] = kwargs
+        named = settings.type or (settings.field_instruction and settings.field_output)
+        guessed = not named and form not in ("messages", "sharegpt")
         self._unread.account(row, used, found, guessed)
         return form, found
 
@@ -150,6 +146,23 @@ class RowReader:
         if system and lacks_system(messages):
             messages.insert(0, {"role": "system", "content": system})
         return "sharegpt" if sharegpt else "messages", messages
+
+    def _template_kwargs(
+        self, row: Mapping[str, Any], used: set[str]
+    ) -> Mapping[str, Any] | None:
+        """The arguments of the chat template, which may be JSON text."""
+        kwargs = cell(row, "chat_template_kwargs")
+        used.add("chat_template_kwargs")
+        if isinstance(kwargs, str):
+            try:
+                kwargs = json.loads(kwargs) if kwargs.strip() else None
+            except ValueError:
+                raise RowFault("json-column", "chat_template_kwargs") from None
+        if kwargs is None:
+            return None
+        if not isinstance(kwargs, Mapping):
+            raise RowFault("json-column", "chat_template_kwargs")
+        return without_nulls(kwargs) if self._arrow else kwargs
 
     def _tools(self, row: Mapping[str, Any], used: set[str]) -> str | None:
         column = self._settings.field_tools

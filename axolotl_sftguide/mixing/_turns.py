@@ -90,7 +90,7 @@ class TurnReader:
             for written in roles
         }
         self._flag = settings.message_field_training
-        self._detail = settings.message_field_training_detail
+        self._detail = settings.message_field_training_detail or "train_detail"
         self._read = _READ.union(
             OPTIONAL_KEYS,
             self._reasoning,
@@ -189,8 +189,9 @@ class TurnReader:
         self, turn: Mapping[str, Any], content: Any, message: dict[str, Any]
     ) -> None:
         detail = parts_detail(content) if isinstance(content, list) else None
-        if self._detail is not None and self._detail in turn:
-            detail = named_detail(self._detail, turn[self._detail])
+        if self._detail in turn:
+            text = message["content"]
+            detail = named_detail(self._detail, turn[self._detail], text)
         if detail:
             message["train_detail"] = detail
         trained = self._flag_of(turn)

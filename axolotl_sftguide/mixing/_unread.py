@@ -62,7 +62,8 @@ class Unread:
         """Rows by the columns that were left out of them."""
         counts = self._counted.copy()
         for columns, rows in self._alone.items():
-            counts.update({c: rows for c in columns if c != "messages"})
+            empty = {"messages", *self._looked[columns]} - {"metadata"}
+            counts.update({c: rows for c in columns if c not in empty})
         return counts
 
     def has_messages_alone(self, row: Mapping[str, Any]) -> bool:
