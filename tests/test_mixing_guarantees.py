@@ -82,6 +82,26 @@ class TestExcluded:
         with pytest.raises(MixError, match=r"exclude: test\.json: .* after 1 row"):
             make("a.jsonl", exclude=["test.json"])
 
+    @pytest.mark.parametrize(
+        "own",
+        [
+            {"question": "How many  are 3?"},
+            {"question": "How many are 3?", "expected_answer": "another"},
+            {"prompt": [{"role": "user", "content": "How many are 3?"}]},
+            {"messages": [{"role": "user", "content": "How many are 3?"}]},
+        ],
+    )
+    def test_questions_need_no_answer(
+        self, make: Callable[..., Mixed], tmp_path: Path, own: dict[str, Any]
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row(i) for i in range(5)])
+        write(tmp_path / "test.jsonl", [own, {"question": "What else?"}])
+        made = make("a.jsonl", exclude=["test.jsonl"], exclude_by="question")
+        assert sorted(r["row"] for r in rows_of(made.data)) == [1, 2, 3, 5]
+        (file,) = made.manifest.excluded_files
+        assert (file["rows"], file["matched"]) == (2, 1)
+        assert verify(made.folder, base=tmp_path) == []
+
     def test_rows_that_matched_are_printed(
         self, command: Callable[..., Any], tmp_path: Path
     ) -> None:

@@ -156,6 +156,8 @@ class MixSettings(Block):
     """Reach the shares by repeating rows instead of leaving some out."""
     exclude: list[str] = Field(default_factory=list)
     """Files whose conversations must not be trained on, such as evaluation data."""
+    exclude_by: Literal["conversation", "question"] = "conversation"
+    """What must be equal: the whole conversation, or its first user message alone."""
     held_out: float = Field(0.0, ge=0, lt=1)
     """Share of each dataset that is written to `held-out.jsonl`."""
     replay: float = Field(0.0, ge=0, lt=1)

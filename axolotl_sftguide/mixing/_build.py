@@ -49,7 +49,8 @@ def build(
         MixError: If rows cannot be used and `on_error` is `fail`, or if no row can.
     """
     spooled = _spool_all(settings, inputs, folder / "pieces", pool, progress)
-    excluded = read_excluded(inputs.excluded, pool)
+    by_question = settings.exclude_by == "question"
+    excluded = read_excluded(inputs.excluded, by_question, pool)
     _refuse_changed(inputs)
     labels = [label for _, label in inputs.pieces]
     refuse_sources(settings, labels, spooled)
@@ -84,8 +85,17 @@ def _spool_all(
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
     sources, tokenizer = settings.sources, inputs.tokenizer
+    by_question = bool(settings.exclude) and settings.exclude_by == "question"
     tasks = [
-        (p, sources[p.source], names[p.source], label, str(folder), tokenizer)
+        (
+            p,
+            sources[p.source],
+            names[p.source],
+            label,
+            str(folder),
+            tokenizer,
+            by_question,
+        )
         for p, label in inputs.pieces
     ]
     whole = sum(file.size_bytes for file in inputs.files)
@@ -100,11 +110,13 @@ def _spool_all(
 
 def _columns(spooled: Sequence[Spooled]) -> Rows:
     sources = np.array([piece.piece.source for piece in spooled], np.uint16)
+    questions = [piece.questions for piece in spooled if piece.questions is not None]
     counted = [piece.tokens for piece in spooled if piece.tokens is not None]
     return Rows(
         np.repeat(sources, [len(piece.ends) for piece in spooled]),
         *_halves(spooled),
         np.concatenate(counted) if counted else None,
+        np.concatenate(questions) if questions else None,
     )
 
 

@@ -12,7 +12,7 @@ from ..config.mix_settings import SourceSettings
 from ..errors import MixError
 from ._columns import Hashes, Rows, find_among
 from ._faults import RowFault
-from ._fingerprint import fingerprint
+from ._fingerprint import fingerprint, question_fingerprint
 from ._forms import RowReader
 from ._pieces import InputFile, Piece
 from ._refusals import broken_file, fault_lines, unread_lines
@@ -33,22 +33,30 @@ class Excluded:
         """For each file, how many of its rows are among those of the mix."""
         if not len(self.hashes):
             return [0] * len(self.rows)
-        own = find_among(rows, self.hashes)
-        known = set(zip(rows.high[own].tolist(), rows.low[own].tolist(), strict=True))
+        high, low = rows.compared
+        own = find_among(high, low, self.hashes)
+        known = set(zip(high[own].tolist(), low[own].tolist(), strict=True))
         pairs = zip(*(half.tolist() for half in self.hashes.T), strict=True)
         found = np.array([pair in known for pair in pairs], bool)
         ends = np.cumsum([0, *self.rows])
         return [int(found[a:b].sum()) for a, b in pairwise(ends)]
 
 
-def read_excluded(files: Sequence[InputFile], pool: Workers) -> Excluded:
+def read_excluded(
+    files: Sequence[InputFile], by_question: bool, pool: Workers
+) -> Excluded:
     """The fingerprints of all rows of the excluded files.
+
+    Args:
+        files: The files.
+        by_question: Whether only the first user message is compared.
+        pool: The workers that read.
 
     Raises:
         MixError: If a row cannot be read: it would be trained on unnoticed.
     """
     tasks = [
-        (piece, SourceSettings(path=file.label))
+        (piece, SourceSettings(path=file.label), by_question)
         for file in files
         for piece in file.pieces
     ]
@@ -74,7 +82,7 @@ def read_excluded(files: Sequence[InputFile], pool: Workers) -> Excluded:
     return Excluded(np.concatenate([piece.hashes for piece in found]), rows)
 
 
-def hashes_of(piece: Piece, settings: SourceSettings) -> Spooled:
+def hashes_of(piece: Piece, settings: SourceSettings, by_question: bool) -> Spooled:
     """The fingerprints of the rows of a piece, and its faults."""
     found = Spooled(piece, "", np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     digests = bytearray()
@@ -84,7 +92,10 @@ def hashes_of(piece: Piece, settings: SourceSettings) -> Spooled:
         try:
             if isinstance(row, RowFault):
                 raise row
-            digests += fingerprint(reader.read(row)[1])
+            if by_question:
+                digests += question_fingerprint(reader.question(row))
+            else:
+                digests += fingerprint(reader.read(row)[1])
         except RowFault as fault:
             found.note(number, fault)
         except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -34,6 +34,11 @@ def fingerprint(conversation: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
 
 
+def question_fingerprint(question: str) -> bytes:
+    """Sixteen bytes that are equal for the same first user message."""
+    return hashlib.blake2b(_normalized(question), digest_size=16).digest()
+
+
 def _sorted(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 

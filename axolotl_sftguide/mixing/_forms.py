@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.dataset_types import TYPES
@@ -84,6 +84,19 @@ class RowReader:
                 self._unread.count_alone(row)
                 return "messages", {"messages": found}
         return self._read(row)
+
+    def question(self, row: Mapping[str, Any]) -> str:
+        """The first user message of a row, which needs no answer.
+
+        Raises:
+            RowFault: If it has none.
+        """
+        settings, used = self._settings, set[str]()
+        for column in [settings.field_messages] if settings.field_messages else TURNS:
+            turns = as_turns(cell(row, column))
+            if turns:
+                return first_question([self._turns.message(turn) for turn in turns])
+        return first_question(self._questions.question(row, used))
 
     def _read(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
         settings = self._settings
@@ -172,6 +185,18 @@ class RowReader:
             tools = tools_of_functions(cell(row, "functions"), from_arrow=self._arrow)
             used.add("functions")
         return tools
+
+
+def first_question(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text of the first user message.
+
+    Raises:
+        RowFault: If there is none.
+    """
+    for message in messages:
+        if message["role"] == "user":
+            return str(message["content"])
+    raise RowFault("starts-without-user")
 
 
 def has_plain_settings(settings: SourceSettings) -> bool:

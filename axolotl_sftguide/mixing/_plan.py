@@ -58,7 +58,7 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
     made = Plan(NO_ROWS, NO_ROWS)
     kept = np.ones(len(rows), bool)
     if excluded is not None and len(excluded):
-        left_out = find_among(rows, excluded)
+        left_out = find_among(*rows.compared, excluded)
         kept[left_out] = False
         sources, counts = np.unique(rows.source[left_out], return_counts=True)
         made.excluded = dict(zip(sources.tolist(), counts.tolist(), strict=True))

@@ -73,6 +73,17 @@ class QuestionReader:
         form = _form(question or "", answer, settings)
         return form, self._with_system(row, messages, used)
 
+    def question(self, row: Mapping[str, Any], used: set[str]) -> Messages:
+        """The messages before the answer, which may be missing.
+
+        Raises:
+            RowFault: If there is no question.
+        """
+        name = self._settings.field_instruction or _first(row, QUESTION, set())
+        if name is None:
+            raise self._not_a_question(row)
+        return self._before(row, name, "", used)
+
     def _before(
         self, row: Mapping[str, Any], question: str, answer: str, used: set[str]
     ) -> Messages:

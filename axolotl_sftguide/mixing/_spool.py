@@ -15,8 +15,8 @@ import orjson
 from ..config.mix_settings import SourceSettings
 from ._columns import Hashes
 from ._faults import FaultCode, RowFault, UnreadText
-from ._fingerprint import fingerprint
-from ._forms import RowReader
+from ._fingerprint import fingerprint, question_fingerprint
+from ._forms import RowReader, first_question
 from ._heads import BLOCK_BYTES
 from ._pieces import Piece
 from ._readers import rows_of
@@ -51,6 +51,8 @@ class Spooled:
     """Where the first line starts."""
     tokens: np.ndarray[Any, np.dtype[np.uint32]] | None = None
     """Tokens per row, if they are counted."""
+    questions: Hashes | None = None
+    """The fingerprints of the first user messages, if they are needed."""
     keys: int = 0
     """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, one bit each."""
     rows_read: int = 0
@@ -93,6 +95,7 @@ def spool(
     label: str,
     folder: str,
     tokenizer: str | None = None,
+    by_question: bool = False,
 ) -> Spooled:
     """Read a piece and write its usable rows as uniform lines.
 
@@ -103,10 +106,12 @@ def spool(
         label: The `source` of its rows in the dataset.
         folder: Where the lines are written, into one file per worker.
         tokenizer: Counts the tokens of each row, if given.
+        by_question: Whether the fingerprints of the questions are needed.
     """
     path = os.path.join(folder, f"{os.getpid()}.jsonl")
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     hashes, ends, tokens = bytearray(), array("q"), array("L")
+    questions = bytearray()
     count = token_counter(tokenizer) if tokenizer is not None else None
     with open(path, "ab", buffering=BLOCK_BYTES) as file:
         found.start = end = file.tell()
@@ -123,10 +128,14 @@ def spool(
                 continue
             file.write(line)
             hashes += digest
+            if by_question:
+                questions += question_fingerprint(first_question(row["messages"]))
             end += len(line)
             ends.append(end)
             tokens.append(number_of_tokens)
     found.hashes = as_hashes(hashes)
+    if by_question:
+        found.questions = as_hashes(questions)
     found.ends = np.array(ends, np.int64)
     if count is not None:
         found.tokens = np.array(tokens, np.uint32)
