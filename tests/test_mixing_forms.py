@@ -246,6 +246,26 @@ def test_metadata_beside_messages_is_counted(extra: dict[str, Any]) -> None:
     assert known <= set(reader.passed) | {"images", "history"}
 
 
+def test_what_is_ignored_is_left_out_even_if_it_is_known() -> None:
+    call = {"name": "f", "arguments": {}}
+    answer = {**SAY, "reasoning": "hm", "tool_calls": [call], "weight": 0}
+    row = {
+        "messages": [ASK, answer],
+        "tools": [{"name": "f"}],
+        "unmask": True,
+        "chat_template_kwargs": {"a": 1},
+    }
+    names = "reasoning tool_calls weight tools unmask chat_template_kwargs".split()
+    reader = RowReader(SourceSettings(path="x", ignore=names))
+    assert reader.read(row)[1] == {"messages": [ASK, SAY]}
+    assert reader.passed == dict.fromkeys(names, 1)
+
+
+def test_a_column_of_where_still_does_what_it_does() -> None:
+    row = {"messages": [ASK, SAY], "unmask": True}
+    assert turns(row, where={"unmask": True})[0]["train"] is True
+
+
 def test_columns_that_where_names_are_known() -> None:
     row = {"prompt": "q", "completion": "a", "label": True, "remark": "ok"}
     assert read(row, where={"label": True, "remark": "ok"})

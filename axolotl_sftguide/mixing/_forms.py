@@ -102,7 +102,7 @@ class RowReader:
         settings = self._settings
         used: set[str] = set()
         form, messages = self._messages(row, used)
-        if _is_unmasked(row, used):
+        if "unmask" not in settings.ignore and _is_unmasked(row, used):
             for message in messages:
                 message["train"] = message["role"] != "system"
         if settings.drop_system_message and messages and not lacks_system(messages):
@@ -164,6 +164,8 @@ class RowReader:
         self, row: Mapping[str, Any], used: set[str]
     ) -> Mapping[str, Any] | None:
         """The arguments of the chat template, which may be JSON text."""
+        if "chat_template_kwargs" in self._settings.ignore:
+            return None
         kwargs = cell(row, "chat_template_kwargs")
         used.add("chat_template_kwargs")
         if isinstance(kwargs, str):
@@ -179,6 +181,8 @@ class RowReader:
 
     def _tools(self, row: Mapping[str, Any], used: set[str]) -> str | None:
         column = self._settings.field_tools
+        if column in self._settings.ignore:
+            return None
         tools = tools_of(cell(row, column), from_arrow=self._arrow)
         used.add(column)
         if tools is None and self._settings.field_tools == "tools":

@@ -110,6 +110,9 @@ class TurnReader:
         if not isinstance(turn, Mapping):
             raise RowFault("turn-not-mapping", type(turn).__name__)
         turn = {k: v for k, v in turn.items() if v is not None}
+        for key in self._ignored.intersection(turn):
+            del turn[key]
+            self.passed[key] += 1
         written, role = self._role_of(turn)
         message: dict[str, Any] = {"role": role, "content": ""}
         content = self._content_of(turn)
@@ -213,19 +216,13 @@ class TurnReader:
             # Of two texts, only the first is read.
             texts = [k for k in _CONTENT if k in turn and turn[k] not in ("", [])]
             if len(texts) > 1 and len({str(turn[k]) for k in texts}) > 1:
-                self._refuse(tuple(texts[1:]))
+                raise UnreadText(tuple(texts[1:]), "key")
             return
         unknown = [
             key
             for key in unread
-            if key not in self._ignored
-            and key.lower() not in TURN_METADATA
-            and not is_empty(turn[key])
+            if key.lower() not in TURN_METADATA and not is_empty(turn[key])
         ]
         if unknown:
             raise UnreadText(tuple(sorted(unknown)), "key")
         self.passed.update(unread)
-
-    def _refuse(self, keys: tuple[str, ...]) -> None:
-        if not self._ignored.issuperset(keys):
-            raise UnreadText(keys, "key")

@@ -53,7 +53,8 @@ class Unread:
     """
 
     def __init__(self, settings: SourceSettings) -> None:
-        self._known = frozenset(settings.ignore).union(settings.where)
+        self._ignored = frozenset(settings.ignore)
+        self._known = self._ignored.union(settings.where)
         self._counted: Counter[str] = Counter()
         self._alone: Counter[tuple[str, ...]] = Counter()
         self._looked: dict[tuple[str, ...], list[str]] = {}
@@ -74,7 +75,7 @@ class Unread:
             look = [
                 column
                 for column in columns
-                if column.lower() in _ADD_TO_MESSAGES and column not in self._known
+                if column.lower() in _ADD_TO_MESSAGES and column not in self._ignored
             ]
             self._looked[columns] = look
         for column in look:
