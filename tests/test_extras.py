@@ -8,11 +8,11 @@ import sys
 import pytest
 
 SWEEP = {"optuna"}
-MIX = {"ijson", "orjson", "zstandard"}
+MIX = {"orjson", "zstandard"}
 WITH_THE_HOSTS = {"filelock", "numpy", "pyarrow"}
 """Of the extras, what every host installs too."""
 HOSTS = {"accelerate", "axolotl", "datasets", "peft", "torch", "transformers", "trl"}
-OF_AN_EXTRA = ("mixing._", "cli.mix_tables", "sweep.pruner")
+OF_AN_EXTRA = ("mixing._", "cli.mix_preview", "cli.mix_tables", "sweep.pruner")
 """How the names of modules begin that only `[mix]` or `[sweep]` uses."""
 
 SCRIPT = """

@@ -68,7 +68,7 @@ def make(tmp_path: Path) -> Callable[..., Mixed]:
     return run
 
 
-def accounts_for_every_row(mixed: Mixed) -> bool:
+def counts_add_up(mixed: Mixed) -> bool:
     return all(
         part.rows_read
         == part.filtered
@@ -84,7 +84,7 @@ def accounts_for_every_row(mixed: Mixed) -> bool:
 
 
 class TestFiles:
-    def test_every_kind_of_file_holds_the_same_rows(
+    def test_all_file_kinds_give_the_same_rows(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         rows = [row(i) for i in range(40)]
@@ -116,7 +116,7 @@ class TestFiles:
         by_row = {r["row"]: r["messages"] for r in found}
         assert all(by_row[i + 1] == row(i)["messages"] for i in range(40))
 
-    def test_a_row_names_its_line_also_where_lines_are_blank_or_broken(
+    def test_row_numbers_are_line_numbers_despite_blank_and_broken_lines(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         lines = [json.dumps(row(0)), "", "{broken", json.dumps(row(3))]
@@ -125,7 +125,7 @@ class TestFiles:
         assert sorted(r["row"] for r in read(made.data)) == [1, 4]
         assert made.manifest.parts[0].faults == {"not-json": 1}
 
-    def test_a_folder_a_glob_and_data_files_name_many(
+    def test_folders_globs_and_data_files_select_several_files(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         for name in ("x/a.jsonl", "x/b.jsonl", "x/c.txt"):
@@ -135,7 +135,7 @@ class TestFiles:
             found = read(make([source]).data)
             assert {r["source"] for r in found} == {"x/a.jsonl", "x/b.jsonl"}
 
-    def test_more_files_than_may_be_open_at_once_are_mixed(
+    def test_more_files_than_the_open_file_limit_can_be_mixed(
         self, tmp_path: Path
     ) -> None:
         (tmp_path / "many").mkdir()
@@ -158,25 +158,30 @@ class TestFiles:
         )
         assert done.stdout.strip() == "300", done.stderr
 
-    def test_what_this_process_has_copied_from_is_let_go(
+    def test_temporary_files_are_unmapped_after_the_mix(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(20)])
         make(["a.jsonl"], workers=1)
         assert "building" not in Path("/proc/self/maps").read_text()
 
-    def test_an_array_is_read_row_by_row_up_to_where_it_breaks_off(
+    def test_an_array_that_breaks_off_is_refused_even_if_rows_are_skipped(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         text = json.dumps([row(0), 7, row(1), row(2)], indent=1)
         (tmp_path / "a.json").write_text("\ufeff" + text[: text.rindex("role") - 2])
+        with pytest.raises(MixError, match=r"^a\.json: the file is damaged .* 3 rows"):
+            make(["a.json"], on_error="skip")
+
+    def test_a_wrong_comma_in_an_array_costs_one_row(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        texts = [json.dumps(row(i)) for i in range(4)]
+        texts[1] = texts[1][:-1] + ",}"
+        (tmp_path / "a.json").write_text(f"[{', '.join(texts)}, 7]")
         made = make(["a.json"], on_error="skip")
-        assert sorted(r["row"] for r in read(made.data)) == [1, 3]
-        faults = made.manifest.parts[0].faults
-        assert faults == {
-            "not-mapping": 1,
-            "file-breaks-off": 1,
-        }
+        assert sorted(r["row"] for r in read(made.data)) == [1, 3, 4]
+        assert made.manifest.parts[0].faults == {"not-json": 1, "not-mapping": 1}
 
     @pytest.mark.parametrize(
         ("source", "why"),
@@ -191,7 +196,7 @@ class TestFiles:
             ("bad.parquet", "bad.parquet: not a Parquet file"),
         ],
     )
-    def test_what_cannot_be_found_or_read_is_one_line(
+    def test_missing_and_unreadable_files_get_a_one_line_error(
         self, make: Callable[..., Mixed], tmp_path: Path, source: Any, why: str
     ) -> None:
         for folder in ("x", "empty"):
@@ -202,7 +207,7 @@ class TestFiles:
             make([source])
         assert "\n" not in str(caught.value)
 
-    def test_all_missing_keys_are_reported_together(
+    def test_all_missing_files_are_reported_together(
         self, make: Callable[..., Mixed]
     ) -> None:
         with pytest.raises(MixError) as caught:
@@ -230,7 +235,7 @@ class TestByName:
         (cache / "toy").rename(cache / "someone___toy")
         return cache
 
-    def test_a_name_of_the_hub_gives_its_rows_and_where_they_stood(
+    def test_a_dataset_name_gives_its_rows_with_their_numbers(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         found = read(make(["someone/toy"]).data)
@@ -239,7 +244,7 @@ class TestByName:
         assert by_row == {i + 1: row(i, "train")["messages"] for i in range(30)}
 
     @pytest.mark.parametrize("path", ["someone/toy", "toy", "toy/train.parquet"])
-    def test_splits_are_cut_and_added_up(
+    def test_splits_can_be_sliced_and_added(
         self, make: Callable[..., Mixed], path: str
     ) -> None:
         wanted = [("train", i) for i in range(3, 9)]
@@ -254,7 +259,7 @@ class TestByName:
         asked = [r["messages"][0]["content"] for r in read(made.data)]
         assert "What is train 3?" in asked
 
-    def test_the_whole_of_a_mix_is_proven_from_the_cache(
+    def test_a_mix_of_cached_datasets_verifies(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         made = make(["someone/toy", {"path": "someone/toy", "split": "test"}])
@@ -270,7 +275,7 @@ class TestByName:
             ("tooy", "did you mean 'toy'"),
         ],
     )
-    def test_what_cannot_be_loaded_is_one_line(
+    def test_datasets_that_cannot_be_loaded_get_a_one_line_error(
         self, make: Callable[..., Mixed], source: Any, why: str
     ) -> None:
         with pytest.raises(MixError, match=why) as caught:
@@ -302,7 +307,7 @@ class TestBytes:
             made.folder.rmdir()
         assert len(seen) == 1
 
-    def test_a_text_keeps_what_unicode_takes_for_the_end_of_a_line(
+    def test_unicode_line_separators_in_text_are_kept(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         odd = row(1)
@@ -313,7 +318,7 @@ class TestBytes:
         assert len(found) == 2
         assert odd["messages"] in [r["messages"] for r in found]
 
-    def test_nobody_else_may_read_them_if_the_umask_says_so(
+    def test_files_respect_the_umask(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(8)])
@@ -327,7 +332,7 @@ class TestBytes:
         ]
         assert modes == [0] * len(modes)
 
-    def test_do_not_depend_on_where_the_files_lie(self, tmp_path: Path) -> None:
+    def test_do_not_depend_on_the_folder_of_the_files(self, tmp_path: Path) -> None:
         seen = set()
         for place in ("here", "there"):
             (tmp_path / place).mkdir()
@@ -336,7 +341,7 @@ class TestBytes:
             seen.add((made.folder.name, made.data.read_bytes()))
         assert len(seen) == 1
 
-    def test_other_content_or_another_setting_is_another_folder(
+    def test_changed_content_or_settings_give_another_folder(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(20)])
@@ -352,12 +357,9 @@ class TestBytes:
         assert len(folders) == 4
         assert len(read(first.data)) == 20  # of the older one nothing is lost
 
-    def test_every_row_has_the_columns_that_any_has(
+    def test_rows_with_more_than_roles_and_texts_are_parquet_with_one_schema(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
-        """Arrow wants one schema; both hosts read the file through `datasets`."""
-        from datasets import load_dataset
-
         call = {"id": "1", "function": {"name": "f", "arguments": {"x": 1}}}
         special = {
             "messages": [
@@ -373,26 +375,67 @@ class TestBytes:
         write(tmp_path / "b.jsonl", [special])
         made = make(["a.jsonl", "b.jsonl"])
         assert made.manifest.trains_by_turn
-        keys = {tuple(r) for r in read(made.data)}
-        assert keys == {("messages", "tools", "phase", "source", "row")}
-        turns = {tuple(turn) for r in read(made.data) for turn in r["messages"]}
-        assert len(turns) == 1
-        loaded = load_dataset(
-            "json",
-            data_files=str(made.data),
-            split="train",
-            cache_dir=str(tmp_path / "hf"),
-        )
+        assert (made.data.name, made.manifest.ds_type) == ("data.parquet", "parquet")
+        loaded = load(made, tmp_path)
+        assert loaded.column_names == ["messages", "tools", "phase", "source", "row"]
         (found,) = (r for r in loaded if r["source"] == "b.jsonl")
         assert found["messages"][1]["tool_calls"][0]["function"] == {
             "name": "f",
             "arguments": '{"x": 1}',
         }
         assert json.loads(found["tools"])[0]["function"]["name"] == "f"
+        assert verify(made.folder, base=tmp_path) == []
+
+    @pytest.mark.parametrize("strategy", ["phased", "stacked"])
+    def test_a_key_that_only_the_last_of_many_rows_has_can_be_loaded(
+        self, make: Callable[..., Mixed], tmp_path: Path, strategy: str
+    ) -> None:
+        """`datasets` tells the types of JSON from its first 10 MB."""
+        long = {"role": "user", "content": "x" * 4000}
+        plain = [row(i) for i in range(3000)]
+        for i, own in enumerate(plain):
+            own["messages"][0] = {**long, "content": f"{i} {long['content']}"}
+        write(tmp_path / "a.jsonl", plain)
+        last = {"role": "assistant", "content": "b", "reasoning": "c", "weight": 0.0}
+        kwargs = {"enable_thinking": False}
+        special = {"messages": [long, last], "chat_template_kwargs": kwargs}
+        write(tmp_path / "b.jsonl", [special])
+        made = make(["a.jsonl"], ["b.jsonl"], strategy=strategy)
+        assert made.data.name == "data.parquet"
+        loaded = load(made, tmp_path)
+        (found,) = (r for r in loaded if r["source"] == "b.jsonl")
+        assert found["messages"][1]["reasoning_content"] == "c"
+        assert found["messages"][1]["train"] is False
+        assert found["chat_template_kwargs"] == kwargs
+        assert loaded[0]["chat_template_kwargs"] in ({}, kwargs)
+
+    def test_a_name_that_reads_as_a_date_can_be_loaded(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        """Arrow takes a JSON column of dates for times, up to the first other text."""
+        dates = [{"question": f"2024-01-{i:02}", "answer": "2024"} for i in range(1, 5)]
+        write(tmp_path / "2024-05-01 10:00:00", dates)
+        write(tmp_path / "b.jsonl", [row(i) for i in range(5)])
+        first = {"path": "2024-05-01 10:00:00", "ds_type": "json"}
+        made = make([first], ["b.jsonl"], strategy="phased")
+        sources = {r["source"] for r in load(made, tmp_path)}
+        assert sources == {"2024-05-01 10:00:00", "b.jsonl"}
+
+
+def load(made: Mixed, cache: Path) -> Any:
+    """A mix as both hosts load it."""
+    from datasets import load_dataset
+
+    return load_dataset(
+        made.manifest.ds_type,
+        data_files=str(made.data),
+        split="train",
+        cache_dir=str(cache / "hf"),
+    )
 
 
 class TestContent:
-    def test_replayed_rows_of_a_phased_pair_are_counted_and_gone(
+    def test_rows_replayed_in_a_later_phase_are_removed_and_counted(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         """As InstructLab's phase 10 holds rows of phase 07, with other ids."""
@@ -413,9 +456,9 @@ class TestContent:
         said = Counter(json.dumps(r["messages"]) for r in read(made.data))
         assert len(said) == 180
         assert set(said.values()) == {1}
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
-    def test_where_takes_rows_by_their_columns(
+    def test_where_filters_rows_by_their_columns(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         rows = [{**row(i), "origin": "web" if i % 3 else "wiki"} for i in range(30)]
@@ -433,7 +476,7 @@ class TestContent:
         assert made.manifest.parts[0].excluded == 5
         assert len(read(made.data)) == 25
 
-    def test_held_out_rows_are_a_file_of_their_own(
+    def test_held_out_rows_are_written_to_their_own_file(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i, "a") for i in range(100)])
@@ -444,7 +487,7 @@ class TestContent:
         assert Counter(r["phase"] for r in aside) == {"p0": 10, "p1": 5}
         trained = {json.dumps(r["messages"]) for r in read(made.data)}
         assert not trained & {json.dumps(r["messages"]) for r in aside}
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
     def test_shares_and_repeats_are_in_the_file(
         self, make: Callable[..., Mixed], tmp_path: Path
@@ -457,7 +500,7 @@ class TestContent:
         )
         found = Counter(r["source"] for r in read(made.data))
         assert found == {"a.jsonl": 300, "b.jsonl": 100}
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
 
 class TestTokens:
@@ -478,7 +521,7 @@ class TestTokens:
         counted = {part.path: part.tokens for part in made.manifest.parts}
         assert counted == dict(tokens)
         assert tokens["a.jsonl"] == pytest.approx(tokens["b.jsonl"], rel=0.01)
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
         assert verify(made.folder, base=tmp_path) == []
 
     def test_another_tokenizer_is_another_mix(
@@ -510,7 +553,7 @@ class TestFaults:
         '{"text": "x"}',
     )
 
-    def test_fail_names_file_line_and_reason_and_leaves_nothing(
+    def test_fail_names_file_row_and_reason_and_leaves_no_folder(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         lines = [json.dumps(row(0)), *self.BAD]
@@ -520,14 +563,14 @@ class TestFaults:
         told = str(caught.value).splitlines()
         assert told[0].startswith("a.jsonl: row 2: invalid JSON (")
         assert told[1] == "a.jsonl: row 3: the row is not a JSON object (list)"
-        assert told[4].startswith("a.jsonl: row 6: no known dataset form has these")
+        assert told[4].startswith("a.jsonl: row 6: a row of raw text is not a")
         assert told[-1] == (
             "5 rows cannot be used. Fix them, or set on_error: skip to leave them out."
         )
         left = [p for p in (tmp_path / "mixes").iterdir() if p.suffix != ".lock"]
         assert left == []
 
-    def test_skip_leaves_them_out_and_counts_them_by_reason(
+    def test_skip_leaves_rows_out_and_counts_them_by_reason(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
         lines = [json.dumps(row(0)), *self.BAD * 30]
@@ -535,7 +578,7 @@ class TestFaults:
         made = make(["a.jsonl"], on_error="skip")
         assert sum(made.manifest.parts[0].faults.values()) == 150
         assert len(made.manifest.parts[0].faults) == 5
-        assert accounts_for_every_row(made)
+        assert counts_add_up(made)
 
     def test_a_mix_without_usable_rows_names_each_reason_and_its_first_row(
         self, make: Callable[..., Mixed], tmp_path: Path
@@ -548,8 +591,8 @@ class TestFaults:
             "Nothing to mix: none of 41 rows can be used.",
             "40 rows: the last message is not from the assistant; "
             "the first is a.jsonl: row 1",
-            "1 row: no known dataset form has these columns; "
-            "the first is a.jsonl: row 41",
+            "1 row: a row of raw text is not a conversation; Axolotl trains it with "
+            "type: completion; the first is a.jsonl: row 41",
         ]
 
     def test_a_mix_of_empty_files_is_refused(
@@ -559,7 +602,7 @@ class TestFaults:
         with pytest.raises(MixError, match="Nothing to mix: the files contain no rows"):
             make(["a.jsonl"])
 
-    def test_a_wrong_encoding_and_a_huge_row_are_faults_of_their_rows(
+    def test_wrong_encoding_and_huge_rows_are_row_faults(
         self,
         make: Callable[..., Mixed],
         tmp_path: Path,
@@ -583,30 +626,27 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("name", "content"),
         [
-            ("a.jsonl.gz", b"this is no gzip"),
             ("a.jsonl.gz", gzip.compress(b"x" * 9000, mtime=0)[:20]),
-            ("a.jsonl.zst", b"this is no zstd"),
+            ("a.jsonl.zst", zstandard.compress(b"x" * 9000)[:12]),
             ("a.arrow", b"this is no arrow"),
-            ("a.csv", b'question,answer\n"never closed'),
+            ("a.csv", b'question,answer\na,"never closed\nb,c\n'),
             ("a.json", b"[{]"),
         ],
     )
-    def test_a_truncated_file_is_reported_and_the_rest_is_mixed(
+    def test_a_damaged_file_is_one_line_and_is_not_skipped(
         self, make: Callable[..., Mixed], tmp_path: Path, name: str, content: bytes
     ) -> None:
         (tmp_path / name).write_bytes(content)
         write(tmp_path / "b.jsonl", [row(0)])
-        with pytest.raises(MixError, match=rf"^{name}: ") as caught:
-            make([name, "b.jsonl"])
-        assert len(str(caught.value).splitlines()) == 2
-        made = make([name, "b.jsonl"], on_error="skip")
-        assert made.manifest.parts[0].faults
-        assert [r["source"] for r in read(made.data)] == ["b.jsonl"]
+        for on_error in ("fail", "skip"):
+            with pytest.raises(MixError, match=rf"^{name}: the file is damaged") as e:
+                make([name, "b.jsonl"], on_error=on_error)
+            assert "\n" not in str(e.value)
 
     @pytest.mark.parametrize(
         "count", [300, pytest.param(10_000, marks=pytest.mark.slow)]
     )
-    def test_damaged_files_lose_no_row_without_a_reason(
+    def test_every_row_of_a_damaged_file_is_accounted_for(
         self, tmp_path: Path, count: int
     ) -> None:
         """Bytes flipped, cut out, doubled, put in: no traceback, no row forgotten."""
@@ -630,7 +670,7 @@ class TestFaults:
             except MixError as error:
                 told[str(error).partition(": ")[0]] += 1
                 continue
-            assert accounts_for_every_row(made), i
+            assert counts_add_up(made), i
             assert len(read(made.data)) == sum(p.rows for p in made.manifest.parts)
             for part in made.manifest.parts:
                 told.update(part.faults)
@@ -717,7 +757,7 @@ class TestWorkers:
         assert done.stdout.strip() == "10", done.stderr
 
 
-class TestTogether:
+class TestConcurrency:
     def begin(self, tmp_path: Path) -> subprocess.Popen[str]:
         text = json.dumps(spec(["a.jsonl"], ["b.jsonl"]))
         words = [sys.executable, "-c", SCRIPT, text, str(tmp_path)]
@@ -728,7 +768,7 @@ class TestTogether:
         for name in ("a", "b"):
             write(tmp_path / f"{name}.jsonl", [row(i, name) for i in range(20_000)])
 
-    def test_of_several_processes_that_start_together_one_builds(
+    def test_one_of_several_concurrent_processes_builds(
         self, two_phases: None, tmp_path: Path
     ) -> None:
         begun = [self.begin(tmp_path) for _ in range(3)]
@@ -736,7 +776,7 @@ class TestTogether:
         assert sorted(said) == ["False", "False", "True"]
         assert len(list(tmp_path.glob("stacked-*"))) == 1
 
-    def test_a_kill_at_any_moment_leaves_no_half_of_a_mix(
+    def test_a_kill_at_any_moment_leaves_no_partial_mix(
         self, two_phases: None, tmp_path: Path
     ) -> None:
         draw = random.Random(0)
@@ -755,22 +795,22 @@ class TestTogether:
 
 
 class TestVerify:
-    def test_a_mix_of_version_0_1_0_is_verified_and_found_again(
+    def test_a_mix_of_version_0_1_0_is_verified_and_gives_the_same_bytes(
         self, tmp_path: Path
     ) -> None:
-        """Its manifest counts faults by their text; its id is the present one."""
+        """Its manifest counts faults by their text; its id has another form."""
         old = Path(__file__).parent / "assets" / "version-0.1.0" / "mix"
         shutil.copytree(old, tmp_path, dirs_exist_ok=True)
         (folder,) = (tmp_path / "mixes").iterdir()
         assert verify(folder, base=tmp_path) == []
-        found = mix(tmp_path / "spec.yml", tmp_path / "mixes", base=tmp_path)
-        assert (found.folder, found.built) == (folder, False)
-        again = mix(tmp_path / "spec.yml", tmp_path / "again", base=tmp_path)
-        assert again.folder.name == folder.name
+        before = json.loads((folder / "manifest.json").read_text())
+        again = mix(tmp_path / "spec.yml", tmp_path / "mixes", base=tmp_path)
+        assert (again.built, again.folder == folder) == (True, False)
         assert again.data.read_bytes() == (folder / "data.jsonl").read_bytes()
-        (before,), (after,) = found.manifest.parts, again.manifest.parts
-        assert before.faults == {"is not JSON": 1, "the answer is empty": 2}
-        assert after.faults == {"answer-empty": 2, "not-json": 1}
+        (part,) = before["parts"]
+        assert part["faults"] == {"is not JSON": 1, "the answer is empty": 2}
+        (part,) = again.manifest.parts
+        assert part.faults == {"answer-empty": 2, "not-json": 1}
 
     @pytest.fixture
     def made(self, make: Callable[..., Mixed], tmp_path: Path) -> Mixed:
@@ -778,10 +818,10 @@ class TestVerify:
         write(tmp_path / "test.jsonl", [row(i) for i in range(5)])
         return make(["a.jsonl"], held_out=0.1, exclude=["test.jsonl"])
 
-    def test_what_was_made_is_proven(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_new_mix_verifies(self, made: Mixed, tmp_path: Path) -> None:
         assert verify(made.folder, base=tmp_path) == []
 
-    def test_a_changed_byte_is_found(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_changed_byte_is_reported(self, made: Mixed, tmp_path: Path) -> None:
         data = bytearray(made.data.read_bytes())
         data[100] ^= 1
         made.data.write_bytes(bytes(data))
@@ -789,14 +829,14 @@ class TestVerify:
             f"{made.data}: changed since it was written"
         ]
 
-    def test_a_file_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_missing_file_is_reported(self, made: Mixed, tmp_path: Path) -> None:
         assert made.held_out is not None
         made.held_out.unlink()
         (problem,) = verify(made.folder, base=tmp_path)
         assert problem.endswith("held-out.jsonl: missing")
 
     @pytest.mark.parametrize("name", ["a.jsonl", "test.jsonl"])
-    def test_a_source_that_has_changed_is_found(
+    def test_a_changed_source_is_reported(
         self, made: Mixed, tmp_path: Path, name: str
     ) -> None:
         write(tmp_path / name, [row(99)])
@@ -804,12 +844,12 @@ class TestVerify:
             f"{name}: changed since the mix was built"
         ]
 
-    def test_a_source_that_is_gone_is_found(self, made: Mixed, tmp_path: Path) -> None:
+    def test_a_missing_source_is_reported(self, made: Mixed, tmp_path: Path) -> None:
         (tmp_path / "a.jsonl").unlink()
         (problem,) = verify(made.folder, base=tmp_path)
         assert problem.startswith("a.jsonl: no such file")
 
-    def test_bytes_that_the_sources_do_not_give_are_found(
+    def test_a_forged_file_with_a_forged_checksum_is_reported(
         self, made: Mixed, tmp_path: Path
     ) -> None:
         """A forged manifest, whose checksum fits a forged file."""
@@ -847,7 +887,7 @@ class TestCommand:
 
         return mix_of
 
-    def test_it_prints_what_became_of_each_row_and_what_to_write(
+    def test_it_prints_the_row_counts_and_the_config_lines(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -856,7 +896,7 @@ class TestCommand:
         words = ["mix", "spec.yml", "-o", "out", "--strategy", "phased"]
         done: Any = CliRunner().invoke(main, words)
         assert done.exit_code == 0, done.output
-        assert "duplicate of a row in a.jsonl: 1" in done.output
+        assert "a.jsonl: 1 row left out: duplicate of a row in a.jsonl" in done.output
         (data,) = tmp_path.glob("out/phased-*/data.jsonl")
         assert f"path: {data.relative_to(tmp_path)}" in done.output
         assert "shuffle_merged_datasets: false" in done.output
@@ -868,7 +908,7 @@ class TestCommand:
         proof = CliRunner().invoke(main, ["mix", "verify", str(data.parent)])
         assert proof.exit_code == 1
 
-    def test_the_help_shows_the_options_and_both_forms(self) -> None:
+    def test_the_help_shows_all_options_and_verify(self) -> None:
         runner = CliRunner()
         for flag in ("-h", "--help"):
             done: Any = runner.invoke(main, ["mix", flag])
@@ -882,7 +922,7 @@ class TestCommand:
         done = runner.invoke(main, ["mix"])
         assert "Missing argument 'SPEC'" in done.output
 
-    def test_a_strategy_that_the_spec_does_not_allow_is_one_line(
+    def test_a_strategy_that_conflicts_with_the_spec_gets_a_one_line_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -904,7 +944,7 @@ class TestCommand:
         assert done.exit_code == 2
         assert "pip install 'axolotl-sftguide[mix]'" in done.output
 
-    def test_what_is_for_the_host_is_in_what_to_write(
+    def test_host_settings_are_in_the_config_lines(
         self, run: Callable[..., Any], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(i) for i in range(3)])
@@ -913,7 +953,7 @@ class TestCommand:
         assert "chat_template: chatml" in said
         assert "train_on_eos: last" in said
 
-    def test_one_dataset_cannot_train_in_two_ways(
+    def test_host_settings_must_agree_between_datasets(
         self, run: Callable[..., Any], tmp_path: Path
     ) -> None:
         write(tmp_path / "a.jsonl", [row(0)])
@@ -921,14 +961,14 @@ class TestCommand:
         said = run(spec(["a.jsonl", other])).output
         assert "train_on_eos is None in one dataset and 'last' in another" in said
 
-    def test_what_a_host_cannot_express_is_printed(
+    def test_training_flags_are_mentioned_with_what_each_host_does(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         write(tmp_path / "a.jsonl", [{**row(0), "unmask": True}])
         (tmp_path / "spec.yml").write_text(json.dumps(spec(["a.jsonl"])))
         done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
-        assert "TRL ignores it" in done.output
+        assert "TRL ignores them" in done.output
         assert "message_field_training: train" in done.output
 
     def test_an_error_is_printed_without_a_traceback(

@@ -48,7 +48,7 @@ class TestOrder:
     @pytest.mark.parametrize(
         "counts", [(550, 300, 120, 30), (1000, 1), (5, 5, 5), (20_000, 7_000, 133)]
     )
-    def test_any_prefix_of_stacked_keeps_the_ratios(
+    def test_any_prefix_of_a_stacked_mix_keeps_the_ratios(
         self, counts: tuple[int, ...]
     ) -> None:
         of = rows(*counts)
@@ -56,7 +56,7 @@ class TestOrder:
         assert sorted(made.train.tolist()) == list(range(sum(counts)))
         assert largest_deviation(of.source[made.train]) < 2.5
 
-    def test_concatenating_and_shuffling_would_not(self) -> None:
+    def test_shuffling_the_concatenation_does_not_keep_the_ratios(self) -> None:
         of = rows(11_000, 6_000, 2_400, 600)
         draw = np.random.Generator(np.random.PCG64(0))
         shuffled = draw.permutation(len(of))
@@ -72,32 +72,32 @@ class TestOrder:
         gaps = np.diff(np.flatnonzero(of.source[made.train] == 1))
         assert len(set(gaps.tolist())) > 2
 
-    def test_the_seed_decides_and_nothing_else(self) -> None:
+    def test_only_the_seed_changes_the_order(self) -> None:
         of = rows(100, 50)
         one, two = plan(of, settings({}, {})), plan(of, settings({}, {}))
         assert one.train.tolist() == two.train.tolist()
         other = plan(of, settings({}, {}, seed=7))
         assert other.train.tolist() != one.train.tolist()
 
-    def test_it_is_the_same_for_ever(self) -> None:
+    def test_it_is_the_same_in_all_versions(self) -> None:
         """On any machine and with any numpy: the numbers of one small plan."""
         of = saying([0] * 6 + [1] * 3, "abcdefxyz")
         assert plan(of, settings({}, {})).train.tolist() == FOR_EVER
 
-    def test_phased_copies_of_a_row_do_not_stand_side_by_side(self) -> None:
+    def test_copies_of_a_row_in_a_phase_are_not_adjacent(self) -> None:
         of = rows(400, 300)
         wanted = settings({"repeats": 3}, {"repeats": 2}, phases=1, strategy="phased")
         train = plan(of, wanted).train
         assert np.bincount(train).tolist() == [3] * 400 + [2] * 300
         assert (train[1:] == train[:-1]).sum() < 12  # some 3 by chance
 
-    def test_phased_keeps_the_phases_and_is_random_inside(self) -> None:
+    def test_phased_keeps_the_phases_and_shuffles_within_them(self) -> None:
         of = rows(100, 50, 70)
         made = plan(of, settings({}, {}, {}, phases=1, strategy="phased"))
         assert of.source[made.train].tolist() == [0] * 100 + [1] * 50 + [2] * 70
         assert made.train[:100].tolist() != list(range(100))
 
-    def test_replay_draws_a_share_of_each_later_phase_from_those_before(self) -> None:
+    def test_replay_draws_a_share_of_each_later_phase_from_earlier_ones(self) -> None:
         of = rows(100, 90, 90)
         made = plan(of, settings({}, {}, {}, phases=1, strategy="phased", replay=0.1))
         order = of.source[made.train]
@@ -119,7 +119,7 @@ class TestDuplicates:
         assert sorted(made.train.tolist()) == [0, 2, 5]
         assert made.duplicates == {(0, 0): 1, (1, 0): 2}
 
-    def test_they_stay_if_the_spec_says_so_and_are_spread_out(self) -> None:
+    def test_duplicates_are_kept_and_spread_without_deduplication(self) -> None:
         of = saying([0] * 200, "ab" * 100)
         made = plan(of, settings({}, deduplicate=False))
         assert len(made.train) == 200
@@ -127,7 +127,7 @@ class TestDuplicates:
         changes = sum(one != two for one, two in pairwise(said))
         assert changes > 60
 
-    def test_what_is_excluded_is_left_out(self) -> None:
+    def test_excluded_rows_are_left_out(self) -> None:
         of = saying([0, 0, 1], "abc")
         excluded = np.array([[ord("b"), ord("b") + 7], [ord("c"), 0]], np.uint64)
         made = plan(of, settings({}, {}), excluded)
@@ -136,14 +136,14 @@ class TestDuplicates:
 
 
 class TestShares:
-    def test_the_shares_hold_without_a_row_twice(self) -> None:
+    def test_shares_are_reached_without_repeating_rows(self) -> None:
         of = rows(1000, 1000)
         made = plan(of, settings({"share": 0.2}, {"share": 0.8}))
         assert per_source(made, of) == {0: 250, 1: 1000}
         assert len(set(made.train.tolist())) == 1250
         assert made.not_drawn == {0: 750, 1: 0}
 
-    def test_with_upsampling_no_row_is_lost_and_none_more_often_than_it_must(
+    def test_upsampling_uses_every_row_and_repeats_as_few_as_possible(
         self,
     ) -> None:
         of = rows(1000, 100)
@@ -153,12 +153,12 @@ class TestShares:
         assert sorted(Counter(times.values()).items()) == [(2, 50), (3, 50)]
         assert made.repeated == {0: 0, 1: 150}
 
-    def test_what_has_no_share_has_the_rest_by_its_size(self) -> None:
+    def test_sources_without_a_share_divide_the_rest_by_size(self) -> None:
         of = rows(1000, 300, 100)
         made = plan(of, settings({"share": 0.5}, {}, {}))
         assert per_source(made, of) == {0: 400, 1: 300, 2: 100}
 
-    def test_repeats_are_whole_passes_and_a_part_of_one(self) -> None:
+    def test_repeats_are_whole_passes_and_a_partial_one(self) -> None:
         of = rows(100, 10)
         made = plan(of, settings({"repeats": 1.5}, {"repeats": 3}))
         times = Counter(made.train.tolist())
@@ -173,7 +173,7 @@ class TestShares:
         assert len(set(made.train[:50].tolist())) == 50
         assert made.train[:50].tolist() != made.train[50:].tolist()
 
-    def test_most_rows_are_drawn_by_chance_and_not_the_first(self) -> None:
+    def test_max_rows_draws_at_random(self) -> None:
         of = rows(1000)
         made = plan(of, settings({"max_rows": 100}))
         assert len(made.train) == 100
@@ -190,7 +190,7 @@ class TestTokens:
         return Rows(of.source, of.high, of.low, tokens.astype(np.uint32))
 
     @pytest.mark.parametrize("upsample", [False, True])
-    def test_shares_of_tokens_hold_within_a_thousandth(self, upsample: bool) -> None:
+    def test_token_shares_hold_within_a_thousandth(self, upsample: bool) -> None:
         of = self.weighed(30_000, 5_000, 8_000)
         wanted = [0.5, 0.2, 0.3]
         made = plan(
@@ -207,7 +207,7 @@ class TestTokens:
         found = np.bincount(of.source[made.train], tokens) / tokens.sum()
         assert np.abs(found - wanted).max() < 0.001
 
-    def test_any_prefix_keeps_the_shares_of_tokens(self) -> None:
+    def test_any_prefix_keeps_the_token_shares(self) -> None:
         of = self.weighed(3000, 1000)
         made = plan(of, settings({}, {}, shares_by="tokens", tokenizer="t"))
         assert of.tokens is not None
@@ -217,14 +217,14 @@ class TestTokens:
         off = np.cumsum(second) - share * np.cumsum(tokens)
         assert np.abs(off).max() < 2 * 4000  # about two of the longest rows
 
-    def test_most_tokens_are_kept_to(self) -> None:
+    def test_max_tokens_is_not_exceeded(self) -> None:
         of = self.weighed(1000)
         made = plan(of, settings({"max_tokens": 10_000}, tokenizer="t"))
         assert of.tokens is not None
         assert 9_600 <= of.tokens[made.train].sum() <= 10_000
         assert made.not_drawn[0] == 1000 - len(made.train)
 
-    def test_without_a_tokenizer_nothing_counts_tokens(self) -> None:
+    def test_counting_tokens_needs_a_tokenizer(self) -> None:
         for sources, own in (
             ([{"max_tokens": 5}], {}),
             ([{}], {"shares_by": "tokens"}),
@@ -236,7 +236,7 @@ class TestTokens:
 
 
 class TestHeldOut:
-    def test_is_a_share_of_each_source_and_in_no_way_trained_on(self) -> None:
+    def test_is_a_share_of_each_source_and_not_trained_on(self) -> None:
         of = rows(1000, 200)
         made = plan(of, settings({"repeats": 2}, {}, held_out=0.1))
         assert Counter(of.source[made.held_out].tolist()) == {0: 100, 1: 20}
@@ -264,13 +264,13 @@ class TestSpec:
             ([{"repeats": 0}], {}, r"datasets\.0\.repeats: must be greater than 0"),
         ],
     )
-    def test_what_is_wrong_is_one_line(
+    def test_wrong_settings_get_a_one_line_error(
         self, sources: Any, overrides: Any, fault: str
     ) -> None:
         with pytest.raises(SettingsError, match=fault):
             settings(*sources, **overrides)
 
-    def test_two_phases_of_one_name_are_refused(self) -> None:
+    def test_phase_names_must_differ(self) -> None:
         phase = {"name": "p", "datasets": [{"path": "x"}]}
         with pytest.raises(SettingsError, match="two phases have the name 'p'"):
             load_mix({"phases": [phase, phase]})

@@ -13,10 +13,10 @@ import pytest
 from axolotl_sftguide.mixing import SourceSettings
 from axolotl_sftguide.mixing._faults import FAULTS, FaultCode, RowFault
 from axolotl_sftguide.mixing._fingerprint import fingerprint
-from axolotl_sftguide.mixing._forms import conversation as read
-from axolotl_sftguide.mixing._forms import has_plain_settings
+from axolotl_sftguide.mixing._forms import RowReader, has_plain_settings
 from axolotl_sftguide.mixing._pieces import Piece
-from axolotl_sftguide.mixing._spool import matches, spool
+from axolotl_sftguide.mixing._spool import spool
+from axolotl_sftguide.mixing._where import matches
 
 
 def says(role: str, content: Any = "x") -> dict[str, Any]:
@@ -41,12 +41,12 @@ def conversation(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
     own = SourceSettings(path="x", **settings)
     expected: Any
     try:
-        expected = read(row, own, plain=False)
+        expected = RowReader(own, plain=False).read(row)
     except RowFault as found:
         with pytest.raises(RowFault, match=re.escape(str(found))):
-            read(row, own, plain=has_plain_settings(own))
+            RowReader(own).read(row)
         raise
-    assert read(row, own, plain=has_plain_settings(own)) == expected
+    assert RowReader(own).read(row) == expected
     return expected[1]  # type: ignore[no-any-return]
 
 
@@ -153,14 +153,14 @@ def test_unmasked_rows_train_all_messages_but_the_system_message() -> None:
     assert "train" not in turns({"messages": PLAIN, "unmask": False})[0]
 
 
-def test_a_turns_own_training_flag_survives() -> None:
+def test_the_training_flag_of_a_message_is_kept() -> None:
     row = {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, {**SAID, "train": True}]}
     assert [turn.get("train") for turn in turns(row)] == [None, False, None, True]
 
 
 def test_a_flag_is_read_from_the_key_that_is_named() -> None:
     said = {**SAID, "weight": 1, "learn": False}
-    assert turns(chat(ASKED, said))[1]["train"] is True
+    assert "(learn)" in fault(chat(ASKED, said))
     found = turns(chat(ASKED, said), message_field_training="learn")
     assert found[1]["train"] is False
 
@@ -195,7 +195,7 @@ def test_tool_calls_keep_their_arguments_as_json_text() -> None:
         {
             "id": "c1",
             "type": "function",
-            "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'},
+            "function": {"name": "add", "arguments": '{"b": 2, "a": 1}'},
         }
     ]
     assert found["messages"][2]["tool_call_id"] == "c1"
@@ -203,7 +203,7 @@ def test_tool_calls_keep_their_arguments_as_json_text() -> None:
     assert found["chat_template_kwargs"] == {"enable_thinking": True}
 
 
-def test_reasoning_survives() -> None:
+def test_reasoning_is_kept() -> None:
     thought = {**SAID, "reasoning_content": "two and two"}
     assert turns({"messages": [ASKED, thought]})[1] == thought
 
@@ -211,12 +211,24 @@ def test_reasoning_survives() -> None:
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"text": "x"}, "no known dataset form has these columns (text)"),
+        (
+            {"text": "x"},
+            "a row of raw text is not a conversation; Axolotl trains it with "
+            "type: completion (text)",
+        ),
+        (
+            {"words": "x"},
+            "no known dataset form has these columns; name them with field_messages, "
+            "or field_instruction and field_output (words)",
+        ),
         ({"messages": []}, "the messages are not a list, or the list is empty"),
         ({"messages": "{"}, "a column that should contain JSON text does not parse"),
         (chat("hello"), "a message is not a JSON object (str)"),
-        (chat({"content": "x"}, SAID), "a message has no role"),
-        (chat(says("me"), SAID), "unknown role ('me')"),
+        (
+            chat({"content": "x"}, SAID),
+            "a message has no role (its keys: content)",
+        ),
+        (chat(says("me"), SAID), "unknown role ('me'; map it with roles)"),
         (chat(SAID, ASKED), "the first message is not from the user"),
         (
             chat(ASKED, ASKED, SAID),
@@ -229,18 +241,26 @@ def test_reasoning_survives() -> None:
         ),
         (chat(says("system")), "the first message is not from the user"),
         (chat(ASKED, says("assistant", " \n")), "the answer is empty"),
-        (chat(ASKED, {"role": "assistant"}), "the answer is empty"),
+        (
+            chat(ASKED, {"role": "assistant"}),
+            "a message has no content (its keys: role; name another with "
+            "message_property_mappings)",
+        ),
         (chat(ASKED, says("assistant", "a\0b")), "the text contains a NUL character"),
         (chat(ASKED, says("tool"), SAID), "tool message without a preceding tool call"),
         (
             chat(ASKED, says("assistant", 4)),
             "the content of a message is not text (int)",
         ),
-        (chat(says("user", [1]), SAID), "the content of a message is not text (list)"),
+        (
+            chat(says("user", [1]), SAID),
+            "the content of a message is not text (list of int)",
+        ),
         (chat(ASKED, {**SAID, "tool_calls": [{}]}), "a tool call has no function name"),
         (
             {"question": "2 + 2 =?"},
-            "no known dataset form has these columns (question)",
+            "no known dataset form has these columns; name them with field_messages, "
+            "or field_instruction and field_output (question)",
         ),
     ],
 )  # fmt: skip

@@ -59,6 +59,24 @@ _HELP = {"help_option_names": ["-h", "--help"]}
     help="Number of processes.  [default: one per CPU core]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option(
+    "--preview",
+    is_flag=True,
+    help="Print the first conversations of each source, with what is trained on "
+    "marked, and build nothing.",
+)
+@click.option(
+    "--preview-rows",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="With --preview: conversations per source.",
+)
+@click.option(
+    "--tokenizer",
+    help="With --preview: the model whose chat template is applied.  "
+    "[default: tokenizer in SPEC]",
+)
 def mix(
     spec: Path,
     output_dir: Path,
@@ -66,6 +84,9 @@ def mix(
     seed: int | None,
     workers: int | None,
     as_json: bool,
+    preview: bool,
+    preview_rows: int,
+    tokenizer: str | None,
 ) -> None:
     """Build one dataset from the phases in SPEC, or verify one.
 
@@ -80,6 +101,12 @@ def mix(
     if changed:
         values = settings.model_dump() | changed
         settings = mixing.load_mix(values, path=str(spec))
+    if preview:
+        from .mix_preview import print_preview
+
+        found = mixing.preview(settings, rows=preview_rows, tokenizer=tokenizer)
+        print_preview(found)
+        return
     with MixProgress() as progress:
         mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
     if as_json:
@@ -126,12 +153,11 @@ def _entry(mixed: Mixed) -> str:
 
     entry: dict[str, Any] = {
         "path": str(mixed.data),
-        "ds_type": "json",
+        "ds_type": mixed.manifest.ds_type,
         "type": "chat_template",
         **load_mix(mixed.manifest.settings).host_settings,
+        **mixed.manifest.training_fields,
     }
-    if mixed.manifest.trains_by_turn:
-        entry["message_field_training"] = "train"
     config: dict[str, Any] = {"datasets": [entry]}
     if mixed.held_out is not None:
         config["test_datasets"] = [

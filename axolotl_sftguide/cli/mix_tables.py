@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -13,9 +15,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ..mixing import FAULTS, Mixed, PhasePart
+from ..mixing import FAULTS, Manifest, Mixed, PhasePart
 from ..units import count
 from .tables import console
+
+WIDTH = 80
+_NAMES_WIDTH = 20
+_ALWAYS = ("read", "written")
+_COLUMNS_SHOWN = 8
 
 
 class MixProgress:
@@ -57,41 +64,84 @@ class MixProgress:
 def print_mix(mixed: Mixed) -> None:
     """A table with one line per source, and what became of its rows."""
     out = console()
+
+    def say(line: str) -> None:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
     if not mixed.built:
-        out.print(f"{mixed.folder} already exists; not built again", highlight=False)
-    table = Table()
-    table.add_column("phase")
+        say(f"{mixed.folder} already exists; not built again")
+    parts = mixed.manifest.parts
+    columns = {
+        "read": [part.rows_read for part in parts],
+        "left out": [sum(_reasons(part).values()) for part in parts],
+        "held out": [part.held_out for part in parts],
+        "repeated": [part.repeated for part in parts],
+        "written": [part.rows for part in parts],
+    }
+    shown = [name for name in columns if any(columns[name]) or name in _ALWAYS]
+    table = Table(width=None if _fits(parts) else WIDTH)
+    table.add_column("phase", overflow="fold")
     table.add_column("source", overflow="fold")
-    for heading in ("read", "left out", "held out", "repeated", "written"):
-        table.add_column(heading, justify="right")
-    table.add_column("why left out", overflow="fold")
-    for part in mixed.manifest.parts:
-        reasons = _reasons(part)
-        table.add_row(
-            escape(part.phase),
-            escape(part.path),
-            count(part.rows_read),
-            count(sum(reasons.values())),
-            count(part.held_out),
-            count(part.repeated),
-            count(part.rows),
-            escape("\n".join(f"{why}: {count(n)}" for why, n in reasons.items())),
-        )
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    for index, part in enumerate(parts):
+        counts = [count(columns[name][index]) for name in shown]
+        table.add_row(escape(part.phase), escape(part.path), *counts)
     out.print(table)
-    rows = sum(part.rows for part in mixed.manifest.parts)
-    line = f"{count(rows)} row{'' if rows == 1 else 's'}"
+    for part in parts:
+        for why, number in _reasons(part).items():
+            say(f"{part.path}: {rows(number)} left out: {why}")
+    line = rows(sum(part.rows for part in parts))
     deviation = mixed.manifest.largest_prefix_deviation_rows
-    if deviation is not None and len(mixed.manifest.parts) > 1:
+    if deviation is not None and len(parts) > 1:
         line += (
             f"; in any prefix, each source is within {deviation:.1f} rows of its share"
         )
-    out.print(line, highlight=False)
-    if mixed.manifest.trains_by_turn:
-        out.print(
-            "Some messages have a `train` flag. Axolotl uses it with the line "
-            "message_field_training: train below; TRL ignores it.",
-            highlight=False,
+    say(line)
+    for note in [*mixed.manifest.notes, *_notes(mixed.manifest)]:
+        say(note)
+
+
+def _fits(parts: Sequence[PhasePart]) -> bool:
+    """Whether the names are short enough for a table of `WIDTH` columns."""
+    names = max(len(part.phase) for part in parts), max(len(p.path) for p in parts)
+    return sum(names) <= _NAMES_WIDTH
+
+
+def _notes(manifest: Manifest) -> Iterator[str]:
+    """What the table does not say, one line each."""
+    for part in manifest.parts:
+        if part.not_read:
+            names = ", ".join(f"{name} ({count(n)})" for name, n in _most(part))
+            yield f"{part.path}: not part of the conversations: {names}"
+    for file in manifest.excluded_files:
+        if "matched" in file:
+            yield (
+                f"{file['file']}: {count(file['matched'])} of {rows(file['rows'])} "
+                "matched and excluded"
+            )
+    if any("prompt_completion" in part.forms for part in manifest.parts):
+        yield (
+            "TRL trains only the completion of a prompt, but whole conversations. To "
+            "train on the answers alone, set assistant_only_loss=True."
         )
+    if manifest.training_fields:
+        lines = " and ".join(f"{k}: {v}" for k, v in manifest.training_fields.items())
+        yield (
+            f"Some messages have training flags. Axolotl uses them with {lines} below; "
+            "TRL ignores them."
+        )
+
+
+def _most(part: PhasePart) -> list[tuple[str, int]]:
+    found = sorted(part.not_read.items(), key=lambda item: (-item[1], item[0]))
+    more = len(found) - _COLUMNS_SHOWN
+    return [*found[:_COLUMNS_SHOWN], *([("more columns", more)] if more > 0 else [])]
+
+
+def rows(number: int) -> str:
+    """A number of rows, such as `1 row`."""
+    return f"{count(number)} row{'' if number == 1 else 's'}"
 
 
 def _reasons(part: PhasePart) -> dict[str, int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ..errors import nearest_hint
+from .dataset_types import NOT_CONVERSATIONS, TYPES
 from .validation import Block
 
 Form = Literal["messages", "sharegpt", "alpaca", "prompt_completion", "question_answer"]
@@ -18,8 +20,21 @@ HOST_KEYS = (
     "train_on_eos",
     "train_on_eot",
     "split_thinking",
+    "template_thinking_key",
 )
 """Keys of a dataset that only its host uses. They cannot differ between rows."""
+
+
+MESSAGE_PROPERTIES = (
+    "role",
+    "content",
+    "reasoning_content",
+    "thinking",
+    "tool_calls",
+    "tool_call_id",
+    "name",
+)
+"""The keys of the messages in a mix that the keys in the rows may be mapped to."""
 
 
 class SourceSettings(Block):
@@ -42,6 +57,8 @@ class SourceSettings(Block):
     """Files in `path`."""
     type: str | None = None
     """`chat_template`, `alpaca`, ...; by default detected from the columns."""
+    ignore: list[str] = Field(default_factory=list)
+    """Columns, or keys of messages, with text that is left out on purpose."""
     field_messages: str | None = None
     """The column of the messages."""
     field_tools: str = "tools"
@@ -52,6 +69,10 @@ class SourceSettings(Block):
     """For each role of the chat template, the roles in the rows."""
     message_field_training: str | None = None
     """The key of a message that decides whether it is trained on."""
+    message_field_training_detail: str | None = None
+    """The key of a message that decides which parts of it are trained on."""
+    field_thinking: str | None = None
+    """The key of a message that contains its reasoning."""
     roles_to_train: list[str] | None = None
     """The roles whose messages are trained on. Default: the assistant."""
     drop_system_message: bool = False
@@ -61,11 +82,12 @@ class SourceSettings(Block):
     train_on_eos: Literal["all", "turn", "last", "none"] | None = None
     train_on_eot: Literal["all", "turn", "last", "none"] | None = None
     split_thinking: bool | None = None
-    """These five are passed to the host and must be the same in all datasets."""
+    template_thinking_key: str | None = None
+    """These six are passed to the host and must be the same in all datasets."""
     field_instruction: str | None = None
     """The column of the question, for rows without messages."""
-    field_input: str | None = None
-    """The column of text that is appended to the question."""
+    field_input: str | list[str] | None = None
+    """The column, or columns, of text that is appended to the question."""
     field_output: str | None = None
     """The column of the answer."""
     field_system: str | None = None
@@ -80,6 +102,30 @@ class SourceSettings(Block):
     """Share of the mix. Datasets without one divide the rest by their size."""
     repeats: float = Field(1.0, gt=0)
     """How often each row occurs; 1.5 means half of the rows twice, the others once."""
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_read(cls, value: str | None) -> str | None:
+        if value is None or value in TYPES:
+            return value
+        kind = NOT_CONVERSATIONS.get(value.partition(".")[0])
+        if kind is not None:
+            raise ValueError(
+                f"{value!r} {kind}, and a mix contains conversations; list this "
+                "dataset in the Axolotl config, or remove type"
+            )
+        hint = nearest_hint(value, TYPES) or f"known: {', '.join(TYPES)}"
+        raise ValueError(f"{value!r} is not a type that a mix reads; {hint}")
+
+    @field_validator("message_property_mappings")
+    @classmethod
+    def _properties_are_written(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name not in MESSAGE_PROPERTIES:
+                hint = nearest_hint(name, MESSAGE_PROPERTIES)
+                hint = hint or f"known: {', '.join(MESSAGE_PROPERTIES)}"
+                raise ValueError(f"{name!r} is not a key of the messages; {hint}")
+        return value
 
 
 class PhaseSettings(Block):
@@ -110,6 +156,8 @@ class MixSettings(Block):
     """Reach the shares by repeating rows instead of leaving some out."""
     exclude: list[str] = Field(default_factory=list)
     """Files whose conversations must not be trained on, such as evaluation data."""
+    exclude_by: Literal["conversation", "question"] = "conversation"
+    """What must be equal: the whole conversation, or its first user message alone."""
     held_out: float = Field(0.0, ge=0, lt=1)
     """Share of each dataset that is written to `held-out.jsonl`."""
     replay: float = Field(0.0, ge=0, lt=1)

@@ -4,14 +4,26 @@ Reading a spec and its files:
 _spec         the settings of a mix, from a mapping or YAML
 _sources      the files of all sources
 _files        dataset files on this machine
+_folders      the files of a folder, as `datasets` finds them
+_kinds        the kind of a file, by its name
+_heads        what a file is, by its first bytes
 _hub          datasets by name, split or revision
 _pieces       a file divided into pieces for the workers
 _readers      the rows of a piece, from any kind of file
+_json_values  the values of a JSON array
 _arrow        record batches of Arrow files
 
 Reading a row:
 _forms        the forms of rows as one conversation
-_messages     the messages of a conversation, and their checks
+_questions    rows of a question and its answer
+_whole        columns and rows that contain whole conversations
+_turns        one turn as a message
+_content      the content of a message, and what of it is trained on
+_tools        tools and tool calls as JSON text
+_unread       columns that no message contains
+_names        names of columns and keys, by what they mean
+_messages     the order of the messages
+_where        the rows that `where` keeps
 _faults       the reasons why a row cannot be used
 _fingerprint  a hash that is equal for duplicates
 _tokens       the length of a conversation in tokens
@@ -30,10 +42,14 @@ _identity     the id in the folder's name
 _build        read, plan, write
 _spool        first pass: rows as uniform lines
 _refusals     mixes that are refused because of their rows
+_empty        mixes that are refused because a part is empty
 _write        last pass: lines in the order of the plan
+_parquet      last pass, for rows with optional columns
 _account      what became of each row
 _manifest     manifest.json
 _verify       `verify`: build again and compare
+_preview      `preview`: the first conversations of each source
+_rendered     a conversation as a chat template renders it
 _workers      the processes that share the work
 last_made     the most recent mix of given settings
 """
@@ -51,6 +67,9 @@ if TYPE_CHECKING:
     from ._manifest import Written as Written
     from ._mix import Mixed as Mixed
     from ._mix import mix as mix
+    from ._preview import PreviewedRow as PreviewedRow
+    from ._preview import PreviewedSource as PreviewedSource
+    from ._preview import preview as preview
     from ._spec import load_mix as load_mix
     from ._spec import read_mix as read_mix
     from ._verify import verify as verify
@@ -63,9 +82,12 @@ _HOME = {
     "Manifest": "._manifest",
     "Mixed": "._mix",
     "PhasePart": "._manifest",
+    "PreviewedRow": "._preview",
+    "PreviewedSource": "._preview",
     "Written": "._manifest",
     "load_mix": "._spec",
     "mix": "._mix",
+    "preview": "._preview",
     "read_mix": "._spec",
     "verify": "._verify",
 }
@@ -77,10 +99,13 @@ __all__ = [
     "Mixed",
     "PhasePart",
     "PhaseSettings",
+    "PreviewedRow",
+    "PreviewedSource",
     "SourceSettings",
     "Written",
     "load_mix",
     "mix",
+    "preview",
     "read_mix",
     "verify",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config.mix_settings import MixSettings
+from ..units import count
 from ._faults import FaultCode
 from ._identity import FORM
 from ._manifest import Manifest, PhasePart, Written
@@ -28,6 +29,7 @@ def account(
     tokens: NDArray[np.uint32] | None,
     made: Plan,
     written: Mapping[str, Written],
+    excluded: Sequence[tuple[int, int]],
 ) -> Manifest:
     """The manifest.
 
@@ -39,6 +41,7 @@ def account(
         tokens: The tokens of each row, if they are counted.
         made: The plan.
         written: The files of the mix.
+        excluded: For each excluded file, its rows and those that the sources have.
     """
     order = source_of[made.train]
     deviation = None
@@ -48,8 +51,15 @@ def account(
         form=FORM,
         settings=settings.model_dump(mode="json"),
         parts=_parts(settings, inputs, spooled, source_of, tokens, made),
-        excluded_files=_files(inputs.excluded),
+        excluded_files=[
+            {**file, "rows": rows, "matched": matched}
+            for file, (rows, matched) in zip(
+                _files(inputs.excluded), excluded, strict=True
+            )
+        ],
         trains_by_turn=any(piece.has_message_key("train") for piece in spooled),
+        trains_by_part=any(piece.has_message_key("train_detail") for piece in spooled),
+        notes=[*inputs.notes, *_costs_of_shares(settings, made)],
         largest_prefix_deviation_rows=deviation,
         written=dict(written),
     )
@@ -76,7 +86,9 @@ def _parts(
         pieces = [piece for piece in spooled if piece.piece.source == source]
         forms: Counter[str] = Counter()
         faults: Counter[FaultCode] = Counter()
+        passed: Counter[str] = Counter()
         for piece in pieces:
+            passed.update(piece.passed)
             forms.update(piece.forms)
             faults.update(piece.faults)
         parts.append(
@@ -99,9 +111,25 @@ def _parts(
                 repeated=made.repeated.get(source, 0),
                 rows=int(rows[source]),
                 tokens=None if row_tokens is None else int(row_tokens[source]),
+                not_read=dict(sorted(passed.items())),
             )
         )
     return parts
+
+
+def _costs_of_shares(settings: MixSettings, made: Plan) -> Iterator[str]:
+    """What the shares cost, and what would keep all rows."""
+    cut = sum(n for n in made.cut.values() if n > 1)
+    if not cut or made.limiting is None:
+        return
+    own = settings.sources[made.limiting]
+    others = [i for i, n in made.cut.items() if n > 1]
+    names = ", ".join(settings.sources[i].path for i in others)
+    share = "its part of the rest" if own.share is None else f"share: {own.share:g}"
+    yield (
+        f"{own.path} has too few rows for {share}, so that {count(cut)} rows of "
+        f"{names} are left out; upsample: true keeps them and repeats rows instead"
+    )
 
 
 def _files(files: Iterable[InputFile]) -> list[dict[str, Any]]:

@@ -9,14 +9,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..config.mix_settings import MixSettings
+from ..errors import MixError
 from ._account import account
 from ._columns import Hashes, Rows
-from ._exclusion import excluded_hashes
+from ._empty import refuse_empty
+from ._exclusion import read_excluded
 from ._manifest import DATA, HELD_OUT, Manifest, Written
+from ._parquet import reads_as_dates, write_parquet
 from ._plan import Plan, phase_of_sources, plan
-from ._refusals import refuse_faults
+from ._refusals import refuse_faults, refuse_sources
 from ._sources import Inputs
-from ._spool import Spooled, complete, spool
+from ._spool import Spooled, spool
 from ._workers import Workers
 from ._write import Lines, write
 
@@ -46,14 +49,31 @@ def build(
         MixError: If rows cannot be used and `on_error` is `fail`, or if no row can.
     """
     spooled = _spool_all(settings, inputs, folder / "pieces", pool, progress)
-    refuse_faults([label for _, label in inputs.pieces], spooled, settings.on_error)
-    spooled = _complete_all(spooled, pool)
+    by_question = settings.exclude_by == "question"
+    excluded = read_excluded(inputs.excluded, by_question, pool)
+    _refuse_changed(inputs)
+    labels = [label for _, label in inputs.pieces]
+    refuse_sources(settings, labels, spooled)
+    refuse_faults(labels, spooled, settings.on_error)
     rows = _columns(spooled)
-    made = plan(rows, settings, excluded_hashes(inputs.excluded, pool))
+    made = plan(rows, settings, excluded.hashes)
+    matched = excluded.matched(rows)
     source, tokens = rows.source, rows.tokens
     del rows  # the fingerprints take most of the memory
+    refuse_empty(settings, source, made)
     written = _write_all(settings, spooled, made, folder, pool, progress)
-    return account(settings, inputs, spooled, source, tokens, made, written)
+    counts = list(zip(excluded.rows, matched, strict=True))
+    return account(settings, inputs, spooled, source, tokens, made, written, counts)
+
+
+def _refuse_changed(inputs: Inputs) -> None:
+    changed = [
+        f"{file.label}: changed while it was read; run it again"
+        for file in [*inputs.files, *inputs.excluded]
+        if not file.is_unchanged()
+    ]
+    if changed:
+        raise MixError("\n".join(changed))
 
 
 def _spool_all(
@@ -64,9 +84,18 @@ def _spool_all(
     progress: Progress,
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
-    sources, tokenizer = settings.sources, settings.tokenizer
+    sources, tokenizer = settings.sources, inputs.tokenizer
+    by_question = bool(settings.exclude) and settings.exclude_by == "question"
     tasks = [
-        (p, sources[p.source], names[p.source], label, str(folder), tokenizer)
+        (
+            p,
+            sources[p.source],
+            names[p.source],
+            label,
+            str(folder),
+            tokenizer,
+            by_question,
+        )
         for p, label in inputs.pieces
     ]
     whole = sum(file.size_bytes for file in inputs.files)
@@ -79,22 +108,15 @@ def _spool_all(
     return found
 
 
-def _complete_all(spooled: list[Spooled], pool: Workers) -> list[Spooled]:
-    keys = 0
-    for piece in spooled:
-        keys |= piece.keys
-    if not keys:
-        return spooled
-    return list(pool.map(complete, [(piece, keys) for piece in spooled]))
-
-
 def _columns(spooled: Sequence[Spooled]) -> Rows:
     sources = np.array([piece.piece.source for piece in spooled], np.uint16)
+    questions = [piece.questions for piece in spooled if piece.questions is not None]
     counted = [piece.tokens for piece in spooled if piece.tokens is not None]
     return Rows(
         np.repeat(sources, [len(piece.ends) for piece in spooled]),
         *_halves(spooled),
         np.concatenate(counted) if counted else None,
+        np.concatenate(questions) if questions else None,
     )
 
 
@@ -130,9 +152,21 @@ def _write_all(
         done += rows
         progress("writing", done, whole)
 
+    keys = 0
+    for piece in spooled:
+        keys |= piece.keys
+    # Both files have the same kind, so that a config can use both.
+    firsts = [lines.read(indices[:1]) for indices in files.values()]
+    as_json = not keys and not any(map(reads_as_dates, firsts))
     written: dict[str, Written] = {}
-    for name, indices in files.items():
-        sha256 = write(folder / name, lines, indices, pool, advance)
-        size = int(lines.lengths(indices).sum(dtype=np.int64))
-        written[name] = Written(len(indices), size, sha256)
+    for stem, indices in files.items():
+        name = f"{stem}.jsonl" if as_json else f"{stem}.parquet"
+        rows_sha256 = None
+        if as_json:
+            sha256 = write(folder / name, lines, indices, pool, advance)
+        else:
+            path = folder / name
+            sha256, rows_sha256 = write_parquet(path, lines, indices, keys, advance)
+        size = (folder / name).stat().st_size
+        written[name] = Written(len(indices), size, sha256, rows_sha256)
     return written

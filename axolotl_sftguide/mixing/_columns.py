@@ -27,6 +27,15 @@ class Rows:
     """The halves of the fingerprint."""
     tokens: NDArray[np.uint32] | None = None
     """Tokens of each row, if they are counted."""
+    questions: Hashes | None = None
+    """Fingerprints of the first user messages, of shape (n, 2), if they are needed."""
+
+    @property
+    def compared(self) -> tuple[Hashes, Hashes]:
+        """The halves of the fingerprints that excluded rows are compared with."""
+        if self.questions is None:
+            return self.high, self.low
+        return self.questions[:, 0], self.questions[:, 1]
 
     def __post_init__(self) -> None:
         # A stable sort keeps duplicates in the order in which they are read.
@@ -57,3 +66,12 @@ class Rows:
 def total(weights: Weights) -> int:
     """The sum of weights."""
     return int(weights.sum(dtype=np.int64))
+
+
+def find_among(high: Hashes, low: Hashes, fingerprints: Hashes) -> Indices:
+    """The places of fingerprints, in halves, that are among others of shape (n, 2)."""
+    forbidden = {(int(one), int(two)) for one, two in fingerprints}
+    near = np.flatnonzero(np.isin(high, fingerprints[:, 0])).astype(np.uint32)
+    pairs = zip(high[near].tolist(), low[near].tolist(), strict=True)
+    found: Indices = near[np.array([pair in forbidden for pair in pairs], bool)]
+    return found

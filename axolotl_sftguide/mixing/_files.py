@@ -6,24 +6,11 @@ import glob
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ..config.mix_settings import SourceSettings
 from ..errors import MixError, did_you_mean
-
-BLOCK_BYTES = 2**19
-"""Bytes per read or write. Blocks that fit into the CPU cache halve the time."""
-
-PACKED = (".gz", ".zst")
-KINDS = {
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".csv": "csv",
-}
-"""The kind of a file, by the end of its name. `json` is JSON lines or an array."""
+from ._folders import files_in_folder
+from ._heads import BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +29,53 @@ class FoundFile:
     """The number of its first row."""
 
 
-def files_at(settings: SourceSettings, path: Path) -> list[Path]:
+def files_at(
+    settings: SourceSettings, root: Path, notes: list[str], every_split: bool = False
+) -> list[FoundFile]:
     """The files of a source on this machine, in a stable order.
+
+    Args:
+        settings: The settings of the source.
+        root: The folder that relative paths start from.
+        notes: Gets a line for each file or folder that is left out.
+        every_split: Whether the files of all splits of a folder are meant.
 
     Raises:
         MixError: If there is no file, or one is outside its folder.
     """
+    path = root / Path(settings.path).expanduser()
     if settings.data_files is not None:
-        return _data_files(path, settings.data_files)
+        return [FoundFile(p) for p in _data_files(path, settings.data_files)]
     if path.is_file():
-        return [path]
+        return [FoundFile(path)]
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and kind_of(p))
-        if found:
-            return found
-        raise MixError(f"{path}: no dataset file in this folder ({', '.join(KINDS)})")
-    found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+        return [
+            FoundFile(file, kind)
+            for file, kind in files_in_folder(settings, path, notes, every_split)
+        ]
+    matches = sorted(
+        map(Path, glob.glob(_pattern(settings.path, root), recursive=True))
+    )
+    found = [FoundFile(match) for match in matches if match.is_file()]
     if found:
-        return [p for p in found if p.is_file()]
+        return found
+    if matches:
+        raise MixError(
+            f"{settings.path}: matches folders only; add /*.jsonl to match their files"
+        )
     raise MixError(f"{settings.path}: no such file or folder{similar_name(path)}")
+
+
+def _pattern(path: str, root: Path) -> str:
+    """The pattern of a path. The folder that it starts from is not part of it."""
+    own = Path(path).expanduser()
+    return str(own) if own.is_absolute() else f"{glob.escape(str(root))}/{own}"
 
 
 def similar_name(path: Path) -> str:
     """A hint at a file of a similar name in the same folder, or an empty string."""
     near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
     return did_you_mean(path.name, near)
-
-
-def kind_of(path: Path) -> str | None:
-    """The kind of a file by its name, compressed or not."""
-    suffixes = [s for s in path.suffixes if s not in PACKED]
-    return KINDS.get(suffixes[-1]) if suffixes else None
-
-
-def starts_array(file: IO[bytes]) -> bool:
-    """Whether a buffered file starts with a JSON array. Reads nothing from it."""
-    head: bytes = file.peek(4096)  # type: ignore[attr-defined]
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
 
 
 def checksum(path: Path) -> str:
@@ -94,7 +91,8 @@ def _data_files(folder: Path, names: str | list[str]) -> list[Path]:
     found: list[Path] = []
     root = folder.resolve()
     for name in [names] if isinstance(names, str) else names:
-        matches = sorted(glob.glob(str(folder / name), recursive=True))
+        pattern = f"{glob.escape(str(folder))}/{name}"
+        matches = sorted(glob.glob(pattern, recursive=True))
         if not matches:
             raise MixError(f"{folder / name}: no such file")
         for match in map(Path, matches):

@@ -3,39 +3,82 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from ._messages import OPTIONAL_KEYS, to_json
-
+_KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name")
 _WHITESPACE = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)
 
 
 def fingerprint(conversation: Mapping[str, Any]) -> bytes:
     """Sixteen bytes that are equal for conversations that are duplicates.
 
-    Runs of whitespace count as one space. Ids, metadata and training flags are ignored.
+    Runs of whitespace count as one space, but the indentation of lines is content.
+    Ids, metadata, training flags and the order of JSON keys are ignored.
     """
     parts: list[bytes] = []
     for message in conversation["messages"]:
         parts += (message["role"].encode(), _normalized(message["content"]))
         if len(message) > 2:
-            for key in OPTIONAL_KEYS:
+            for key in _KEYS:
                 value = message.get(key)
                 if value:
-                    text = value if isinstance(value, str) else to_json(value)
+                    text = value if isinstance(value, str) else _sorted_calls(value)
                     parts += (key.encode(), _normalized(text))
-    for key in ("tools", "chat_template_kwargs"):
-        if key in conversation:
-            parts += (key.encode(), to_json(conversation[key]).encode())
+    if "tools" in conversation:
+        parts += (b"tools", _sorted(json.loads(conversation["tools"])).encode())
+    if "chat_template_kwargs" in conversation:
+        kwargs = _sorted(conversation["chat_template_kwargs"])
+        parts += (b"chat_template_kwargs", kwargs.encode())
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
 
 
+def question_fingerprint(question: str) -> bytes:
+    """Sixteen bytes that are equal for the same first user message."""
+    return hashlib.blake2b(_normalized(question), digest_size=16).digest()
+
+
+def _sorted(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _sorted_calls(calls: list[dict[str, Any]]) -> str:
+    return _sorted(
+        [
+            {
+                **call,
+                "function": {
+                    **call["function"],
+                    "arguments": _sorted(json.loads(call["function"]["arguments"])),
+                },
+            }
+            for call in calls
+        ]
+    )
+
+
 def _normalized(text: str) -> bytes:
-    """The same as `" ".join(text.split())`, but faster for ASCII text."""
+    """The text with one space for each run of whitespace.
+
+    A text with an indented line keeps its lines and their indentation.
+    """
+    if "\n " in text or "\n\t" in text:
+        return _with_indentation(text.strip())
     if not text.isascii():
         return " ".join(text.split()).encode()
+    # The same, but faster.
     normalized = text.encode().translate(_WHITESPACE)
     while (shorter := normalized.replace(b"  ", b" ")) != normalized:
         normalized = shorter
     return normalized.strip()
+
+
+def _with_indentation(text: str) -> bytes:
+    lines = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        words = line.split()
+        if words:
+            indentation = line[: len(line) - len(line.lstrip())]
+            lines.append(indentation + " ".join(words))
+    return "\n".join(lines).encode()

@@ -3,63 +3,204 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..config.dataset_types import TYPES
 from ..config.mix_settings import HOST_KEYS, Form, SourceSettings
+from ._content import flag
 from ._faults import RowFault
-from ._messages import (
-    as_list,
-    chat_template_role,
-    check,
-    is_plain,
-    lacks_system,
-    message_of,
-    parse_json,
-    text_of,
-    to_json,
-)
-
-_TURNS = ("messages", "conversations", "conversation")
-_QUESTION = ("instruction", "prompt", "question", "query", "input")
-_ANSWER = ("output", "completion", "answer", "response")
-
-_EXTRAS = frozenset("system tools chat_template_kwargs unmask metadata".split())
-"""Columns that add to a conversation what its messages do not contain."""
+from ._messages import check, lacks_system
+from ._names import TURNS
+from ._questions import QuestionReader
+from ._tools import tools_of, tools_of_functions, without_nulls
+from ._turns import TurnReader, chat_template_role, is_plain
+from ._unread import Unread, cell
+from ._whole import as_turns
 
 _CHANGE_NO_ROW = frozenset(
-    "path name split revision ds_type data_files where type "
+    "path name split revision ds_type data_files where type ignore "
     "share repeats max_rows max_tokens".split()
 ).union(HOST_KEYS)
 """Settings of a source that change no row of it."""
 
 
-def conversation(
-    row: Mapping[str, Any], settings: SourceSettings, plain: bool
-) -> tuple[Form, dict[str, Any]]:
-    """The form of a row, and its conversation.
+class RowReader:
+    """Reads the rows of one source as conversations.
 
     Args:
-        row: The row.
-        settings: The settings of its source.
-        plain: The result of `has_plain_settings`. If true, rows of plain messages, the
-            most frequent kind, take a shorter path to the same result.
+        settings: The settings of the source.
+        from_arrow: Whether missing keys are null, as in Parquet and Arrow files.
+        plain: Whether rows of plain messages, the most frequent kind, take a shorter
+            path to the same result; by default if the settings allow it.
+    """
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        from_arrow: bool = False,
+        plain: bool | None = None,
+    ) -> None:
+        self._settings = settings
+        self._arrow = from_arrow
+        self._plain = has_plain_settings(settings) if plain is None else plain
+        self._type = TYPES.get(settings.type or "")
+        self._turns = TurnReader(settings, from_arrow)
+        self._questions = QuestionReader(settings, self._turns)
+        self._unread = Unread(settings)
+        self._roles_to_train = (
+            None
+            if settings.roles_to_train is None
+            else {chat_template_role(role) for role in settings.roles_to_train}
+        )
+
+    @property
+    def passed(self) -> Counter[str]:
+        """Rows by the columns, and messages by the keys, that were left out of them."""
+        return self._unread.passed() + self._turns.passed
+
+    def read(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
+        """The form of a row, and its conversation.
+
+        Raises:
+            RowFault: If the row is not a conversation that a chat template accepts, or
+                has text that would be lost.
+        """
+        messages = row.get("messages")
+        if (
+            self._plain
+            and type(messages) is list
+            and messages
+            and self._unread.has_messages_alone(row)
+        ):
+            found = [
+                {"role": turn["role"], "content": turn["content"]}
+                for turn in messages
+                if is_plain(turn)
+            ]
+            if len(found) == len(messages):
+                check(found)
+                self._unread.count_alone(row)
+                return "messages", {"messages": found}
+        return self._read(row)
+
+    def question(self, row: Mapping[str, Any]) -> str:
+        """The first user message of a row, which needs no answer.
+
+        Raises:
+            RowFault: If it has none.
+        """
+        settings, used = self._settings, set[str]()
+        for column in [settings.field_messages] if settings.field_messages else TURNS:
+            turns = as_turns(cell(row, column))
+            if turns:
+                return first_question([self._turns.message(turn) for turn in turns])
+        return first_question(self._questions.question(row, used))
+
+    def _read(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
+        settings = self._settings
+        used: set[str] = set()
+        form, messages = self._messages(row, used)
+        if "unmask" not in settings.ignore and _is_unmasked(row, used):
+            for message in messages:
+                message["train"] = message["role"] != "system"
+        if settings.drop_system_message and messages and not lacks_system(messages):
+            del messages[0]
+        check(messages)
+        if self._roles_to_train is not None:
+            for message in messages:
+                message.setdefault("train", message["role"] in self._roles_to_train)
+        found: dict[str, Any] = {"messages": messages}
+        tools = self._tools(row, used)
+        if tools:
+            found["tools"] = tools
+        kwargs = self._template_kwargs(row, used)
+        if kwargs:
+            found["chat_template_kwargs"] = kwargs
+        named = settings.type or (settings.field_instruction and settings.field_output)
+        guessed = not named and form not in ("messages", "sharegpt")
+        self._unread.account(row, used, found, guessed)
+        return form, found
+
+    def _messages(
+        self, row: Mapping[str, Any], used: set[str]
+    ) -> tuple[Form, list[dict[str, Any]]]:
+        """The messages by the settings, or by the columns of the row."""
+        settings = self._settings
+        if settings.field_messages is not None:
+            return self._from_turns(row, settings.field_messages, used)
+        if settings.field_instruction is not None or settings.field_output is not None:
+            return self._questions.read(row, used)
+        if self._type is not None and not self._type.reads_turns:
+            return self._questions.read_type(row, self._type, used)
+        for column in TURNS:
+            if as_turns(cell(row, column)) is not None or (
+                column == "messages" and row.get(column) is not None
+            ):
+                return self._from_turns(row, column, used)
+        if self._type is not None:
+            columns = ", ".join(sorted(row)[:8])
+            raise RowFault("columns-unknown", f"no messages, but {columns}")
+        return self._questions.read(row, used)
+
+    def _from_turns(
+        self, row: Mapping[str, Any], column: str, used: set[str]
+    ) -> tuple[Form, list[dict[str, Any]]]:
+        used.add(column)
+        turns = as_turns(cell(row, column), strict=True)
+        if not turns:
+            raise RowFault("turns-missing", column)
+        sharegpt = isinstance(turns[0], Mapping) and "from" in turns[0]
+        messages = [self._turns.message(turn) for turn in turns]
+        if messages[-1]["role"] != "assistant" and cell(row, "chosen"):
+            raise RowFault("preference-pair")
+        system = self._questions.system(row, used)
+        if system and lacks_system(messages):
+            messages.insert(0, {"role": "system", "content": system})
+        return "sharegpt" if sharegpt else "messages", messages
+
+    def _template_kwargs(
+        self, row: Mapping[str, Any], used: set[str]
+    ) -> Mapping[str, Any] | None:
+        """The arguments of the chat template, which may be JSON text."""
+        if "chat_template_kwargs" in self._settings.ignore:
+            return None
+        kwargs = cell(row, "chat_template_kwargs")
+        used.add("chat_template_kwargs")
+        if isinstance(kwargs, str):
+            try:
+                kwargs = json.loads(kwargs) if kwargs.strip() else None
+            except ValueError:
+                raise RowFault("json-column", "chat_template_kwargs") from None
+        if kwargs is None:
+            return None
+        if not isinstance(kwargs, Mapping):
+            raise RowFault("json-column", "chat_template_kwargs")
+        return without_nulls(kwargs) if self._arrow else kwargs
+
+    def _tools(self, row: Mapping[str, Any], used: set[str]) -> str | None:
+        column = self._settings.field_tools
+        if column in self._settings.ignore:
+            return None
+        tools = tools_of(cell(row, column), from_arrow=self._arrow)
+        used.add(column)
+        if tools is None and self._settings.field_tools == "tools":
+            tools = tools_of_functions(cell(row, "functions"), from_arrow=self._arrow)
+            used.add("functions")
+        return tools
+
+
+def first_question(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text of the first user message.
 
     Raises:
-        RowFault: If the row is not a conversation that a chat template accepts.
+        RowFault: If there is none.
     """
-    messages = row.get("messages")
-    if plain and type(messages) is list and messages and not row.keys() & _EXTRAS:
-        found = [
-            {"role": turn["role"], "content": turn["content"]}
-            for turn in messages
-            if is_plain(turn)
-        ]
-        if len(found) == len(messages):
-            check(found)
-            return "messages", {"messages": found}
-    form = detect(row, settings)
-    return form, uniform(row, form, settings)
+    for message in messages:
+        if message["role"] == "user":
+            return str(message["content"])
+    raise RowFault("starts-without-user")
 
 
 def has_plain_settings(settings: SourceSettings) -> bool:
@@ -70,117 +211,15 @@ def has_plain_settings(settings: SourceSettings) -> bool:
     return not given.keys() - _CHANGE_NO_ROW
 
 
-def detect(row: Mapping[str, Any], settings: SourceSettings) -> Form:
-    """The form of a row, from the settings or from its columns.
-
-    Raises:
-        RowFault: If no known form has its columns.
-    """
-    if settings.field_messages is not None:
-        return _form_of_turns(row.get(settings.field_messages))
-    if settings.field_instruction is not None or settings.field_output is not None:
-        return "question_answer"
-    if settings.type is not None and settings.type.split(".")[0] == "alpaca":
-        return "alpaca"
-    for column in _TURNS:
-        if row.get(column) is not None:
-            return _form_of_turns(row[column])
-    if "instruction" in row and "output" in row:
-        return "alpaca"
-    if "prompt" in row and "completion" in row:
-        return "prompt_completion"
-    if _first_filled(row, _QUESTION) and _first_filled(row, _ANSWER):
-        return "question_answer"
-    raise RowFault("columns-unknown", ", ".join(sorted(row)[:8]))
-
-
-def uniform(
-    row: Mapping[str, Any], form: Form, settings: SourceSettings
-) -> dict[str, Any]:
-    """The conversation: `messages`, and `tools` and the like if the row has them.
-
-    Raises:
-        RowFault: If the row is not a conversation that a chat template accepts.
-    """
-    if form in ("messages", "sharegpt"):
-        messages = _from_turns(row, settings)
-    elif form == "prompt_completion" and isinstance(row["prompt"], list):
-        turns = [*row["prompt"], *as_list(row["completion"])]
-        messages = [message_of(turn, settings) for turn in turns]
-    else:
-        messages = _from_question(row, form, settings)
-    if row.get("unmask") or _metadata(row).get("unmask"):
-        for message in messages:
-            message["train"] = message["role"] != "system"
-    if settings.drop_system_message and messages and not lacks_system(messages):
-        del messages[0]
-    check(messages)
-    if settings.roles_to_train is not None:
-        trained = {chat_template_role(role) for role in settings.roles_to_train}
-        for message in messages:
-            message.setdefault("train", message["role"] in trained)
-    found: dict[str, Any] = {"messages": messages}
-    tools = row.get(settings.field_tools)
-    if tools:
-        found["tools"] = tools if isinstance(tools, str) else to_json(tools)
-    if row.get("chat_template_kwargs"):
-        found["chat_template_kwargs"] = row["chat_template_kwargs"]
-    return found
-
-
-def _form_of_turns(turns: Any) -> Form:
-    if isinstance(turns, str):
-        turns = parse_json(turns)
-    if not isinstance(turns, list) or not turns:
-        raise RowFault("turns-missing")
-    first = turns[0]
-    return "sharegpt" if isinstance(first, dict) and "from" in first else "messages"
-
-
-def _from_turns(
-    row: Mapping[str, Any], settings: SourceSettings
-) -> list[dict[str, Any]]:
-    column = settings.field_messages or next(c for c in _TURNS if row.get(c))
-    turns = row.get(column)
-    if isinstance(turns, str):
-        turns = parse_json(turns)
-    messages = [message_of(turn, settings) for turn in turns or ()]
-    system = row.get(settings.field_system or "system")
-    if isinstance(system, str) and system and messages and lacks_system(messages):
-        messages.insert(0, {"role": "system", "content": system})
-    return messages
-
-
-def _from_question(
-    row: Mapping[str, Any], form: Form, settings: SourceSettings
-) -> list[dict[str, Any]]:
-    question = settings.field_instruction or _first_filled(row, _QUESTION)
-    answer = settings.field_output or _first_filled(row, _ANSWER)
-    if not question or not answer:
-        raise RowFault("question-or-answer-missing")
-    prompt = text_of(row.get(question))
-    extra = settings.field_input or ("input" if form == "alpaca" else None)
-    if extra and extra != question and row.get(extra):
-        prompt = f"{prompt}\n\n{text_of(row[extra])}"
-    messages = [
-        {"role": "user", "content": prompt},
-        {"role": "assistant", "content": text_of(row.get(answer))},
-    ]
-    system = row.get(settings.field_system or "system")
-    if isinstance(system, str) and system:
-        messages.insert(0, {"role": "system", "content": system})
-    return messages
-
-
-def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _is_unmasked(row: Mapping[str, Any], used: set[str]) -> bool:
+    """Whether InstructLab's `unmask` is set, in a column or in the metadata."""
     metadata = row.get("metadata")
-    if isinstance(metadata, str):
+    if isinstance(metadata, str) and "unmask" in metadata:
         try:
             metadata = json.loads(metadata)
         except ValueError:
-            return {}
-    return metadata if isinstance(metadata, Mapping) else {}
-
-
-def _first_filled(row: Mapping[str, Any], columns: Sequence[str]) -> str | None:
-    return next((column for column in columns if row.get(column) is not None), None)
+            metadata = None
+    own = metadata.get("unmask") if isinstance(metadata, Mapping) else None
+    values = [value for value in (row.get("unmask"), own) if value not in (None, "")]
+    used.add("unmask")
+    return any([flag("unmask", value) for value in values])

@@ -10,7 +10,9 @@ from ..config.mix_settings import SourceSettings
 from ..errors import MixError
 from ._arrow import arrow_rows
 from ._faults import first_line
-from ._files import FoundFile, kind_of, similar_name
+from ._files import FoundFile, similar_name
+from ._folders import is_saved_by_datasets
+from ._kinds import kind_of
 
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -22,6 +24,8 @@ def is_loaded_by_name(settings: SourceSettings, path: Path) -> bool:
         settings: The settings of the source.
         path: Its `path` on this machine.
     """
+    if path.is_dir() and is_saved_by_datasets(path):
+        return False
     if settings.name or settings.revision or settings.split not in (None, "train"):
         return True
     is_a_name = _NAME.fullmatch(settings.path) and kind_of(path) is None

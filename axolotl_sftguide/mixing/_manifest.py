@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import MixError
 
-DATA = "data.jsonl"
-HELD_OUT = "held-out.jsonl"
+DATA = "data"
+HELD_OUT = "held-out"
+"""The names of the files, without their endings `.jsonl` or `.parquet`."""
 MANIFEST = "manifest.json"
 
 
@@ -21,6 +22,8 @@ class Written:
     rows: int
     size_bytes: int
     sha256: str
+    rows_sha256: str | None = None
+    """Of a Parquet file, the checksum of its rows as JSON lines."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class PhasePart:
     """Rows in the dataset, with repetitions."""
     tokens: int | None = None
     """Tokens of these rows, if they are counted."""
+    not_read: dict[str, int] = field(default_factory=dict)
+    """Rows by the columns, and messages by the keys, that were left out of them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,29 @@ class Manifest:
     largest_prefix_deviation_rows: float | None
     """The most rows by which a source in any prefix is off its share, if stacked."""
     written: dict[str, Written]
+    trains_by_part: bool = False
+    """Whether parts of messages have a `train` flag."""
+    notes: list[str] = field(default_factory=list)
+    """What was not read, one line each."""
+
+    def file(self, name: str) -> str | None:
+        """The file that is called `DATA` or `HELD_OUT`; None if there is none."""
+        return next((f for f in self.written if f.partition(".")[0] == name), None)
+
+    @property
+    def ds_type(self) -> str:
+        """The kind of the files, as both hosts call it."""
+        return "parquet" if str(self.file(DATA)).endswith(".parquet") else "json"
+
+    @property
+    def training_fields(self) -> dict[str, str]:
+        """Axolotl's settings that make it heed the training flags."""
+        fields = {}
+        if self.trains_by_turn:
+            fields["message_field_training"] = "train"
+        if self.trains_by_part:
+            fields["message_field_training_detail"] = "train_detail"
+        return fields
 
     def to_json(self) -> str:
         """The text of the file."""

@@ -13,6 +13,7 @@ from typing import Any
 from ..config.mix_settings import MixSettings
 from ..errors import MixError
 from ._build import Progress, build
+from ._files import checksum
 from ._identity import mix_id
 from ._manifest import DATA, HELD_OUT, MANIFEST, Manifest, read_manifest
 from ._sources import Inputs, open_sources
@@ -31,14 +32,14 @@ class Mixed:
 
     @property
     def data(self) -> Path:
-        """The dataset, with one conversation per line."""
-        return self.folder / DATA
+        """The dataset: JSON lines, or Parquet with tools, reasoning, flags and such."""
+        return self.folder / str(self.manifest.file(DATA))
 
     @property
     def held_out(self) -> Path | None:
         """The rows kept for evaluation; None without `held_out`."""
-        path = self.folder / HELD_OUT
-        return path if path.exists() else None
+        name = self.manifest.file(HELD_OUT)
+        return None if name is None else self.folder / name
 
 
 def mix(
@@ -51,8 +52,9 @@ def mix(
 ) -> Mixed:
     """Build one dataset from several phases, or return the existing one.
 
-    The folder `STRATEGY-ID` in `output_dir` contains `data.jsonl`, `held-out.jsonl` if
-    `held_out` is set, and `manifest.json`. The id is a hash of the spec and of the
+    The folder `STRATEGY-ID` in `output_dir` contains `data.jsonl` (`data.parquet` if a
+    row has more than roles and texts), `held-out.jsonl` (or `.parquet`) if `held_out`
+    is set, and `manifest.json`. The id is a hash of the spec and of the
     content of its files, so changed files give a new folder. Memory grows by about 70
     bytes per row, whatever the length of the rows.
 
@@ -68,22 +70,45 @@ def mix(
         MixError: If a file cannot be read or, with `on_error: fail`, a row cannot be
             used, with file, row and reason. No folder is left behind.
     """
-    settings = _settings(spec)
+    settings = as_settings(spec)
     root = Path(base or ".").resolve()
     with Workers(workers or os.cpu_count() or 1) as pool:
         inputs = open_sources(settings, root, pool)
         name = f"{settings.strategy}-{mix_id(settings, inputs, root)}"
         folder = Path(output_dir) / name
-        found = read_manifest(folder)
+        found = _whole(folder)
         if found is not None:
             return Mixed(folder, found, built=False)
         return _build_locked(settings, inputs, folder, pool, progress)
 
 
-def _settings(spec: MixSettings | Mapping[str, Any] | str | Path) -> MixSettings:
+def as_settings(
+    spec: MixSettings | Mapping[str, Any] | str | Path,
+) -> MixSettings:
+    """The settings of a mix from any form of its spec."""
     if isinstance(spec, MixSettings):
         return spec
     return read_mix(spec) if isinstance(spec, (str, Path)) else load_mix(spec)
+
+
+def _whole(folder: Path) -> Manifest | None:
+    """The manifest of a mix whose files are as they were written, or else None."""
+    try:
+        found = read_manifest(folder)
+    except MixError:
+        return None
+    if found is None:
+        return None
+    for name, written in found.written.items():
+        path = folder / name
+        try:
+            if path.stat().st_size != written.size_bytes:
+                return None
+            if checksum(path) != written.sha256:
+                return None
+        except OSError:
+            return None
+    return found
 
 
 def _build_locked(
@@ -98,7 +123,7 @@ def _build_locked(
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
-        found = read_manifest(folder)
+        found = _whole(folder)
         if found is not None:
             return Mixed(folder, found, built=False)
         # Whoever holds the lock may delete what a killed build left. The workers of

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MixError
 from ._arrow import arrow_rows
 from ._faults import first_line
-from ._files import (
-    BLOCK_BYTES,
-    KINDS,
-    PACKED,
-    FoundFile,
-    checksum,
-    kind_of,
-    starts_array,
-)
+from ._files import FoundFile, checksum
+from ._heads import BLOCK_BYTES, layout, packed, read_head
+from ._kinds import KINDS, kind_of
 
 PIECE_BYTES = 16 * 2**20
 """Approximate size of a piece of a JSON lines file."""
@@ -34,6 +29,7 @@ class Piece:
     """Index of the source in the mix."""
     path: str
     kind: str
+    """`json` (a row a line), `array`, `values`, `csv`, `parquet` or `arrow`."""
     start: int
     """First byte (JSON lines), row group (Parquet) or row (Arrow)."""
     end: int
@@ -53,6 +49,13 @@ class InputFile:
     size_bytes: int
     sha256: str
     pieces: list[Piece]
+    state: tuple[int, ...] = ()
+    """The inode, size and time of the last change."""
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one that was read."""
+        paths = {piece.path for piece in self.pieces}
+        return all(_state(path) == self.state for path in paths)
 
 
 def divide(file: FoundFile, source: int, label: str, ds_type: str | None) -> InputFile:
@@ -61,27 +64,53 @@ def divide(file: FoundFile, source: int, label: str, ds_type: str | None) -> Inp
     Raises:
         MixError: If the file cannot be read or its kind is unknown.
     """
-    path = file.path
-    kind = file.kind or {"jsonl": "json"}.get(ds_type or "", ds_type) or kind_of(path)
-    if kind is None:
-        raise MixError(
-            f"{path}: unknown kind of file; set ds_type, or use one of "
-            f"{', '.join(KINDS)} (also with .gz or .zst)"
-        )
+    path, kind = file.path, _kind(file, ds_type)
     try:
-        lines = kind == "json" and path.suffix not in PACKED and not _is_array(path)
+        state = _state(path)
+        rows_of_kind = kind
+        if kind == "json":
+            rows_of_kind = layout(path, label)
+        elif kind == "csv":
+            read_head(path, label)
+        lines = rows_of_kind == "json" and not packed(path)
         pieces, sha256 = _lines(path, source) if lines else ([], checksum(path))
         size = path.stat().st_size
     except OSError as error:
         raise MixError(f"{path}: cannot be read ({error.strerror})") from None
     if not lines:
-        pieces = _pieces(file, kind, source) if size else []
-    return InputFile(source, label, size, sha256, pieces)
+        pieces = _pieces(file, rows_of_kind, source) if size else []
+    return InputFile(source, label, size, sha256, pieces, state)
 
 
-def _is_array(path: Path) -> bool:
-    with path.open("rb") as file:
-        return starts_array(file)
+def whole_file(file: FoundFile, label: str, ds_type: str | None) -> list[Piece]:
+    """The pieces of a file that is read from its start, without a checksum.
+
+    Raises:
+        MixError: If the file cannot be read or its kind is unknown.
+    """
+    kind = _kind(file, ds_type)
+    if not file.path.stat().st_size:
+        return []
+    kind = layout(file.path, label) if kind == "json" else kind
+    if kind == "csv":
+        read_head(file.path, label)
+    return _pieces(file, kind, 0)
+
+
+def _kind(file: FoundFile, ds_type: str | None) -> str:
+    named = {"jsonl": "json"}.get(ds_type or "", ds_type)
+    kind = file.kind or named or kind_of(file.path)
+    if kind is None:
+        raise MixError(
+            f"{file.path}: unknown kind of file; set ds_type, or use one of "
+            f"{', '.join(KINDS)} (also with .gz or .zst)"
+        )
+    return kind
+
+
+def _state(path: str | Path) -> tuple[int, ...]:
+    found = os.stat(path)
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _lines(path: Path, source: int) -> tuple[list[Piece], str]:

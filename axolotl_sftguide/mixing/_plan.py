@@ -9,11 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.mix_settings import MixSettings, SourceSettings
-from ._columns import NO_ROWS, Hashes, Indices, Rows, Weights, total
-from ._exclusion import find_excluded
+from ._columns import (
+    NO_ROWS,
+    Hashes,
+    Indices,
+    Rows,
+    Weights,
+    find_among,
+    total,
+)
 from ._order import phased, stacked
 from ._random import DRAW, HELD_OUT, shuffled
-from ._shares import passes, sizes
+from ._shares import limiting_source, passes, sizes
 
 
 @dataclass
@@ -32,6 +39,12 @@ class Plan:
     """By source, rows left out by `max_rows`, `max_tokens` or the shares."""
     repeated: dict[int, int] = field(default_factory=dict)
     """By source, the number of repetitions of rows."""
+    available: list[int] = field(default_factory=list)
+    """By source, the rows that were left to draw from."""
+    cut: dict[int, int] = field(default_factory=dict)
+    """By source, rows left out by the shares alone."""
+    limiting: int | None = None
+    """The source that has too few rows for its share."""
 
 
 def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> Plan:
@@ -45,18 +58,20 @@ def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> P
     made = Plan(NO_ROWS, NO_ROWS)
     kept = np.ones(len(rows), bool)
     if excluded is not None and len(excluded):
-        left_out = find_excluded(rows, excluded)
+        left_out = find_among(*rows.compared, excluded)
         kept[left_out] = False
         sources, counts = np.unique(rows.source[left_out], return_counts=True)
         made.excluded = dict(zip(sources.tolist(), counts.tolist(), strict=True))
     if settings.deduplicate:
         _deduplicate(rows, kept, made)
     drawn = _draw_all(rows, kept, settings, made)
+    made.available = [len(indices) for indices in drawn]
     weights: Weights = np.ones(len(rows), np.uint8)
     if settings.shares_by == "tokens" and rows.tokens is not None:
         weights = rows.tokens
     available = [total(weights[indices]) for indices in drawn]
     wanted = sizes(settings.sources, available, settings.upsample)
+    made.limiting = limiting_source(settings.sources, available, settings.upsample)
     copies = [
         passes(indices, weights[indices], size)
         for indices, size in zip(drawn, wanted, strict=True)
@@ -102,7 +117,20 @@ def _draw_all(
             indices = np.delete(indices, chosen)
         drawn.append(indices)
     made.held_out = np.concatenate([NO_ROWS, *held_out])
-    return drawn
+    return drawn if settings.deduplicate else _without_held_out(rows, drawn, made)
+
+
+def _without_held_out(
+    rows: Rows, drawn: Sequence[Indices], made: Plan
+) -> list[Indices]:
+    """Hold out the duplicates of held-out rows, too."""
+    fingerprints = rows.first[made.held_out]
+    kept = []
+    for indices in drawn:
+        same = np.isin(rows.first[indices], fingerprints)
+        made.held_out = np.concatenate([made.held_out, np.sort(indices[same])])
+        kept.append(indices[~same])
+    return kept
 
 
 def _draw(rows: Rows, indices: Indices, own: SourceSettings, seed: int) -> Indices:
@@ -124,5 +152,6 @@ def _count_copies(
     written = np.bincount(rows.source[made.train], minlength=len(drawn))
     for source, (indices, own) in enumerate(zip(drawn, copies, strict=True)):
         reached = sum(map(len, own))
-        made.not_drawn[source] += max(0, len(indices) - reached)
+        made.cut[source] = max(0, len(indices) - reached)
+        made.not_drawn[source] += made.cut[source]
         made.repeated[source] = int(written[source]) - min(reached, len(indices))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import json
 from collections.abc import Iterator
 from typing import IO, Any, TypeAlias
 
@@ -11,7 +11,8 @@ import orjson
 
 from ._arrow import arrow_batches
 from ._faults import RowFault, first_line
-from ._files import BLOCK_BYTES, starts_array
+from ._heads import opened
+from ._json_values import CutOff, values_of
 from ._pieces import Piece
 
 MAX_ROW_BYTES = 16 * 2**20
@@ -26,11 +27,13 @@ NumberedRows: TypeAlias = Iterator[tuple[int, "dict[str, Any] | RowFault"]]
 def rows_of(piece: Piece) -> NumberedRows:
     """The rows of a piece with their numbers; a faulty row is replaced by its fault.
 
-    A file that is damaged has a fault with the number 0.
+    A file that cannot be read to its end has a last fault with the number 0.
     """
     try:
         if piece.kind == "json":
-            yield from _json_rows(piece)
+            yield from _json_lines(piece)
+        elif piece.kind in ("array", "values"):
+            yield from _json_values(piece)
         elif piece.kind == "csv":
             yield from _csv_rows(piece.path)
         else:
@@ -39,29 +42,28 @@ def rows_of(piece: Piece) -> NumberedRows:
         yield 0, RowFault("file-breaks-off", first_line(error))
 
 
-def _json_rows(piece: Piece) -> NumberedRows:
-    with _opened(piece.path) as file:
+def _json_lines(piece: Piece) -> NumberedRows:
+    with opened(piece.path) as file:
         if piece.end:
             file.seek(piece.start)
             yield from _lines(file, piece.first_row, piece.end - piece.start)
-        elif starts_array(file):
-            yield from _array(file)
         else:
             yield from _lines(file, 1)
 
 
-def _opened(path: str) -> Any:
-    if path.endswith(".gz"):
-        return gzip.open(path, "rb")
-    if path.endswith(".zst"):
-        import zstandard
-
-        packed = open(path, "rb")  # noqa: SIM115  closed with the reader
-        reader = zstandard.ZstdDecompressor().stream_reader(
-            packed, read_across_frames=True, closefd=True
-        )
-        return io.BufferedReader(reader)
-    return open(path, "rb", buffering=BLOCK_BYTES)
+def _json_values(piece: Piece) -> NumberedRows:
+    """The rows of an array, or objects over lines, one at a time."""
+    with opened(piece.path) as file:
+        values = values_of(file, piece.kind == "array", MAX_ROW_BYTES)
+        number = 0
+        try:
+            for number, text in enumerate(values, start=1):
+                yield number, _row(text)
+        except CutOff:
+            yield 0, RowFault("file-breaks-off", "its JSON does not end")
+        except OverflowError:
+            detail = f"row {number + 1} is longer than {MAX_ROW_BYTES >> 20} MiB"
+            yield 0, RowFault("file-breaks-off", detail)
 
 
 def _lines(file: IO[bytes], first: int, size: int | None = None) -> NumberedRows:
@@ -81,37 +83,69 @@ def _lines(file: IO[bytes], first: int, size: int | None = None) -> NumberedRows
             left -= length
 
 
-def _row(line: bytes) -> dict[str, Any] | RowFault:
+def _row(text: bytes) -> dict[str, Any] | RowFault:
     try:
-        row = orjson.loads(line)
+        row = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return RowFault("not-json", first_line(error))
-    return row if isinstance(row, dict) else _not_an_object(row)
-
-
-def _array(file: IO[bytes]) -> NumberedRows:
-    """The rows of a JSON array, one at a time: as a whole it takes several times the
-    memory of its file.
-    """
-    import ijson
-
-    if file.peek(3).startswith(b"\xef\xbb\xbf"):  # type: ignore[attr-defined]
-        file.read(3)
-    for number, row in enumerate(ijson.items(file, "item", use_float=True), start=1):
-        yield number, row if isinstance(row, dict) else _not_an_object(row)
-
-
-def _not_an_object(row: Any) -> RowFault:
+        row = _with_nan(text)
+        if row is None:
+            return RowFault("not-json", first_line(error))
+    if isinstance(row, dict):
+        return row
+    if isinstance(row, list) and row and all(map(_is_turn, row)):
+        return {"messages": row}
     return RowFault("not-mapping", type(row).__name__)
+
+
+def _with_nan(text: bytes) -> Any:
+    """A row with NaN or Infinity, which are not JSON but which many tools write."""
+    if b"NaN" not in text and b"Infinity" not in text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _is_turn(value: Any) -> bool:
+    return isinstance(value, dict) and ("role" in value or "from" in value)
+
+
+class _Lines:
+    """The lines of a CSV file, and whether those of a row have an open quote.
+
+    The reader takes the rest of a file for the text of a quote that is never closed.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._count = self._quotes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._count += 1
+            self._quotes += line.count('"')
+            yield line
+
+    def is_quote_open(self) -> bool:
+        """Whether the lines since the last call have an odd number of quotes."""
+        found = self._count > 1 and self._quotes % 2 == 1
+        self._count = self._quotes = 0
+        return found
 
 
 def _csv_rows(path: str) -> NumberedRows:
     import csv
 
     csv.field_size_limit(MAX_ROW_BYTES)
-    with _opened(path) as file:
+    with opened(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        for number, row in enumerate(csv.DictReader(text), start=1):
+        lines = _Lines(text)
+        for number, row in enumerate(csv.DictReader(lines), start=1):
+            if lines.is_quote_open():
+                detail = f"a quote in row {number} is never closed"
+                yield 0, RowFault("file-breaks-off", detail)
+                return
             if None in row or None in row.values():
                 yield number, RowFault("fields-missing")
             else:

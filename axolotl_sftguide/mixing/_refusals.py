@@ -3,15 +3,59 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from ..config.mix_settings import MixSettings
 from ..errors import MixError
 from ..units import count
-from ._faults import FAULTS, FaultCode
+from ._faults import FAULTS, FaultCode, RowFault
+from ._names import MEDIA, PREFERENCE
 from ._spool import Spooled
+from ._where import WhereSeen
 
 _MOST_LINES = 20
+_ROWS_NAMED = 3
+
+
+def refuse_sources(
+    settings: MixSettings, labels: Sequence[str], spooled: Sequence[Spooled]
+) -> None:
+    """Refuse what `on_error: skip` does not leave out: files and settings.
+
+    Args:
+        settings: The settings of the mix.
+        labels: For each piece, the label of its file.
+        spooled: The pieces after the first pass.
+
+    Raises:
+        MixError: If a file cannot be read to its end, text would be lost, or a `where`
+            cannot match; one line for each.
+    """
+    lines = [
+        broken_file(label, piece.rows_read - 1, piece.broken)
+        for label, piece in zip(labels, spooled, strict=True)
+        if piece.broken is not None
+    ]
+    for index, source in enumerate(settings.sources):
+        own = [piece for piece in spooled if piece.piece.source == index]
+        names = dict.fromkeys(
+            label
+            for label, piece in zip(labels, spooled, strict=True)
+            if piece.piece.source == index and piece.unread
+        )
+        lines += [f"{', '.join(names)}: {line}" for line in unread_lines(own)]
+        if source.where:
+            seen = WhereSeen()
+            for piece in own:
+                seen.add(piece.where)
+            problems = seen.problems(source.where)
+            filtered = sum(piece.filtered for piece in own)
+            if not problems and filtered and filtered == seen.rows:
+                problems = [f"where: none of {rows(filtered)} matches"]
+            lines += [f"{source.path}: {problem}" for problem in problems]
+    if lines:
+        raise MixError("\n".join(lines))
 
 
 def refuse_faults(
@@ -25,28 +69,87 @@ def refuse_faults(
         on_error: The setting `on_error`.
 
     Raises:
-        MixError: With file, row and reason.
+        MixError: With file, row and reason, one line for each reason in each file.
     """
     faulty = sum(sum(piece.faults.values()) for piece in spooled)
     if faulty and on_error == "fail":
-        lines = [
-            f"{_where(label, number)}: {fault}"
-            for label, piece in zip(labels, spooled, strict=True)
-            for number, fault in piece.first_faults
-        ][:_MOST_LINES]
-        more = [f"... and {count(faulty - len(lines))} more"]
+        lines = fault_lines(labels, spooled)
+        more = [f"... and {count(len(lines) - _MOST_LINES)} more lines"]
         raise MixError(
             "\n".join(
                 [
-                    *lines,
-                    *(more if faulty > len(lines) else []),
-                    f"{_rows(faulty)} cannot be used. Fix {_them(faulty)}, or set "
+                    *lines[:_MOST_LINES],
+                    *(more if len(lines) > _MOST_LINES else []),
+                    f"{rows(faulty)} cannot be used. Fix {_them(faulty)}, or set "
                     f"on_error: skip to leave {_them(faulty)} out.",
                 ]
             )
         )
     if not any(len(piece.ends) for piece in spooled):
         raise MixError("\n".join(_why_nothing(labels, spooled)))
+
+
+def fault_lines(labels: Sequence[str], spooled: Sequence[Spooled]) -> list[str]:
+    """One line for each reason in each file, with the first rows."""
+    numbers: dict[tuple[str, FaultCode], list[int]] = {}
+    first: dict[tuple[str, FaultCode], RowFault] = {}
+    counts: Counter[tuple[str, FaultCode]] = Counter()
+    for label, piece in zip(labels, spooled, strict=True):
+        for code, number in piece.faults.items():
+            counts[label, code] += number
+        for number, fault in piece.first_faults:
+            first.setdefault((label, fault.code), fault)
+            numbers.setdefault((label, fault.code), []).append(number)
+    return [
+        f"{label}: {_numbered(numbers[label, code], counts[label, code])}: {fault}"
+        for (label, code), fault in first.items()
+    ]
+
+
+def broken_file(label: str, read: int, fault: RowFault) -> str:
+    """The line about a file that cannot be read to its end."""
+    return (
+        f"{label}: {fault}, after {rows(read)}. Repair or remove it: on_error: skip "
+        "leaves out rows, and would lose the rest of the file"
+    )
+
+
+def unread_lines(pieces: Iterable[Spooled]) -> list[str]:
+    """One line for the columns, and one for the keys of messages, that are not read."""
+    unread: Counter[tuple[str, str]] = Counter()
+    for piece in pieces:
+        unread.update(piece.unread)
+    lines = []
+    for kind, where in (("column", "column"), ("key", "message key")):
+        names = sorted(name for own, name in unread if own == kind)
+        if names:
+            number = max(unread[kind, name] for name in names)
+            plural = "s" if len(names) > 1 else ""
+            lines.append(
+                f"{rows(number)} with content in the {where}{plural} "
+                f"{_listed(names)}, which the mix would lose. {_remedy(kind, names)}"
+            )
+    return lines
+
+
+def _remedy(kind: str, names: Sequence[str]) -> str:
+    ignore = f"leave out with ignore: [{', '.join(names)}]"
+    lower = {name.lower() for name in names}
+    if kind == "key":
+        return f"Map with message_property_mappings, or {ignore}"
+    if lower.intersection(PREFERENCE):
+        return (
+            "Train on the chosen side with field_messages: chosen (or field_output: "
+            f"chosen), or {ignore}"
+        )
+    if lower.intersection(MEDIA):
+        return f"A mix contains text only; {ignore} to train on the text alone"
+    if lower == {"label"}:
+        return "Keep the good answers with where: {label: true}, or " + ignore
+    if lower.intersection(("system_prompt", "system_message")):
+        return f"Set field_system: {names[0]}, or {ignore}"
+    use = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    return f"Append to the question with field_input: {use}, or {ignore}"
 
 
 def _why_nothing(labels: Sequence[str], spooled: Sequence[Spooled]) -> list[str]:
@@ -59,22 +162,33 @@ def _why_nothing(labels: Sequence[str], spooled: Sequence[Spooled]) -> list[str]
     for label, piece in zip(labels, spooled, strict=True):
         counts.update(piece.faults)
         for number, fault in piece.first_faults:
-            first.setdefault(fault.code, _where(label, number))
-    lines = [f"Nothing to mix: none of {_rows(read)} can be used."]
+            first.setdefault(fault.code, f"{label}: row {number}")
+    lines = [f"Nothing to mix: none of {rows(read)} can be used."]
     filtered = sum(piece.filtered for piece in spooled)
     if filtered:
-        lines.append(f"{_rows(filtered)}: left out by where")
+        lines.append(f"{rows(filtered)}: left out by where")
     for code, number in counts.most_common():
-        lines.append(f"{_rows(number)}: {FAULTS[code]}; the first is {first[code]}")
+        lines.append(f"{rows(number)}: {FAULTS[code]}; the first is {first[code]}")
     return lines
 
 
-def _where(label: str, number: int) -> str:
-    return f"{label}: row {number}" if number else label
-
-
-def _rows(number: int) -> str:
+def rows(number: int) -> str:
+    """A number of rows, such as `1 row`."""
     return f"{count(number)} row{'' if number == 1 else 's'}"
+
+
+def _numbered(numbers: Sequence[int], whole: int) -> str:
+    if whole == 1:
+        return f"row {numbers[0]}"
+    named = [str(number) for number in numbers[:_ROWS_NAMED]]
+    rest = whole - len(named)
+    if rest:
+        return f"rows {', '.join(named)} and {count(rest)} more"
+    return f"rows {', '.join(named[:-1])} and {named[-1]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _them(number: int) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +14,20 @@ import orjson
 
 from ..config.mix_settings import SourceSettings
 from ._columns import Hashes
-from ._faults import FaultCode, RowFault
-from ._files import BLOCK_BYTES
-from ._fingerprint import fingerprint
-from ._forms import conversation, has_plain_settings
+from ._faults import FaultCode, RowFault, UnreadText
+from ._fingerprint import fingerprint, question_fingerprint
+from ._forms import RowReader, first_question
+from ._heads import BLOCK_BYTES
 from ._pieces import Piece
 from ._readers import rows_of
 from ._tokens import token_counter
+from ._turns import OPTIONAL_KEYS
+from ._where import WhereSeen, matches
+from ._whole import expanded
 
 COLUMNS = ("tools", "chat_template_kwargs")
-MESSAGE_KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name", "train")
-"""Optional columns and keys. If one row has one, all lines of the mix get it."""
+MESSAGE_KEYS = (*OPTIONAL_KEYS, "train", "train_detail")
+"""Optional columns and keys. With one of them in any row, the mix is in Parquet."""
 
 _FAULTS_KEPT = 20
 """The first faults of a piece are kept with their row, as is the first of each code."""
@@ -49,6 +51,8 @@ class Spooled:
     """Where the first line starts."""
     tokens: np.ndarray[Any, np.dtype[np.uint32]] | None = None
     """Tokens per row, if they are counted."""
+    questions: Hashes | None = None
+    """The fingerprints of the first user messages, if they are needed."""
     keys: int = 0
     """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, one bit each."""
     rows_read: int = 0
@@ -58,6 +62,14 @@ class Spooled:
     faults: Counter[FaultCode] = field(default_factory=Counter)
     first_faults: list[tuple[int, RowFault]] = field(default_factory=list)
     """Row number and fault, see `_FAULTS_KEPT`."""
+    broken: RowFault | None = None
+    """Why the file cannot be read to its end."""
+    unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows with text that would be lost, by `column` or `key` and its name."""
+    passed: Counter[str] = field(default_factory=Counter)
+    """Rows by the columns, and messages by the keys, that were left out of them."""
+    where: WhereSeen = field(default_factory=WhereSeen)
+    """What `where` has met."""
 
     def has_message_key(self, key: str) -> bool:
         """Whether any message has one of `MESSAGE_KEYS`."""
@@ -65,6 +77,11 @@ class Spooled:
 
     def note(self, number: int, fault: RowFault) -> None:
         """Count a fault, and keep it if it is among the first."""
+        if fault.code == "file-breaks-off":
+            self.broken = fault
+            return
+        if isinstance(fault, UnreadText):
+            self.unread.update((fault.kind, name) for name in fault.names)
         self.faults[fault.code] += 1
         first_of_its_code = self.faults[fault.code] == 1
         if first_of_its_code or len(self.first_faults) < _FAULTS_KEPT:
@@ -78,6 +95,7 @@ def spool(
     label: str,
     folder: str,
     tokenizer: str | None = None,
+    by_question: bool = False,
 ) -> Spooled:
     """Read a piece and write its usable rows as uniform lines.
 
@@ -88,15 +106,20 @@ def spool(
         label: The `source` of its rows in the dataset.
         folder: Where the lines are written, into one file per worker.
         tokenizer: Counts the tokens of each row, if given.
+        by_question: Whether the fingerprints of the questions are needed.
     """
     path = os.path.join(folder, f"{os.getpid()}.jsonl")
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     hashes, ends, tokens = bytearray(), array("q"), array("L")
+    questions = bytearray()
     count = token_counter(tokenizer) if tokenizer is not None else None
     with open(path, "ab", buffering=BLOCK_BYTES) as file:
         found.start = end = file.tell()
         for number, row, digest in _conversations(found, settings):
             number_of_tokens = 0 if count is None else count(row)
+            if "chat_template_kwargs" in row:
+                kwargs = row["chat_template_kwargs"]
+                row["chat_template_kwargs"] = orjson.dumps(kwargs).decode()
             row |= {"phase": phase, "source": label, "row": number}
             try:
                 line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
@@ -105,10 +128,14 @@ def spool(
                 continue
             file.write(line)
             hashes += digest
+            if by_question:
+                questions += question_fingerprint(first_question(row["messages"]))
             end += len(line)
             ends.append(end)
             tokens.append(number_of_tokens)
     found.hashes = as_hashes(hashes)
+    if by_question:
+        found.questions = as_hashes(questions)
     found.ends = np.array(ends, np.int64)
     if count is not None:
         found.tokens = np.array(tokens, np.uint32)
@@ -120,39 +147,44 @@ def as_hashes(digests: bytearray) -> Hashes:
     return np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
 
 
-def matches(row: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """Whether the columns of a row have the values that `where` lists."""
-    for column, wanted in where.items():
-        allowed = wanted if isinstance(wanted, list) else [wanted]
-        if row.get(column) not in allowed:
-            return False
-    return True
-
-
 def _conversations(
     found: Spooled, settings: SourceSettings
 ) -> Iterator[tuple[int, dict[str, Any], bytes]]:
     """The usable rows with their numbers and fingerprints; the others are counted."""
-    plain, where = has_plain_settings(settings), settings.where
-    for number, row in rows_of(found.piece):
+    where, wanted = settings.where, found.where
+    reader = RowReader(settings, found.piece.kind in ("parquet", "arrow"))
+    for number, row in all_rows(found.piece):
         found.rows_read += 1
         try:
             if isinstance(row, RowFault):
                 raise row
-            if where and not matches(row, where):
-                found.filtered += 1
-                continue
-            form, conversed = conversation(row, settings, plain)
-            digest = fingerprint(conversed)
+            if where:
+                wanted.see(row, where)
+                if not matches(row, where):
+                    found.filtered += 1
+                    continue
+            form, conversation = reader.read(row)
+            digest = fingerprint(conversation)
         except RowFault as fault:
             found.note(number, fault)
             continue
         except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as error:
             found.note(number, RowFault("wrong-type", str(error)[:_MAX_DETAIL]))
             continue
-        found.keys |= _keys_of(conversed)
+        found.keys |= _keys_of(conversation)
         found.forms[form] += 1
-        yield number, conversed, digest
+        yield number, conversation, digest
+    found.passed = reader.passed
+
+
+def all_rows(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
+    """The rows of a piece; one with several conversations gives each of them."""
+    for number, row in rows_of(piece):
+        if type(row) is dict and ("instances" in row or "message_tree_id" in row):
+            for part in expanded(row):
+                yield number, part
+        else:
+            yield number, row
 
 
 def _keys_of(row: dict[str, Any]) -> int:
@@ -165,40 +197,3 @@ def _keys_of(row: dict[str, Any]) -> int:
             for bit, key in enumerate(MESSAGE_KEYS, start=len(COLUMNS)):
                 keys |= (key in message) << bit
     return keys
-
-
-def complete(spooled: Spooled, keys: int) -> Spooled:
-    """Add the columns and keys that other rows of the mix have, as null.
-
-    Both hosts keep data in Arrow, which needs the same columns in each row.
-    """
-    ends = array("q")
-    path = os.path.join(os.path.dirname(spooled.path), f"{os.getpid()}-complete.jsonl")
-    with open(spooled.path, "rb") as lines, open(path, "ab", BLOCK_BYTES) as file:
-        lines.seek(spooled.start)
-        spooled.start = end = file.tell()
-        for line in itertools.islice(lines, len(spooled.ends)):
-            end += file.write(_completed(line, keys))
-            ends.append(end)
-    spooled.path, spooled.ends = path, np.array(ends, np.int64)
-    return spooled
-
-
-def _completed(line: bytes, keys: int) -> bytes:
-    row = orjson.loads(line)
-    messages = [
-        {
-            "role": message["role"],
-            "content": message["content"],
-            **{
-                key: message.get(key)
-                for bit, key in enumerate(MESSAGE_KEYS, start=len(COLUMNS))
-                if keys >> bit & 1
-            },
-        }
-        for message in row["messages"]
-    ]
-    columns = {c: row.get(c) for bit, c in enumerate(COLUMNS) if keys >> bit & 1}
-    rest = {name: row[name] for name in ("phase", "source", "row")}
-    completed = {"messages": messages, **columns, **rest}
-    return orjson.dumps(completed, option=orjson.OPT_APPEND_NEWLINE)

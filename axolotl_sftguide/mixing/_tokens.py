@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import MixError
 from ._files import checksum
+from ._rendered import load_tokenizer
 
 _FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
@@ -21,17 +21,7 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
     Raises:
         MixError: If the tokenizer cannot be loaded or has no chat template.
     """
-    try:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (ImportError, OSError, ValueError) as error:
-        line = str(error).partition("\n")[0]
-        raise MixError(f"tokenizer {name}: cannot be loaded ({line})") from None
-    if not tokenizer.chat_template:
-        raise MixError(
-            f"tokenizer {name}: no chat template; set tokenizer to a model that has one"
-        )
+    tokenizer = load_tokenizer(name)
 
     def count(conversation: Mapping[str, Any]) -> int:
         tools = conversation.get("tools")
@@ -46,8 +36,19 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
     return count
 
 
+def tokenizer_at(name: str, root: Path) -> str:
+    """The folder of a local tokenizer, or the name of one on the Hub.
+
+    Args:
+        name: The name, or a path that starts from `root`.
+        root: The folder that relative paths start from.
+    """
+    folder = root / Path(name).expanduser()
+    return str(folder) if folder.is_dir() else name
+
+
 def tokenizer_checksums(name: str, root: Path) -> dict[str, str]:
     """The checksums of the files that decide the counts, if the tokenizer is local."""
-    folder = Path(name) if Path(name).is_absolute() else root / name
+    folder = Path(tokenizer_at(name, root))
     paths = [folder / file for file in _FILES]
     return {path.name: checksum(path) for path in paths if path.is_file()}

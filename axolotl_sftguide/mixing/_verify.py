@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from ..errors import MixError
+from ..errors import MixError, SettingsError
 from ._build import build
 from ._files import checksum
+from ._identity import mix_id
 from ._manifest import MANIFEST, Manifest, read_manifest
 from ._sources import open_sources
 from ._spec import load_mix
@@ -20,7 +23,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
     """The differences between a mix, its manifest and its sources; empty without any.
 
     Compares the files with the manifest and the sources with their checksums, then
-    builds the mix again and compares the bytes.
+    builds the mix again and compares the bytes and the whole manifest.
 
     Args:
         folder: The folder of the mix.
@@ -34,7 +37,11 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
     manifest = read_manifest(folder)
     if manifest is None:
         raise MixError(f"{folder}: not a mix, as it has no {MANIFEST}")
-    problems = []
+    problems = [
+        f"{folder / name}: not part of the mix"
+        for name in sorted(path.name for path in folder.iterdir())
+        if name not in {MANIFEST, *manifest.written}
+    ]
     for name, expected in manifest.written.items():
         path = folder / name
         if not path.exists():
@@ -49,7 +56,10 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
 
 
 def _rebuild(folder: Path, manifest: Manifest, root: Path) -> list[str]:
-    settings = load_mix(manifest.settings)
+    try:
+        settings = load_mix(manifest.settings, path=str(folder / MANIFEST))
+    except SettingsError as error:
+        return str(error).splitlines()
     with Workers(os.cpu_count() or 1) as pool:
         inputs = open_sources(settings, root, pool)
         now = {(f.label, f.sha256) for f in [*inputs.files, *inputs.excluded]}
@@ -58,13 +68,84 @@ def _rebuild(folder: Path, manifest: Manifest, root: Path) -> list[str]:
         changed = sorted({label for label, _ in now ^ known})
         if changed:
             return [f"{label}: changed since the mix was built" for label in changed]
+        own_id = mix_id(settings, inputs, root, manifest.form, manifest.settings)
+        if not folder.resolve().name.endswith(own_id):
+            return [
+                f"{folder}: the id of its settings and sources is {own_id}, so that "
+                f"{MANIFEST} or the name of the folder was changed"
+            ]
         prefix = f".{folder.name}.verifying-"
         building = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
         (building / "pieces").mkdir()
         try:
             again = build(settings, inputs, building, pool, lambda *_: None)
+            return _differences(folder, manifest, building, again)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-    if again.written != manifest.written:
-        return [f"{folder}: building again from the same sources gives different bytes"]
-    return []
+
+
+def _differences(
+    folder: Path, manifest: Manifest, building: Path, again: Manifest
+) -> list[str]:
+    """The differences between two manifests, and between the rows of their files."""
+    then, now = asdict(manifest), asdict(again)
+    if manifest.form == 1:  # of version 0.1.0, which had fewer counts
+        then, now = _as_version_0_1_0(then), _as_version_0_1_0(now)
+    problems = []
+    written = {name: _content(own) for name, own in then.pop("written").items()}
+    if written != {name: _content(own) for name, own in now.pop("written").items()}:
+        problems.append(
+            f"{folder}: building again from the same sources gives different bytes"
+        )
+    elif any(
+        (folder / name).suffix == ".parquet" and not _same(folder, building, name)
+        for name in written
+    ):
+        problems.append(
+            f"{folder}: building again from the same sources gives different rows"
+        )
+    wrong = [key for key in then if then[key] != now.get(key)]
+    if wrong:
+        problems.append(
+            f"{folder / MANIFEST}: changed since it was written ({', '.join(wrong)})"
+        )
+    return problems
+
+
+def _content(written: dict[str, Any]) -> Any:
+    """What does not depend on the version of pyarrow."""
+    rows = written.get("rows_sha256")
+    return (written["rows"], rows) if rows else written
+
+
+def _same(folder: Path, building: Path, name: str) -> bool:
+    """Whether two Parquet files have the same rows, of whatever version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if checksum(folder / name) == checksum(building / name):
+        return True
+    try:
+        one, two = (pq.ParquetFile(place / name) for place in (folder, building))
+        if one.num_row_groups != two.num_row_groups:
+            return False
+        return all(
+            one.read_row_group(group).equals(two.read_row_group(group))
+            for group in range(one.num_row_groups)
+        )
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
+def _as_version_0_1_0(manifest: dict[str, Any]) -> dict[str, Any]:
+    settings = load_mix(manifest["settings"]).model_dump(mode="json")
+    excluded = [
+        {key: file[key] for key in ("file", "size_bytes", "sha256")}
+        for file in manifest["excluded_files"]
+    ]
+    parts = [
+        {**part, "faults": sorted(part["faults"].values()), "not_read": {}}
+        for part in manifest["parts"]
+    ]
+    own = {"settings": settings, "excluded_files": excluded, "parts": parts}
+    return {**manifest, **own, "form": 1, "notes": []}

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import MixError
 from ._columns import Indices
-from ._files import BLOCK_BYTES
+from ._heads import BLOCK_BYTES
 from ._spool import Spooled
 from ._workers import Workers
 
@@ -45,6 +45,11 @@ class Lines:
     def lengths(self, rows: Indices) -> Any:
         """The length in bytes of each of these rows' lines."""
         return self._length[rows]
+
+    def read(self, rows: Indices) -> bytes:
+        """The bytes of these rows' lines."""
+        files, starts, lengths = self.places(rows)
+        return b"".join(_blocks(self.paths, files, starts, lengths))
 
     def places(self, rows: Indices) -> tuple[Any, Any, Any]:
         """The file, first byte and length of each of these rows' lines."""
@@ -80,7 +85,7 @@ def write(
                 digest.update(block)
                 size -= len(block)
             on_rows(count)
-    _mapped.cache_clear()  # an open map would keep deleted files on the disk
+    release()
     return digest.hexdigest()
 
 
@@ -117,20 +122,37 @@ def copy(
     lengths: Any,
 ) -> tuple[int, int]:
     """Copy lines to one place of the file. Returns the number of lines and of bytes."""
-    mapped = [_mapped(name) for name in paths]
-    ends = (starts + lengths).tolist()
-    places = zip(files.tolist(), starts.tolist(), ends, strict=True)
     out = os.open(path, os.O_WRONLY)
     end = offset
     try:
-        while part := list(itertools.islice(places, _ROWS_AT_ONCE)):
-            rest = memoryview(b"".join([mapped[f][at:to] for f, at, to in part]))
+        for block in _blocks(paths, files, starts, lengths):
+            rest = memoryview(block)
             while rest:
                 written = os.pwrite(out, rest, end)
                 rest, end = rest[written:], end + written
     finally:
         os.close(out)
     return len(files), end - offset
+
+
+def _blocks(
+    paths: Sequence[str], files: Any, starts: Any, lengths: Any
+) -> Iterator[bytes]:
+    """The bytes of lines, a few at a time."""
+    mapped = [_mapped(name) for name in paths]
+    ends = (starts + lengths).tolist()
+    places = zip(files.tolist(), starts.tolist(), ends, strict=True)
+    while part := list(itertools.islice(places, _ROWS_AT_ONCE)):
+        yield b"".join([mapped[f][at:to] for f, at, to in part])
+        # Pages that were read count as memory of the process.
+        for file in mapped:
+            if isinstance(file, mmap.mmap):
+                file.madvise(mmap.MADV_DONTNEED)
+
+
+def release() -> None:
+    """Close the temporary files: an open map would keep them on the disk."""
+    _mapped.cache_clear()
 
 
 @lru_cache(maxsize=256)

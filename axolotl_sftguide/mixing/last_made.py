@@ -25,8 +25,11 @@ def read_last_made(mixes: Path, settings: MixSettings) -> tuple[str, str] | None
         name = _note(mixes, settings).read_text(encoding="utf-8").strip()
     except OSError:
         return None
-    data, aside = (mixes / name / file for file in ("data.jsonl", "held-out.jsonl"))
-    return (str(data), str(aside)) if data.is_file() else None
+    for ending in ("jsonl", "parquet"):
+        data = mixes / name / f"data.{ending}"
+        if data.is_file():
+            return str(data), str(mixes / name / f"held-out.{ending}")
+    return None
 
 
 def _note(mixes: Path, settings: MixSettings) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -99,7 +100,7 @@ def test_what_each_dataset_trains_on_survives(
     assert outcome.trainer.axolotl_cfg.datasets[0]["train_on_eos"] == "none"
     tokenizer = outcome.trainer.processing_class
     asked = {"one": 0, "two": 0}
-    rows = [json.loads(line) for line in mixed_file(outcome).read_text().splitlines()]
+    rows = pq.read_table(mixed_file(outcome)).to_pylist()
     data = outcome.trainer.train_dataset
     for row, ids, labels in zip(rows, data["input_ids"], data["labels"], strict=True):
         trained = tokenizer.decode(

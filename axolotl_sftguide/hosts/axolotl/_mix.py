@@ -31,11 +31,12 @@ def stand_in(cfg: Any, settings: MixSettings) -> None:
             "move the datasets into a phase of the mix, or remove it"
         )
     made = read_last_made(_mixes(cfg), settings)
-    data, aside = made if made is not None else (MIX, MIX)
-    entry = {"ds_type": "json", "type": "chat_template", **settings.host_settings}
+    data, held_out = made if made is not None else (MIX, MIX)
+    kind = "parquet" if data.endswith(".parquet") else "json"
+    entry = {"ds_type": kind, "type": "chat_template", **settings.host_settings}
     cfg["datasets"] = [{"path": data, **entry}]
     if settings.held_out and not cfg.get("test_datasets"):
-        cfg["test_datasets"] = [{"path": aside, "split": "train", **entry}]
+        cfg["test_datasets"] = [{"path": held_out, "split": "train", **entry}]
 
 
 def point_at(cfg: Any, settings: MixSettings) -> None:
@@ -63,8 +64,9 @@ def point_at(cfg: Any, settings: MixSettings) -> None:
     ):
         if entries and _is_a_mix(cfg, entries[0]):
             entries[0]["path"] = str(path)
-            if mixed.manifest.trains_by_turn:
-                entries[0]["message_field_training"] = "train"
+            entries[0]["ds_type"] = mixed.manifest.ds_type
+            for key, field in mixed.manifest.training_fields.items():
+                entries[0][key] = field
     # Axolotl would shuffle the ordered rows.
     for key, value in (
         ("shuffle_merged_datasets", False),

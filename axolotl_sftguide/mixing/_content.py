@@ -1,0 +1,160 @@
+"""The content of a message: text, parts of text, and which of it is trained on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._faults import RowFault
+
+_KEYS = ("text", "content", "value")
+_TEXT_PARTS = (None, "text", "input_text", "output_text")
+
+
+def flag(key: str, value: Any) -> bool:
+    """A training flag as a boolean.
+
+    Raises:
+        RowFault: If it is neither a boolean nor a number.
+    """
+    if not isinstance(value, (bool, int, float)) or math.isnan(value):
+        raise RowFault("flag-not-boolean", f"{key}: {str(value)[:40]!r}")
+    return bool(value)
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content, which may be a list of text parts.
+
+    Raises:
+        RowFault: If the content is not text.
+    """
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise RowFault("content-not-text", type(content).__name__)
+    return "".join(map(_text_of_part, content))
+
+
+def parts_of(parts: Sequence[Any]) -> tuple[list[Any], str, list[Any]]:
+    """The text parts of an answer, its reasoning, and its tool calls.
+
+    Raises:
+        RowFault: If a part of reasoning follows another part.
+    """
+    texts: list[Any] = []
+    thoughts: list[str] = []
+    calls: list[Any] = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind in ("reasoning", "thinking"):
+            text = next((part[k] for k in (kind, *_KEYS) if k in part), None)
+            if texts or calls or not isinstance(text, str):
+                raise RowFault("content-not-text", f"a part of type {kind}")
+            thoughts.append(text)
+        elif kind == "tool_call":
+            value = next((part[k] for k in (kind, *_KEYS) if k in part), part)
+            calls += parsed(value) if isinstance(value, str) else [value]
+        elif kind == "tool_use":
+            own = {"id": part.get("id"), "name": part.get("name")}
+            calls.append({**own, "arguments": part.get("input")})
+        else:
+            texts.append(part)
+    return texts, "".join(thoughts), calls
+
+
+def parsed(text: str) -> list[Any]:
+    """The tool calls in a JSON text.
+
+    Raises:
+        RowFault: If it is not JSON.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise RowFault("tool-call-not-mapping", text[:40]) from None
+    return value if isinstance(value, list) else [value]
+
+
+def parts_detail(parts: Sequence[Any]) -> list[dict[str, Any]] | None:
+    """Which parts of a text are trained on, if its parts have flags.
+
+    The form is the one of Axolotl's `message_field_training_detail`.
+    """
+    flags = []
+    for part in parts:
+        own = part if isinstance(part, Mapping) else {}
+        name = next((k for k in ("train", "weight") if own.get(k) is not None), None)
+        flags.append(None if name is None else flag(name, own[name]))
+    if all(own is None for own in flags):
+        return None
+    detail, offset = [], 0
+    for part, trained in zip(parts, flags, strict=True):
+        text = _text_of_part(part)
+        if not text:
+            continue
+        detail.append(
+            {
+                "begin_offset": offset,
+                "end_offset": offset + len(text) - 1,
+                "train": trained is not False,
+                "text": text,
+            }
+        )
+        offset += len(text)
+    return detail
+
+
+def named_detail(key: str, value: Any, text: str) -> list[dict[str, Any]]:
+    """Which characters of a text are trained on, in Axolotl's own form.
+
+    Args:
+        key: The key of the message, for the fault.
+        value: The ranges of characters, each with its flag.
+        text: The text.
+
+    Raises:
+        RowFault: If it is in another form.
+    """
+    detail = []
+    for part in value if isinstance(value, list) else [None]:
+        own = part if isinstance(part, Mapping) else {}
+        begin, end = own.get("begin_offset"), own.get("end_offset")
+        if type(begin) is not int or type(end) is not int or "train" not in own:
+            raise RowFault("flag-not-boolean", key)
+        detail.append(
+            {
+                "begin_offset": begin,
+                "end_offset": end,
+                "train": flag(key, own["train"]),
+                "text": text[begin : end + 1],
+            }
+        )
+    return detail
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value says nothing: null, or a text or a container without content."""
+    if isinstance(value, str):
+        return not value.strip() or value.strip() in ("[]", "{}", "null")
+    if isinstance(value, Mapping):
+        return all(is_empty(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_empty(part) for part in value)
+    return value is None
+
+
+def _text_of_part(part: Any) -> str:
+    if not isinstance(part, Mapping):
+        raise RowFault("content-not-text", f"list of {type(part).__name__}")
+    kind = part.get("type")
+    if kind not in _TEXT_PARTS:
+        raise RowFault("content-not-text", f"a part of type {kind}")
+    for key in _KEYS:
+        if isinstance(part.get(key), str):
+            return str(part[key])
+    unread = sorted(k for k in part if k != "type" and not is_empty(part[k]))
+    if unread:
+        raise RowFault("content-not-text", f"a part with {', '.join(unread)}")
+    return ""

@@ -1,0 +1,273 @@
+"""Rows of a question and its answer, in columns of various names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..config.dataset_types import DatasetType
+from ..config.mix_settings import Form, SourceSettings
+from ._content import is_empty, text_of
+from ._faults import RowFault
+from ._names import (
+    ANSWER,
+    CONTEXT,
+    PREFERENCE,
+    QUESTION,
+    REASONING,
+    SWITCHES,
+    SYSTEM,
+    TURNS,
+)
+from ._tools import is_tool_calls, tool_calls_of
+from ._turns import TurnReader
+from ._unread import actual, cell
+from ._whole import as_turns, pairs
+
+Messages = list[dict[str, Any]]
+
+
+class QuestionReader:
+    """Reads the rows of one source that have a question and an answer.
+
+    Args:
+        settings: The settings of the source.
+        turns: Reads those columns that contain messages.
+    """
+
+    def __init__(self, settings: SourceSettings, turns: TurnReader) -> None:
+        self._settings = settings
+        self._turns = turns
+        inputs = settings.field_input
+        self._inputs = [inputs] if isinstance(inputs, str) else list(inputs or ())
+
+    def read(self, row: Mapping[str, Any], used: set[str]) -> tuple[Form, Messages]:
+        """The form of a row, by the settings and its columns, and its messages.
+
+        Raises:
+            RowFault: If it has no question or no answer.
+        """
+        settings = self._settings
+        taken = {settings.field_output, *self._inputs, *settings.ignore}
+        question = settings.field_instruction or _first(row, QUESTION, taken)
+        if question is None and settings.field_output is not None:
+            question = _first(row, TURNS, taken)
+        taken.add(question)
+        answer = settings.field_output or _first(row, [*ANSWER, "answers"], taken)
+        if answer == "answers" and not is_tool_calls(cell(row, "answers")):
+            answer = None
+        if answer is None or (is_empty(row.get(answer)) and question is None):
+            raise self._not_a_question(row)
+        after = _as_messages(row, answer, "assistant", self._turns, used)
+        if question is None and after[0]["role"] == "assistant":
+            raise self._not_a_question(row)
+        before = self._before(row, question, answer, used) if question else []
+        if after[0]["role"] != "assistant" and _has_all(after, before):
+            before = []  # the answer's messages begin with the question
+        # Only the completion is trained, as TRL does.
+        for message in before:
+            if message["role"] == "assistant":
+                message["train"] = False
+        messages = [*self._history(row, used), *before, *after]
+        self._add_reasoning(row, after, used)
+        form = _form(question or "", answer, settings)
+        return form, self._with_system(row, messages, used)
+
+    def question(self, row: Mapping[str, Any], used: set[str]) -> Messages:
+        """The messages before the answer, which may be missing.
+
+        Raises:
+            RowFault: If there is no question.
+        """
+        name = self._settings.field_instruction or _first(row, QUESTION, set())
+        if name is None:
+            raise self._not_a_question(row)
+        return self._before(row, name, "", used)
+
+    def _before(
+        self, row: Mapping[str, Any], question: str, answer: str, used: set[str]
+    ) -> Messages:
+        """The messages before the answer, with the columns appended to the question."""
+        inputs = self._inputs or [
+            name
+            for name in (actual(row, "input"), *(actual(row, c) for c in CONTEXT))
+            if isinstance(row.get(name), str) and name not in (question, answer)
+        ]
+        before = _as_messages(row, question, "user", self._turns, used)
+        for name in inputs:
+            if name not in self._settings.ignore:
+                used.add(name)
+                _append(before, name, row, question.lower())
+        if not any(message["content"].strip() for message in before):
+            raise RowFault("question-empty", question)
+        return before
+
+    def read_type(
+        self, row: Mapping[str, Any], own: DatasetType, used: set[str]
+    ) -> tuple[Form, Messages]:
+        """The form and the messages of a row whose columns its `type` says."""
+        question, answer = own.question, own.answer
+        used.update((question, answer))
+        missing = [name for name in (question, answer) if row.get(name) is None]
+        if missing:
+            raise RowFault("question-or-answer-missing", ", ".join(missing))
+        ask = _formatted(row, own.question_format, used) or _cell_text(row, question)
+        if own.input:
+            used.add(own.input)
+            ask = _joined(ask, _cell_text(row, own.input), "\n\n")
+        if not ask.strip():
+            raise RowFault("question-empty", question)
+        say = _formatted(row, own.answer_format, used) or _cell_text(row, answer)
+        messages = [
+            *self._history(row, used),
+            {"role": "user", "content": ask},
+            {"role": "assistant", "content": say},
+        ]
+        self._add_reasoning(row, messages[-1:], used)
+        form: Form = "alpaca" if question == "instruction" else "question_answer"
+        return form, self._with_system(row, messages, used)
+
+    def system(self, row: Mapping[str, Any], used: set[str]) -> str:
+        """The system message of a row, from its own column; may be empty."""
+        named = self._settings.field_system
+        for column in [named] if named else SYSTEM:
+            name = column if named else actual(row, column)
+            if name in self._settings.ignore:
+                continue
+            text = row.get(name)
+            if isinstance(text, str) and text:
+                used.add(name)
+                return text
+        return ""
+
+    def _with_system(
+        self, row: Mapping[str, Any], messages: Messages, used: set[str]
+    ) -> Messages:
+        system = self.system(row, used)
+        if system and messages[0]["role"] != "system":
+            messages.insert(0, {"role": "system", "content": system})
+        return messages
+
+    def _history(self, row: Mapping[str, Any], used: set[str]) -> Messages:
+        name = actual(row, "history")
+        value = row.get(name)
+        if is_empty(value) or name in self._settings.ignore:
+            return []
+        used.add(name)
+        return [self._turns.message(turn) for turn in pairs(value)]
+
+    def _add_reasoning(
+        self, row: Mapping[str, Any], after: Messages, used: set[str]
+    ) -> None:
+        name = _first(row, REASONING, used.union(self._settings.ignore))
+        if name is None or not isinstance(row[name], str):
+            return
+        if row[name].strip().lower() in SWITCHES:
+            return
+        answers = [m for m in after if m["role"] == "assistant"]
+        if len(answers) == 1 and "reasoning_content" not in answers[0]:
+            used.add(name)
+            answers[0]["reasoning_content"] = row[name]
+
+    def _not_a_question(self, row: Mapping[str, Any]) -> RowFault:
+        named = [
+            name
+            for name in (self._settings.field_instruction, self._settings.field_output)
+            if name is not None and is_empty(row.get(name))
+        ]
+        if named:
+            return RowFault("question-or-answer-missing", ", ".join(named))
+        columns = [str(c)[:40] for c in row if not is_empty(row[c])]
+        if any(actual(row, c) in columns for c in PREFERENCE):
+            return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
+        if [c.lower() for c in columns if c.lower() in ("text", "content")] and (
+            _first(row, [*QUESTION, *ANSWER], set()) is None
+        ):
+            return RowFault("raw-text", ", ".join(sorted(columns)[:8]))
+        return RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
+
+
+def _form(question: str, answer: str, settings: SourceSettings) -> Form:
+    if settings.field_instruction is None and settings.field_output is None:
+        names = (question.lower(), answer.lower())
+        if names == ("prompt", "completion"):
+            return "prompt_completion"
+        if answer.lower() == "output" and question.lower() in ("instruction", "input"):
+            return "alpaca"
+    return "question_answer"
+
+
+def _as_messages(
+    row: Mapping[str, Any], name: str, role: str, turns: TurnReader, used: set[str]
+) -> Messages:
+    """The messages in a column: a text, tool calls, or a list of messages."""
+    used.add(name)
+    value = row.get(name)
+    if role == "assistant" and is_tool_calls(value):
+        calls = tool_calls_of(value)
+        return [{"role": role, "content": "", "tool_calls": calls}]
+    if isinstance(value, (list, Mapping)):
+        own = as_turns([value] if isinstance(value, Mapping) else value)
+        if own is None:
+            raise RowFault("content-not-text", f"{name}: {type(value).__name__}")
+        return [turns.message(turn) for turn in own]
+    return [{"role": role, "content": _cell_text(row, name)}]
+
+
+def _has_all(messages: Messages, others: Messages) -> bool:
+    contents = [message["content"].strip() for message in messages]
+    return all(message["content"].strip() in contents for message in others)
+
+
+def _append(
+    messages: Messages, name: str, row: Mapping[str, Any], question: str
+) -> None:
+    """Append a column to the last question."""
+    text = _cell_text(row, name)
+    if not text.strip():
+        return
+    asked = [message for message in messages if message["role"] == "user"]
+    if not asked:
+        raise RowFault("question-or-answer-missing", name)
+    # InstructLab's records have one line break before the context.
+    one = question == "question" and name.lower() in CONTEXT
+    asked[-1]["content"] = _joined(asked[-1]["content"], text, "\n" if one else "\n\n")
+
+
+def _joined(text: str, more: str, between: str) -> str:
+    if not more.strip():
+        return text
+    return f"{text}{between}{more}" if text.strip() else more
+
+
+def _formatted(row: Mapping[str, Any], pattern: str, used: set[str]) -> str:
+    if not pattern:
+        return ""
+    names = [part.partition("}")[0] for part in pattern.split("{")[1:]]
+    used.update(names)
+    missing = [name for name in names if is_empty(row.get(name))]
+    if missing:
+        raise RowFault("question-or-answer-missing", ", ".join(missing))
+    return pattern.format(**{name: _cell_text(row, name) for name in names})
+
+
+def _cell_text(row: Mapping[str, Any], name: str) -> str:
+    """The text of a column; a list of texts has a line for each."""
+    value = row.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "\n".join(value)
+    try:
+        return text_of(value)
+    except RowFault as fault:
+        raise RowFault(fault.code, f"{name}: {fault.detail}") from None
+
+
+def _first(
+    row: Mapping[str, Any], columns: Sequence[str], taken: set[Any]
+) -> str | None:
+    """The first of these columns that has content, or else that exists."""
+    names = [actual(row, column) for column in columns]
+    found = [n for n in names if n not in taken and row.get(n) is not None]
+    return next((n for n in found if not is_empty(row[n])), found[0] if found else None)

@@ -1,0 +1,163 @@
+"""Tools and tool calls as JSON text, with their keys in the order of the source.
+
+Arrow needs the same keys in each row, which arguments do not have. Chat templates
+render the keys in their order, so that any other order is another prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ._faults import RowFault
+
+_CALL_KEYS = frozenset("id type index function name arguments parameters".split())
+
+
+def tools_of(tools: Any, *, from_arrow: bool = False) -> str | None:
+    """The tools of a row as JSON text, or None if it has none.
+
+    Args:
+        tools: A list of tools, or its JSON text.
+        from_arrow: Whether missing keys are null, as in Parquet and Arrow files.
+
+    Raises:
+        RowFault: If it is not a list of JSON objects.
+    """
+    if isinstance(tools, str):
+        if not tools.strip():
+            return None
+        parsed = _parsed(tools, "tools-not-json")
+        if not parsed:
+            return None
+        _check_tools(parsed)
+        return tools
+    if not tools:
+        return None
+    if from_arrow:
+        tools = without_nulls(tools)
+    _check_tools(tools)
+    return to_json(tools)
+
+
+def tools_of_functions(functions: Any, *, from_arrow: bool = False) -> str | None:
+    """The tools in the former `functions` column of OpenAI's chat data."""
+    if isinstance(functions, str):
+        functions = _parsed(functions, "tools-not-json") if functions.strip() else None
+    if not functions:
+        return None
+    if not isinstance(functions, list):
+        raise RowFault("tools-not-json", "functions")
+    tools = [
+        own
+        if isinstance(own, Mapping) and "function" in own
+        else {"type": "function", "function": own}
+        for own in functions
+    ]
+    return tools_of(tools, from_arrow=from_arrow)
+
+
+def tool_calls_of(calls: Any, *, from_arrow: bool = False) -> list[dict[str, Any]]:
+    """Tool calls in OpenAI's form, with their arguments as JSON text.
+
+    Raises:
+        RowFault: If one has no name, or arguments that are not a JSON object.
+    """
+    if isinstance(calls, str):
+        calls = _parsed(calls, "tool-call-not-mapping")
+    return [
+        _tool_call(call, from_arrow)
+        for call in (calls if isinstance(calls, list) else [calls])
+    ]
+
+
+def is_tool_calls(value: Any) -> bool:
+    """Whether a value, or its JSON text, is a list of calls with names."""
+    if isinstance(value, str):
+        if not value.lstrip().startswith("["):
+            return False
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return False
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(call, Mapping)
+            and "name" in call
+            and ("arguments" in call or "parameters" in call)
+            for call in value
+        )
+    )
+
+
+def to_json(value: Any) -> str:
+    """A value as JSON text, with its keys in their order."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def without_nulls(value: Any) -> Any:
+    """The value without the nulls that Arrow writes for missing keys."""
+    if isinstance(value, Mapping):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [without_nulls(part) for part in value]
+    return value
+
+
+def _tool_call(call: Any, from_arrow: bool) -> dict[str, Any]:
+    if not isinstance(call, Mapping):
+        raise RowFault("tool-call-not-mapping")
+    function = call.get("function")
+    if isinstance(function, str):
+        function = {**call, "name": function}
+    elif function is None:
+        function = call
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise RowFault("tool-call-unnamed")
+    for holder in (call, function):
+        unknown = sorted(k for k in holder.keys() - _CALL_KEYS if holder[k])
+        if unknown:
+            raise RowFault("tool-call-key", ", ".join(unknown))
+    arguments = function.get("arguments")
+    if arguments is None:
+        arguments = function.get("parameters")
+    return {
+        "id": call.get("id"),
+        "type": "function",
+        "function": {
+            "name": function["name"],
+            "arguments": _arguments(arguments, from_arrow),
+        },
+    }
+
+
+def _arguments(arguments: Any, from_arrow: bool) -> str:
+    if arguments is None:
+        return "{}"
+    if isinstance(arguments, str):
+        if not arguments.strip():
+            return "{}"
+        parsed = _parsed(arguments, "tool-arguments-not-json")
+        if parsed is None:
+            return "{}"
+        if not isinstance(parsed, dict):
+            raise RowFault("tool-arguments-not-json", arguments[:40])
+        return arguments
+    if not isinstance(arguments, Mapping):
+        raise RowFault("tool-arguments-not-json", type(arguments).__name__)
+    return to_json(without_nulls(arguments) if from_arrow else arguments)
+
+
+def _parsed(text: str, code: Any) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise RowFault(code, text[:40]) from None
+
+
+def _check_tools(tools: Any) -> None:
+    if not isinstance(tools, list) or not all(isinstance(t, Mapping) for t in tools):
+        raise RowFault("tools-not-json", type(tools).__name__)

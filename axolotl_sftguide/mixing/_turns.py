@@ -1,0 +1,228 @@
+"""One turn of a row as a message. Each key of a turn is read or named in a fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ..config.mix_settings import SourceSettings
+from ._content import (
+    flag,
+    is_empty,
+    named_detail,
+    parsed,
+    parts_detail,
+    parts_of,
+    text_of,
+)
+from ._faults import RowFault, UnreadText
+from ._names import TURN_METADATA
+from ._tools import is_tool_calls, tool_calls_of
+
+OPTIONAL_KEYS = ("reasoning_content", "thinking", "tool_calls", "tool_call_id", "name")
+"""What a message may have besides `role` and `content`."""
+
+ROLES = ("system", "user", "assistant", "tool")
+_ROLE_NAMES = {
+    "human": "user",
+    "prompter": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "ai": "assistant",
+    "function_call": "assistant",
+    "tool_call": "assistant",
+    "observation": "tool",
+    "function": "tool",
+    "function_response": "tool",
+    "tool_response": "tool",
+}
+_CALL_ROLES = ("function_call", "tool_call")
+"""Roles of messages whose text is a tool call."""
+
+_FLAGS = ("train", "training", "weight", "loss", "loss_weight")
+"""Keys that say whether a message is trained on, unless the spec names another."""
+
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_CONTENT = ("content", "value", "text")
+_READ = frozenset(("role", "from", "function_call", *_FLAGS, *_REASONING, *_CONTENT))
+
+
+def chat_template_role(role: str) -> str:
+    """The role that chat templates know, for a role of other data."""
+    return _ROLE_NAMES.get(role, role)
+
+
+def is_plain(turn: Any) -> bool:
+    """Whether a turn is already a message with only a role and a text."""
+    return (
+        type(turn) is dict
+        and len(turn) == 2
+        and turn.get("role") in ROLES
+        and type(turn.get("content")) is str
+    )
+
+
+class TurnReader:
+    """Reads the turns of one source.
+
+    Args:
+        settings: The settings of the source.
+        from_arrow: Whether missing keys are null, as in Parquet and Arrow files.
+    """
+
+    def __init__(self, settings: SourceSettings, from_arrow: bool = False) -> None:
+        names = settings.message_property_mappings
+        self.passed: Counter[str] = Counter()
+        """Messages by the keys that were left out of them."""
+        self._arrow = from_arrow
+        self._role = names.get("role")
+        self._content = names.get("content")
+        self._thinking = names.get("thinking", "thinking")
+        named = names.get("reasoning_content"), settings.field_thinking
+        self._reasoning = (*filter(None, named), self._thinking, *_REASONING)
+        self._names = {key: names.get(key, key) for key in OPTIONAL_KEYS}
+        self._roles = {
+            written: wanted
+            for wanted, roles in settings.roles.items()
+            for written in roles
+        }
+        self._flag = settings.message_field_training
+        self._detail = settings.message_field_training_detail or "train_detail"
+        self._read = _READ.union(
+            OPTIONAL_KEYS,
+            self._reasoning,
+            (self._flag, self._detail),
+            names.values(),
+        )
+        self._ignored = frozenset(settings.ignore)
+
+    def message(self, turn: Any) -> dict[str, Any]:
+        """One turn as a message.
+
+        Raises:
+            RowFault: If the turn is not a message.
+        """
+        if is_plain(turn) and self._role is None and not self._roles:
+            return {"role": turn["role"], "content": turn["content"]}
+        if not isinstance(turn, Mapping):
+            raise RowFault("turn-not-mapping", type(turn).__name__)
+        turn = {k: v for k, v in turn.items() if v is not None}
+        for key in self._ignored.intersection(turn):
+            del turn[key]
+            self.passed[key] += 1
+        written, role = self._role_of(turn)
+        message: dict[str, Any] = {"role": role, "content": ""}
+        content = self._content_of(turn)
+        calls = self._calls_of(turn)
+        if role == "assistant" and isinstance(content, list):
+            content, thought, called = parts_of(content)
+            calls += tool_calls_of(called, from_arrow=self._arrow)
+            if thought:
+                turn.setdefault("reasoning_content", thought)
+        if written in _CALL_ROLES and not calls and isinstance(content, str):
+            calls = self._called(content)
+        elif content is not None:
+            message["content"] = text_of(content)
+        elif not calls:
+            keys = ", ".join(sorted(turn))
+            raise RowFault(
+                "content-missing",
+                f"its keys: {keys}; name another with message_property_mappings",
+            )
+        self._add_reasoning(turn, message)
+        if calls:
+            message["tool_calls"] = calls
+        self._add_names(turn, message)
+        self._add_flags(turn, content, message)
+        self._account(turn)
+        return message
+
+    def _add_names(self, turn: Mapping[str, Any], message: dict[str, Any]) -> None:
+        for key in ("tool_call_id", "name"):
+            if value := turn.get(self._names[key]):
+                message[key] = value if isinstance(value, str) else str(value)
+
+    def _role_of(self, turn: Mapping[str, Any]) -> tuple[str, str]:
+        keys = (self._role, "role", "from") if self._role else ("role", "from")
+        role = next((turn[key] for key in keys if key in turn), None)
+        if not isinstance(role, str):
+            raise RowFault("role-missing", f"its keys: {', '.join(sorted(turn))}")
+        if role in self._roles:
+            return role, self._roles[role]
+        if role not in ROLES:
+            role = role.lower()
+        return role, chat_template_role(role)
+
+    def _content_of(self, turn: Mapping[str, Any]) -> Any:
+        keys = (self._content, *_CONTENT) if self._content else _CONTENT
+        return next((turn[key] for key in keys if key in turn), None)
+
+    def _calls_of(self, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
+        calls = turn.get(self._names["tool_calls"])
+        if calls:
+            return tool_calls_of(calls, from_arrow=self._arrow)
+        call = turn.get("function_call")
+        if not call:
+            return []
+        calls = parsed(call) if isinstance(call, str) else [call]
+        return tool_calls_of(calls, from_arrow=self._arrow)
+
+    def _called(self, text: str) -> list[dict[str, Any]]:
+        """The calls in the text of a message of the role `function_call`."""
+        calls = parsed(text)
+        if not is_tool_calls(calls):
+            raise RowFault("tool-call-unnamed", text[:40])
+        return tool_calls_of(calls, from_arrow=self._arrow)
+
+    def _add_reasoning(self, turn: Mapping[str, Any], message: dict[str, Any]) -> None:
+        found = {key: turn[key] for key in self._reasoning if turn.get(key)}
+        for key, value in found.items():
+            if isinstance(value, list) and parts_detail(value):
+                raise RowFault("flag-in-reasoning", key)
+            text = text_of(value)
+            if message.setdefault("reasoning_content", text) != text:
+                raise UnreadText((key,), "key")
+        if self._thinking in found:  # which some templates read, and no other key
+            message["thinking"] = message["reasoning_content"]
+
+    def _add_flags(
+        self, turn: Mapping[str, Any], content: Any, message: dict[str, Any]
+    ) -> None:
+        detail = parts_detail(content) if isinstance(content, list) else None
+        if self._detail in turn:
+            text = message["content"]
+            detail = named_detail(self._detail, turn[self._detail], text)
+        if detail:
+            message["train_detail"] = detail
+        trained = self._flag_of(turn)
+        if trained is not None:
+            message["train"] = trained
+
+    def _flag_of(self, turn: Mapping[str, Any]) -> bool | None:
+        if self._flag is not None and self._flag in turn:
+            return flag(self._flag, turn[self._flag])
+        flags = {key: flag(key, turn[key]) for key in _FLAGS if key in turn}
+        if len(set(flags.values())) > 1:
+            raise RowFault("flags-disagree", ", ".join(flags))
+        return next(iter(flags.values()), None)
+
+    def _account(self, turn: Mapping[str, Any]) -> None:
+        """Count the keys that are left out; refuse those that nobody knows."""
+        unread = [key for key in turn if key not in self._read]
+        if not unread:
+            # Of two texts, only the first is read.
+            texts = [k for k in _CONTENT if k in turn and turn[k] not in ("", [])]
+            if len(texts) > 1 and len({str(turn[k]) for k in texts}) > 1:
+                raise UnreadText(tuple(texts[1:]), "key")
+            return
+        unknown = [
+            key
+            for key in unread
+            if key.lower() not in TURN_METADATA and not is_empty(turn[key])
+        ]
+        if unknown:
+            raise UnreadText(tuple(sorted(unknown)), "key")
+        self.passed.update(unread)
