@@ -110,6 +110,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             "The data changed after Axolotl prepared them",
             "training uses the old rows",
             f"Delete {found.stale}, or run axolotl preprocess again",
+            id="data-stale",
         )
     if found.masked_rows:
         most = found.masked_rows > rows / 2
@@ -120,6 +121,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{found.masked_rows:,} of {found.rows:,} rows have no trained token",
             "the model learns nothing from them",
             "Check roles_to_train, field_messages and the sample row",
+            id="data-untrained",
         )
     if found.unended > rows / 2:
         yield Finding(
@@ -129,8 +131,8 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"In {found.unended:,} of {found.rows:,} rows the end of the turn is not "
             "trained",
             "the model does not learn to stop",
-            "Set train_on_eos: turn, or special_tokens.eos_token to the token that the "
-            "chat template uses",
+            "Set eot_tokens: a list with the token that ends a turn in the template",
+            id="data-unended",
         )
     for mark, count in sorted(found.broken_marks.items()):
         yield Finding(
@@ -140,6 +142,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{mark} is ordinary text to this tokenizer ({count} times in the sample)",
             "the model sees several tokens instead of a special one",
             "Use the model's own chat_template, or add it to special_tokens",
+            id="data-plain-marks",
         )
     if found.doubled_starts:
         yield Finding(
@@ -149,6 +152,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{found.doubled_starts:,} rows start with the BOS token twice",
             "they differ from the prompts that the model gets at inference",
             "Both chat template and tokenizer add it: remove it from one of them",
+            id="data-double-start",
         )
     if found.long_rows > rows / 100:
         yield Finding(
@@ -159,6 +163,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"they are lost, with {found.long_tokens:,} of {found.trained:,} trained "
             "tokens",
             "Raise sequence_len, or set excess_length_strategy: truncate",
+            id="data-too-long",
         )
     if found.duplicates > rows / 100:
         yield Finding(
@@ -168,4 +173,5 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{found.duplicates:,} of {found.rows:,} rows repeat an earlier row",
             "the model sees them more than once per epoch",
             "Use sftguide.mix, which removes duplicates",
+            id="data-repeated",
         )

@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
+from .explain import explain
 from .mix import mix
 from .plan import plan
 from .quickstart import quickstart
@@ -60,6 +61,7 @@ _COMMANDS = {
     recipes: "List, show and copy the shipped recipes.",
     mix: "Build one dataset from phases, or verify one.",
     check: "Check an Axolotl config against published evidence.",
+    explain: "Tell what a finding of `check` is about.",
     plan: "Estimate memory, micro batch and time for a config.",
     runs: "List, show, score and import your runs.",
     sweep: "Train a recipe with different values; stop hopeless trials.",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
@@ -15,15 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import check_page
+
 if TYPE_CHECKING:
     from ..advice import Examined, Finding
-
-_HEADINGS = {
-    "wrong": ("Wrong", "red"),
-    "against": ("Advised against", "yellow"),
-    "note": ("Note", "cyan"),
-}
-_WIDEST = 100
 
 
 @click.command()
@@ -37,8 +30,18 @@ _WIDEST = 100
     help="Number of data-parallel ranks.",
 )
 @click.option("--data", is_flag=True, help="Also check the tokenised data.")
-@click.option("-v", "--verbose", is_flag=True, help="Show evidence and links.")
+@click.option("--host", is_flag=True, help="Also run Axolotl's own validation.")
+@click.option("--all", "with_general", is_flag=True, help="Show all notes in full.")
+@click.option("--fix", is_flag=True, help="Write the remedies that are certain.")
+@click.option("-v", "--verbose", is_flag=True, help="Show evidence, links and ids.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="Print text, JSON, or annotations for GitHub Actions.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if there are findings.")
 @click.pass_context
 def check(
@@ -47,8 +50,12 @@ def check(
     rows: int | None,
     ranks: int,
     data: bool,
+    host: bool,
+    with_general: bool,
+    fix: bool,
     verbose: bool,
     as_json: bool,
+    form: str,
     strict: bool,
 ) -> None:
     """Check an Axolotl config against published evidence and Axolotl's silent
@@ -57,42 +64,141 @@ def check(
     Each finding names what is wrong, what happens because of it, and what to write
     instead. "Wrong": the config does not do what it says, or the run ends in an error.
     "Advised against": evidence or Axolotl's behaviour speaks against a value. "Note":
-    good to know.
+    good to know. `sftguide explain ID` tells more about one, and a comment
+    `# sftguide: ignore[ID]` silences it.
 
-    --data tokenises the datasets as Axolotl does and shows which tokens are trained;
-    it needs Axolotl. Exit status 2 means that CONFIG cannot be read.
+    --host starts Axolotl, which takes about ten seconds. --data tokenises the datasets
+    as Axolotl does and shows which tokens are trained. Exit status 2 means that CONFIG
+    cannot be read.
     """
-    from ..advice import advise, data_findings, summary
-    from ..config.model_configs import parameter_count
-    from ..config.yaml_file import read_config
-    from ..planning import find_model
+    from ..advice import silenced, summary
+    from ..config.yaml_file import read_config, read_text
 
-    loaded = read_config(config)
-    examined = examine(config) if data else []
-    rows = rows or sum(found.rows for found in examined) or None
     known: dict[str, Any] = {"rows": rows, "ranks": ranks}
-    model = find_model(str(loaded.get("base_model", ""))) or {}
-    model_type, parameters = model.get("model_type"), parameter_count(model)
-    findings = advise(loaded, **known, parameters=parameters, model_type=model_type)
-    findings += [f for found in examined for f in data_findings(found)]
-    findings.sort(key=lambda f: f.weight)
+    loaded = read_config(config)
+    if fix:
+        _fix(config, known)
+        loaded = read_config(config)
+    examined = examine(config) if data else []
+    known["rows"] = rows or sum(found.rows for found in examined) or None
+    findings = _findings(loaded, known, examined)
+    if host:
+        findings = _with_host(config, findings)
+    findings, gone = silenced(read_text(config), findings)
+    shown = [f for f in findings if with_general or not f.is_general]
+    general = [f for f in findings if f not in shown]
     lines = summary(loaded, **known)
-    if as_json:
-        answer = {"findings": [f.to_dict() for f in findings], "summary": lines}
-        if data:
-            answer["data"] = [asdict(found) for found in examined]
+    if as_json or form == "json":
+        answer = _as_dict(shown, general, lines, examined if data else None)
         click.echo(json.dumps(answer, indent=2, default=str))
+    elif form == "github":
+        click.echo(check_page.github(config, read_text(config), shown), nl=False)
     else:
         coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for found in examined:
-            click.echo(_sample(found, coloured), color=coloured)
-        click.echo(_page(findings, verbose), nl=False, color=coloured)
-        count = len(findings) or "no"
-        click.echo(f"{config}: {count} finding{'s' * (len(findings) != 1)}")
+            click.echo(check_page.sample(found, coloured), color=coloured)
+        click.echo(check_page.page(shown, verbose), nl=False, color=coloured)
+        count = len(shown) or "no"
+        silent = f", {len(gone)} silenced" if gone else ""
+        click.echo(f"{config}: {count} finding{'s' * (len(shown) != 1)}{silent}")
         for line in lines:
             click.echo(line)
-    if strict and findings:
+        click.echo(check_page.general([] if strict else general), nl=False)
+        click.echo(_versions(host), nl=False)
+    if strict and shown:
         ctx.exit(1)
+
+
+def _findings(
+    loaded: dict[str, Any], known: dict[str, Any], examined: Sequence[Examined]
+) -> list[Finding]:
+    from ..advice import advise, data_findings
+    from ..config.model_configs import parameter_count
+    from ..planning import find_model
+
+    model = find_model(str(loaded.get("base_model", ""))) or {}
+    parameters = parameter_count(model)
+    findings = advise(loaded, **known, parameters=parameters, model=model)
+    findings += [f for found in examined for f in data_findings(found)]
+    return sorted(findings, key=lambda f: (f.weight, f.cost))
+
+
+def _as_dict(
+    shown: Sequence[Finding],
+    general: Sequence[Finding],
+    lines: Sequence[str],
+    examined: Sequence[Examined] | None,
+) -> dict[str, Any]:
+    from ..config.host_schema import host_schema
+
+    schema = host_schema()
+    answer: dict[str, Any] = {
+        "findings": [f.to_dict() for f in shown],
+        "general": [f.to_dict() for f in general],
+        "summary": lines,
+        "axolotl": {"checked": schema.version, "installed": schema.installed},
+    }
+    if examined is not None:
+        answer["data"] = [asdict(found) for found in examined]
+    return answer
+
+
+def _versions(asked: bool) -> str:
+    """A line if the config was not checked against the installed Axolotl."""
+    from ..config.host_schema import host_schema
+
+    schema = host_schema()
+    if schema.is_of_installed or asked:
+        return ""
+    other = "is not installed here"
+    if schema.installed:
+        other = (
+            f"{schema.installed} is installed, whose keys are not known; pass --host"
+        )
+    return f"Checked for Axolotl {schema.version}; Axolotl {other}.\n"
+
+
+def _fix(config: Path, known: dict[str, Any]) -> None:
+    """Write the certain remedies of all findings to the file, comments kept."""
+    from ..advice import silenced
+    from ..config.yaml_edits import edited
+    from ..config.yaml_file import read_config, read_text
+    from ..errors import SFTGuideError
+
+    text = read_text(config)
+    found, _ = silenced(text, _findings(read_config(config), known, []))
+    fixed = [finding for finding in found if finding.edits and not finding.is_general]
+    edits = [edit for finding in fixed for edit in finding.edits]
+    if not edits:
+        click.echo(f"{config}: nothing to fix", err=True)
+        return
+    try:
+        config.write_text(edited(text, edits), encoding="utf-8")
+    except OSError as error:
+        raise SFTGuideError(f"{config}: cannot be written ({error.strerror})") from None
+    for finding in fixed:
+        changes = ", ".join(map(str, finding.edits))
+        click.echo(f"{config}: fixed {finding.id}: {changes}", err=True)
+
+
+def _with_host(config: Path, findings: list[Finding]) -> list[Finding]:
+    """The findings, and Axolotl's own refusal if none of them is one."""
+    from ..advice import Cost, Finding, Weight
+    from ..hosts.axolotl_validation import refusal
+
+    refused = refusal(config)
+    if refused is None or any(f.cost == Cost.START for f in findings):
+        return findings
+    found = Finding(
+        Weight.WRONG,
+        refused.path,
+        None,
+        refused.message,
+        "Axolotl refuses the config",
+        "Correct it as Axolotl's message says",
+        id="host-refuses",
+    )
+    return [found, *findings]
 
 
 def examine(config: Path) -> list[Examined]:
@@ -121,69 +227,3 @@ def examine(config: Path) -> list[Examined]:
                 f"{config}: Axolotl cannot prepare the data "
                 f"({type(error).__name__}: {line})"
             ) from None
-
-
-def _sample(found: Examined, coloured: bool) -> str:
-    """The counts of a dataset, and its first row with the trained tokens marked."""
-    share = 100 * found.trained / max(1, found.tokens)
-    text = "".join(
-        _marked(piece, coloured) if trained else piece
-        for piece, trained in found.sample
-    )
-    shown = "in colour" if coloured else "in [[ ]]"
-    return (
-        f"{found.path}: {found.rows:,} rows, {found.tokens:,} tokens, "
-        f"{found.trained:,} trained ({share:.0f}%)\n"
-        f"First row, trained tokens {shown}:\n{text}\n"
-    )
-
-
-def _marked(text: str, coloured: bool) -> str:
-    return click.style(text, fg="green", bold=True) if coloured else f"[[{text}]]"
-
-
-def _page(findings: Sequence[Finding], verbose: bool) -> str:
-    """The findings, grouped by weight."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
-    page = ""
-    for weight in dict.fromkeys(finding.weight for finding in findings):
-        heading, colour = _HEADINGS[weight.name.lower()]
-        page += click.style(heading, fg=colour, bold=True) + "\n"
-        for finding in findings:
-            if finding.weight == weight:
-                page += _entry(finding, width, verbose)
-        page += "\n"
-    return page
-
-
-def _entry(finding: Finding, width: int, verbose: bool) -> str:
-    """A finding: the key and its value, then the text below."""
-    value = "" if finding.value is None else f": {_short(finding.value)}"
-    text = f"{finding.text} ({finding.source})"
-    lines = [click.style(f"  {finding.path}{value}", bold=True)] if finding.path else []
-    lines += _wrapped(text, width)
-    if verbose:
-        if finding.claim is not None:
-            lines += _wrapped(f"Evidence: {finding.evidence}", width)
-        lines += [f"    {link}" for link in finding.links]
-    return "\n".join(lines) + "\n"
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    margin = " " * 4
-    return textwrap.wrap(
-        text,
-        max(width, 40),
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _short(value: Any, most: int = 40) -> str:
-    if isinstance(value, float):
-        text = f"{value:g}"
-    else:
-        text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= most else text[: most - 3] + "..."
