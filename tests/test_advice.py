@@ -150,7 +150,8 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     (
         "packing in samples",
         FULL,
-        "attn_implementation: flash_attention_2\nsample_packing: true\ngradient_accumulation_steps: null\n"
+        "attn_implementation: flash_attention_2\nsample_packing: true\n"
+        "gradient_accumulation_steps: null\n"
         "sftguide: {effective_batch_size: 128, exact_accumulation: true}",
         [],
     ),

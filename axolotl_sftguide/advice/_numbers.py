@@ -153,7 +153,7 @@ def adapters(view: View) -> Iterator[Finding]:
     if view.training != "adapter":
         return
     targets = view.get("lora_target_modules", [])
-    targets = [targets] if isinstance(targets, str) else list(targets)
+    targets = targets if isinstance(targets, list) else [targets]
     if (
         targets
         and not view.get("lora_target_linear")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ._refusal import Refusal
 from ._view import View
 
@@ -15,6 +17,16 @@ _FUSED_LOSSES = (
     "liger_fused_linear_cross_entropy",
 )
 _LORA_KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
+
+
+def _patterns_that_are_none(view: View) -> bool:
+    targets = view.get("lora_target_modules")
+    for name in targets if isinstance(targets, list) else ():
+        try:
+            re.compile(name if isinstance(name, str) else "")
+        except re.error:
+            return True
+    return False
 
 
 def _kernels(view: View) -> bool:
@@ -74,6 +86,14 @@ REFUSALS = (
         lambda v: v.get("adapter") == "qlora" and v.get("gptq"),
         "adapter: qlora does not work with gptq",
         "Set adapter: lora",
+    ),
+    Refusal(
+        "target-pattern",
+        "lora_target_modules",
+        f"{_CONFIG}: check_lora_target_modules_regex",
+        _patterns_that_are_none,
+        "An entry of lora_target_modules is no valid regular expression",
+        "Write the layers' names, such as q_proj",
     ),
     Refusal(
         "target-parameters-dropout",

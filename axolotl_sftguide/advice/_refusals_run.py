@@ -28,6 +28,13 @@ def _steps_that_do_not_divide(view: View) -> bool:
     return save % evaluate != 0
 
 
+def _templates_without_text(view: View) -> bool:
+    return any(
+        entry.get("chat_template") == "jinja" and not entry.get("chat_template_jinja")
+        for _, entry in view.sources
+    )
+
+
 REFUSALS = (
     Refusal(
         "no-data",
@@ -269,6 +276,14 @@ REFUSALS = (
         "include_tokens_per_second does not work with pretraining_dataset",
         "Remove it",
         remove=True,
+    ),
+    Refusal(
+        "dataset-template-jinja",
+        "datasets",
+        "utils/schemas/datasets.py: check_chat_template_config",
+        _templates_without_text,
+        "chat_template: jinja in a dataset needs chat_template_jinja beside it",
+        "Set chat_template_jinja to the template's text, or to the path of its file",
     ),
     Refusal(
         "template-jinja",
