@@ -109,6 +109,7 @@ def told(row: Reported) -> float:
     kernels = dict.fromkeys(LORA_KERNELS, row.fused)
     config = {
         **kernels,
+        "plugins": ["axolotl.integrations.liger.LigerPlugin"],
         "adapter": "qlora" if row.bits else "lora",
         "load_in_4bit": row.bits,
         "lora_r": row.rank,

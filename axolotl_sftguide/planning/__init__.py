@@ -13,7 +13,7 @@ _batch         micro batch and accumulation for the requested batch size
 
 from ._architecture import Architecture, Linear, read_architecture
 from ._batch import BatchPlan, plan_batch
-from ._known import KNOWN, find_model
+from ._known import KNOWN, FoundModel, find_model, locate_model
 from ._plan import MemoryPlan, plan_memory
 from ._setting import Setting, read_setting
 from ._states import Part
@@ -22,11 +22,13 @@ __all__ = [
     "KNOWN",
     "Architecture",
     "BatchPlan",
+    "FoundModel",
     "Linear",
     "MemoryPlan",
     "Part",
     "Setting",
     "find_model",
+    "locate_model",
     "plan_batch",
     "plan_memory",
     "read_architecture",

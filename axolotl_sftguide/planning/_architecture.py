@@ -57,6 +57,11 @@ class Architecture:
     """Whether a tanh bounds the logits."""
     residual_multiplier: bool = False
     """Whether outputs of attention and MLP are scaled before they are added."""
+    experts: int = 0
+    """Number of experts in an MLP; 0 for a dense model."""
+    experts_per_token: int = 0
+    expert_numbers: int = 0
+    """Parameters of the experts and the router of one decoder layer."""
 
     @property
     def gated(self) -> bool:
@@ -84,7 +89,8 @@ class Architecture:
     def parameters(self) -> int:
         """All parameters of the model."""
         norms = self.layers * self.norms + self.last_norm
-        return self.embedding + self.quantisable + self.biases + norms
+        dense = self.embedding + self.quantisable + self.biases + norms
+        return dense + self.layers * self.expert_numbers
 
 
 def read_architecture(
