@@ -30,6 +30,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _pairs.checkpoints,
     _pairs.evaluation_memory,
     _pairs.parallel,
+    _model_fit.no_targets,
     _model_fit.targets,
     _model_fit.layer_class,
     _model_fit.positions,

@@ -211,6 +211,12 @@ RULES: dict[str, Rule] = {
         _RUN,
         "peft, tuners/tuners_utils.py: inject_adapter",
     ),
+    "targets-missing": Rule(
+        "Axolotl gives peft an empty list of layers if no key names any, and peft has "
+        "no default for an empty list.",
+        _LATE,
+        "loaders/adapter.py: load_lora",
+    ),
     "targets-none": Rule(
         "peft ends the run if none of the names matches a layer of the model.",
         _LATE,

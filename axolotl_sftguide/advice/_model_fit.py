@@ -6,12 +6,31 @@ import re
 from collections.abc import Iterator
 
 from ..config.model_layers import block_classes, layer_names
+from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
 from ._view import View
 
-WRONG, AGAINST = Weight.WRONG, Weight.AGAINST
+WRONG, AGAINST, NOTE = Weight.WRONG, Weight.AGAINST, Weight.NOTE
 
 _PLAIN = re.compile(r"[\w.]+")
+
+
+def no_targets(view: View) -> Iterator[Finding]:
+    """An adapter without layers to be on."""
+    keys = ("lora_target_linear", "lora_target_modules", "lora_target_parameters")
+    own = view.get("adapter") in ("lora", "qlora")
+    if not own or view.get("lora_model_dir") or any(view.get(key) for key in keys):
+        return
+    yield Finding(
+        WRONG,
+        "lora_target_modules",
+        view.config.get("lora_target_modules"),
+        "adapter is set, and no layer to put it on",
+        "peft ends the run after the model is loaded",
+        "Set lora_target_linear: true",
+        id="targets-missing",
+        edits=(Edit("set", "lora_target_linear", True),),
+    )
 
 
 def targets(view: View) -> Iterator[Finding]:
@@ -92,13 +111,15 @@ def positions(view: View) -> Iterator[Finding]:
         return
     most = int(most * factor) if isinstance(factor, (int, float)) else most
     if length > most:
+        packed = view.packed  # positions start anew with each sample of a row
         yield Finding(
-            AGAINST,
+            NOTE if packed else AGAINST,
             "sequence_len",
             view.get("sequence_len"),
             f"sequence_len: {length:,.0f} is longer than the {most:,} positions that "
             f"{view.get('base_model')} was made for",
-            "the model does not learn from tokens beyond them as from others",
+            f"{'samples' if packed else 'rows'} longer than that go beyond what the "
+            "model can tell apart",
             f"Set sequence_len: {most}, or scale rope in overrides_of_model_config",
             id="beyond-positions",
         )

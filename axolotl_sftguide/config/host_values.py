@@ -120,6 +120,8 @@ def _plain_faults(
     if closed is not None:
         yield from _closed_faults(schema.closed(closed[1]), closed[1], value, path)
         return
+    if _is_plainly_valid(kind, value):
+        return
     try:
         _adapter(json.dumps(kind)).validate_python(value)
     except ValidationError as error:
@@ -133,6 +135,24 @@ def _plain_faults(
     close = near(str(value), [str(v) for m in literals for v in m[1:]])
     remedy = number_as_yaml(found[-1]) or (f"did you mean {close!r}?" if close else "")
     yield Fault("refused", path, value, f"{rules}, got {shown(value)}", remedy)
+
+
+_OF_TYPES: dict[type, tuple[str, ...]] = {
+    int: ("int", "float"),
+    float: ("float",),
+    bool: ("bool",),
+    str: ("str",),
+    type(None): ("none",),
+}
+
+
+def _is_plainly_valid(kind: Any, value: Any) -> bool:
+    """Whether a value has one of the types as it is, without making a validator."""
+    members = _members(kind)
+    if any(isinstance(member, list) and member[0] == "limits" for member in members):
+        return False
+    names = ("any", *_OF_TYPES.get(type(value), ()))
+    return any(member in names for member in members if isinstance(member, str))
 
 
 def _closed_faults(

@@ -148,7 +148,11 @@ REFUSED = [
         "lora_target_linear: null\nlora_target_modules: ['q_proj(', down_proj]",
         "lora_target_modules: [q_proj, down_proj]",
     ),
-    Case("quantised-without-adapter", f"{FULL}load_in_4bit: true", "adapter: qlora"),
+    Case(
+        "quantised-without-adapter",
+        f"{FULL}load_in_4bit: true",
+        "adapter: qlora\nlora_target_linear: true",
+    ),
     Case("qlora-4bit", "adapter: qlora", "load_in_4bit: true"),
     Case(
         "qlora-8bit",
@@ -372,7 +376,11 @@ REFUSED = [
         f"{FULL}optimizer: flash_adamw\nfsdp_config: {{offload_params: true}}",
         "fsdp_version: 2",
     ),
-    Case("polora-adapter", f"{FULL}optimizer: polora", "adapter: lora"),
+    Case(
+        "polora-adapter",
+        f"{FULL}optimizer: polora",
+        "adapter: lora\nlora_target_linear: true",
+    ),
     Case(
         "galore-adapter",
         "optimizer: q_galore_adamw8bit",
@@ -530,6 +538,7 @@ OTHERS = [
         "lora_target_linear: null\nlora_target_modules: [q_proj, down_proj, c_fc]",
         "lora_target_modules: [q_proj, down_proj]",
     ),
+    Case("targets-missing", "lora_target_linear: null", "lora_target_linear: true"),
     Case(
         "targets-none",
         "lora_target_linear: null\nlora_target_modules: [c_attn, c_fc]",
