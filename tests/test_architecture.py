@@ -21,9 +21,9 @@ OLD_NAMES = {"callbacks", "run_history", "settings", "terminated", "traces"}
 HOSTS = {
     "axolotl": {"hosts/axolotl"},
     "transformers": {"hosts", "mixing"},
-    "torch": {"hosts/axolotl", "monitor"},
+    "torch": {"hosts/axolotl", "hosts/simulation", "monitor"},
     "trl": set(),
-    "peft": set(),
+    "peft": {"hosts/simulation"},
     "datasets": {"mixing"},
     "optuna": {"sweep", "cli"},
     "accelerate": set(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import plan_page
+from . import plan_page, plan_simulated
 
 if TYPE_CHECKING:
     from ..planning import BatchPlan, MemoryPlan
@@ -63,6 +63,11 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write CONFIG with the planned micro batch to a file.",
 )
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Also run the model's own code on tensors without memory; needs torch.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show formulas and sources.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -76,6 +81,7 @@ def plan(
     data: bool,
     storage: str | None,
     write: Path | None,
+    simulate: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -84,29 +90,26 @@ def plan(
     The estimate needs the model's config.json only: from a local folder, the Hub's
     cache, this package, or the Hub. The number of steps depends on row count and, with
     packing, on row length: pass --rows and --row-tokens, or --data. Time is estimated
-    from earlier runs. Exit status 1 means that the training does not fit.
+    from earlier runs. --simulate also takes architectures that the estimate does not
+    know. Exit status 1 means that the training does not fit.
     """
     from ..advice import summary
     from ..config.yaml_file import read_config
     from ..errors import PlanError
-    from ..planning import locate_model, plan_batch, plan_memory
+    from ..planning import plan_batch, plan_memory
 
     loaded = read_config(config)
-    model = str(loaded.get("base_model", ""))
-    found = locate_model(model, download=True)
-    if found is None:
-        raise PlanError(_no_model(config, model))
-    if found.assumed and not as_json:
-        click.echo(f"{model}: planned with the shapes of {found.assumed}\n", err=True)
+    model_config = _model_config(config, loaded, quiet=as_json)
     try:
-        made = plan_memory(loaded, found.config, gpu_bytes=gpu_bytes, gpus=gpus)
+        made = plan_memory(loaded, model_config, gpu_bytes=gpu_bytes, gpus=gpus)
     except PlanError as error:
-        raise PlanError(f"{config}: {error}") from None
+        if not simulate:
+            raise PlanError(f"{config}: {error}") from None
+        ctx.exit(_simulate_alone(loaded, model_config, gpu_bytes, as_json))
     if data:
         rows, row_tokens = _counted(config)
     most = max(1, made.largest_micro_batch)
-    batch = None
-    missing = "depends on row count and length; pass --rows and --row-tokens, or --data"
+    batch, missing = None, plan_page.NO_BATCH
     try:
         batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
     except PlanError as error:
@@ -114,21 +117,54 @@ def plan(
     past, unknown = _past(storage or _block(loaded).get("storage"), loaded)
     samples = _samples(loaded, batch, rows)
     hours = {t: samples / t.samples_per_s / gpus / 3600 for t in past if samples}
+    stepped = None
+    if simulate:
+        stepped = plan_simulated.simulated_plan(loaded, model_config, gpu_bytes)
     if as_json:
-        click.echo(json.dumps(_as_dict(made, batch, past, hours), indent=2))
+        answer = _as_dict(made, batch, past, hours)
+        answer["simulated"] = stepped and plan_simulated.as_dict(stepped)
+        click.echo(json.dumps(answer, indent=2))
     else:
-        plan_page.print_memory(made, model, verbose)
+        plan_page.print_memory(made, str(loaded["base_model"]), verbose)
+        plan_simulated.show(stepped, str(loaded["base_model"]))
         packed = bool(loaded.get("sample_packing"))
+        step = plan_page.batch_line(batch, packed) if batch else missing
         plan_page.print_row("data", summary(loaded, rows=rows)[1].split(None, 1)[1])
-        plan_page.print_row(
-            "batch", plan_page.batch_line(batch, packed) if batch else missing
-        )
+        plan_page.print_row("batch", step)
         for line in plan_page.time_lines(past, hours) or [unknown]:
             plan_page.print_row("time", line)
     if write is not None:
         _write(config, write, made, batch, loaded)
     if not made.fits:
         ctx.exit(1)
+
+
+def _model_config(
+    config: Path, loaded: dict[str, Any], *, quiet: bool
+) -> dict[str, Any]:
+    """The model's `config.json`, with a line if it is that of a similar model."""
+    from ..errors import PlanError
+    from ..planning import locate_model
+
+    model = str(loaded.get("base_model") or "")
+    found = locate_model(model, download=True)
+    if found is None:
+        raise PlanError(_no_model(config, model))
+    if found.assumed and not quiet:
+        click.echo(f"{model}: planned with the shapes of {found.assumed}\n", err=True)
+    return found.config
+
+
+def _simulate_alone(
+    loaded: dict[str, Any], model: dict[str, Any], gpu_bytes: int, as_json: bool
+) -> int:
+    """Show the simulation of a model that has no estimate; the exit status."""
+    found = plan_simulated.simulated_plan(loaded, model, gpu_bytes)
+    if as_json:
+        click.echo(json.dumps(plan_simulated.as_dict(found), indent=2))
+    else:
+        plan_simulated.show(found, str(loaded.get("base_model", "")))
+    return 0 if found.fits else 1
 
 
 def _no_model(config: Path, model: str) -> str:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..runs.throughput import Throughput
 
 
+NO_BATCH = "depends on row count and length; pass --rows and --row-tokens, or --data"
+"""The text in the place of a batch that is not known."""
+
+
 def batch_line(batch: BatchPlan, packed: bool) -> str:
     """How a step is made up."""
     gpus = f"{batch.cards} GPU{'s' * (batch.cards > 1)}"
@@ -56,10 +60,15 @@ def print_row(name: str, text: str) -> None:
         click.echo(f"{first:<{_NAME}}{line}")
 
 
+def memory_row(name: str, size: int, note: str) -> str:
+    """A line of the table with a size."""
+    return f"{name:<{_NAME}}{_gib(size)}  {note}"
+
+
 def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     """Print the parts, the peak and what fits."""
     for part in made.parts:
-        click.echo(f"{part.name:<{_NAME}}{_gib(part.size_bytes)}  {part.note}")
+        click.echo(memory_row(part.name, part.size_bytes, part.note))
         if verbose:
             print_row("", f"{part.formula} ({part.source})")
     setting = made.setting

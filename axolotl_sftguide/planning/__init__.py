@@ -14,9 +14,10 @@ _batch         micro batch and accumulation for the requested batch size
 from ._architecture import Architecture, Linear, read_architecture
 from ._batch import BatchPlan, plan_batch
 from ._known import KNOWN, FoundModel, find_model, locate_model
-from ._plan import MemoryPlan, plan_memory
+from ._numbers import read_numbers
+from ._plan import MemoryPlan, plan_memory, slack_bytes
 from ._setting import Setting, read_setting
-from ._states import Part
+from ._states import Part, optimizer_bytes, quantised_bytes
 
 __all__ = [
     "KNOWN",
@@ -29,8 +30,12 @@ __all__ = [
     "Setting",
     "find_model",
     "locate_model",
+    "optimizer_bytes",
     "plan_batch",
     "plan_memory",
+    "quantised_bytes",
     "read_architecture",
+    "read_numbers",
     "read_setting",
+    "slack_bytes",
 ]

@@ -110,7 +110,8 @@ def read_architecture(
     if model_type not in _READERS:
         raise PlanError(
             f"{name}: model_type {model_type!r} is not supported"
-            f"{did_you_mean(model_type, _READERS)} (supported: {', '.join(_READERS)})"
+            f"{did_you_mean(model_type, _READERS)} (supported: {', '.join(_READERS)}); "
+            "pass --simulate"
         )
     try:
         return _READERS[model_type](config, model_type)
@@ -127,13 +128,14 @@ _MIXED = ("mamba", "linear_attention", "conv", "recurrent", "ssm")
 def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
     if "vision_config" in config or "audio_config" in config or "text_config" in config:
         raise PlanError(
-            f"{name}: {model_type} is multimodal; only text models can be planned"
+            f"{name}: {model_type} is multimodal; only text models can be planned; "
+            "pass --simulate for its text part"
         )
     for key in _EXPERTS:
         if config.get(key):
             raise PlanError(
                 f"{name}: {model_type} is a mixture of experts ({key}: {config[key]}); "
-                "only dense models can be planned"
+                "only dense models can be planned; pass --simulate"
             )
     kinds = {str(kind) for kind in config.get("layer_types") or ()}
     mixed = sorted(k for k in kinds if any(word in k for word in _MIXED))
@@ -141,7 +143,7 @@ def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
         layers = ", ".join(mixed) or "state-space layers"
         raise PlanError(
             f"{name}: {model_type} is hybrid ({layers}); only transformers can be "
-            "planned"
+            "planned; pass --simulate"
         )
 
 

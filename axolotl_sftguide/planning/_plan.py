@@ -105,13 +105,18 @@ def _peak(
         size, at = at_evaluation, "evaluation"
     slack = Part(
         "context and slack",
-        CONTEXT_BYTES + int(SLACK * size),
+        slack_bytes(size),
         f"assumed: {CONTEXT_BYTES >> 20} MiB + {SLACK:.0%}",
         f"{CONTEXT_BYTES >> 20} MiB + {SLACK:.0%} of the other parts",
         "an assumption, not measured",
     )
     parts = (*states, *passing.values(), *evaluated, slack)
     return parts, size + slack.size_bytes, at
+
+
+def slack_bytes(size: int) -> int:
+    """What CUDA's context and the allocator take beside tensors of a size, assumed."""
+    return CONTEXT_BYTES + int(SLACK * size)
 
 
 _KEPT = ("checkpoints", "activations", "adapters in 16 bits", "gathered weights")
