@@ -18,8 +18,8 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep picture test test-all test-long test-trl test-newest \
-	test-import lint benchmark gpu-suite clean
+.PHONY: quickstart quickstart-qlora sweep curves picture evidence test test-all test-long test-trl \
+	test-newest test-import lint benchmark gpu-suite clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -32,8 +32,16 @@ sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
 	@echo
 	@$(BIN)/sftguide runs list --study quickstart-lr
 
+curves: $(VENV)/host  ## the rules on labelled curves; LOGS=FILE.json adds public logs
+	@$(BIN)/python benchmarks/curves.py $(LOGS)
+
 picture: $(VENV)/host  ## the picture in the README, from a new sweep
 	$(BIN)/python docs/images/make_terminal.py
+
+evidence: $(if $(TABLES),$(VENV)/host)  ## the tables in docs/evidence.md, from public ones in TABLES
+	test -n "$(TABLES)" || { echo "usage: make evidence TABLES=FOLDER" >&2; exit 2; }
+	test -d "$(TABLES)" || $(BIN)/python benchmarks/evidence_tables.py "$(TABLES)"
+	$(BIN)/python docs/build_evidence.py --replay "$(TABLES)"
 
 test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions"

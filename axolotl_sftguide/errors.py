@@ -7,7 +7,8 @@ SFTGuideError            one line: the key or file, what is wrong, what to write
 ├── StorageError         a run history that cannot be opened, read or written
 ├── SweepError           a sweep, or one of its trials, that cannot continue
 ├── MixError             data that cannot be found, read or mixed
-└── PlanError            a training whose memory or batch cannot be planned
+├── PlanError            a training whose memory or batch cannot be planned
+└── EvidenceError        a claim that does not exist, or a table that cannot be read
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ class MixError(SFTGuideError):
 
 class PlanError(SFTGuideError):
     """A training's memory or batch cannot be planned."""
+
+
+class EvidenceError(SFTGuideError):
+    """A claim does not exist, or a table of results cannot be read."""
 
 
 def near(word: str, known: Iterable[str], most: int = 2) -> str:

@@ -212,6 +212,8 @@ def every_module_of(folder: str) -> str:
         ("import axolotl_sftguide; dir(axolotl_sftguide)", {"pydantic", "sqlalchemy"}),
         (run_cli("--help"), {"pydantic", "sqlalchemy", "rich", "yaml"}),
         (run_cli("recipes", "list"), {"sqlalchemy"}),
+        (run_cli("evidence"), {"sqlalchemy"}),
+        (run_cli("evidence", "two-epochs", "--json"), {"sqlalchemy", "rich"}),
         (run_cli("runs", "list"), {"pydantic"}),
         *((every_module_of(folder), set()) for folder in LIGHT),
         (every_module_of("stopping"), {"sqlalchemy"}),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,8 @@ from axolotl_sftguide.evidence import (
     claims_table,
 )
 
-PAGE = Path(__file__).parent.parent / "docs" / "evidence.md"
+PROJECT = Path(__file__).parent.parent
+PAGE = PROJECT / "docs" / "evidence.md"
 
 
 def test_the_page_shows_all_claims_as_they_are() -> None:
@@ -67,6 +71,20 @@ def test_each_number_that_is_a_default_has_its_reason() -> None:
 
 def test_the_page_shows_the_defaults_as_they_are() -> None:
     assert defaults_table() in PAGE.read_text()
+
+
+def test_the_page_shows_the_measured_outcomes_of_the_rules() -> None:
+    spec = importlib.util.spec_from_file_location(
+        "benchmark_curves", PROJECT / "benchmarks" / "curves.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    curves = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = curves
+    spec.loader.exec_module(curves)
+    results = json.loads((PROJECT / "benchmarks/results/curves.json").read_text())
+    for rows in results.values():
+        assert curves.table_of([curves.Row(**row) for row in rows]) in PAGE.read_text()
 
 
 def test_no_two_claims_say_the_same() -> None:

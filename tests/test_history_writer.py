@@ -111,10 +111,12 @@ def test_a_server_that_dies_and_comes_back_has_the_whole_run_in_the_end(
     recorder.steps(steps(20))
     wait_until(lambda: RunHistory(storage).get("r1").step == 20)
     postgres.stop()
-    recorder.steps(steps(60, first=21))
-    recorder.decision(Decision("divergence", "warn", "high", 50, 400))
-    wait_until(lambda: told)
-    postgres.start()
+    try:
+        recorder.steps(steps(60, first=21))
+        recorder.decision(Decision("divergence", "warn", "high", 50, 400))
+        wait_until(lambda: told)
+    finally:
+        postgres.start()
     recorder.steps(steps(90, first=61))
     recorder.score(Score("m", 0.5, "max"))
     recorder.end("finished")

@@ -137,7 +137,7 @@ def test_a_rules_own_action_comes_before_the_common_one() -> None:
         ),
         (
             {"action": "stop", "comparison": {"action": "off"}},
-            "stops on non_finite, divergence, not_learning, cohort",
+            "stops on non_finite, divergence, not_learning; warns on cohort",
         ),
         ({"action": "off", "non_finite": {"action": "off"}}, "no rule is on"),
     ],

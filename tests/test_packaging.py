@@ -75,6 +75,8 @@ def test_the_users_path_works_without_a_checkout(python: Path, tmp_path: Path) -
     assert str(PROJECT) not in command(python, "-c", code, cwd=tmp_path)
     sftguide = python.parent / "sftguide"
     assert "quickstart-cpu" in command(sftguide, "recipes", "list", cwd=tmp_path)
+    judged = command(sftguide, "evidence", "low-norm-high-loss", cwd=tmp_path)
+    assert "does not hold" in judged
     copied = command(
         sftguide, "recipes", "copy", "quickstart-cpu", "mine", cwd=tmp_path
     )

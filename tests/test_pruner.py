@@ -65,7 +65,7 @@ def test_trials_whose_run_diverges_are_pruned_and_the_others_are_not(
     own.optimize(training, n_trials=4)
     states = [trial.state.name for trial in own.trials]
     assert states == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
-    assert training.taken[1] == training.taken[3] == 100
+    assert training.taken[1] == training.taken[3] < STEPS / 2
 
 
 def test_a_rule_that_only_warns_prunes_nothing(tmp_path: Path) -> None:

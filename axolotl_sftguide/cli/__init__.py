@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
+from .evidence import evidence
 from .explain import explain
 from .mix import mix
 from .plan import plan
@@ -62,6 +63,7 @@ _COMMANDS = {
     mix: "Build one dataset from phases, or verify one.",
     check: "Check an Axolotl config against published evidence.",
     explain: "Tell what a finding of `check` is about.",
+    evidence: "Show published claims; judge them again from public tables.",
     plan: "Estimate memory, micro batch and time for a config.",
     runs: "List, show, score and import your runs.",
     sweep: "Train a recipe with different values; stop hopeless trials.",

@@ -54,12 +54,16 @@ class NotLearningSettings(Block):
     """`off`, `warn` or `stop`; by default that of `early_termination`."""
     steps: int = Field(5, ge=1)
     """Consecutive optimizer steps with a zero gradient norm or no trained tokens."""
+    share: float = Field(0.25, gt=0, lt=0.5)
+    """Share of the run before a flat loss is a warning; it may stop the run after
+    twice this share."""
     grace: int = Field(100, ge=8)
-    """Optimizer steps before a flat loss is judged."""
-    sigmas: float = Field(3.0, gt=0)
-    """Minimum change of the loss, in standard errors of the difference."""
-    margin: float = Field(0.02, ge=0)
-    """Minimum change of the loss, as a share of its initial value."""
+    """Optimizer steps that stand for this share if the length of the run is unknown."""
+    sigmas: float = Field(2.5, gt=0)
+    """Minimum fall of the loss, in standard errors, that shows that a run learns."""
+    margin: float = Field(0.03, ge=0)
+    """Maximum change of the loss, as a share of its initial value and noise included,
+    of a run that is stopped."""
     patience: int = Field(16, ge=1)
     """Consecutive optimizer steps with a flat loss that trigger the rule."""
 
@@ -68,7 +72,8 @@ class ComparisonSettings(Block):
     """A run with a higher norm and a lower loss than a finished, scored reference."""
 
     action: Action | None = None
-    """`off`, `warn` or `stop`; by default that of `early_termination`."""
+    """`off`, `warn` or `stop`; by default `warn`, unless `early_termination` is off. It
+    stops a run only if the early signals of earlier runs agree with their scores."""
     reference: str = "best"
     """A run id, or `best`: the best-scored comparable run of the study."""
     grace: int = Field(32, ge=1)
@@ -87,7 +92,7 @@ class CohortSettings(Block):
     """A run with a higher norm and a lower loss than most of the finished runs."""
 
     action: Action | None = None
-    """`off`, `warn` or `stop`; by default that of `early_termination`."""
+    """`off`, `warn` or `stop`; as for `comparison`."""
     quantile: float = Field(0.5, gt=0, lt=1)
     """Quantile of the peers' norms and losses to compare with."""
     least_peers: int = Field(8, ge=2)
@@ -106,7 +111,8 @@ class EarlyTerminationSettings(Block):
     """The rules that judge a run, and the action of each."""
 
     action: Action = "warn"
-    """Action of all rules but `non_finite` that do not set their own."""
+    """Action of all rules but `non_finite` that do not set their own; `comparison` and
+    `cohort` warn at most."""
     non_finite: NonFiniteSettings = NonFiniteSettings()
     divergence: DivergenceSettings = DivergenceSettings()
     not_learning: NotLearningSettings = NotLearningSettings()

@@ -159,7 +159,7 @@ def _open(
         ),
         meter=meter,
         recorder=recorder,
-        judge=_judge(run, recorder.history, rules, objective),
+        judge=_judge(run, recorder.history, rules, objective, trainer.state.max_steps),
         resumed=resumed,
         sources=sources_record(trainer, table, settings, recorder),
     )
@@ -245,19 +245,20 @@ def _judge(
     history: RunHistory | None,
     rules: EarlyTerminationSettings,
     objective: Objective,
+    max_steps: int,
 ) -> Judge:
     """The judge of the run. Only the first rank compares it with earlier runs."""
     if history is None:
-        return judge_of(rules, objective=objective)
+        return judge_of(rules, objective=objective, max_steps=max_steps)
     try:
         compared = baselines(run, history, rules)
     except SFTGuideError as error:
         logger.warning(notices.no_baselines(error))
-        return judge_of(rules, objective=objective)
+        return judge_of(rules, objective=objective, max_steps=max_steps)
     doubt = compared.cohort.doubt if compared.cohort else None
     if doubt is not None and actions_of(rules, objective)["cohort"] == "stop":
         logger.warning(notices.cohort_only_warns(doubt))
-    return judge_of(rules, compared, objective)
+    return judge_of(rules, compared, objective, max_steps)
 
 
 def _banner(

@@ -169,7 +169,7 @@ class Session:
         Collective: if several ranks train, every rank calls it at the same place.
         An error of one rank reaches the others here, and all stop monitoring.
         """
-        if not self._watching:
+        if not self._watching or self._in_forked_child:
             return
         guard, ranks = self._parts.guard, self._parts.ranks
         self._observed_at = self._trainer.state.global_step
@@ -212,7 +212,7 @@ class Session:
         ranks, the steps since the last log are therefore left out; a training that
         finishes logs once more before this.
         """
-        if self._ended:
+        if self._ended or self._in_forked_child:
             return
         self._ended = True
         atexit.unregister(self._at_exit)
@@ -281,10 +281,13 @@ class Session:
         if self._batch_size is not None and batch.steps:
             logger.info(notices.batch_size(self._batch_size, batch))
 
+    @property
+    def _in_forked_child(self) -> bool:
+        """Whether this is only the copy of the run in a child of its process."""
+        return os.getpid() != self._process_id
+
     def _at_exit(self) -> None:
-        # A forked child has the parent's run in its memory.
-        if os.getpid() == self._process_id:
-            self.abandon("the process ended before the training did")
+        self.abandon("the process ended before the training did")
 
     def _fail(self, error: BaseException) -> None:
         name = type(error).__name__

@@ -48,7 +48,7 @@ class RulesPolicy:
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
         candidate = Candidate(study="", key="", without=run.id)
         compared = baselines(candidate, RecordedRuns(kept), self.settings)
-        judge = judge_of(self.settings, compared)
+        judge = judge_of(self.settings, compared, max_steps=run.steps)
         state = judge.init()
         for observation in run.observations:
             state, findings = judge.step(state, [observation])

@@ -17,7 +17,7 @@ from typing import Any
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Observation
 from .baselines import Baselines
-from .objectives import SUPERVISED, Objective
+from .objectives import ORDER, SUPERVISED, Objective
 from .rules import (
     BeyondCohort,
     Divergence,
@@ -29,6 +29,9 @@ from .rules import (
     Verdict,
     WorseThan,
 )
+
+ON_EARLY_SIGNALS = ("comparison", "cohort")
+"""The rules after arXiv 2412.13337; in other studies they seldom found a bad run."""
 
 _FEWEST_PEERS = 4
 """With fewer earlier runs the cohort rule finds nothing."""
@@ -50,8 +53,8 @@ class JudgeState:
     """The rules' own states."""
     verdicts: tuple[Verdict | None, ...]
     """Each rule's verdict at the last step."""
-    reported: frozenset[int] = frozenset()
-    """Positions of the rules that have reported a finding."""
+    reported: frozenset[tuple[int, str]] = frozenset()
+    """Positions of the rules that have reported a finding, with its action."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Judge:
     ) -> tuple[JudgeState, tuple[Finding, ...]]:
         """The state after some more steps, and the findings among them.
 
-        Each rule reports one finding in a run.
+        Each rule reports one finding in a run, or two if it first has evidence for a
+        warning only, and later for a stop.
         """
         states, verdicts = list(state.rules), list(state.verdicts)
         reported, findings = set(state.reported), []
@@ -78,9 +82,12 @@ class Judge:
             for i, (rule, action) in enumerate(self.rules):
                 states[i], verdict = rule.step(states[i], observation)
                 verdicts[i] = verdict
-                if verdict is not None and i not in reported:
-                    reported.add(i)
-                    findings.append(Finding(verdict, action))
+                if verdict is None:
+                    continue
+                finding = _finding(verdict, action)
+                if not {(i, finding.action), (i, action)} & reported:
+                    reported.add((i, finding.action))
+                    findings.append(finding)
         state = JudgeState(tuple(states), tuple(verdicts), frozenset(reported))
         return state, tuple(findings)
 
@@ -88,16 +95,21 @@ class Judge:
         """The findings that hold at the last step, whether reported or not."""
         pairs = zip(self.rules, state.verdicts, strict=True)
         return tuple(
-            Finding(verdict, action)
+            _finding(verdict, action)
             for (_, action), verdict in pairs
             if verdict is not None
         )
+
+
+def _finding(verdict: Verdict, action: str) -> Finding:
+    return Finding(verdict, action if verdict.certain else "warn")
 
 
 def judge_of(
     settings: EarlyTerminationSettings,
     compared: Baselines | None = None,
     objective: Objective = SUPERVISED,
+    max_steps: int | None = None,
 ) -> Judge:
     """The judge of a run: the rules that the settings switch on.
 
@@ -106,8 +118,9 @@ def judge_of(
         compared: What the run is compared with; without it, only the rules that look
             at the run alone are on.
         objective: What the run's loss means.
+        max_steps: Optimizer steps of the whole run, where they are known.
     """
-    rules = rules_of(settings, compared or Baselines(), objective)
+    rules = rules_of(settings, compared or Baselines(), objective, max_steps)
     return Judge(tuple((rule, action) for rule, action in rules if action != "off"))
 
 
@@ -115,6 +128,7 @@ def rules_of(
     settings: EarlyTerminationSettings,
     compared: Baselines,
     objective: Objective = SUPERVISED,
+    max_steps: int | None = None,
 ) -> list[tuple[Rule, str]]:
     """Each rule of the settings with its action, `off` included."""
     actions = actions_of(settings, objective)
@@ -129,6 +143,7 @@ def rules_of(
             divergence.margin,
             divergence.patience,
             divergence.norm_margin,
+            max_steps=max_steps,
             loss_counts=loss_counts,
         ),
         NotLearning(
@@ -137,6 +152,8 @@ def rules_of(
             flat.sigmas,
             flat.margin,
             flat.patience,
+            flat.share,
+            max_steps=max_steps,
             loss_counts=loss_counts,
         ),
     ]
@@ -145,6 +162,8 @@ def rules_of(
             compared.reference, versus.window, versus.sigmas, versus.margin
         )
         rules.append(Patience(Grace(worse, versus.grace), versus.patience))
+    if compared.cohort is None or compared.cohort.doubt is not None:
+        actions["comparison"] = min(actions["comparison"], "warn", key=ORDER.index)
     found = [(rule, actions[rule.name]) for rule in rules]
     return found + _cohort_rules(settings, compared, actions["cohort"])
 
@@ -176,11 +195,15 @@ def _cohort_rules(
 def actions_of(
     settings: EarlyTerminationSettings, objective: Objective = SUPERVISED
 ) -> dict[str, str]:
-    """Each rule's action: its own, or the common one, as far as the loss allows."""
-    chosen = {
-        name: getattr(settings, name).action or settings.action
-        for name in ("non_finite", "divergence", "not_learning", "comparison", "cohort")
-    }
+    """Each rule's action: its own, or the common one, as far as the loss allows.
+
+    The common action lets the rules on early signals warn, but not stop.
+    """
+    chosen = {}
+    for name in ("non_finite", "divergence", "not_learning", *ON_EARLY_SIGNALS):
+        most = "warn" if name in ON_EARLY_SIGNALS else "stop"
+        common = min(settings.action, most, key=ORDER.index)
+        chosen[name] = getattr(settings, name).action or common
     return objective.limited(chosen)
 
 

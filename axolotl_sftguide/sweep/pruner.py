@@ -90,5 +90,5 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
             without=run.id,
         )
         compared = baselines(candidate, self._history, self._settings)
-        judge = judge_of(self._settings, compared)
+        judge = judge_of(self._settings, compared, max_steps=run.max_steps)
         return judge, judge.init(), 0

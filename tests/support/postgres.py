@@ -53,11 +53,22 @@ class Server:
         command = [str(self._bin / program), *words]
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=postgres", "--clear-groups", *command]
-        subprocess.run(
-            command,
-            check=True,
-            timeout=120,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+        errors = self._folder / f"{program}.errors"
+        # A pipe would stay open in the server that `pg_ctl start` leaves behind.
+        with errors.open("wb") as stderr:
+            status = subprocess.run(
+                command,
+                timeout=120,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            ).returncode
+        assert status == 0, (
+            f"{' '.join(command)} exited with status {status}: {_tail(errors)}\n"
+            f"The server's log ends with: {_tail(self._folder / 'log')}"
         )
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-2000:] if path.exists() else "(no file)"

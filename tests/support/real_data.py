@@ -1,8 +1,8 @@
 """Phases of real data, where they are: a folder that `SFTGUIDE_TEST_DATA` names.
 
-It holds `gsm8k-train.jsonl` (question, answer) and `codealpaca.json` (instruction,
-input, response). The knowledge comes from WordNet 3's own file of nouns, as
-the Debian package `wordnet-base` installs it.
+It holds `gsm8k-train.jsonl` (question, answer), `codealpaca.json` (instruction, input,
+response) and `curves.json` (labelled training logs). The knowledge comes from WordNet
+3's own file of nouns, as the Debian package `wordnet-base` installs it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ import pytest
 NOUNS = Path("/usr/share/wordnet/data.noun")
 
 
+def real_file(name: str) -> Path:
+    """A file of the folder with real data; skips where it is missing."""
+    path = Path(os.environ.get("SFTGUIDE_TEST_DATA") or "nowhere", name)
+    if not path.exists():
+        pytest.skip(f"{path} is not here (SFTGUIDE_TEST_DATA names the folder)")
+    return path
+
+
 def real_phases(folder: Path) -> list[dict[str, Any]]:
     """Knowledge, made into questions, then skills; skips where one is gone."""
-    named = os.environ.get("SFTGUIDE_TEST_DATA")
-    skills = [
-        Path(named or "nowhere", name)
-        for name in ("gsm8k-train.jsonl", "codealpaca.json")
-    ]
-    for path in (NOUNS, *skills):
-        if not path.exists():
-            pytest.skip(f"{path} is not here (SFTGUIDE_TEST_DATA names the folder)")
+    skills = [real_file("gsm8k-train.jsonl"), real_file("codealpaca.json")]
+    if not NOUNS.exists():
+        pytest.skip(f"{NOUNS} is not here (Debian's wordnet-base installs it)")
     knowledge = {"path": _glosses(folder / "glosses.jsonl"), "max_rows": 20_000}
     return [
         {"name": "knowledge", "datasets": [knowledge]},

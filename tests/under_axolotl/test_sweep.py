@@ -182,6 +182,7 @@ def last_evaluation(folder: Path) -> float:
     return float(found[-1]["metrics"]["eval_loss"])
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process_and_no_trial_behind(
     sweeper: Callable[..., Sweeper],
 ) -> None:
@@ -203,6 +204,7 @@ def test_ctrl_c_leaves_no_process_and_no_trial_behind(
     assert rates == {1e-3, 2e-3, 3e-3}
 
 
+@pytest.mark.slow
 def test_after_a_kill_a_training_is_waited_for_or_resumed(
     sweeper: Callable[..., Sweeper],
 ) -> None:
@@ -288,6 +290,7 @@ def test_a_key_that_axolotl_does_not_know_is_refused_before_any_training(
     assert not sweep.out.exists()
 
 
+@pytest.mark.slow
 def test_a_failing_command_costs_no_training(
     sweeper: Callable[..., Sweeper],
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,21 +162,37 @@ def test_a_run_that_early_stopping_ends_is_finished(tmp_path: Path) -> None:
     assert (run.status, run.step) == ("finished", 5)
 
 
+FORKS = """
+import os, sys
+from pathlib import Path
+from plain import watched
+from transformers import TrainerCallback
+
+class Fork(TrainerCallback):
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == 3:
+            child = os.fork()
+            if not child:
+                sys.exit(0)  # with the exit functions that it has inherited
+            os.waitpid(child, 0)
+
+watched(Path(sys.argv[1]), Fork()).train()
+"""
+
+
 def test_a_forked_child_that_exits_leaves_the_run_alone(tmp_path: Path) -> None:
-    class Fork(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step == 3 and not (child := os.fork()):
-                import atexit
-
-                atexit._run_exitfuncs()
-                os._exit(0)
-            elif state.global_step == 3:
-                os.waitpid(child, 0)
-
-    trainer = watched(tmp_path, Fork())
-    trainer.train()
-    (path,) = find_traces(tmp_path)
-    ends = [e["status"] for e in read_trace(path).events if e["event"] == "end"]
+    # In a process of its own: the child also runs the exit functions of its parent.
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    subprocess.run(
+        [sys.executable, "-c", FORKS, str(tmp_path)],
+        check=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    (path_of_trace,) = find_traces(tmp_path)
+    ends = [
+        e["status"] for e in read_trace(path_of_trace).events if e["event"] == "end"
+    ]
     assert ends == ["finished"]
 
 

@@ -27,6 +27,8 @@ class Verdict:
     """The numbers compared, by name."""
     reference: str | None = None
     """The id of the reference run; None if there was none."""
+    certain: bool = True
+    """False if the evidence is enough for a warning only, whatever the action."""
 
 
 class Rule(Protocol):

@@ -3,105 +3,57 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from ...signals import Observation, robust_scale
+from ...signals import Observation
 from ...units import number
 from ._base import Verdict
+from ._blocks import NO_BLOCKS, Blocks
+from ._level import NO_HISTORY, History, Level, Signal
 
-_FEW = 8
-"""Fewer accepted values give no estimate of their spread."""
+_FIRST = 4
+"""Losses that are the start of a run which diverges within its first steps."""
 
-_FEW_MARGIN = 2.0
-"""The least distance of the limit from a level of few values, as a share of it."""
+_SOON = 24
+"""Within so many steps the data are still alike, so a jump is no change of data."""
 
-_LEAST_DROP = 0.02
-"""The least fall within a streak that counts as recovery, as a share of it."""
+_WORSE = 1.5
+"""Times the worst of the first losses; no run that learns stays above it."""
 
+_TINY = 0.05
+"""Losses below this may grow many times over and still be small."""
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    value: float
-    limit: float
+_SHARE = 0.1
+_LONG = 100
+"""How long the loss must have stayed above the start: a share of the run, and steps
+where its length is unknown."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Streak:
-    """Values in a row above the limit."""
-
-    values: tuple[float, ...] = ()
-    steps: int = 0
-    start: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _History:
-    """The state of one signal."""
-
-    accepted: tuple[float, ...] = ()
-    lowest: _Level | None = None
-    streak: _Streak = _Streak()
+_LEAST_PATIENCE = 8
+_LEAST_WINDOW = 12
+"""Patience and window are at most a tenth of the run, but not below these."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Signal:
-    """One signal, compared with its own level."""
+class _Start:
+    """The first losses, and all of them in blocks."""
 
-    name: str
-    window: int
-    sigmas: float
-    margin: float
-    patience: int
-    lowest_counts: bool
+    first: tuple[float, ...] = ()
+    curve: Blocks = NO_BLOCKS
 
-    def add(
-        self, history: _History, value: float, step: int
-    ) -> tuple[_History, _Level | None]:
-        """The state after one more value, and the level exceeded for good, if any."""
-        level = self._level(history)
-        if level is None or value <= level.limit:
-            return self._accept(history, value), None
-        streak = _Streak(
-            (*history.streak.values, value)[-2 * self.patience :],
-            history.streak.steps + 1,
-            history.streak.start or step,
-        )
-        history = _History(history.accepted, history.lowest, streak)
-        if streak.steps < self.patience:
-            return history, None
-        if _recovering(streak.values):
-            waited = streak.steps >= 4 * self.patience
-            return _History(streak.values[-self.window :]) if waited else history, None
-        return history, level
-
-    def _accept(self, history: _History, value: float) -> _History:
-        # With few values, those that seemed too high are accepted too: after a first
-        # value that was low by chance, only other low values would be accepted.
-        held = history.streak.values if len(history.accepted) < _FEW else ()
-        accepted = (*history.accepted, *held, value)[-self.window :]
-        if not self.lowest_counts or len(accepted) < self.window:
-            return _History(accepted, history.lowest)
-        return _History(accepted, _lower(history.lowest, self._level_of(accepted)))
-
-    def _level(self, history: _History) -> _Level | None:
-        if not history.accepted:
-            return None
-        return _lower(history.lowest, self._level_of(history.accepted))
-
-    def _level_of(self, values: tuple[float, ...]) -> _Level:
-        middle = median(values)
-        if len(values) < _FEW:
-            few = max(self.margin, _FEW_MARGIN)
-            return _Level(middle, middle + few * abs(middle))
-        distance = max(self.sigmas * robust_scale(values), self.margin * abs(middle))
-        return _Level(middle, middle + distance)
+    def add(self, loss: float) -> _Start:
+        if not self.first and loss == 0:  # no level: logged before the first loss
+            return self
+        return _Start((*self.first, loss)[:_SOON], self.curve.add(loss))
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    loss: _History = _History()
-    grad_norm: _History = _History()
+    loss: History = NO_HISTORY
+    grad_norm: History = NO_HISTORY
+    start: _Start = _Start()
+    seen: int = 0
+    """Observations so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +71,13 @@ class Divergence:
     the rule.
 
     Spikes recover: a streak whose second half is lower than its first does not count
-    yet. After four times the patience its level becomes the level of the run, for
-    example when the data change.
+    yet. After four times the patience its level becomes the level of the run. A loss
+    that has jumped, but not above the level of the first steps, may be that of other
+    data, as where a phase begins: it counts only if it lasts and does not fall.
+
+    A run may diverge within its first steps, before it has a level. It is found if the
+    loss jumps to 1.5 times the worst of the first four, and stays there for a tenth of
+    the run.
     """
 
     window: int
@@ -128,6 +85,8 @@ class Divergence:
     margin: float
     patience: int
     norm_margin: float
+    max_steps: int | None = None
+    """Optimizer steps of the whole run, where they are known."""
     name: str = "divergence"
     loss_counts: bool = True
     """Whether the loss is watched; not where it is no measure of progress."""
@@ -140,47 +99,96 @@ class Divergence:
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
         """Accept both signals into their levels, or extend a streak above the limit."""
+        state = replace(state, seen=state.seen + 1)
         if not observation.finite:
             return state, None
-        step = observation.step
-        loss, exceeded = state.loss, None
+        step, length = observation.step, self._length(state, observation)
+        loss, start, exceeded = state.loss, state.start, None
         if self.loss_counts:
-            loss, exceeded = self._loss.add(loss, observation.loss, step)
+            start = start.add(observation.loss)
+            if start.first:
+                loss, exceeded = self._loss(length).add(loss, observation.loss, step)
         norm, norm_exceeded = state.grad_norm, None
         # A step without a trained token has norm zero, and one that the loss scaler
         # skipped has an infinite norm; neither is a level.
         if observation.measured and 0 < observation.grad_norm < math.inf:
-            norm, norm_exceeded = self._norm.add(norm, observation.grad_norm, step)
-        state = _State(loss, norm)
-        if exceeded is not None:
-            return state, self._verdict(self._loss, loss.streak, exceeded, observation)
-        if norm_exceeded is not None:
-            return state, self._verdict(
-                self._norm, norm.streak, norm_exceeded, observation
+            norm, norm_exceeded = self._norm(length).add(
+                norm, observation.grad_norm, step
             )
-        return state, None
+        state = _State(loss, norm, start, state.seen)
+        if exceeded is not None:
+            return state, self._verdict("loss", loss, exceeded, observation)
+        if norm_exceeded is not None:
+            found = self._verdict("gradient norm", norm, norm_exceeded, observation)
+            return state, found
+        return state, self._jumped_at_start(start, observation)
 
-    @property
-    def _loss(self) -> _Signal:
-        return _Signal(
-            "loss", self.window, self.sigmas, self.margin, self.patience, True
+    def _length(self, state: _State, observation: Observation) -> float | None:
+        """How many values the whole run has, if it is logged as it was so far."""
+        if self.max_steps is None:
+            return None
+        return self.max_steps * state.seen / observation.step
+
+    def _patience(self, length: float | None) -> int:
+        return _at_most(self.patience, _LEAST_PATIENCE, length)
+
+    def _window(self, length: float | None) -> int:
+        return _at_most(self.window, _LEAST_WINDOW, length)
+
+    def _loss(self, length: float | None) -> Signal:
+        return Signal(
+            "loss",
+            self._window(length),
+            self.sigmas,
+            self.margin,
+            self._patience(length),
+            lowest_counts=True,
+            length=length,
         )
 
-    @property
-    def _norm(self) -> _Signal:
-        margin = self.norm_margin
-        return _Signal(
-            "gradient norm", self.window, self.sigmas, margin, self.patience, False
+    def _norm(self, length: float | None) -> Signal:
+        return Signal(
+            "gradient norm",
+            self._window(length),
+            self.sigmas,
+            self.norm_margin,
+            self._patience(length),
+            lowest_counts=False,
+        )
+
+    def _jumped_at_start(self, start: _Start, at: Observation) -> Verdict | None:
+        lasting = round(_SHARE * self.max_steps) if self.max_steps else _LONG
+        count = start.curve.count
+        if len(start.first) < _SOON or at.step < lasting:
+            return None
+        before = max(start.first[:_FIRST])
+        limit = _WORSE * before
+        # Nearly all of them: the first ones may be low by chance.
+        soon = sorted(start.first[_SOON // 3 :])[1]
+        now = median(start.curve.last(max(_SOON, count // 2)))
+        if before <= _TINY or min(soon, now) <= limit:
+            return None
+        return Verdict(
+            rule=self.name,
+            reason=(
+                f"median loss {number(now)} over the last half of {count} values; the "
+                f"first {_FIRST} were at most {number(before)}"
+            ),
+            step=at.step,
+            samples_seen=at.samples_seen,
+            bad_since=_FIRST + 1,
+            figures={"level": before, "limit": limit, "streak": count - _FIRST},
         )
 
     def _verdict(
-        self, signal: _Signal, streak: _Streak, exceeded: _Level, at: Observation
+        self, signal: str, history: History, exceeded: Level, at: Observation
     ) -> Verdict:
+        streak = history.streak
         level, limit = number(exceeded.value), number(exceeded.limit)
         return Verdict(
             rule=self.name,
             reason=(
-                f"median {signal.name} {number(median(streak.values))} over the last "
+                f"median {signal} {number(median(streak.values))} over the last "
                 f"{len(streak.values)} steps, above the limit {limit} since step "
                 f"{streak.start}; the level before was {level}"
             ),
@@ -195,13 +203,7 @@ class Divergence:
         )
 
 
-def _recovering(streak: tuple[float, ...]) -> bool:
-    half = len(streak) // 2
-    drop = median(streak[:half]) - median(streak[half:])
-    return drop > _LEAST_DROP * abs(median(streak))
-
-
-def _lower(lowest: _Level | None, level: _Level) -> _Level:
-    if lowest is None or level.limit < lowest.limit:
-        return level
-    return lowest
+def _at_most(steps: int, least: int, length: float | None) -> int:
+    if length is None:
+        return steps
+    return min(steps, max(least, round(_SHARE * length)))

@@ -3,37 +3,79 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 
 from ...signals import Observation
 from ...units import number
 from ._base import Verdict
+from ._blocks import NO_BLOCKS, Blocks, standard_error
 
-_BLOCK = 8
-"""Steps whose mean loss is the initial loss of a run."""
+_FIRST = 8
+"""Losses at the start that are kept one by one."""
+
+_FEW = 16
+"""With fewer losses there is no level to compare the start with."""
+
+_ZERO_LOSSES = 8
+"""Losses of exactly zero, from the first on, that are more than rounding."""
+
+_ZERO_RATES = 16
+"""Steps in a row at a learning rate of zero that are more than a warmup's first."""
+
+_SURE = 3.0
+"""Standard errors that leave no doubt."""
+
+_LEAST_FALL = 0.01
+"""A smaller fall, as a share of the start, does not show that a run learns."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     zero_norm: int = 0
     no_tokens: int = 0
+    zero_loss: int = 0
+    zero_rate: int = 0
     first: tuple[float, ...] = ()
-    recent: tuple[float, ...] = ()
+    curve: Blocks = NO_BLOCKS
     flat: int = 0
     learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class NotLearning:
-    """Zero norm or no trained tokens for `steps` steps, or a loss that stays flat.
+class _Change:
+    """How far the loss is below its start, with the standard error of that."""
 
-    The loss is flat if its mean over the last quarter of `grace` steps (at least 8)
-    differs from its mean over the first 8 by at most `sigmas` standard errors of the
-    difference or `margin` of the initial loss. A rising loss is not flat: the
-    divergence rule handles it. Once the loss has fallen, the rule never applies again:
-    a long plateau later is normal. The signs of a good run in arXiv 2412.13337, lower
-    norm and higher loss, are both strongest at a learning rate of zero.
+    start: float
+    now: float
+    error: float
+
+    @property
+    def fall(self) -> float:
+        return self.start - self.now
+
+
+@dataclass(frozen=True, slots=True)
+class NotLearning:
+    """Nothing to learn from for `steps` steps, or a loss that stays where it began.
+
+    A zero gradient norm, no trained tokens, a learning rate of zero or a loss that has
+    been zero since the first step are certain. A flat loss is judged in two ways:
+
+    - It is a warning if the loss has not fallen by more than noise, `sigmas` standard
+      errors, when `share` of the run is done, for `patience` steps in a row.
+    - It stops a run only on evidence that the loss did not change (an equivalence
+      test): in the second half of the run, the largest fall that noise allows is below
+      `margin` of the start.
+
+    The start is read as the first value, the first few, and the first third of the run,
+    so that a fall within the first steps counts as well as a slow one. A loss that has
+    risen is not flat: the divergence rule handles it. Once the loss has fallen, a flat
+    loss is a plateau, and never found again.
+
+    The signs of a good run in arXiv 2412.13337, lower norm and higher loss, are both
+    strongest at a learning rate of zero.
     """
 
     steps: int
@@ -41,6 +83,9 @@ class NotLearning:
     sigmas: float
     margin: float
     patience: int
+    share: float = 0.25
+    max_steps: int | None = None
+    """Optimizer steps of the whole run; if None, `grace` steps stand for `share`."""
     name: str = "not_learning"
     loss_counts: bool = True
     """Whether a flat loss is a sign; not where the loss is no measure of progress."""
@@ -52,51 +97,88 @@ class NotLearning:
     def step(
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
-        """Count steps without gradient or tokens; compare the loss with the start."""
-        zero = observation.measured and observation.grad_norm == 0.0
+        """Count steps with nothing to learn from; compare the loss with the start."""
+        o = observation
+        no_norm = o.grad_norm == 0.0 or not math.isfinite(o.grad_norm)
+        untouched = state.curve.count == 0 or state.zero_loss > 0
         state = replace(
             state,
-            zero_norm=state.zero_norm + 1 if zero else 0,
-            no_tokens=state.no_tokens + 1 if observation.trained_tokens == 0 else 0,
+            zero_norm=state.zero_norm + 1 if o.measured and o.grad_norm == 0.0 else 0,
+            no_tokens=state.no_tokens + 1 if o.trained_tokens == 0 else 0,
+            zero_loss=state.zero_loss + 1 if o.loss == 0 and untouched else 0,
+            zero_rate=state.zero_rate + 1 if o.learning_rate == 0 else 0,
         )
         if state.no_tokens >= self.steps:
             reason = f"no labelled tokens for {state.no_tokens} steps in a row"
-            return state, self._verdict(observation, reason, state.no_tokens)
+            return state, self._verdict(o, reason, state.no_tokens)
         if state.zero_norm >= self.steps:
             reason = f"gradient norm zero for {state.zero_norm} steps in a row"
-            return state, self._verdict(observation, reason, state.zero_norm)
-        if state.learned or not self.loss_counts:
+            return state, self._verdict(o, reason, state.zero_norm)
+        if not self.loss_counts:
             return state, None
-        if not math.isfinite(observation.loss):
+        if state.zero_loss >= max(self.steps, _ZERO_LOSSES) and no_norm:
+            reason = f"the loss is zero since the first of {state.zero_loss} values"
+            return state, self._verdict(o, reason, state.zero_loss)
+        # Logs of exactly zero before the first loss are no level.
+        if state.learned or not math.isfinite(o.loss) or state.zero_loss:
             return state, None
-        return self._judge_loss(state, observation)
+        return self._judge_loss(state, o)
 
     def _judge_loss(
         self, state: _State, observation: Observation
     ) -> tuple[_State, Verdict | None]:
-        if len(state.first) < _BLOCK:
-            return replace(state, first=(*state.first, observation.loss)), None
-        width = max(_BLOCK, self.grace // 4)
-        state = replace(state, recent=(*state.recent, observation.loss)[-width:])
-        if observation.step < self.grace or len(state.recent) < width:
+        first = (*state.first, observation.loss)[:_FIRST]
+        curve = state.curve.add(observation.loss)
+        closed = len(curve.means) != len(state.curve.means)
+        state = replace(state, first=first, curve=curve)
+        rate_is_zero = state.zero_rate >= _ZERO_RATES
+        early = self._done(observation) < self.share and not rate_is_zero
+        if early or curve.count < _FEW or not closed:
             return state, None
-
-        began, now = fmean(state.first), fmean(state.recent)
-        # Eight losses can be close together by chance, so the larger spread counts.
-        spread = max(stdev(state.first), stdev(state.recent))
-        noise = spread * math.sqrt(1 / len(state.first) + 1 / len(state.recent))
-        least = max(self.sigmas * noise, self.margin * abs(began))
-        if began - now > least:
-            return replace(state, learned=True, recent=()), None
-        state = replace(state, flat=state.flat + 1 if abs(began - now) <= least else 0)
+        changes = list(_changes(first, curve))
+        # Latched on clear evidence alone: there are many looks in a run.
+        if any(_has_fallen(change, self.sigmas + _SURE / 2) for change in changes):
+            return replace(state, flat=0, learned=True), None
+        if rate_is_zero:
+            reason = f"learning rate zero for {state.zero_rate} steps in a row"
+            return state, self._verdict(observation, reason, state.zero_rate)
+        if any(_has_fallen(change, self.sigmas) for change in changes):
+            return replace(state, flat=0), None
+        if _has_risen(changes[-1]):
+            return replace(state, flat=0), None
+        state = replace(state, flat=state.flat + state.curve.width)
         if state.flat < self.patience:
             return state, None
+        return state, self._flat(changes, state, observation)
+
+    def _done(self, observation: Observation) -> float:
+        """The share of the run that is done."""
+        if self.max_steps is None:
+            return self.share * observation.step / self.grace
+        return observation.step / self.max_steps
+
+    def _flat(
+        self, changes: list[_Change], state: _State, observation: Observation
+    ) -> Verdict:
+        whole = changes[-1]
+        bound = abs(whole.fall) + _SURE * whole.error
+        certain = self._done(
+            observation
+        ) >= 2 * self.share and bound < self.margin * abs(whole.start)
+        least = max(self.sigmas * whole.error, _LEAST_FALL * abs(whole.start))
         reason = (
-            f"mean loss {number(now)} over the last {width} steps and {number(began)} "
-            f"over the first {_BLOCK}; a difference of up to {number(least)} is noise"
+            f"mean loss {number(whole.now)} over the last third of {state.curve.count} "
+            f"values and {number(whole.start)} over the first third; "
         )
-        figures = {"began": began, "now": now, "least": least}
-        return state, self._verdict(observation, reason, observation.step, figures)
+        if certain:
+            percent = 100 * bound / abs(whole.start)
+            reason += f"it has changed by at most {percent:.1f}%, noise included"
+        else:
+            reason += f"a fall of up to {number(least)} is noise"
+        figures = {"began": whole.start, "now": whole.now, "least": least}
+        return self._verdict(
+            observation, reason, observation.step, figures, certain=certain
+        )
 
     def _verdict(
         self,
@@ -104,12 +186,45 @@ class NotLearning:
         reason: str,
         bad_steps: int,
         figures: dict[str, float] | None = None,
+        *,
+        certain: bool = True,
     ) -> Verdict:
         return Verdict(
             rule=self.name,
             reason=reason,
             step=observation.step,
             samples_seen=observation.samples_seen,
-            bad_since=observation.step - bad_steps + 1,
+            bad_since=max(1, observation.step - bad_steps + 1),
             figures=figures or {},
+            certain=certain,
         )
+
+
+def _changes(first: tuple[float, ...], curve: Blocks) -> Iterator[_Change]:
+    """The change since each reading of the start; the last is that of whole thirds."""
+    third = len(curve.means) // 3
+    before, after = curve.means[:third], curve.means[-third:]
+    middle = curve.means[-2 * third : -third]
+    start, now = fmean(before), fmean(after)
+    error = standard_error(middle, after)
+    # Of the noise of single values, only their spread at the start is known.
+    single = error * math.sqrt(third * curve.width)
+    for count in (1, 2, 4, 8):
+        # A single value is now and then far out.
+        spread = single * (1.5 if count < 4 else 1.0) / math.sqrt(count)
+        yield _Change(fmean(first[:count]), now, math.hypot(error, spread))
+    blocks = 2
+    while blocks < third:
+        some = fmean(curve.means[:blocks])
+        yield _Change(some, now, error * math.sqrt(1 + third / blocks))
+        blocks *= 2
+    yield _Change(start, now, math.hypot(max(error, standard_error(before)), error))
+
+
+def _has_fallen(change: _Change, sigmas: float) -> bool:
+    least = max(sigmas * change.error, _LEAST_FALL * abs(change.start))
+    return change.fall > least
+
+
+def _has_risen(change: _Change) -> bool:
+    return -change.fall > max(_SURE * change.error, _LEAST_FALL * abs(change.start))

@@ -1,0 +1,110 @@
+"""Verdicts on the four claims of arXiv 2412.13337."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .judgements import Judgement, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class PaperClaim:
+    """One of the paper's claims, what others and we measured, and the verdict."""
+
+    says: str
+    claims: tuple[str, ...]
+    """Keys of the claims into which it is divided."""
+    others: str
+    """What was measured elsewhere; `{key: words}` is the figure of a judgement."""
+    here: str
+    """What was measured with this package."""
+    verdict: Verdict
+    whom: str
+    """For whom the verdict is, and what would change it."""
+
+
+PAPER_CLAIMS = (
+    PaperClaim(
+        "Large batches (3,840 or more) with a low rate score best",
+        ("large-batch", "low-rate", "low-rate-mistral"),
+        "No table here varies the batch of full fine-tuning. The paper's own tables "
+        "change batch, schedule and length together, with one seed. From scratch, "
+        "batch 32 or 36 cost {small-batch: 147,456} nats against batch 16 at equal "
+        "samples (`small-batch`). Adapters lose by large batches "
+        "(`adapter-batch-most`), and for a thousand rows 32 was chosen "
+        "(`full-batch-tiny`)",
+        "not measured",
+        "unclear",
+        "full fine-tuning of 3B to 7B models on 200,000 rows or more, where only the "
+        "paper compares batches; it does not hold for adapters or small data",
+    ),
+    PaperClaim(
+        "A lower gradient norm and a higher loss early on announce a better model",
+        ("low-norm-high-loss",),
+        "Rank correlation of the loss at 25% with the score: "
+        "{low-norm-high-loss: GSM8K; PEFT} over PEFT methods ({low-norm-high-loss: "
+        "Wikipedia} with what they kept of the base's skill on Wikipedia), "
+        "{low-norm-high-loss: v5.0} and {low-norm-high-loss: v5.1} over LoRA runs that "
+        "differ in little but the seed, "
+        "{low-norm-high-loss: scratch} from scratch. None of these tables "
+        "has gradient norms",
+        "contradicted on the quickstart, see below; its norm was not correlated",
+        "does not hold",
+        "the loss, for adapters scored on what they were taught and for training from "
+        "scratch; unclear for the norm, and for what the base knew before",
+    ),
+    PaperClaim(
+        "No warmup and a constant rate are no worse",
+        ("no-warmup", "constant-rate"),
+        "Constant minus cosine with 1,000 rows: MT-Bench {constant-rate: MT-Bench}, "
+        "AlpacaEval 2 {constant-rate: AlpacaEval}, GSM8K {constant-rate: GSM8K, 4}, "
+        "MBPP {constant-rate: MBPP}, MMLU {constant-rate: MMLU, 5}. Others found "
+        "cosine better on 5,000 to 15,000 rows (`cosine-rate`). No table varies warmup",
+        "not measured",
+        "unclear",
+        "holds for chat scores in full fine-tuning on a thousand rows; unclear for "
+        "reasoning, code and knowledge, and for warmup",
+    ),
+    PaperClaim(
+        "Training on all phases together is as good as one after the other",
+        ("stacked",),
+        "No table here has phases. In the paper, both were alike on Granite 7B, and "
+        "stacked was ahead on Llama 3.2 3B, with one seed each",
+        "not measured",
+        "unclear",
+        "full fine-tuning of 3B and 7B models: nothing speaks against it, and it is "
+        "simpler",
+    ),
+)
+
+_FIGURE = re.compile(r"\{([\w-]+): ([^}]+)\}")
+
+
+def figure(judgement: Judgement) -> str:
+    """An estimate with its interval: `-0.39 (-1.23 to +0.37)`."""
+    numbers = (judgement.value, judgement.low, judgement.high)
+    value, low, high = (f"{number:+g}" if number else "0" for number in numbers)
+    return f"{value} ({low} to {high})"
+
+
+def with_figures(text: str, judgements: Sequence[Judgement]) -> str:
+    """A text with its figures filled in.
+
+    Raises:
+        LookupError: If a figure names no judgement, or several.
+    """
+
+    def fill(found: re.Match[str]) -> str:
+        key, words = found.groups()
+        matching = [
+            j
+            for j in judgements
+            if j.claim == key and words in f"{j.measure}; {j.setting}"
+        ]
+        if len(matching) != 1:
+            raise LookupError(f"{found[0]}: {len(matching)} judgements, not one")
+        return figure(matching[0])
+
+    return _FIGURE.sub(fill, text)
