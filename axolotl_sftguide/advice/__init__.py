@@ -17,7 +17,7 @@ _advise     all findings by weight, and a summary of the run
 
 from ._advise import advise, summary
 from ._catalogue import RULES, Cost, Rule
-from ._data import Examined, data_findings, examine
+from ._data import Examined, data_findings, examine, unreadable_rows
 from ._finding import Finding, Weight
 from ._silenced import silenced
 
@@ -33,4 +33,5 @@ __all__ = [
     "examine",
     "silenced",
     "summary",
+    "unreadable_rows",
 ]

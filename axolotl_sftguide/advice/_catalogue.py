@@ -356,6 +356,8 @@ RULES: dict[str, Rule] = {
     "epochs-many": Rule("Small data need 2 or 3 epochs.", _LITTLE),
     "adapter-attention-only": Rule("The MLP's adapters matter most.", _PART),
     "adapter-scale": Rule("The adapter's updates are scaled by alpha / rank.", _LITTLE),
+    "data-unreadable": Rule("Axolotl cannot prepare data with such rows.", _LATE),
+    "data-odd-rows": Rule("A chat template does not take such conversations.", _PART),
     "data-stale": Rule("Axolotl reuses prepared data of an earlier version.", _RUN),
     "data-untrained": Rule("Rows without a trained token teach nothing.", _RUN),
     "data-unended": Rule(

@@ -11,6 +11,9 @@ from ._finding import Finding, Weight
 MASKED = -100
 """The label of a token that is not trained on."""
 
+NAMED = 5
+"""How many rows a finding names."""
+
 _SPECIAL = re.compile(r"<\|[\w ]+\|>|\[/?INST\]")
 
 
@@ -33,6 +36,10 @@ class Examined:
     doubled_starts: int = 0
     """Rows that start with the BOS token twice."""
     duplicates: int = 0
+    first_masked: list[int] = field(default_factory=list)
+    """The first rows without a trained token, counted from 1."""
+    first_long: list[int] = field(default_factory=list)
+    """The first rows longer than `sequence_len`, counted from 1."""
     stale: str | None = None
     """Folder in which Axolotl keeps an older version of these data, prepared."""
     broken_marks: dict[str, int] = field(default_factory=dict)
@@ -72,8 +79,12 @@ def examine(
         trained = [i for i, label in zip(ids, labels, strict=True) if label != MASKED]
         found.trained += len(trained)
         found.masked_rows += not trained
+        if not trained and len(found.first_masked) < NAMED:
+            found.first_masked.append(found.rows)
         if len(ids) > sequence_len:
             found.long_rows += 1
+            if len(found.first_long) < NAMED:
+                found.first_long.append(found.rows)
             found.long_tokens += len(trained)
         found.unended += bool(trained) and trained[-1] not in ends
         found.doubled_starts += start is not None and list(ids[:2]) == [start, start]
@@ -99,6 +110,39 @@ def _pieces(
             start = at
 
 
+def _named(rows: Sequence[int], count: int) -> str:
+    """Row numbers in a sentence: `rows 3, 17 and 4 more`."""
+    listed = ", ".join(map(str, rows))
+    rest = f" and {count - len(rows):,} more" if count > len(rows) else ""
+    return f"row{'s' * (count > 1)} {listed}{rest}"
+
+
+def unreadable_rows(path: str, places: Sequence[str], fatal: bool) -> Finding:
+    """The finding on rows that cannot be read, or are no conversation to train on.
+
+    Args:
+        path: The dataset's name.
+        places: For each row its place and what is wrong with it.
+        fatal: Whether the host cannot prepare the dataset because of them.
+    """
+    listed = "; ".join(places[:NAMED])
+    rest = f"; and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
+    count = f"{len(places):,} row{'s' * (len(places) != 1)}"
+    return Finding(
+        Weight.WRONG if fatal else Weight.AGAINST,
+        path,
+        None,
+        f"{count} cannot be used: {listed}{rest}"
+        if fatal
+        else f"{count} have no answer at the end: {listed}{rest}",
+        "Axolotl ends while it prepares the data"
+        if fatal
+        else "their last turn trains nothing",
+        "Correct them, or use sftguide.mix with on_error: skip",
+        id="data-unreadable" if fatal else "data-odd-rows",
+    )
+
+
 def data_findings(found: Examined) -> Iterator[Finding]:
     """Findings on a dataset, from its counts."""
     rows = max(1, found.rows)
@@ -118,7 +162,8 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             Weight.WRONG if most else Weight.AGAINST,
             found.path,
             None,
-            f"{found.masked_rows:,} of {found.rows:,} rows have no trained token",
+            f"{found.masked_rows:,} of {found.rows:,} rows have no trained token "
+            f"({_named(found.first_masked, found.masked_rows)})",
             "the model learns nothing from them",
             "Check roles_to_train, field_messages and the sample row",
             id="data-untrained",
@@ -159,7 +204,8 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             Weight.AGAINST,
             found.path,
             None,
-            f"{found.long_rows:,} of {found.rows:,} rows are longer than sequence_len",
+            f"{found.long_rows:,} of {found.rows:,} rows are longer than sequence_len "
+            f"({_named(found.first_long, found.long_rows)})",
             f"they are lost, with {found.long_tokens:,} of {found.trained:,} trained "
             "tokens",
             "Raise sequence_len, or set excess_length_strategy: truncate",

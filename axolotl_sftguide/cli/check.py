@@ -79,9 +79,11 @@ def check(
     if fix:
         _fix(config, known)
         loaded = read_config(config)
-    examined = examine(config) if data else []
+    unreadable = _unreadable(loaded) if data else []
+    fatal = any(finding.weight == 0 for finding in unreadable)
+    examined = examine(config) if data and not fatal else []
     known["rows"] = rows or sum(found.rows for found in examined) or None
-    findings = _findings(loaded, known, examined)
+    findings = _findings(loaded, known, examined, unreadable)
     if host:
         findings = _with_host(config, findings)
     findings, gone = silenced(read_text(config), findings)
@@ -110,7 +112,10 @@ def check(
 
 
 def _findings(
-    loaded: dict[str, Any], known: dict[str, Any], examined: Sequence[Examined]
+    loaded: dict[str, Any],
+    known: dict[str, Any],
+    examined: Sequence[Examined],
+    unreadable: Sequence[Finding] = (),
 ) -> list[Finding]:
     from ..advice import advise, data_findings
     from ..config.model_configs import parameter_count
@@ -120,7 +125,29 @@ def _findings(
     parameters = parameter_count(model)
     findings = advise(loaded, **known, parameters=parameters, model=model)
     findings += [f for found in examined for f in data_findings(found)]
+    findings += unreadable
     return sorted(findings, key=lambda f: (f.weight, f.cost))
+
+
+def _unreadable(loaded: dict[str, Any]) -> list[Finding]:
+    """Findings on rows that the hosts cannot read; the files are read as for a mix."""
+    from ..advice import unreadable_rows
+
+    try:
+        from ..mixing import UNREADABLE, UNTRAINED, faulty_rows
+    except ImportError:
+        return []  # without `[mix]` Axolotl's own error is shown
+    found: list[Finding] = []
+    entries = None if loaded.get("processor_type") else loaded.get("datasets")
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict) or not entry.get("path"):
+            continue
+        rows = list(faulty_rows(entry, Path.cwd()))
+        for codes, fatal in ((UNREADABLE, True), (UNTRAINED, False)):
+            some = [str(row) for row in rows if row.code in codes]
+            if some:
+                found.append(unreadable_rows(str(entry["path"]), some, fatal))
+    return found
 
 
 def _as_dict(
