@@ -288,3 +288,16 @@ def test_the_summary_says_what_will_happen() -> None:
     assert constant[3] == "schedule  0.0002 constant, no warmup, 2 epochs"
     eight = summary(patched("load_in_8bit: true"))
     assert eight[0].endswith("lora in 8 bits")
+
+
+def test_several_configs_are_checked_in_one_call(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    good.write_text(BASE)
+    bad.write_text(f"{BASE}own: 1\n")
+    both = ["check", "--strict", str(good), str(bad)]
+    done = CliRunner().invoke(main, both)
+    assert done.exit_code == 1
+    assert f"{good}: no findings\n" in done.output
+    assert f"{bad}: 1 finding\n" in done.output
+    answers = json.loads(CliRunner().invoke(main, [*both, "--json"]).output)
+    assert [len(answer["findings"]) for answer in answers] == [0, 1]

@@ -185,7 +185,7 @@ def _block(loaded: dict[str, Any]) -> dict[str, Any]:
 
 def _counted(config: Path) -> tuple[int, float]:
     """Number of rows in a config's data, and mean tokens per row."""
-    from .check import examine
+    from .check_findings import examine
 
     found = examine(config)
     rows = sum(each.rows for each in found)
