@@ -149,6 +149,17 @@ class TestQuiet:
         full = CliRunner().invoke(main, ["check", "--all", str(path)]).output
         assert ": 2 findings\n" in full
 
+    def test_placeholders_of_a_template_are_not_judged(self) -> None:
+        lines = "learning_rate: ${RATE}\noptimizer: '{{ optimizer }}'\n"
+        lines += "datasets: [{path: '${DATA}', type: '${TYPE}'}]"
+        made = findings(patched(lines))
+        assert [f.id for f in made if not f.is_general] == ["placeholders"]
+        assert "datasets, learning_rate, optimizer are placeholders" in made[0].text
+        marks = "special_tokens: {pad_token: <|pad|>}\nchat_template: jinja\n"
+        marks += "chat_template_jinja: '{{ messages }}'"
+        made = findings(patched(marks))
+        assert [f.id for f in made if not f.is_general] == []
+
 
 class TestHints:
     @pytest.mark.parametrize(

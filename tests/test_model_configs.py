@@ -1,4 +1,4 @@
-"""A model's `config.json` is fetched alone, from a Hub that is asked only if allowed."""
+"""A model's `config.json` is fetched alone, and only where the Hub may be asked."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ _host       what else Axolotl does silently
 _numbers    numbers against the evidence for their setting
 _own_block  the `sftguide:` block
 _data       which tokens of the prepared rows are trained
+_placeholders  values that a script fills in
 _silenced   comments that silence findings
 _advise     all findings by weight, and a summary of the run
 """

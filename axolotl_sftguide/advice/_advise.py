@@ -8,6 +8,7 @@ from typing import Any
 from . import _host, _keys, _model_fit, _numbers, _own_block, _pairs, _refused
 from ._files import other_file
 from ._finding import Finding, Weight
+from ._placeholders import without_placeholders
 from ._summary import run_summary
 from ._view import View
 
@@ -78,10 +79,17 @@ def advise(
     other = other_file(config)
     if other is not None:
         return [other]
+    config, found, filled = without_placeholders(config)
     model = model or {}
     model_type = model_type or model.get("model_type")
     view = View(config, rows, ranks, parameters, model_type, model)
-    found = [finding for rule in _ALWAYS for finding in rule(view)]
+    missing = ("required-key", "no-data", "no-seed", "warmup-default")
+    found += [
+        finding
+        for rule in _ALWAYS
+        for finding in rule(view)
+        if not (finding.path in filled and finding.id in missing)
+    ]
     if view.other_kind is not None:
         found.append(
             Finding(

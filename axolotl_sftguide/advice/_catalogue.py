@@ -338,6 +338,7 @@ RULES: dict[str, Rule] = {
         "prompt_tokenizers.py: InstructionPromptTokenizingStrategy",
     ),
     "other-training": Rule("Advice on SFT does not apply to it.", _LITTLE),
+    "placeholders": Rule("A script fills in some values later.", _LITTLE),
     "other-file": Rule("The file configures another program.", _LITTLE),
     "unknown-ignore": Rule("A comment silences an id that does not exist.", _LITTLE),
     "own-block": Rule("The plugin validates its block when the run starts.", _START),

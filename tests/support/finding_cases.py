@@ -662,6 +662,7 @@ ELSEWHERE = {
     "batch-small-many-rows",
     "host-refuses",
     "other-file",
+    "placeholders",
     "unknown-ignore",
 }
 """Kinds with tests of their own."""
