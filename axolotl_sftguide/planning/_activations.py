@@ -166,11 +166,10 @@ def _kept_of_the_norms(arch: Architecture, setting: Setting) -> int:
 def _layer_gradients(arch: Architecture, setting: Setting) -> int:
     """Bytes per token of the gradients in the MLP, where a layer needs most.
 
-    With eager attention that is the scores: their gradient in both precisions, and the
-    softmax's.
+    With eager attention it needs most for the scores: their gradient and the softmax's.
     """
     if setting.eager:
-        width = 10 if setting.half else 8
+        width = 6 if setting.half else 8
         return arch.heads * setting.sequence_len * width
     inner, hidden = arch.inner, arch.hidden
     if not setting.half:
