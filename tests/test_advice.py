@@ -1,4 +1,4 @@
-"""Findings on fifty configs: right, wrong and odd."""
+"""Findings on configs: which are made, their parts, and the command's output."""
 
 from __future__ import annotations
 

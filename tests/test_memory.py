@@ -42,7 +42,7 @@ from axolotl_sftguide.runs.history import RunHistory
 
 
 def on_meta(config: dict[str, Any]) -> Any:
-    """The model itself, without memory."""
+    """The model on the meta device."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     made = AutoConfig.for_model(**config)
@@ -144,8 +144,8 @@ class TestShapes:
             for n, m in layer.named_modules()
             if isinstance(m, torch.nn.Linear)
         }
-        told = {(x.name, x.inputs, x.outputs, x.bias) for x in architecture.linears}
-        assert told == found
+        planned = {(x.name, x.inputs, x.outputs, x.bias) for x in architecture.linears}
+        assert planned == found
 
     @pytest.mark.parametrize("name", ONE_EACH)
     @pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "v_proj"]])
@@ -158,11 +158,11 @@ class TestShapes:
             with pytest.raises(PlanError, match="no layer of this model"):
                 read_setting(asked, architecture)  # its projections are fused
             return
-        told = sum(adapter_shapes(architecture, read_setting(asked, architecture)))
+        planned = sum(adapter_shapes(architecture, read_setting(asked, architecture)))
         model = get_peft_model(
             on_meta(KNOWN[name]), LoraConfig(r=8, target_modules=targets)
         )
-        assert told == numbers(p for p in model.parameters() if p.requires_grad)
+        assert planned == numbers(p for p in model.parameters() if p.requires_grad)
 
     @pytest.mark.parametrize(
         ("config", "why"),
@@ -251,7 +251,7 @@ class TestStates:
 
 
 def passing(config: dict[str, Any], asked: dict[str, Any]) -> int:
-    """What the plan says that a step holds beside weights and gradients."""
+    """Planned bytes of a step beside weights and gradients."""
     architecture = read_architecture(config)
     parts = passing_parts(architecture, read_setting(asked, architecture))
     size = {part.name: part.size_bytes for part in parts}
@@ -264,7 +264,9 @@ class TestPassing:
 
     @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
     @pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
-    @pytest.mark.parametrize("again", [False, True], ids=["kept", "checkpointing"])
+    @pytest.mark.parametrize(
+        "checkpointing", [False, True], ids=["kept", "checkpointing"]
+    )
     @pytest.mark.parametrize(
         "shape",
         [
@@ -275,7 +277,7 @@ class TestPassing:
         ids=["logits", "layers", "plain attention"],
     )
     def test_the_peak_is_within_five_percent(
-        self, shape: dict[str, int], again: bool, adapter: bool, half: bool
+        self, shape: dict[str, int], checkpointing: bool, adapter: bool, half: bool
     ) -> None:
         config = {
             "model_type": "llama",
@@ -292,11 +294,11 @@ class TestPassing:
             "lora_target_linear": True,
             "lora_mlp_kernel": False,
             "bf16": half,
-            "gradient_checkpointing": again,
+            "gradient_checkpointing": checkpointing,
             "sequence_len": 512,
         }
-        told = passing(config, asked)
-        assert told == pytest.approx(counted(config, asked), rel=0.05)
+        planned = passing(config, asked)
+        assert planned == pytest.approx(counted(config, asked), rel=0.05)
 
 
 KINDS = (
@@ -305,7 +307,7 @@ KINDS = (
 ).split()
 
 
-# Autocast takes Starcoder's LayerNorm in 16 bits on a CPU, and in 32 on a card.
+# Autocast takes Starcoder's LayerNorm in 16 bits on a CPU, and in 32 on a GPU.
 OF_KINDS = [
     *((kind, False, 500) for kind in KINDS),
     *((kind, True, 500) for kind in KINDS[:-1]),
@@ -330,8 +332,8 @@ def test_the_peak_of_each_kind_is_within_five_percent(
     }
     asked = asked_for(adapter=adapter, kernels=False, gradient_checkpointing=True)
     asked["sequence_len"] = 256
-    told = passing(config, asked)
-    assert told == pytest.approx(counted(config, asked), rel=0.05)
+    planned = passing(config, asked)
+    assert planned == pytest.approx(counted(config, asked), rel=0.05)
 
 
 MADE_SMALL = {
@@ -402,13 +404,13 @@ class TestKernels:
         cases = [
             {
                 "model": {**MADE_SMALL, "vocab_size": words},
-                "asked": {**asked, "gradient_checkpointing": again},
+                "asked": {**asked, "gradient_checkpointing": checkpointing},
             }
             for words in (2000, 16000)
-            for again in (True, False)
+            for checkpointing in (True, False)
         ]
-        told = [passing(case["model"], case["asked"]) for case in cases]
-        assert told == pytest.approx(counted_apart(cases), rel=0.05)
+        planned = [passing(case["model"], case["asked"]) for case in cases]
+        assert planned == pytest.approx(counted_apart(cases), rel=0.05)
 
     def test_the_chunked_loss_is_within_five_percent(self) -> None:
         asked = asked_for(
@@ -420,8 +422,8 @@ class TestKernels:
         asked["sequence_len"] = 512
         model = {**MADE_SMALL, "num_hidden_layers": 2, "vocab_size": 16000}
         cases = [{"model": model, "asked": {**asked, "bf16": h}} for h in (True, False)]
-        told = [passing(model, case["asked"]) for case in cases]
-        assert told == pytest.approx(counted_apart(cases, "chunked"), rel=0.05)
+        planned = [passing(model, case["asked"]) for case in cases]
+        assert planned == pytest.approx(counted_apart(cases, "chunked"), rel=0.05)
 
     @pytest.mark.parametrize(
         ("more", "mlp", "attention"),
@@ -454,19 +456,19 @@ class TestKernels:
         assert "of the output x 8" in one.formula
 
 
-ON_A_CARD = [r for r in shipped_recipes() if not r.name.startswith("quickstart")]
+FOR_A_GPU = [r for r in shipped_recipes() if not r.name.startswith("quickstart")]
 
 
 @pytest.mark.parametrize(
     "recipe",
     [
         pytest.param(r, marks=[] if "granite" in r.name else pytest.mark.slow)
-        for r in ON_A_CARD
+        for r in FOR_A_GPU
     ],
     ids=lambda recipe: recipe.name,
 )
 def test_a_recipes_kernels_work_on_its_kind_of_model_as_planned(recipe: Recipe) -> None:
-    """Liger refuses some kinds; what needs a card is interpreted."""
+    """Liger refuses some kinds; what needs a GPU is interpreted."""
     written = yaml.safe_load(recipe.text)
     kind = KNOWN[written["base_model"]]["model_type"]
     model = {**MADE_SMALL, "model_type": kind, "head_dim": 64, "pad_token_id": 0}
@@ -559,7 +561,7 @@ class TestPlan:
                 asked = {**QLORA, "micro_batch_size": micro}
                 assert plan_memory(asked, model).fits == fits
 
-    def test_full_fine_tuning_of_7b_needs_more_than_one_24_gib_card(self) -> None:
+    def test_full_fine_tuning_of_7b_needs_more_than_one_24_gib_gpu(self) -> None:
         full = {"bf16": True, "gradient_checkpointing": True, "sequence_len": 2048}
         model = KNOWN["mistralai/Mistral-7B-v0.1"]
         one = plan_memory(full, model)
@@ -602,7 +604,7 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("sharing", "held"),
         [
-            # Bytes a parameter of weights, gradients and optimizer on four cards.
+            # Bytes a parameter of weights, gradients and optimizer on four GPUs.
             ({}, (2, 2, 4)),
             ({"deepspeed": "deepspeed_configs/zero1.json"}, (2, 2, 12 / 4)),
             ({"deepspeed": "deepspeed_configs/zero2_torch.json"}, (2, 2 / 4, 12 / 4)),
@@ -612,7 +614,7 @@ class TestPlan:
         ],
         ids=["none", "zero1", "zero2", "zero3", "zero2 written out", "fsdp"],
     )
-    def test_cards_share_what_their_engine_divides(
+    def test_gpus_share_what_their_engine_divides(
         self, sharing: dict[str, Any], held: tuple[float, float, float]
     ) -> None:
         model = KNOWN["mistralai/Mistral-7B-v0.1"]
@@ -733,7 +735,7 @@ class TestPlan:
         for part in parts:
             assert ("in the host's memory" in part.note) == (part.name in away)
 
-    def test_one_card_shares_nothing(self) -> None:
+    def test_one_gpu_shares_nothing(self) -> None:
         model = KNOWN["mistralai/Mistral-7B-v0.1"]
         config = {"bf16": True, "fsdp_config": {"reshard_after_forward": True}}
         alone = plan_memory(config, model).parts
@@ -881,8 +883,8 @@ class TestCommand:
                 f"gradient_accumulation_steps: {accumulation}  # why",
             ),
         ]
-        again = CliRunner().invoke(main, ["plan", str(target)])
-        assert again.exit_code == 0
+        second = CliRunner().invoke(main, ["plan", str(target)])
+        assert second.exit_code == 0
 
     def test_a_derived_accumulation_is_not_written(self, path: Path) -> None:
         path.write_text(path.read_text() + "sftguide: {effective_batch_size: 12}\n")

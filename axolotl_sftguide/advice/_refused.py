@@ -108,14 +108,23 @@ def rate_is_number(view: View) -> Iterator[Finding]:
 
 def dataset_types(view: View) -> Iterator[Finding]:
     """Dataset types without a strategy in Axolotl."""
-    for path, entry in view.sources:
+    tested = view.get("test_datasets", [])
+    tests = [
+        (f"test_datasets.{index}", entry)
+        for index, entry in enumerate(tested if isinstance(tested, list) else [])
+        if isinstance(entry, Mapping)
+    ]
+    for path, entry in [*view.sources, *tests]:
         kind = entry.get("type")
+        of_tests = path.startswith("test_datasets")
         if isinstance(kind, str) and kind:
-            yield from _dataset_type(view, f"{path}.type", kind)
+            yield from _dataset_type(view, f"{path}.type", kind, of_tests)
 
 
-def _dataset_type(view: View, path: str, kind: str) -> Iterator[Finding]:
-    if kind.startswith("sharegpt"):
+def _dataset_type(
+    view: View, path: str, kind: str, of_tests: bool
+) -> Iterator[Finding]:
+    if kind.startswith("sharegpt") and not of_tests:
         yield Finding(
             WRONG,
             path,

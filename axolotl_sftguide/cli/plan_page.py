@@ -46,7 +46,7 @@ def time_lines(past: list[Throughput], hours: dict[Throughput, float]) -> list[s
 
 
 def _each(device: str) -> str:
-    """What a rate is of; a machine without a GPU has one process."""
+    """The unit after a rate; a machine without a GPU has one process."""
     return "" if device.lower().startswith(("cpu", "mps")) else " per GPU"
 
 

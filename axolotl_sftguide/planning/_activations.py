@@ -93,7 +93,7 @@ def _gathered(arch: Architecture, setting: Setting) -> Part:
 def _adapter_copies(arch: Architecture, setting: Setting) -> Part:
     """The 16-bit copies of float32 adapters that autocast or a kernel makes."""
     name, numbers = "adapters in 16 bits", sum(adapter_shapes(arch, setting))
-    if setting.checkpointing:  # recomputing makes the copies of one layer again
+    if setting.checkpointing:  # recomputing makes the copies of one layer
         name, numbers = "layer adapters in 16 bits", numbers // arch.layers
         if setting.mlp_kernel:  # the kernel makes 16-bit gradients, too
             numbers += 3 * setting.rank * (arch.hidden + arch.inner)
