@@ -153,8 +153,8 @@ class TestQuiet:
         lines = "learning_rate: ${RATE}\noptimizer: '{{ optimizer }}'\n"
         lines += "datasets: [{path: '${DATA}', type: '${TYPE}'}]"
         made = findings(patched(lines))
-        assert [f.id for f in made if not f.is_general] == ["placeholders"]
-        assert "datasets, learning_rate, optimizer are placeholders" in made[0].text
+        (note,) = [f for f in made if not f.is_general]
+        assert "datasets, learning_rate, optimizer are placeholders" in note.text
         marks = "special_tokens: {pad_token: <|pad|>}\nchat_template: jinja\n"
         marks += "chat_template_jinja: '{{ messages }}'"
         made = findings(patched(marks))
@@ -181,6 +181,27 @@ class TestHints:
         (finding,) = [f for f in findings(patched(f"{key}: 1")) if f.path == key]
         assert said in finding.remedy
         assert never not in finding.remedy
+
+    @pytest.mark.parametrize(
+        ("key", "said"),
+        [
+            ("field_prompt", "field_instruction"),
+            ("field_output", "type: {field_output: ...}"),
+            ("text_column", "Set field instead"),
+            ("weight", "sftguide.mix"),
+        ],
+    )
+    def test_keys_of_datasets_have_hints_of_their_own(
+        self, key: str, said: str
+    ) -> None:
+        entry = f"datasets: [{{path: a, type: alpaca, {key}: x}}]"
+        (finding,) = [f for f in findings(patched(entry)) if f.weight == 0]
+        assert finding.path == f"datasets.0.{key}"
+        assert said in finding.remedy
+
+    def test_models_without_formulas_have_positions_too(self) -> None:
+        config = patched("base_model: openai-community/gpt2\nsequence_len: 2048")
+        assert "beyond-positions" in [f.id for f in findings(config)]
 
     def test_the_split_of_a_dataset_is_split(self) -> None:
         entry = "datasets: [{path: a, type: alpaca, train_on_split: test}]"

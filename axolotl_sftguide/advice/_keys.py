@@ -241,10 +241,17 @@ def _of_dataset(view: View, fault: Fault, key: str) -> Finding:
     others = {
         name
         for model in view.schema.data["models"]
-        if model.endswith("Dataset")
+        if model.endswith("Dataset") and model != "PretrainingDataset"
         for name in view.schema.fields(model)
     }
-    if key in others or (key in view.schema.data["read_of_datasets"]):
+    inside = {  # these are read of a `type` that is a mapping
+        name
+        for model in view.schema.data["models"]
+        if model.startswith("UserDefined")
+        for name in view.schema.fields(model)
+    }
+    read = set(view.schema.data["read_of_datasets"]) - inside
+    if key in others or key in read:
         return _of_other_training(view, fault, key)
     new = near(key, fault.known)
     remedy = OF_DATASETS.get(key) or (f"did you mean {new!r}?" if new else _REFERENCE)

@@ -98,7 +98,7 @@ def layer_class(view: View) -> Iterator[Finding]:
 def positions(view: View) -> Iterator[Finding]:
     """Rows longer than the model was made for."""
     length = view.number("sequence_len", 512) or 0
-    most = view.model.get("max_position_embeddings")
+    most = view.model.get("max_position_embeddings", view.model.get("n_positions"))
     changed = {
         key: value
         for block in ("overrides_of_model_config", "model_config")

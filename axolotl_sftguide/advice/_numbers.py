@@ -16,7 +16,7 @@ _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"}
 def rate(view: View) -> Iterator[Finding]:
     """The learning rate."""
     value = view.number("learning_rate")
-    if value is None or value < 0:
+    if value is None or value <= 0:
         return
     if value > 0.1 and "sgd" not in str(view.get("optimizer", "")):
         yield Finding(

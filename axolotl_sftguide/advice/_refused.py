@@ -209,7 +209,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "eval_batch_size": (_at_least(1), "must be at least 1"),
     "sequence_len": (_at_least(1), "must be at least 1"),
     "num_epochs": (lambda number: number > 0, "must be greater than 0"),
-    "learning_rate": (_at_least(0), "must not be negative"),
+    "learning_rate": (lambda number: number > 0, "must be greater than 0"),
     "warmup_steps": (_at_least(0), "must not be negative"),
     "warmup_ratio": (_share, "must be between 0 and 1"),
     "weight_decay": (_at_least(0), "must not be negative"),

@@ -1,7 +1,8 @@
 """Estimates the memory and the batch of a training, without loading the model.
 
 _architecture  shapes of a model's weights, from its config.json
-_known         config.json of some public models
+_known         config.json of public models
+_known_others  config.json of public models without formulas
 _setting       what a config asks for, as far as it costs memory
 _numbers       the config's numbers, validated
 _states        weights, adapters, gradients, optimizer

@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..config.model_configs import download_model_config, read_model_config
+from ._known_others import OTHERS
 
 _KEYS = (
     "model_type",
@@ -126,8 +127,9 @@ def _family(name: str) -> str:
     return short
 
 
+_ALL = {**KNOWN, **OTHERS}
 _FAMILIES: dict[str, str] = {}
-for _name in KNOWN:
+for _name in _ALL:
     _FAMILIES.setdefault(_family(_name), _name)
 
 
@@ -142,14 +144,14 @@ def locate_model(name: str, *, download: bool = False) -> FoundModel | None:
         download: Whether the Hub may be asked, for this file alone.
     """
     config = read_model_config(name)
-    if config is None and name in KNOWN:
-        config = KNOWN[name]
+    if config is None and name in _ALL:
+        config = _ALL[name]
     if config is None and download:
         config = download_model_config(name)
     if config is not None:
         return FoundModel(config)
     alike = _FAMILIES.get(_family(name)) if name else None
-    return None if alike is None else FoundModel(KNOWN[alike], alike)
+    return None if alike is None else FoundModel(_ALL[alike], alike)
 
 
 def find_model(name: str) -> dict[str, Any] | None:
