@@ -73,18 +73,36 @@ def test_the_page_shows_the_defaults_as_they_are() -> None:
     assert defaults_table() in PAGE.read_text()
 
 
-def test_the_page_shows_the_measured_outcomes_of_the_rules() -> None:
-    spec = importlib.util.spec_from_file_location(
-        "benchmark_curves", PROJECT / "benchmarks" / "curves.py"
-    )
+def benchmark(name: str) -> tuple[Any, Any]:
+    """A benchmark as a module, and its committed results."""
+    path = PROJECT / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
     assert spec is not None
     assert spec.loader is not None
-    curves = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = curves
-    spec.loader.exec_module(curves)
-    results = json.loads((PROJECT / "benchmarks/results/curves.json").read_text())
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    results = PROJECT / "benchmarks" / "results" / f"{name}.json"
+    return module, json.loads(results.read_text())
+
+
+def test_the_page_shows_the_measured_outcomes_of_the_rules() -> None:
+    curves, results = benchmark("curves")
     for rows in results.values():
         assert curves.table_of([curves.Row(**row) for row in rows]) in PAGE.read_text()
+
+
+@pytest.mark.parametrize("size", [12, 40])
+def test_the_page_shows_what_rules_and_pruners_save_and_lose(size: int) -> None:
+    stopping, results = benchmark("stopping")
+    rows = [stopping.Result(**row) for row in results["policies"]]
+    assert stopping.table_of(rows, size) in PAGE.read_text()
+
+
+def test_the_page_shows_how_often_predicted_chances_came_true() -> None:
+    stopping, results = benchmark("stopping")
+    rows = [stopping.Calibration(**row) for row in results["calibration"]]
+    assert stopping.calibration_table(rows) in PAGE.read_text()
 
 
 def test_no_two_claims_say_the_same() -> None:

@@ -124,7 +124,7 @@ def test_a_rules_own_action_comes_before_the_common_one() -> None:
         "not_learning": "stop",
         "comparison": "warn",
     }
-    assert set(actions_of(chosen)) == {*actions, "cohort"}  # type: ignore[arg-type]
+    assert set(actions_of(chosen)) == {*actions, "cohort", "prediction"}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,12 @@ def test_a_rules_own_action_comes_before_the_common_one() -> None:
         (
             {},
             "stops on non_finite; "
-            "warns on divergence, not_learning, comparison, cohort",
+            "warns on divergence, not_learning, comparison, cohort, prediction",
         ),
         (
             {"action": "stop", "comparison": {"action": "off"}},
-            "stops on non_finite, divergence, not_learning; warns on cohort",
+            "stops on non_finite, divergence, not_learning, prediction; "
+            "warns on cohort",
         ),
         ({"action": "off", "non_finite": {"action": "off"}}, "no rule is on"),
     ],

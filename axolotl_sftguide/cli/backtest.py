@@ -106,7 +106,10 @@ def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], 
             continue
         value = score.value if score.goal == "max" else -score.value
         if observations and value == value:
-            runs.append(RecordedRun(run.id, run.name, value, observations))
+            sign = 1.0 if score.goal == "max" else -1.0
+            runs.append(
+                RecordedRun(run.id, run.name, value, observations, chosen, sign)
+            )
     return runs, chosen
 
 

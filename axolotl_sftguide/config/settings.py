@@ -107,6 +107,20 @@ class CohortSettings(Block):
     """Consecutive optimizer steps with both signals worse that trigger the rule."""
 
 
+class PredictionSettings(Block):
+    """A run whose predicted score is hardly above that of the best finished run."""
+
+    action: Action | None = None
+    """`off`, `warn` or `stop`; by default that of `early_termination`."""
+    chance: float = Field(0.02, gt=0, lt=1)
+    """Maximum chance to beat the best finished run; 0.1 stops about twice as
+    many runs, and somewhat more often the best one."""
+    worst: float = Field(1 / 3, gt=0, le=1)
+    """The loss must lie in this share of the finished runs with the highest losses."""
+    looks: int = Field(2, ge=1)
+    """Looks in a row, one every 5% of the run, at which both must hold."""
+
+
 class EarlyTerminationSettings(Block):
     """The rules that judge a run, and the action of each."""
 
@@ -118,6 +132,7 @@ class EarlyTerminationSettings(Block):
     not_learning: NotLearningSettings = NotLearningSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     cohort: CohortSettings = CohortSettings()
+    prediction: PredictionSettings = PredictionSettings()
 
 
 class ScoreSettings(Block):

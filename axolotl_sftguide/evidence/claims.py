@@ -536,6 +536,20 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     "early_termination.cohort.window": ("as for `comparison`", "derived"),
     "early_termination.cohort.sigmas": ("as for `comparison`", "derived"),
     "early_termination.cohort.patience": ("as for `comparison`", "derived"),
+    "early_termination.prediction.chance": (
+        "on twelve studies of others, at most 2% of this rule's draws lost the best "
+        "run (benchmarks/stopping.py)",
+        "measured here",
+    ),
+    "early_termination.prediction.worst": (
+        "on twelve studies of others, a half saved little more and lost more "
+        "(benchmarks/stopping.py)",
+        "measured here",
+    ),
+    "early_termination.prediction.looks": (
+        "one look that was bad by chance stops nothing",
+        "derived",
+    ),
     "score.max_new_tokens": (
         "enough for short answers, which are compared in full",
         "derived",

@@ -36,7 +36,7 @@ def limited_rules(trainer: str, objective: str) -> str:
         )
     return (
         f"{trainer}: a healthy run may keep its initial loss for a long time, so "
-        "not_learning, comparison and cohort only warn"
+        "not_learning, comparison, cohort and prediction only warn"
     )
 
 
@@ -172,10 +172,12 @@ def cohort_only_warns(doubt: str) -> str:
 
 
 def bad_run(verdict: Verdict) -> str:
-    """A rule with `action: warn` has found something."""
+    """A rule with `action: warn`, or without evidence for a stop, found something."""
+    found = f"step {verdict.step}, {verdict.rule}: {verdict.reason}"
+    if not verdict.certain:
+        return f"{found}. This is no evidence for a stop, so the training goes on"
     return (
-        f"step {verdict.step}, {verdict.rule}: {verdict.reason}. To stop such runs, "
-        f"set early_termination.{verdict.rule}.action: stop"
+        f"{found}. To stop such runs, set early_termination.{verdict.rule}.action: stop"
     )
 
 

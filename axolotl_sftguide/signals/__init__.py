@@ -7,6 +7,8 @@ comparability  which runs may be compared
 sources        the loss of each source of a dataset
 cohort         quantiles of earlier runs at a number of samples
 correlation    rank correlation with a confidence interval
+regression     a straight line with its prediction interval
+forecast       the final score of a run, predicted by earlier runs
 """
 
 from .curves import (

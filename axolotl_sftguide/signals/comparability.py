@@ -72,6 +72,27 @@ class Candidate:
         return ratio if ratio == 1 or self.noise_measured else None
 
 
+FORECAST_FIELDS = (
+    "host",
+    "loss_normalisation",
+    "base_model",
+    "revision",
+    "data",
+    "objective",
+)
+"""What two runs must share so that the loss of one says something of the other's score.
+
+Batch size, adapter, precision and all that a sweep varies may differ.
+"""
+
+
+def same_forecast(fields: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether the scores of two runs may be predicted from one another's losses."""
+    if not fields.get("base_model") or not (fields.get("data") or {}).get("digest"):
+        return False
+    return all(fields.get(name) == others.get(name) for name in FORECAST_FIELDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A finished, scored and comparable run of the candidate's study."""
@@ -84,6 +105,9 @@ class Peer:
     score: float | None
     """Its score on the metric that most peers share; higher is better. None if it has
     no such score."""
+    metric: str = "score"
+    sign: float = 1.0
+    """-1 if lower values of the metric are better, so that `score` is negated."""
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:

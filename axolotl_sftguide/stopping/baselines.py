@@ -16,6 +16,11 @@ from ..signals import Curve, Observation, Point
 from ..signals.cohort import EARLY, Cohort, doubt_of, grid
 from ..signals.comparability import Candidate, Peer
 from ..signals.curves import at_batch_ratio
+from ..signals.forecast import Forecast, earlier_run
+from ..signals.regression import LEAST_POINTS
+
+_MOST_FORECASTING = 200
+"""More earlier runs make a prediction hardly better, and their curves must be read."""
 
 
 class Curves(Protocol):
@@ -23,6 +28,10 @@ class Curves(Protocol):
 
     def peers(self, candidate: Candidate) -> Sequence[Peer]:
         """The runs that the candidate may be compared with, oldest first."""
+        ...
+
+    def forecast_peers(self, candidate: Candidate) -> Sequence[Peer]:
+        """The runs whose losses may predict the candidate's score, oldest first."""
         ...
 
     def points(self, run_id: str) -> Sequence[Point]:
@@ -49,6 +58,7 @@ class Baselines:
 
     reference: Curve | None = None
     cohort: Cohort | None = None
+    forecast: Forecast | None = None
 
 
 def baselines(
@@ -59,6 +69,7 @@ def baselines(
     return Baselines(
         _reference(peers, curves, settings.comparison.reference),
         _cohort(peers, curves, settings.cohort.quantile),
+        _forecast(curves.forecast_peers(candidate), curves),
     )
 
 
@@ -74,6 +85,19 @@ def _reference(peers: Sequence[Peer], curves: Curves, which: str) -> Curve | Non
         return None
     size = None if found.batch_ratio == 1 else found.batch_size
     return Curve(found.id, points, found.batch_ratio, size)
+
+
+def _forecast(peers: Sequence[Peer], curves: Curves) -> Forecast | None:
+    """The newest scored peers with their losses at each look."""
+    scored = [peer for peer in peers if peer.score is not None][-_MOST_FORECASTING:]
+    if len(scored) < LEAST_POINTS:
+        return None
+    runs = tuple(
+        earlier_run(peer.id, peer.score, curves.points(peer.id))
+        for peer in scored
+        if peer.score is not None
+    )
+    return Forecast(runs, scored[0].metric, scored[0].sign)
 
 
 def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | None:
@@ -111,6 +135,9 @@ class RecordedRun:
     name: str
     score: float
     observations: tuple[Observation, ...]
+    metric: str = "score"
+    sign: float = 1.0
+    """-1 if lower values of the metric are better, so that `score` is negated."""
 
     @property
     def steps(self) -> int:
@@ -131,8 +158,12 @@ class RecordedRuns:
 
     def peers(self, candidate: Candidate) -> list[Peer]:
         """All the runs but the candidate, in the order they were given."""
+        return self.forecast_peers(candidate)
+
+    def forecast_peers(self, candidate: Candidate) -> list[Peer]:
+        """The same runs: all are of one base and data."""
         return [
-            Peer(run.id, run.name, 1.0, None, run.score)
+            Peer(run.id, run.name, 1.0, None, run.score, run.metric, run.sign)
             for run in self._runs.values()
             if run.id != candidate.without
         ]

@@ -25,6 +25,7 @@ from .rules import (
     NonFinite,
     NotLearning,
     Patience,
+    Prediction,
     Rule,
     Verdict,
     WorseThan,
@@ -162,6 +163,13 @@ def rules_of(
             compared.reference, versus.window, versus.sigmas, versus.margin
         )
         rules.append(Patience(Grace(worse, versus.grace), versus.patience))
+    if compared.forecast is not None and max_steps:
+        ahead = settings.prediction
+        rules.append(
+            Prediction(
+                compared.forecast, max_steps, ahead.chance, ahead.worst, ahead.looks
+            )
+        )
     if compared.cohort is None or compared.cohort.doubt is not None:
         actions["comparison"] = min(actions["comparison"], "warn", key=ORDER.index)
     found = [(rule, actions[rule.name]) for rule in rules]
@@ -200,7 +208,8 @@ def actions_of(
     The common action lets the rules on early signals warn, but not stop.
     """
     chosen = {}
-    for name in ("non_finite", "divergence", "not_learning", *ON_EARLY_SIGNALS):
+    alone = ("non_finite", "divergence", "not_learning")
+    for name in (*alone, *ON_EARLY_SIGNALS, "prediction"):
         most = "warn" if name in ON_EARLY_SIGNALS else "stop"
         common = min(settings.action, most, key=ORDER.index)
         chosen[name] = getattr(settings, name).action or common

@@ -30,7 +30,8 @@ class Objective:
 SUPERVISED = Objective("supervised")
 
 PREFERENCE = Objective(
-    "preference", {"not_learning": "warn", "comparison": "warn", "cohort": "warn"}
+    "preference",
+    dict.fromkeys(("not_learning", "comparison", "cohort", "prediction"), "warn"),
 )
 """DPO, KTO, ORPO, reward models and similar trainers.
 
@@ -46,6 +47,7 @@ REINFORCEMENT = Objective(
         "not_learning": "warn",
         "comparison": "off",
         "cohort": "off",
+        "prediction": "off",
     },
     loss_shows_progress=False,
 )

@@ -147,7 +147,7 @@ def test_a_preference_run_that_keeps_its_first_loss_is_not_stopped(
     trainer.train()
     assert trainer.state.global_step == 60
     said = " ".join(capsys.readouterr().out.split())
-    assert "not_learning, comparison and cohort only warn" in said
+    assert "not_learning, comparison, cohort and prediction only warn" in said
     assert "stops on non_finite, divergence; warns on not_learning" in said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_learning_rate_of_zero_is_not_learning(
         max_steps=60,
     )
     assert outcome.run.status == "terminated"
-    assert outcome.run.reason.startswith("not_learning: mean loss")
+    assert outcome.run.reason.startswith("not_learning: learning rate zero")
 
 
 def test_warnings_do_not_stop_and_are_recorded(
@@ -135,10 +136,39 @@ def test_warnings_do_not_stop_and_are_recorded(
     assert read_marker(outcome.output_dir) is None
 
 
-def test_higher_norms_and_lower_losses_than_the_reference_end_a_run_and_not_a_twin(
+def test_earlier_runs_predict_that_a_run_cannot_win_and_it_is_stopped(
+    train_trl: Callable[..., Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def train(name: str, learning_rate: float) -> Any:
+        return train_trl(
+            GradientMonitorCallback(study="s"),
+            EarlyTerminationCallback(action="off", prediction={"action": "stop"}),
+            output_dir=str(tmp_path / name),
+            learning_rate=learning_rate,
+            max_steps=160,
+        )
+
+    for rate in (1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3, 5e-3):
+        outcome = train(str(rate), rate)
+        assert outcome.run.status == "finished"
+        last = fmean(o.loss for o in outcome.trace.observations[-16:])
+        RunHistory().add_score(outcome.run.id, Score("accuracy", -last, "max"))
+    hopeless = train("hopeless", 1e-5).run
+    assert hopeless.status == "terminated"
+    assert hopeless.step < 80
+    (decision,) = hopeless.decisions
+    assert (decision.rule, decision.action) == ("prediction", "stop")
+    assert decision.figures["runs"] == 6
+    assert "predicted accuracy" in capsys.readouterr().out
+    assert train("another", 4.5e-3).run.status == "finished"
+
+
+def test_higher_norms_and_lower_losses_than_the_reference_are_a_warning(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """The score is made up to choose the reference: no run here is a better one."""
+    """One reference is no evidence that the signals agree with the scores."""
     rule = {"grace": 8, "window": 8, "patience": 4, "sigmas": 1.0, "margin": 0.01}
 
     def train(name: str, **overrides: Any) -> Any:
@@ -158,8 +188,9 @@ def test_higher_norms_and_lower_losses_than_the_reference_end_a_run_and_not_a_tw
     other = train("other", learning_rate=1e-2)
     assert reference.run.key == twin.run.key == other.run.key
     assert twin.run.status == "finished"
-    assert other.run.status == "terminated"
+    assert other.run.status == "finished"
     (decision,) = other.run.decisions
+    assert decision.action == "warn"
     assert decision.reference == reference.run.id
     figures = decision.figures
     assert figures["grad_norm"] > figures["reference_grad_norm"]

@@ -178,6 +178,15 @@ class RunHistory:
         with self._database.reading() as connection:
             return read_peers(connection, candidate)
 
+    def forecast_peers(self, candidate: Candidate) -> list[Peer]:
+        """The finished, scored runs whose losses may predict a run's score.
+
+        They belong to its study and have its base model, data, objective and loss
+        normalisation; batch, adapter and the like may differ.
+        """
+        with self._database.reading() as connection:
+            return read_peers(connection, candidate, forecast=True)
+
     def span(self, run_ids: Sequence[str]) -> tuple[int, int] | None:
         """The fewest and the most samples seen at any point of some runs."""
         with self._database.reading() as connection:

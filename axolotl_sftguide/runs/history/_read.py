@@ -8,9 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ...signals.comparability import Candidate, Peer, effective_batch_size
+from ...signals.comparability import (
+    Candidate,
+    Peer,
+    effective_batch_size,
+    same_forecast,
+)
 from . import _tables as t
-from ._records import Decision, Run, Score, shared_scores
+from ._records import Decision, Run, Score, shared_metric, shared_scores
 
 
 def read_runs(
@@ -37,8 +42,15 @@ def read_runs(
     ]
 
 
-def read_peers(connection: sa.Connection, candidate: Candidate) -> list[Peer]:
-    """The finished, scored and comparable runs of the candidate's study."""
+def read_peers(
+    connection: sa.Connection, candidate: Candidate, *, forecast: bool = False
+) -> list[Peer]:
+    """The finished, scored and comparable runs of the candidate's study.
+
+    Args:
+        forecast: Take all runs whose losses may predict the candidate's score, not
+            only those with its comparability key.
+    """
     scored = sa.select(t.scores.c.run_id)
     query = (
         sa.select(t.runs.c.id, t.runs.c.name, t.runs.c.key, t.runs.c.key_fields)
@@ -50,17 +62,23 @@ def read_peers(connection: sa.Connection, candidate: Candidate) -> list[Peer]:
     if candidate.fields is None:
         query = query.where(t.runs.c.key == candidate.key)
     rows = connection.execute(query).all()
-    ratios = {
-        row.id: ratio
-        for row in rows
-        if (ratio := candidate.batch_ratio_of(row.key, row.key_fields)) is not None
-    }
+    ratios: dict[str, float] = {}
+    for row in rows:
+        ratio = candidate.batch_ratio_of(row.key, row.key_fields)
+        if forecast and ratio is None and candidate.fields is not None:
+            ratio = 1.0 if same_forecast(candidate.fields, row.key_fields) else None
+        if ratio is not None:
+            ratios[row.id] = ratio
     query = (
         sa.select(t.scores)
         .where(t.scores.c.run_id.in_(list(ratios)))
         .order_by(t.scores.c.recorded_at)
     )
-    shared = shared_scores(_by_run(Score, connection.execute(query).mappings()))
+    scores = _by_run(Score, connection.execute(query).mappings())
+    metric, goal = shared_metric(scores.values()), "max"
+    for score in (s for own in scores.values() for s in own if s.metric == metric):
+        goal = score.goal
+    shared = shared_scores(scores)
     return [
         Peer(
             row.id,
@@ -68,6 +86,8 @@ def read_peers(connection: sa.Connection, candidate: Candidate) -> list[Peer]:
             ratios[row.id],
             effective_batch_size(row.key_fields),
             shared.get(row.id),
+            metric or "score",
+            1.0 if goal == "max" else -1.0,
         )
         for row in rows
         if row.id in ratios

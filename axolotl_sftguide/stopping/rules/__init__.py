@@ -12,6 +12,7 @@ replayed trace and a resumed run all use the same code.
     NotLearning     no gradient, no trained tokens, or a loss that stays flat
     WorseThan       higher norm and lower loss than a finished reference run
     BeyondCohort    higher norm and lower loss than most of the finished runs
+    Prediction      hardly any chance to beat the best finished run
 
 Wrappers: Grace (from some step on), Patience (for some steps in a row), AllOf.
 """
@@ -25,6 +26,7 @@ from ._beyond_cohort import BeyondCohort as BeyondCohort
 from ._divergence import Divergence as Divergence
 from ._non_finite import NonFinite as NonFinite
 from ._not_learning import NotLearning as NotLearning
+from ._prediction import Prediction as Prediction
 from ._worse_than import WorseThan as WorseThan
 from ._wrappers import AllOf as AllOf
 from ._wrappers import Grace as Grace
@@ -38,6 +40,7 @@ __all__ = [
     "NonFinite",
     "NotLearning",
     "Patience",
+    "Prediction",
     "Rule",
     "Verdict",
     "WorseThan",
