@@ -19,7 +19,7 @@ export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: quickstart quickstart-qlora sweep curves picture evidence test test-all test-long test-trl \
-	test-newest test-import lint benchmark gpu-suite clean
+	test-newest test-import lint benchmark gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -76,6 +76,10 @@ benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python benchmarks/mixing.py
 	$(BIN)/python benchmarks/memory_reported.py
+
+host-schema: $(VENV)/host  ## the installed Axolotl's keys and values, for `sftguide check`
+	$(BIN)/python scripts/axolotl_schema.py
+	$(BIN)/python scripts/model_layers.py
 
 gpu-suite: $(VENV)/host  ## QLoRA on a CUDA device under a 24 GB cap, in nine minutes
 	$(BIN)/python benchmarks/gpu_qlora.py --out benchmarks

@@ -85,6 +85,36 @@ class EvidenceError(SFTGuideError):
     """A claim does not exist, or a table of results cannot be read."""
 
 
+def near(word: str, known: Iterable[str], most: int = 2) -> str:
+    """The known word at the smallest edit distance, if at most `most`; else empty.
+
+    Swapped neighbours count as one edit. Words of up to four letters allow one edit, as
+    two would turn most of them into each other.
+    """
+    most = min(most, 1 if len(word) <= 4 else most)
+    lower = word.lower()
+    ranked = sorted((_distance(lower, each.lower(), most), each) for each in set(known))
+    return ranked[0][1] if ranked and ranked[0][0] <= most else ""
+
+
+def _distance(one: str, other: str, most: int) -> int:
+    """The edit distance of two words, or `most` + 1 if it is larger."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    rows = [list(range(len(other) + 1))]
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            best = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        if min(row) > most:
+            return most + 1
+        rows.append(row)
+    return rows[-1][-1]
+
+
 def nearest_hint(word: str, known: Iterable[str]) -> str:
     """A hint such as `did you mean 'patience'?`, or an empty string."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -36,6 +36,7 @@ OURS = {
     "lora_r": 64,
     "lora_alpha": 32,
     "optimizer": "paged_adamw_8bit",
+    "plugins": ["axolotl.integrations.liger.LigerPlugin"],
     "liger_rms_norm": True,
     "liger_glu_activation": True,
     "liger_fused_linear_cross_entropy": True,

@@ -1,8 +1,8 @@
-"""What `sftguide plan` tells of memory, beside what others have reported.
+"""Memory planned by `sftguide plan`, beside what others have reported.
 
     python benchmarks/memory_reported.py
 
-Where `fitcheck` (fitcheck-llm on PyPI) is on the path, its figure stands beside ours.
+With `fitcheck` (fitcheck-llm on PyPI) on the path, its figure is printed too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ QWEN = "https://github.com/QwenLM/Qwen, README (A100, torch 2.0, FA2)"
 FUSED = "https://unsloth.ai/docs/basics/unsloth-benchmarks (theirs, a fitted line)"
 TORCHTUNE = "https://github.com/pytorch/torchtune/issues/856 (RTX 4090)"
 
-# Shapes that are not among those the package knows; Qwen's first models as a Llama.
+# Models that the package does not know; Qwen's first ones have a Llama's shapes.
 OTHERS = {
     "Qwen/Qwen-1_8B": shape(2048, 5504, 24, 16, 151936),
     "Qwen/Qwen-7B": shape(4096, 11008, 32, 32, 151936),
@@ -57,7 +57,7 @@ MODELS = {**KNOWN, **OTHERS}
 
 
 class Reported(NamedTuple):
-    """One figure of somebody's, and the training that it is of."""
+    """A reported figure, and the training that it is for."""
 
     model: str
     tokens: int
@@ -66,7 +66,7 @@ class Reported(NamedTuple):
     micro: int = 1
     rank: int = 32
     bits: bool = True
-    again: bool = True
+    checkpointing: bool = True
     """With gradient checkpointing."""
     fused: bool = False
     """With kernels for adapters and a fused loss."""
@@ -94,30 +94,33 @@ REPORTED = [
         Reported(LLAMA, tokens, gb, FUSED, fused=True)
         for tokens, gb in ((2972, 8.0), (78475, 24.0))
     ),
-    Reported(LLAMA, 512, 17.41, LITGPT, micro=2, again=False),
-    Reported(MISTRAL, 512, 14.29, LITGPT, micro=2, again=False),
-    Reported("meta-llama/Llama-2-7b-hf", 512, 13.68, LITGPT, micro=2, again=False),
-    Reported("google/gemma-7b", 512, 17.18, LITGPT, again=False),
-    Reported("google/gemma-2-9b", 512, 20.92, LITGPT, rank=4, again=False),
-    Reported(LLAMA, 512, 19.73, LITGPT, bits=False, again=False),
+    Reported(LLAMA, 512, 17.41, LITGPT, micro=2, checkpointing=False),
+    Reported(MISTRAL, 512, 14.29, LITGPT, micro=2, checkpointing=False),
+    Reported(
+        "meta-llama/Llama-2-7b-hf", 512, 13.68, LITGPT, micro=2, checkpointing=False
+    ),
+    Reported("google/gemma-7b", 512, 17.18, LITGPT, checkpointing=False),
+    Reported("google/gemma-2-9b", 512, 20.92, LITGPT, rank=4, checkpointing=False),
+    Reported(LLAMA, 512, 19.73, LITGPT, bits=False, checkpointing=False),
     Reported(LLAMA, 4096, 24.0, TORCHTUNE, rank=8, bits=False),
 ]
 
 
-def told(row: Reported) -> float:
-    """Ours, in GB."""
+def planned(row: Reported) -> float:
+    """Planned memory in GB."""
     kernels = dict.fromkeys(LORA_KERNELS, row.fused)
     config = {
         **kernels,
+        "plugins": ["axolotl.integrations.liger.LigerPlugin"],
         "adapter": "qlora" if row.bits else "lora",
         "load_in_4bit": row.bits,
         "lora_r": row.rank,
         "lora_target_linear": True,
         "bf16": True,
-        "gradient_checkpointing": row.again,
+        "gradient_checkpointing": row.checkpointing,
         "liger_rms_norm": row.fused,
         "liger_fused_linear_cross_entropy": row.fused,
-        "optimizer": "paged_adamw_8bit" if row.again else "adamw_torch",
+        "optimizer": "paged_adamw_8bit" if row.checkpointing else "adamw_torch",
         "sequence_len": row.tokens,
         "micro_batch_size": row.micro,
     }
@@ -125,14 +128,16 @@ def told(row: Reported) -> float:
 
 
 def fitcheck(folder: Path, row: Reported) -> float | None:
-    """Theirs, in GB; None where it is not here or refuses."""
+    """Fitcheck's estimate in GB; None without it, or if it refuses."""
     if shutil.which("fitcheck") is None:
         return None
     words = ["fitcheck", row.model, "--json", "--flash-attn", "--lora-targets", "full"]
     words += ["--lora-r", str(row.rank), "--seq-len", str(row.tokens)]
     words += ["--batch-size", str(row.micro), "--precision", "bf16"]
     words += ["--quant", "nf4", "--double-quant"] if row.bits else []
-    words += ["--grad-checkpoint", "--optimizer", "adam8bit"] if row.again else []
+    words += (
+        ["--grad-checkpoint", "--optimizer", "adam8bit"] if row.checkpointing else []
+    )
     done = subprocess.run(
         words,
         capture_output=True,
@@ -146,7 +151,7 @@ def fitcheck(folder: Path, row: Reported) -> float | None:
 
 
 def make_cache(folder: Path) -> None:
-    """The hub's cache as a download would leave it, of configurations alone."""
+    """Write a Hub cache that holds only the models' configurations."""
     for name, config in MODELS.items():
         root = folder / "hub" / f"models--{name.replace('/', '--')}"
         (root / "refs").mkdir(parents=True)
@@ -163,14 +168,14 @@ def make_cache(folder: Path) -> None:
 
 
 def main() -> None:
-    """The table."""
+    """Print the table."""
     with tempfile.TemporaryDirectory() as name:
         make_cache(Path(name))
         print(
-            "model                      tokens     reported    told          fitcheck"
+            "model                      tokens     reported    planned       fitcheck"
         )
         for row in REPORTED:
-            ours, theirs = told(row), fitcheck(Path(name), row)
+            ours, theirs = planned(row), fitcheck(Path(name), row)
             other = (
                 "-" if theirs is None else f"{theirs:6.2f} {theirs / row.gb - 1:+.0%}"
             )

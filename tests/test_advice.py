@@ -1,4 +1,4 @@
-"""Findings on fifty configs: right, wrong and odd."""
+"""Findings on configs: which are made, their parts, and the command's output."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "a list of one plugin as text",
         FULL,
         "plugins: axolotl_sftguide.SFTGuidePlugin",
-        [],
+        ["plugins"],
     ),
-    ("no learning rate", FULL, "learning_rate: null", []),
+    ("no learning rate", FULL, "learning_rate: null", ["learning_rate"]),
     ("rate as text", FULL, "learning_rate: 1e-5", []),
     ("rate as text, high", FULL, "learning_rate: 5e-4", ["learning_rate"]),
-    ("rate that is no number", FULL, "learning_rate: fast", []),
+    ("rate that is no number", FULL, "learning_rate: fast", ["learning_rate"]),
     ("rate of NaN", FULL, "learning_rate: .nan", []),
     ("cosine", FULL, "lr_scheduler: cosine", []),
     ("a misspelt key", FULL, "learning_rat: 1.0e-5", ["learning_rat"]),
@@ -79,7 +79,14 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "microbatch: 1\nnum_epoch: 2",
         ["microbatch", "num_epoch"],
     ),
-    ("a key of a plugin", FULL, "liger_rope: true", []),
+    ("a plugin's key without it", FULL, "liger_rope: true", ["liger_rope"]),
+    (
+        "a plugin's key with it",
+        FULL,
+        "plugins: [axolotl_sftguide.SFTGuidePlugin, "
+        "axolotl.integrations.liger.LigerPlugin]\nliger_rope: true",
+        [],
+    ),
     (
         "a foreign plugin",
         FULL,
@@ -93,8 +100,8 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         ["datasets.0.weight"],
     ),
     ("dataset typo", FULL, "datasets: [{path: a, feild: x}]", ["datasets.0.feild"]),
-    ("datasets that are no list", FULL, "datasets: {path: a}", []),
-    ("an entry that is no mapping", FULL, "datasets: [a, b]", []),
+    ("datasets that are no list", FULL, "datasets: {path: a}", ["datasets"]),
+    ("entries of text", FULL, "datasets: [a, b]", ["datasets.0", "datasets.1"]),
     ("two datasets", FULL, "datasets: [{path: a}, {path: b}]", []),
     ("no seed", FULL, "seed: null", ["seed"]),
     ("seed of zero", FULL, "seed: 0", []),
@@ -139,11 +146,12 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ),
     ("stock accumulation", FULL, "sftguide: {}", ["gradient_accumulation_steps"]),
     ("one micro batch", FULL, "sftguide: {}\ngradient_accumulation_steps: 1", []),
-    ("packing", FULL, "sample_packing: true", ["sample_packing"]),
+    ("packing", FULL, "sample_packing: true", ["sample_packing", "sample_packing"]),
     (
         "packing in samples",
         FULL,
-        "sample_packing: true\ngradient_accumulation_steps: null\n"
+        "attn_implementation: flash_attention_2\nsample_packing: true\n"
+        "gradient_accumulation_steps: null\n"
         "sftguide: {effective_batch_size: 128, exact_accumulation: true}",
         [],
     ),
@@ -154,17 +162,22 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         ["sample_packing", "attn_implementation"],
     ),
     ("no warm-up given", FULL, "warmup_steps: null", ["warmup_steps"]),
-    ("warm-up of one", FULL, "warmup_steps: 1", ["warmup_steps"]),
+    (
+        "warm-up of one",
+        FULL,
+        "warmup_steps: 1\nlr_scheduler: cosine",
+        ["warmup_steps"],
+    ),
     (
         "a ratio that rounds to none",
         FULL,
-        "warmup_steps: null\nwarmup_ratio: 0.03\nmax_steps: 20",
+        "warmup_steps: null\nwarmup_ratio: 0.03\nmax_steps: 20\nlr_scheduler: cosine",
         ["warmup_ratio"],
     ),
     (
         "a ratio that does not",
         FULL,
-        "warmup_steps: null\nwarmup_ratio: 0.03\nmax_steps: 200",
+        "warmup_steps: null\nwarmup_ratio: 0.03\nmax_steps: 200\nlr_scheduler: cosine",
         [],
     ),
     ("clip at zero", FULL, "max_grad_norm: 0", ["max_grad_norm"]),
@@ -182,7 +195,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         [],
     ),
     ("qlora in 16 bits", LORA, "load_in_4bit: false", ["load_in_4bit"]),
-    ("4 bits in full", FULL, "load_in_4bit: true", ["load_in_4bit"]),
+    ("4 bits in full", FULL, "load_in_4bit: true", ["adapter"]),
     (
         "attention alone",
         LORA,
@@ -216,10 +229,10 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     (
         "an evaluation on the end",
         FULL,
-        "val_set_size: 0.1\nshuffle_merged_datasets: false",
+        "val_set_size: 0.1\neval_steps: 50\nshuffle_merged_datasets: false",
         ["val_set_size"],
     ),
-    ("an evaluation", FULL, "val_set_size: 0.1", []),
+    ("an evaluation", FULL, "val_set_size: 0.1\neval_steps: 50", []),
     ("a deprecated key", FULL, "flash_attention: true", ["flash_attention"]),
     (
         "kernels on a CPU",
@@ -234,11 +247,16 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     (
         "pre-training",
         FULL,
-        "pretraining_dataset: [{path: x}]\nlearning_rate: 3.0e-4",
+        "pretraining_dataset: [{path: x}]\nlearning_rate: 3.0e-4\nmax_steps: 9",
         [""],
     ),
     ("multimodal", FULL, "processor_type: AutoProcessor\nlearning_rate: 3.0e-4", [""]),
-    ("nothing at all", "{}", "", ["seed", "warmup_steps"]),
+    (
+        "nothing at all",
+        "{}",
+        "",
+        ["base_model", "datasets", "learning_rate", "seed", "warmup_steps"],
+    ),
 ]
 
 
@@ -296,14 +314,15 @@ def test_a_finding_on_the_block_has_the_path_of_its_problem(block: Any) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(block)
     (problem,) = caught.value.problems
-    (finding,) = [f for f in advise({"sftguide": block}) if "refuses" in f.effect]
+    (finding,) = [f for f in advise({"sftguide": block}) if f.id == "own-block"]
     assert finding.path == problem.path
     assert problem.message in finding.problem
     assert problem.remedy in finding.remedy
 
 
 def test_ligers_fused_loss_is_not_for_granite() -> None:
-    config = {"liger_fused_linear_cross_entropy": True}
+    liger = "axolotl.integrations.liger.LigerPlugin"
+    config = {"plugins": [liger], "liger_fused_linear_cross_entropy": True}
     (found,) = [
         f
         for f in advise(config, model_type="granite")

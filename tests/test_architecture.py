@@ -21,9 +21,9 @@ OLD_NAMES = {"callbacks", "run_history", "settings", "terminated", "traces"}
 HOSTS = {
     "axolotl": {"hosts/axolotl"},
     "transformers": {"hosts", "mixing"},
-    "torch": {"hosts/axolotl", "monitor"},
+    "torch": {"hosts/axolotl", "hosts/simulation", "monitor"},
     "trl": set(),
-    "peft": set(),
+    "peft": {"hosts/simulation"},
     "datasets": {"mixing"},
     "optuna": {"sweep", "cli"},
     "accelerate": set(),
@@ -167,7 +167,12 @@ def test_no_module_is_longer_than_300_lines_but_data() -> None:
         path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines())
         for path in PACKAGE.rglob("*.py")
     }
-    data = {"evidence/claims.py"}
+    data = {
+        "evidence/claims.py",
+        "advice/_catalogue.py",
+        "advice/_refusals_model.py",
+        "advice/_refusals_rest.py",
+    }
     assert {n: c for n, c in lengths.items() if c > 300 and n not in data} == {}
 
 

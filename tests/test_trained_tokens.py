@@ -38,7 +38,7 @@ def test_rows_that_train_nothing_are_found_however_good_the_loss_would_look() ->
     nothing = (GOOD[0], [-100] * 6)
     finding, *_ = data_findings(look(*[nothing] * 3))
     assert finding.weight == Weight.WRONG
-    assert finding.problem == "3 of 3 rows have no trained token"
+    assert finding.problem == "3 of 3 rows have no trained token (rows 1, 2, 3)"
     others = [([0, 2, 4, 3, 5 - i % 2, 1], GOOD[1]) for i in range(2)]
     first = next(data_findings(look(nothing, *others)))
     assert first.weight == Weight.AGAINST
@@ -54,7 +54,7 @@ def test_an_end_that_is_not_trained_is_found() -> None:
 def test_rows_that_are_too_long_are_counted_with_their_trained_tokens() -> None:
     found = look(GOOD, ([0, 4, 4, 4, 4, 4, 4, 5, 1], [-100] * 7 + [5, 1]))
     (told,) = texts(found)
-    assert "1 of 2 rows are longer than sequence_len, so they are lost" in told
+    assert "1 of 2 rows are longer than sequence_len (row 2), so they are lost" in told
     assert "with 2 of 4 trained tokens" in told
 
 

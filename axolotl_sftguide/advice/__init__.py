@@ -1,24 +1,38 @@
 """Findings on a config, from evidence and from what Axolotl does silently.
 
-_finding  the shape of a finding
-_view     a config with Axolotl's defaults filled in
-_keys     keys that Axolotl or the plugin does not accept
-_host     what Axolotl does silently
-_numbers  numbers against the evidence for their setting
-_data     which tokens of the prepared rows are trained
-_advise   all findings by weight, and a summary of the run
+_finding    the shape of a finding
+_catalogue  all kinds of findings by id
+_view       a config with Axolotl's defaults filled in
+_keys       keys that Axolotl drops, and values that its schema refuses
+_refused    combinations of keys that Axolotl refuses, of the tables _refusals_*
+_pairs      keys that do nothing because of another key
+_model_fit  keys against the model's config.json
+_host       what else Axolotl does silently
+_numbers    numbers against the evidence for their setting
+_own_block  the `sftguide:` block
+_data       which tokens of the prepared rows are trained
+_placeholders  values that a script fills in
+_silenced   comments that silence findings
+_advise     all findings by weight, and a summary of the run
 """
 
 from ._advise import advise, summary
-from ._data import Examined, data_findings, examine
+from ._catalogue import RULES, Cost, Rule
+from ._data import Examined, data_findings, examine, unreadable_rows
 from ._finding import Finding, Weight
+from ._silenced import silenced
 
 __all__ = [
+    "RULES",
+    "Cost",
     "Examined",
     "Finding",
+    "Rule",
     "Weight",
     "advise",
     "data_findings",
     "examine",
+    "silenced",
     "summary",
+    "unreadable_rows",
 ]

@@ -5,13 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import _host, _keys, _numbers
+from . import _host, _keys, _model_fit, _numbers, _own_block, _pairs, _refused
+from ._files import other_file
 from ._finding import Finding, Weight
+from ._placeholders import without_placeholders
+from ._summary import run_summary
 from ._view import View
 
 _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    _keys.values,
     _keys.unknown_keys,
-    _keys.own_block,
+    _refused.combinations,
+    _refused.removed_keys,
+    _refused.adapters,
+    _refused.rate_is_number,
+    _refused.dataset_types,
+    _refused.closed_values,
+    _refused.ranges,
+    _own_block.own_block,
+    _pairs.packing,
+    _pairs.adapter_keys,
+    _pairs.evaluation,
+    _pairs.best_model,
+    _pairs.warmup,
+    _pairs.checkpoints,
+    _pairs.evaluation_memory,
+    _pairs.parallel,
+    _model_fit.no_targets,
+    _model_fit.targets,
+    _model_fit.layer_class,
+    _model_fit.positions,
     _host.traps,
     _host.kernels,
     _host.fused_loss,
@@ -35,6 +58,7 @@ def advise(
     ranks: int = 1,
     parameters: int | None = None,
     model_type: str | None = None,
+    model: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
     """Check an Axolotl config against published evidence and Axolotl's behaviour.
 
@@ -46,12 +70,26 @@ def advise(
         parameters: Number of parameters of the model, if known; small models are not
             judged by what was shown for billions of parameters.
         model_type: The `model_type` in the model's `config.json`, if known.
+        model: The model's `config.json`, if known.
 
     Returns:
-        The most serious findings first; those of one weight in the config's order.
+        The most serious findings first; those of one weight by what they cost, and
+        then in the config's order.
     """
-    view = View(config, rows, ranks, parameters, model_type)
-    found = [finding for rule in _ALWAYS for finding in rule(view)]
+    other = other_file(config)
+    if other is not None:
+        return [other]
+    config, found, filled = without_placeholders(config)
+    model = model or {}
+    model_type = model_type or model.get("model_type")
+    view = View(config, rows, ranks, parameters, model_type, model)
+    missing = ("required-key", "no-data", "no-seed", "warmup-default")
+    found += [
+        finding
+        for rule in _ALWAYS
+        for finding in rule(view)
+        if not (finding.path in filled and finding.id in missing)
+    ]
     if view.other_kind is not None:
         found.append(
             Finding(
@@ -61,62 +99,36 @@ def advise(
                 f"This config is for {view.other_kind}",
                 "advice on batch size, learning rate and data of SFT does not apply",
                 "Findings on Axolotl's own behaviour still apply",
+                id="other-training",
             )
         )
     else:
         found += [finding for rule in _FOR_SFT for finding in rule(view)]
     order = {key: i for i, key in enumerate(config)}
     return sorted(
-        found, key=lambda f: (f.weight, order.get(f.path.partition(".")[0], len(order)))
+        _once(found),
+        key=lambda f: (
+            f.weight,
+            f.cost,
+            order.get(f.path.partition(".")[0], len(order)),
+        ),
     )
+
+
+def _once(found: list[Finding]) -> Iterator[Finding]:
+    """One finding for each path and kind; a refused value needs no other finding."""
+    refused = {f.path for f in found if f.id in ("bad-value", "removed-key")}
+    seen = set()
+    for finding in found:
+        if finding.path in refused and finding.id not in ("bad-value", "removed-key"):
+            continue
+        if (finding.id, finding.path) not in seen:
+            seen.add((finding.id, finding.path))
+            yield finding
 
 
 def summary(
     config: Mapping[str, Any], *, rows: int | None = None, ranks: int = 1
 ) -> list[str]:
-    """Summarise a run in four lines: model, data, step and schedule."""
-    view = View(config, rows, ranks)
-    kind = "full fine-tuning" if view.training == "full" else str(view.get("adapter"))
-    bits = " in 4 bits" if view.get("load_in_4bit") else ""
-    return [
-        f"model     {view.get('base_model', 'none')}, {kind}{bits}",
-        f"data      {_data(view)}",
-        f"step      {_step(view)}",
-        f"schedule  {_schedule(view)}",
-    ]
-
-
-def _data(view: View) -> str:
-    if view.mix is not None:
-        phases = view.mix.get("phases") or []
-        count = f"{len(phases)} phases {view.mix.get('strategy', 'stacked')}"
-    else:
-        count = f"{len(view.sources)} dataset{'s' * (len(view.sources) != 1)}"
-    rows = "" if view.rows is None else f", {view.rows:,} rows"
-    packed = ", packed" if view.packed else ""
-    return f"{count}{rows}, up to {view.get('sequence_len', 512)} tokens{packed}"
-
-
-def _step(view: View) -> str:
-    micro = view.get("micro_batch_size", 1)
-    if "effective_batch_size" in view.block:
-        wanted = view.block["effective_batch_size"]
-        return f"{wanted} samples over all ranks, accumulation derived"
-    made = f"{micro} x {view.accumulation} x {view.ranks} rank{'s' * (view.ranks > 1)}"
-    if view.packed:
-        return f"{made} rows of several samples each"
-    return f"{view.samples} samples = {made}"
-
-
-def _schedule(view: View) -> str:
-    epochs = view.number("num_epochs", 1)
-    if view.steps is not None:
-        length = f"{view.steps:,} steps"
-    elif epochs is None:
-        length = f"num_epochs {view.get('num_epochs')!r} is not a number"
-    else:
-        length = f"{epochs:g} epoch{'s' * (epochs != 1)}"
-    rate = view.get("learning_rate", "none")
-    warmup = view.config.get("warmup_steps", view.config.get("warmup_ratio"))
-    warm = "warmup 3%" if warmup is None else f"warmup {warmup}"
-    return f"{rate} {view.get('lr_scheduler', 'cosine')}, {warm}, {length}"
+    """Summarise in four lines what a run will do: model, data, step and schedule."""
+    return run_summary(View(config, rows, ranks))

@@ -11,6 +11,9 @@ from ._finding import Finding, Weight
 MASKED = -100
 """The label of a token that is not trained on."""
 
+NAMED = 5
+"""How many rows a finding names."""
+
 _SPECIAL = re.compile(r"<\|[\w ]+\|>|\[/?INST\]")
 
 
@@ -33,6 +36,10 @@ class Examined:
     doubled_starts: int = 0
     """Rows that start with the BOS token twice."""
     duplicates: int = 0
+    first_masked: list[int] = field(default_factory=list)
+    """The first rows without a trained token, counted from 1."""
+    first_long: list[int] = field(default_factory=list)
+    """The first rows longer than `sequence_len`, counted from 1."""
     stale: str | None = None
     """Folder in which Axolotl keeps an older version of these data, prepared."""
     broken_marks: dict[str, int] = field(default_factory=dict)
@@ -72,8 +79,12 @@ def examine(
         trained = [i for i, label in zip(ids, labels, strict=True) if label != MASKED]
         found.trained += len(trained)
         found.masked_rows += not trained
+        if not trained and len(found.first_masked) < NAMED:
+            found.first_masked.append(found.rows)
         if len(ids) > sequence_len:
             found.long_rows += 1
+            if len(found.first_long) < NAMED:
+                found.first_long.append(found.rows)
             found.long_tokens += len(trained)
         found.unended += bool(trained) and trained[-1] not in ends
         found.doubled_starts += start is not None and list(ids[:2]) == [start, start]
@@ -99,6 +110,39 @@ def _pieces(
             start = at
 
 
+def _named(rows: Sequence[int], count: int) -> str:
+    """Row numbers in a sentence: `rows 3, 17 and 4 more`."""
+    listed = ", ".join(map(str, rows))
+    rest = f" and {count - len(rows):,} more" if count > len(rows) else ""
+    return f"row{'s' * (count > 1)} {listed}{rest}"
+
+
+def unreadable_rows(path: str, places: Sequence[str], fatal: bool) -> Finding:
+    """The finding on rows that cannot be read, or are no conversation to train on.
+
+    Args:
+        path: The dataset's name.
+        places: For each row its place and what is wrong with it.
+        fatal: Whether the host cannot prepare the dataset because of them.
+    """
+    listed = "; ".join(places[:NAMED])
+    rest = f"; and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
+    count = f"{len(places):,} row{'s' * (len(places) != 1)}"
+    return Finding(
+        Weight.WRONG if fatal else Weight.AGAINST,
+        path,
+        None,
+        f"{count} cannot be used: {listed}{rest}"
+        if fatal
+        else f"{count} have no answer at the end: {listed}{rest}",
+        "Axolotl ends while it prepares the data"
+        if fatal
+        else "their last turn trains nothing",
+        "Correct them, or use sftguide.mix with on_error: skip",
+        id="data-unreadable" if fatal else "data-odd-rows",
+    )
+
+
 def data_findings(found: Examined) -> Iterator[Finding]:
     """Findings on a dataset, from its counts."""
     rows = max(1, found.rows)
@@ -110,6 +154,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             "The data changed after Axolotl prepared them",
             "training uses the old rows",
             f"Delete {found.stale}, or run axolotl preprocess again",
+            id="data-stale",
         )
     if found.masked_rows:
         most = found.masked_rows > rows / 2
@@ -117,9 +162,11 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             Weight.WRONG if most else Weight.AGAINST,
             found.path,
             None,
-            f"{found.masked_rows:,} of {found.rows:,} rows have no trained token",
+            f"{found.masked_rows:,} of {found.rows:,} rows have no trained token "
+            f"({_named(found.first_masked, found.masked_rows)})",
             "the model learns nothing from them",
             "Check roles_to_train, field_messages and the sample row",
+            id="data-untrained",
         )
     if found.unended > rows / 2:
         yield Finding(
@@ -129,8 +176,8 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"In {found.unended:,} of {found.rows:,} rows the end of the turn is not "
             "trained",
             "the model does not learn to stop",
-            "Set train_on_eos: turn, or special_tokens.eos_token to the token that the "
-            "chat template uses",
+            "Set eot_tokens: a list with the token that ends a turn in the template",
+            id="data-unended",
         )
     for mark, count in sorted(found.broken_marks.items()):
         yield Finding(
@@ -140,6 +187,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{mark} is ordinary text to this tokenizer ({count} times in the sample)",
             "the model sees several tokens instead of a special one",
             "Use the model's own chat_template, or add it to special_tokens",
+            id="data-plain-marks",
         )
     if found.doubled_starts:
         yield Finding(
@@ -149,16 +197,19 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{found.doubled_starts:,} rows start with the BOS token twice",
             "they differ from the prompts that the model gets at inference",
             "Both chat template and tokenizer add it: remove it from one of them",
+            id="data-double-start",
         )
     if found.long_rows > rows / 100:
         yield Finding(
             Weight.AGAINST,
             found.path,
             None,
-            f"{found.long_rows:,} of {found.rows:,} rows are longer than sequence_len",
+            f"{found.long_rows:,} of {found.rows:,} rows are longer than sequence_len "
+            f"({_named(found.first_long, found.long_rows)})",
             f"they are lost, with {found.long_tokens:,} of {found.trained:,} trained "
             "tokens",
             "Raise sequence_len, or set excess_length_strategy: truncate",
+            id="data-too-long",
         )
     if found.duplicates > rows / 100:
         yield Finding(
@@ -168,4 +219,5 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             f"{found.duplicates:,} of {found.rows:,} rows repeat an earlier row",
             "the model sees them more than once per epoch",
             "Use sftguide.mix, which removes duplicates",
+            id="data-repeated",
         )

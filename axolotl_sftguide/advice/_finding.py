@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ..config.host_schema import host_schema
+from ..config.yaml_edits import Edit
 from ..evidence import CLAIMS
+from ._catalogue import RULES, Cost
 
 
 class Weight(IntEnum):
@@ -20,8 +23,7 @@ class Weight(IntEnum):
     """Good to know."""
 
 
-_AXOLOTL = "Axolotl 0.19.0"
-_AXOLOTL_LINK = "https://github.com/axolotl-ai-cloud/axolotl/tree/v0.19.0"
+_REPOSITORY = "https://github.com/axolotl-ai-cloud/axolotl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class Finding:
     remedy: str
     claim: str | None = None
     """Key of the claim behind it; None if it describes Axolotl itself."""
+    id: str = ""
+    """Short and stable; `sftguide explain` and `# sftguide: ignore[...]` take it."""
+    edits: tuple[Edit, ...] = ()
+    """Changes that certainly remedy it, for `--fix`; empty if a choice is left."""
 
     @property
     def text(self) -> str:
@@ -51,10 +57,22 @@ class Finding:
         return f"{self.problem}, so {self.effect}. {remedy}{end}"
 
     @property
+    def cost(self) -> Cost:
+        """What it costs to run the config as it is."""
+        rule = RULES.get(self.id)
+        return Cost.PART if rule is None else rule.cost
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it holds for nearly every config."""
+        rule = RULES.get(self.id)
+        return rule is not None and rule.general
+
+    @property
     def source(self) -> str:
         """Where it was shown, in short."""
         if self.claim is None:
-            return _AXOLOTL
+            return _host()
         first, *others = CLAIMS[self.claim].source.split("; ")
         return f"{first} and {len(others)} more" if others else first
 
@@ -62,18 +80,23 @@ class Finding:
     def evidence(self) -> str:
         """Where exactly it was shown, how well, and for which training."""
         if self.claim is None:
-            return _AXOLOTL
+            rule = RULES.get(self.id)
+            where = "" if rule is None else rule.host
+            return f"{_host()}, {where}" if where else _host()
         claim = CLAIMS[self.claim]
         return f"{claim.reference} ({claim.grade}; {claim.setting})"
 
     @property
     def links(self) -> tuple[str, ...]:
         """Web addresses of the source."""
-        return (_AXOLOTL_LINK,) if self.claim is None else CLAIMS[self.claim].links
+        if self.claim is None:
+            return (f"{_REPOSITORY}/tree/v{host_schema().version}",)
+        return CLAIMS[self.claim].links
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain values, for JSON."""
         return {
+            "id": self.id,
             "weight": self.weight.name.lower(),
             "path": self.path,
             "value": self.value,
@@ -86,3 +109,7 @@ class Finding:
             "evidence": self.evidence,
             "links": list(self.links),
         }
+
+
+def _host() -> str:
+    return f"Axolotl {host_schema().version}"

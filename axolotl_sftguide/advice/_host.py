@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..config.axolotl_keys import LORA_KERNELS
+from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
 from ._view import View
 
@@ -15,7 +16,8 @@ def batches(view: View) -> Iterator[Finding]:
     """How many samples a step has."""
     steps = view.config.get("gradient_accumulation_steps")
     wanted = view.block.get("effective_batch_size")
-    if view.get("batch_size") and steps is None:
+    micro, total = view.number("micro_batch_size"), view.number("batch_size")
+    if total and not steps and micro and total != micro:
         yield Finding(
             WRONG,
             "batch_size",
@@ -24,6 +26,7 @@ def batches(view: View) -> Iterator[Finding]:
             "Axolotl ignores it and a step has micro_batch_size "
             f"{view.get('micro_batch_size', 1)} per rank",
             "Set gradient_accumulation_steps or sftguide.effective_batch_size",
+            id="batch-size-ignored",
         )
     if wanted is not None and steps not in (None, 1):
         yield Finding(
@@ -34,6 +37,7 @@ def batches(view: View) -> Iterator[Finding]:
             "set",
             "the plugin refuses the run unless they agree",
             "Remove one of them",
+            id="batch-size-of-block",
         )
     if view.packed and wanted is None and steps is not None:
         yield Finding(
@@ -44,6 +48,7 @@ def batches(view: View) -> Iterator[Finding]:
             "a step has several times micro_batch_size x gradient_accumulation_steps "
             "samples",
             "Set sftguide.effective_batch_size to the number of samples that you want",
+            id="packed-samples",
         )
     accumulates = view.accumulation > 1 or wanted is not None
     if accumulates and not view.block.get("exact_accumulation"):
@@ -55,6 +60,7 @@ def batches(view: View) -> Iterator[Finding]:
             "tokens of short answers weigh more, and the result depends on how a step "
             "is split into micro batches",
             "Set sftguide.exact_accumulation: true",
+            id="mean-of-means",
         )
 
 
@@ -68,7 +74,8 @@ def schedules(view: View) -> Iterator[Finding]:
             1,
             "Axolotl reads warmup_steps: 1 as 2",
             "the warmup has two steps",
-            "Set warmup_steps: 0 for no warmup",
+            "Set warmup_steps: 0 for no warmup, or 2",
+            id="warmup-one",
         )
     if ratio and steps and 0 < ratio * steps < 1:
         yield Finding(
@@ -78,6 +85,7 @@ def schedules(view: View) -> Iterator[Finding]:
             f"warmup_ratio {ratio:g} of {steps} steps is less than one step",
             "there is no warmup",
             "Set warmup_steps instead",
+            id="warmup-none",
         )
     if view.config.get("warmup_ratio") is None and (
         view.config.get("warmup_steps") is None
@@ -89,19 +97,22 @@ def schedules(view: View) -> Iterator[Finding]:
             "No warmup is set",
             "Axolotl warms up over 3% of the steps, at most 100",
             "Set warmup_steps, to 0 for no warmup",
+            id="warmup-default",
         )
 
 
 def reproducibility(view: View) -> Iterator[Finding]:
     """Settings without which runs of the same config differ."""
-    if view.config.get("seed") is None:
+    if "seed" not in view.config:
         yield Finding(
-            AGAINST,
+            NOTE,
             "seed",
             None,
             "seed is not set",
             "Axolotl shuffles the data differently every time it prepares them",
             "Set seed: 42",
+            id="no-seed",
+            edits=(Edit("set", "seed", 42),),
         )
     if view.training == "adapter" and not view.block.get("seed_adapter"):
         yield Finding(
@@ -111,6 +122,7 @@ def reproducibility(view: View) -> Iterator[Finding]:
             "Axolotl initialises LoRA weights before it seeds anything",
             "two runs with the same seed start from different weights",
             "Set sftguide.seed_adapter: true",
+            id="unseeded-adapter",
         )
 
 
@@ -124,6 +136,7 @@ def data(view: View) -> Iterator[Finding]:
             "val_set_size splits off the end of the data, and shuffling is off",
             "only the last rows are evaluated",
             "Set test_datasets, or use sftguide.mix with held_out",
+            id="unshuffled-split",
         )
 
 
@@ -147,6 +160,7 @@ def kernels(view: View) -> Iterator[Finding]:
             "Axolotl turns it on, and it crashes without CUDA",
             f"Set {', '.join(f'{key}: false' for key in unset)}, or add "
             "axolotl_sftguide.SFTGuidePlugin, which turns the kernels off on a CPU",
+            id="kernels-on-cpu",
         )
 
 
@@ -166,6 +180,7 @@ def fused_loss(view: View) -> Iterator[Finding]:
             "models",
             "the run ends in an error when it loads the model",
             "Set chunked_cross_entropy: true instead",
+            id="fused-loss-unsupported",
         )
 
 
@@ -174,13 +189,15 @@ def traps(view: View) -> Iterator[Finding]:
     clip = view.number("max_grad_norm")
     if clip == 0:
         yield Finding(
-            AGAINST,
+            NOTE,
             "max_grad_norm",
             0,
-            "max_grad_norm: 0 sets an infinite limit and does not turn clipping off",
-            "a single infinite norm makes the gradients NaN",
+            "max_grad_norm: 0 turns clipping off",
+            "one step with large gradients can undo the run",
             "Set max_grad_norm: 1.0",
             "authors-clip",
+            id="clipping-off",
+            edits=(Edit("set", "max_grad_norm", 1.0),),
         )
     if view.get("loss_watchdog_threshold") and (view.number("logging_steps") or 1) > 1:
         yield Finding(
@@ -190,33 +207,23 @@ def traps(view: View) -> Iterator[Finding]:
             "The loss watchdog counts steps, but sees a new loss only at each log",
             "one high loss is counted logging_steps times",
             "Set logging_steps: 1, or use sftguide.early_termination",
+            id="watchdog-counts-logs",
         )
-    if view.get("adapter") == "qlora" and not view.get("load_in_4bit"):
-        yield Finding(
-            WRONG,
-            "load_in_4bit",
-            view.config.get("load_in_4bit"),
-            "adapter: qlora needs load_in_4bit: true",
-            "Axolotl refuses the config",
-            "Set load_in_4bit: true, or adapter: lora",
-        )
-    if view.get("load_in_4bit") and view.training == "full":
-        yield Finding(
-            WRONG,
-            "load_in_4bit",
-            True,
-            "4-bit weights cannot be trained without an adapter",
-            "the run ends in an error",
-            "Set adapter: qlora",
-        )
-    if view.get("flash_attention"):
+    flags = view.attention_flags_on
+    if flags and not view.get("attn_implementation"):
+        new = view.attention
         yield Finding(
             NOTE,
-            "flash_attention",
-            True,
-            "flash_attention is deprecated",
+            flags[0],
+            view.get(flags[0]),
+            f"{flags[0]} is deprecated",
             "a later Axolotl may not accept it",
-            "Set attn_implementation: flash_attention_2",
+            f"Set attn_implementation: {new}",
+            id="deprecated-attention",
+            edits=(
+                *(Edit("remove", flag) for flag in flags),
+                Edit("set", "attn_implementation", new),
+            ),
         )
     sdpa = view.get("attn_implementation") == "sdpa" or view.get("sdp_attention")
     if view.packed and sdpa and view.get("bf16"):
@@ -227,6 +234,7 @@ def traps(view: View) -> Iterator[Finding]:
             "sdpa with packing and bf16 is unreliable on GPUs before Hopper",
             "the loss may be 0.0",
             "Set attn_implementation: flash_attention_2",
+            id="packing-sdpa-bf16",
         )
     if view.get("train_on_inputs"):
         yield Finding(
@@ -236,4 +244,5 @@ def traps(view: View) -> Iterator[Finding]:
             "train_on_inputs is true",
             "dataset types that read it train on the prompts as well as the answers",
             "Remove it to train on the answers only",
+            id="trained-prompts",
         )

@@ -16,12 +16,23 @@ _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj"}
 def rate(view: View) -> Iterator[Finding]:
     """The learning rate."""
     value = view.number("learning_rate")
-    if value is None:
+    if value is None or value <= 0:
+        return
+    if value > 0.1 and "sgd" not in str(view.get("optimizer", "")):
+        yield Finding(
+            AGAINST,
+            "learning_rate",
+            value,
+            f"{_short(value)} is far above every learning rate that Adam trains with",
+            "the loss diverges within a few steps",
+            "Start at learning_rate: 2.0e-4 for an adapter, 2.0e-5 without one",
+            id="rate-extreme",
+        )
         return
     if view.training == "adapter":
         claim = CLAIMS["adapter-rate"]
         low, high = claim.low or 0.0, claim.high or 0.0
-        if value < low / 2:
+        if value < low / 2 and not view.get("loraplus_lr_ratio"):
             yield Finding(
                 AGAINST,
                 "learning_rate",
@@ -31,6 +42,7 @@ def rate(view: View) -> Iterator[Finding]:
                 "Adapters did best at about 2e-4 with 16 samples per step: set "
                 "learning_rate: 2.0e-4",
                 "adapter-rate",
+                id="rate-adapter-low",
             )
         elif value > 2 * high:
             yield Finding(
@@ -42,6 +54,7 @@ def rate(view: View) -> Iterator[Finding]:
                 "the run may diverge",
                 "Start at learning_rate: 2.0e-4, and use 1.0e-3 at most",
                 "adapter-rate",
+                id="rate-adapter-high",
             )
     elif value > 1e-4 and not view.is_small:
         yield Finding(
@@ -53,6 +66,7 @@ def rate(view: View) -> Iterator[Finding]:
             "no published result supports it",
             "Start at learning_rate: 2.0e-5, or 1.0e-6 for Mistral 7B",
             "low-rate",
+            id="rate-full-high",
         )
 
 
@@ -63,7 +77,10 @@ def _short(rate: float) -> str:
 
 def batch(view: View) -> Iterator[Finding]:
     """Samples per optimizer step, if the config determines them."""
-    samples = view.samples
+    samples, packed = view.samples, view.samples is None and view.packed
+    if packed:  # a row holds at least one sample
+        micro = int(view.number("micro_batch_size", 1) or 1)
+        samples = micro * view.accumulation * view.ranks
     if samples is None:
         return
     path = (
@@ -77,13 +94,14 @@ def batch(view: View) -> Iterator[Finding]:
             AGAINST,
             path,
             samples,
-            f"{samples:,} samples per step are more than adapters tolerated in "
-            "published studies",
+            f"{samples:,} {'packed rows' if packed else 'samples'} per step are more "
+            "than adapters tolerated in published studies",
             "quality is likely to suffer",
             "Use 8 to 32 samples",
             "adapter-batch-most",
+            id="batch-adapter-large",
         )
-    if view.training == "full" and view.rows is not None:
+    if view.training == "full" and view.rows is not None and not packed:
         yield from _full_batch(view, path, samples, view.rows)
 
 
@@ -98,6 +116,7 @@ def _full_batch(view: View, path: str, samples: int, rows: int) -> Iterator[Find
             f"{rows:,} rows make only {max(1, rows // samples)} steps per epoch",
             "Use 128 samples for a few thousand rows, 256 for more",
             "steps-enough",
+            id="batch-large-few-rows",
         )
     if samples < 128 and rows >= large:
         yield Finding(
@@ -109,6 +128,7 @@ def _full_batch(view: View, path: str, samples: int, rows: int) -> Iterator[Find
             "Try 3,840 samples too; small batches did as well elsewhere, with a higher "
             "adam_beta2",
             "large-batch",
+            id="batch-small-many-rows",
         )
 
 
@@ -128,6 +148,7 @@ def epochs(view: View) -> Iterator[Finding]:
             "Score the checkpoint of each epoch on what matters to you, and keep the "
             "best",
             "two-epochs",
+            id="epochs-many",
         )
 
 
@@ -136,7 +157,7 @@ def adapters(view: View) -> Iterator[Finding]:
     if view.training != "adapter":
         return
     targets = view.get("lora_target_modules", [])
-    targets = [targets] if isinstance(targets, str) else list(targets)
+    targets = targets if isinstance(targets, list) else [targets]
     if (
         targets
         and not view.get("lora_target_linear")
@@ -150,6 +171,7 @@ def adapters(view: View) -> Iterator[Finding]:
             "the model learns less than with adapters on the MLP too",
             "Set lora_target_linear: true",
             "adapter-everywhere",
+            id="adapter-attention-only",
         )
     rank, alpha = view.number("lora_r"), view.number("lora_alpha")
     if rank and alpha and alpha / rank > 4:
@@ -161,4 +183,5 @@ def adapters(view: View) -> Iterator[Finding]:
             "the adapter's updates are scaled by that factor",
             "Set lora_alpha: 32 at any rank",
             "adapter-alpha",
+            id="adapter-scale",
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..config.host_schema import HostSchema, host_schema
 from ..config.settings import BLOCK
 from ..evidence.effective_batch import choose
 
@@ -32,6 +33,7 @@ class View:
         ranks: Number of data-parallel ranks.
         parameters: Number of parameters of the model, if known.
         model_type: The `model_type` in the model's `config.json`, if known.
+        model: The model's `config.json`, if known.
     """
 
     config: Mapping[str, Any]
@@ -39,6 +41,7 @@ class View:
     ranks: int = 1
     parameters: int | None = None
     model_type: str | None = None
+    model: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a top-level key; the default if it is missing or null."""
@@ -53,6 +56,96 @@ class View:
         except (TypeError, ValueError):
             return None
         return found if math.isfinite(found) else None
+
+    @cached_property
+    def schema(self) -> HostSchema:
+        """What is known of the host's keys and values."""
+        return host_schema()
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """The mapping at a top-level key, or an empty one."""
+        value = self.get(key)
+        return value if isinstance(value, Mapping) else {}
+
+    @property
+    def kind(self) -> str | None:
+        """The value of `rl`, if it is text."""
+        kind = self.get("rl")
+        return kind if isinstance(kind, str) else None
+
+    @property
+    def plugins(self) -> list[str]:
+        """The listed plugins."""
+        plugins = self.get("plugins", [])
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        return [str(plugin) for plugin in plugins]
+
+    @property
+    def attention_flags_on(self) -> list[str]:
+        """The older keys that choose an attention and are on."""
+        return [flag for flag in self.schema.attention_flags if self.get(flag)]
+
+    @property
+    def attention(self) -> str | None:
+        """The attention by Axolotl's name, also if an older key chooses it."""
+        named = self.get("attn_implementation")
+        if named is not None:
+            return str(named).split(":")[0].split("@")[0].strip()
+        if self.get("gemma4_hybrid_attn_impl"):
+            return "flash_attention_2"
+        # Axolotl goes through its own list, in which specific backends come first.
+        flags = ("xformers_attention", "sage_attention", "flex_attention")
+        order = {flag: i for i, flag in enumerate((*flags, "flash_attention"))}
+        on = sorted(self.attention_flags_on, key=lambda flag: order.get(flag, 9))
+        return self.schema.attention_flags[on[0]] if on else None
+
+    @property
+    def eval_strategy(self) -> Any:
+        """When to evaluate, also by the key's old name."""
+        return self.get("eval_strategy", self.get("evaluation_strategy"))
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether there are rows to evaluate on."""
+        return bool(self.get("val_set_size") or self.get("test_datasets"))
+
+    @property
+    def reentrant(self) -> bool:
+        """Whether the config asks for reentrant gradient checkpointing."""
+        return bool(self.mapping("gradient_checkpointing_kwargs").get("use_reentrant"))
+
+    @cached_property
+    def fsdp(self) -> Mapping[str, Any]:
+        """The `fsdp_config` block, with keys as Axolotl reads them: without `fsdp_`."""
+        return {
+            key if key == "fsdp_version" else str(key).removeprefix("fsdp_"): value
+            for key, value in self.mapping("fsdp_config").items()
+        }
+
+    @property
+    def fsdp_is_set(self) -> bool:
+        """Whether FSDP is configured."""
+        return bool(self.get("fsdp") or self.get("fsdp_config"))
+
+    @property
+    def fsdp_version(self) -> str:
+        """The version of FSDP: `1` unless the config sets another."""
+        block = self.mapping("fsdp_config")
+        inside = block.get("fsdp_version") or block.get("version")
+        return str(self.get("fsdp_version") or inside or 1)
+
+    @property
+    def bits(self) -> int | None:
+        """4 or 8 if the weights are quantised."""
+        if self.get("load_in_4bit"):
+            return 4
+        return 8 if self.get("load_in_8bit") else None
+
+    @property
+    def context_parallel(self) -> float:
+        """Number of GPUs that divide a sequence."""
+        size = self.number("context_parallel_size")
+        return size or self.number("sequence_parallel_degree", 1) or 1
 
     @property
     def other_kind(self) -> str | None:
@@ -83,14 +176,12 @@ class View:
     @property
     def has_plugin(self) -> bool:
         """Whether the config lists this package's plugin."""
-        plugins = self.get("plugins", [])
-        plugins = [plugins] if isinstance(plugins, str) else plugins
-        return any("SFTGuidePlugin" in str(plugin) for plugin in plugins)
+        return any("SFTGuidePlugin" in plugin for plugin in self.plugins)
 
     @property
     def accumulation(self) -> int:
         """Micro batches per step, unless an effective batch size is set."""
-        return int(self.number("gradient_accumulation_steps", 1) or 1)
+        return max(1, int(self.number("gradient_accumulation_steps", 1) or 1))
 
     @property
     def samples(self) -> int | None:
@@ -102,7 +193,7 @@ class View:
             return wanted
         if self.packed:
             return None
-        micro = int(self.number("micro_batch_size", 1) or 1)
+        micro = max(1, int(self.number("micro_batch_size", 1) or 1))
         return micro * self.accumulation * self.ranks
 
     @property

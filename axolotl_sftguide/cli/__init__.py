@@ -15,6 +15,7 @@ from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
 from .evidence import evidence
+from .explain import explain
 from .mix import mix
 from .plan import plan
 from .quickstart import quickstart
@@ -61,6 +62,7 @@ _COMMANDS = {
     recipes: "List, show and copy the shipped recipes.",
     mix: "Build one dataset from phases, or verify one.",
     check: "Check an Axolotl config against published evidence.",
+    explain: "Tell what a finding of `check` is about.",
     evidence: "Show published claims; judge them again from public tables.",
     plan: "Estimate memory, micro batch and time for a config.",
     runs: "List, show, score and import your runs.",

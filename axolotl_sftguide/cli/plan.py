@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from . import plan_page, plan_simulated
 
 if TYPE_CHECKING:
     from ..planning import BatchPlan, MemoryPlan
@@ -62,6 +63,11 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write CONFIG with the planned micro batch to a file.",
 )
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Also run the model's own code on tensors without memory; needs torch.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show formulas and sources.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -75,35 +81,35 @@ def plan(
     data: bool,
     storage: str | None,
     write: Path | None,
+    simulate: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
     """Estimate memory, micro batch and time for CONFIG.
 
     The estimate needs the model's config.json only: from a local folder, the Hub's
-    cache, or this package. The number of steps depends on row count and, with packing,
-    on row length: pass --rows and --row-tokens, or --data. Time is estimated from
-    earlier runs. Exit status 1 means that the training does not fit.
+    cache, this package, or the Hub. The number of steps depends on row count and, with
+    packing, on row length: pass --rows and --row-tokens, or --data. Time is estimated
+    from earlier runs. --simulate also takes architectures that the estimate does not
+    know. Exit status 1 means that the training does not fit.
     """
     from ..advice import summary
     from ..config.yaml_file import read_config
     from ..errors import PlanError
-    from ..planning import find_model, plan_batch, plan_memory
+    from ..planning import plan_batch, plan_memory
 
     loaded = read_config(config)
-    model = str(loaded.get("base_model", ""))
-    found = find_model(model)
-    if found is None:
-        raise PlanError(_no_model(config, model))
+    model_config = _model_config(config, loaded, quiet=as_json)
     try:
-        made = plan_memory(loaded, found, gpu_bytes=gpu_bytes, gpus=gpus)
+        made = plan_memory(loaded, model_config, gpu_bytes=gpu_bytes, gpus=gpus)
     except PlanError as error:
-        raise PlanError(f"{config}: {error}") from None
+        if not simulate:
+            raise PlanError(f"{config}: {error}") from None
+        ctx.exit(_simulate_alone(loaded, model_config, gpu_bytes, as_json))
     if data:
         rows, row_tokens = _counted(config)
     most = max(1, made.largest_micro_batch)
-    batch = None
-    missing = "depends on row count and length; pass --rows and --row-tokens, or --data"
+    batch, missing = None, plan_page.NO_BATCH
     try:
         batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
     except PlanError as error:
@@ -111,19 +117,54 @@ def plan(
     past, unknown = _past(storage or _block(loaded).get("storage"), loaded)
     samples = _samples(loaded, batch, rows)
     hours = {t: samples / t.samples_per_s / gpus / 3600 for t in past if samples}
+    stepped = None
+    if simulate:
+        stepped = plan_simulated.simulated_plan(loaded, model_config, gpu_bytes)
     if as_json:
-        click.echo(json.dumps(_as_dict(made, batch, past, hours), indent=2))
+        answer = _as_dict(made, batch, past, hours)
+        answer["simulated"] = stepped and plan_simulated.as_dict(stepped)
+        click.echo(json.dumps(answer, indent=2))
     else:
-        _print_memory(made, model, verbose)
+        plan_page.print_memory(made, str(loaded["base_model"]), verbose)
+        plan_simulated.show(stepped, str(loaded["base_model"]))
         packed = bool(loaded.get("sample_packing"))
-        _print_row("data", summary(loaded, rows=rows)[1].split(None, 1)[1])
-        _print_row("batch", _batch(batch, packed) if batch else missing)
-        for line in _times(past, hours) or [unknown]:
-            _print_row("time", line)
+        step = plan_page.batch_line(batch, packed) if batch else missing
+        plan_page.print_row("data", summary(loaded, rows=rows)[1].split(None, 1)[1])
+        plan_page.print_row("batch", step)
+        for line in plan_page.time_lines(past, hours) or [unknown]:
+            plan_page.print_row("time", line)
     if write is not None:
         _write(config, write, made, batch, loaded)
     if not made.fits:
         ctx.exit(1)
+
+
+def _model_config(
+    config: Path, loaded: dict[str, Any], *, quiet: bool
+) -> dict[str, Any]:
+    """The model's `config.json`, with a line if it is that of a similar model."""
+    from ..errors import PlanError
+    from ..planning import locate_model
+
+    model = str(loaded.get("base_model") or "")
+    found = locate_model(model, download=True)
+    if found is None:
+        raise PlanError(_no_model(config, model))
+    if found.assumed and not quiet:
+        click.echo(f"{model}: planned with the shapes of {found.assumed}\n", err=True)
+    return found.config
+
+
+def _simulate_alone(
+    loaded: dict[str, Any], model: dict[str, Any], gpu_bytes: int, as_json: bool
+) -> int:
+    """Show the simulation of a model that has no estimate; the exit status."""
+    found = plan_simulated.simulated_plan(loaded, model, gpu_bytes)
+    if as_json:
+        click.echo(json.dumps(plan_simulated.as_dict(found), indent=2))
+    else:
+        plan_simulated.show(found, str(loaded.get("base_model", "")))
+    return 0 if found.fits else 1
 
 
 def _no_model(config: Path, model: str) -> str:
@@ -131,7 +172,7 @@ def _no_model(config: Path, model: str) -> str:
     if not model:
         return f"{config}: base_model is not set; set it to a model"
     return (
-        f"{config}: no config.json for base_model {model!r}; run "
+        f"{config}: no config.json for base_model {model!r} here or on the Hub; run "
         f"`hf download {model} config.json`, or set base_model to a local folder"
     )
 
@@ -144,7 +185,7 @@ def _block(loaded: dict[str, Any]) -> dict[str, Any]:
 
 def _counted(config: Path) -> tuple[int, float]:
     """Number of rows in a config's data, and mean tokens per row."""
-    from .check import examine
+    from .check_findings import examine
 
     found = examine(config)
     rows = sum(each.rows for each in found)
@@ -179,64 +220,6 @@ def _samples(
     return rows * float(config.get("num_epochs") or 1) if rows else None
 
 
-def _batch(batch: BatchPlan, packed: bool) -> str:
-    gpus = f"{batch.cards} GPU{'s' * (batch.cards > 1)}"
-    product = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {gpus}"
-    text = f"{batch.sequences} sample{'s' * (batch.sequences > 1)} = {product}"
-    if packed:
-        some = "several" if batch.samples is None else f"about {batch.samples:.0f}"
-        text = f"{some} samples in {batch.sequences} sequences = {product}"
-    if batch.steps_an_epoch is None:
-        return text
-    return f"{text}; {batch.steps_an_epoch:,} steps per epoch, {batch.steps:,} in all"
-
-
-def _times(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
-    from ..units import duration
-
-    return [
-        (
-            f"about {duration(3600 * hours[t])}"
-            if t in hours
-            else "unknown without --rows"
-        )
-        + f" on {t.device} ({t.samples_per_s:.3g} samples/s per GPU in "
-        f"{t.runs} earlier run{'s' * (t.runs > 1)})"
-        for t in past
-    ]
-
-
-_NAME = 26
-
-
-def _print_row(name: str, text: str) -> None:
-    """A line of the table, wrapped below its second column."""
-    lines = textwrap.wrap(text, 80 - _NAME, break_long_words=False) or [""]
-    for first, line in zip([name, *[""] * len(lines)], lines, strict=False):
-        click.echo(f"{first:<{_NAME}}{line}")
-
-
-def _print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
-    for part in made.parts:
-        click.echo(f"{part.name:<{_NAME}}{_gib(part.size_bytes)}  {part.note}")
-        if verbose:
-            _print_row("", f"{part.formula} ({part.source})")
-    setting = made.setting
-    click.echo(
-        f"{'peak':<{_NAME}}{_gib(made.peak_bytes)}  in {made.peak_at}, micro batch "
-        f"{setting.micro_batch_size} x {setting.sequence_len:,}"
-    )
-    verdict = "fits" if made.fits else "does not fit"
-    most = made.largest_micro_batch
-    click.echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")
-    click.echo(f"Largest micro batch that fits: {most or 'none'}.")
-    click.echo("Weights, adapters and optimizer are exact; the rest is estimated.\n")
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:6.2f} GiB"
-
-
 def _as_dict(
     made: MemoryPlan,
     batch: BatchPlan | None,
@@ -259,6 +242,8 @@ def _as_dict(
         "gpu_bytes": made.gpu_bytes,
         "fits": made.fits,
         "largest_micro_batch": made.largest_micro_batch,
+        "not_planned": list(made.not_planned),
+        "states_are_exact": made.states_are_exact,
         "parameters": made.architecture.parameters,
         "batch": None if batch is None else asdict(batch),
         "throughput": [{**asdict(t), "hours": hours.get(t)} for t in past],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,36 @@ def _cached(base_model: str) -> Path | None:
     except (ImportError, ValueError):  # not installed, or not the name of a repository
         return None
     return Path(found) if isinstance(found, str) else None
+
+
+def download_model_config(base_model: str) -> dict[str, Any] | None:
+    """The `config.json` on the Hub; None if it cannot be had, or the Hub is off.
+
+    Only this file is loaded, into the Hub's cache.
+    """
+    if base_model.count("/") != 1 or _is_offline():
+        return None
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError:
+        return None
+    try:
+        path = hf_hub_download(base_model, "config.json", etag_timeout=5)
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError):
+        return None  # no such model, no access, or no connection
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return config if isinstance(config, dict) else None
+
+
+def _is_offline() -> bool:
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(
+        os.environ.get(n, "").upper() in ("1", "ON", "YES", "TRUE") for n in names
+    )
 
 
 def parameters_of(base_model: str) -> int | None:

@@ -79,12 +79,16 @@ def _problem(
         return Problem(dotted, "is required")
     if fault["type"] == "value_error":
         return Problem(dotted, str(fault["ctx"]["error"]))
+    message = f"{rules_of(faults)}, got {fault['input']!r}"
+    return Problem(dotted, message, number_as_yaml(faults[-1]))
+
+
+def rules_of(faults: Sequence[Any]) -> str:
+    """What a value must be, from pydantic's errors for each member of its union."""
     rules = list(dict.fromkeys(map(_rule, faults)))
     if _RULES["float_type"] in rules:  # which a whole number is, too
         rules = [rule for rule in rules if rule != _RULES["int_type"]]
-    rule = " or ".join([rules[0], *(r.removeprefix("must be ") for r in rules[1:])])
-    message = f"{rule}, got {fault['input']!r}"
-    return Problem(dotted, message, _number_as_yaml(faults[-1]))
+    return " or ".join([rules[0], *(r.removeprefix("must be ") for r in rules[1:])])
 
 
 _RULES = {
@@ -93,8 +97,14 @@ _RULES = {
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
     "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "none_required": "must be empty",
+    "tuple_type": "must be a list",
     "list_type": "must be a list",
     "too_short": "must not be empty",
     "invalid_key": "must have a string as its key",
@@ -115,7 +125,7 @@ def _rule(fault: Any) -> str:
     return rule.format(**fault.get("ctx", {}))
 
 
-def _number_as_yaml(fault: Any) -> str:
+def number_as_yaml(fault: Any) -> str:
     """How to write a number that YAML reads as text, such as `1e-1`."""
     text = fault["input"]
     if fault["type"] not in ("float_type", "int_type") or not isinstance(text, str):

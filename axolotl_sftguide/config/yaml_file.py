@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ..errors import Problem, SettingsError
+from .yaml_edits import Edit, edited
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -17,11 +18,10 @@ def read_config(path: str | Path) -> dict[str, Any]:
     Raises:
         SettingsError: If the file cannot be read or holds no mapping.
     """
+    text = read_text(path)
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _refused(path, f"cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        loaded = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # a date may be out of range
         line = " ".join(str(error).split())
         raise _refused(path, f"is not valid YAML ({line})") from None
     if not isinstance(loaded, dict):
@@ -29,23 +29,27 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return {str(key): value for key, value in loaded.items()}
 
 
+def read_text(path: str | Path) -> str:
+    """The text of a file.
+
+    Raises:
+        SettingsError: If the file cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise _refused(path, f"cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise _refused(path, f"is not valid YAML ({error})") from None
+
+
 def _refused(path: str | Path, message: str) -> SettingsError:
     return SettingsError([Problem(str(path), message)])
 
 
 def with_values(text: str, values: Mapping[str, int]) -> str:
-    """The text of a YAML mapping with other numbers for some of its top-level keys.
+    """The text of a config with other numbers for some of its top-level keys.
 
-    All else stays byte for byte: comments, order, quotes and line breaks. PyYAML tells
-    where each value is; writing the document anew, as ruamel.yaml does, would reformat
-    lists and move comments. A key that is not in the text is appended.
+    Everything else is unchanged. A key that is not in the text is appended.
     """
-    root = yaml.compose(text)
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    places = {key.value: value for key, value in pairs}
-    present = [key for key in values if key in places]
-    for key in sorted(present, key=lambda k: -places[k].start_mark.index):
-        start, end = places[key].start_mark.index, places[key].end_mark.index
-        text = f"{text[:start]}{values[key]}{text[end:]}"
-    added = [f"{key}: {value}" for key, value in values.items() if key not in places]
-    return "\n".join([text.rstrip("\n"), *added]) + "\n" if added else text
+    return edited(text, [Edit("set", key, value) for key, value in values.items()])

@@ -25,6 +25,7 @@ _names        names of columns and keys, by what they mean
 _messages     the order of the messages
 _where        the rows that `where` keeps
 _faults       the reasons why a row cannot be used
+_inspect      the faulty rows of a dataset by file and number
 _fingerprint  a hash that is equal for duplicates
 _tokens       the length of a conversation in tokens
 
@@ -62,6 +63,10 @@ if TYPE_CHECKING:
     from ..config.mix_settings import PhaseSettings as PhaseSettings
     from ..config.mix_settings import SourceSettings as SourceSettings
     from ._faults import FAULTS as FAULTS
+    from ._inspect import UNREADABLE as UNREADABLE
+    from ._inspect import UNTRAINED as UNTRAINED
+    from ._inspect import FaultyRow as FaultyRow
+    from ._inspect import faulty_rows as faulty_rows
     from ._manifest import Manifest as Manifest
     from ._manifest import PhasePart as PhasePart
     from ._manifest import Written as Written
@@ -76,6 +81,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     "FAULTS": "._faults",
+    "UNREADABLE": "._inspect",
+    "UNTRAINED": "._inspect",
+    "FaultyRow": "._inspect",
+    "faulty_rows": "._inspect",
     "MixSettings": "..config.mix_settings",
     "PhaseSettings": "..config.mix_settings",
     "SourceSettings": "..config.mix_settings",
@@ -94,6 +103,9 @@ _HOME = {
 
 __all__ = [
     "FAULTS",
+    "UNREADABLE",
+    "UNTRAINED",
+    "FaultyRow",
     "Manifest",
     "MixSettings",
     "Mixed",
@@ -103,6 +115,7 @@ __all__ = [
     "PreviewedSource",
     "SourceSettings",
     "Written",
+    "faulty_rows",
     "load_mix",
     "mix",
     "preview",

@@ -1,7 +1,8 @@
 """Estimates the memory and the batch of a training, without loading the model.
 
 _architecture  shapes of a model's weights, from its config.json
-_known         config.json of some public models
+_known         config.json of public models
+_known_others  config.json of public models without formulas
 _setting       what a config asks for, as far as it costs memory
 _numbers       the config's numbers, validated
 _states        weights, adapters, gradients, optimizer
@@ -13,22 +14,29 @@ _batch         micro batch and accumulation for the requested batch size
 
 from ._architecture import Architecture, Linear, read_architecture
 from ._batch import BatchPlan, plan_batch
-from ._known import KNOWN, find_model
-from ._plan import MemoryPlan, plan_memory
+from ._known import KNOWN, FoundModel, find_model, locate_model
+from ._numbers import read_numbers
+from ._plan import MemoryPlan, plan_memory, slack_bytes
 from ._setting import Setting, read_setting
-from ._states import Part
+from ._states import Part, optimizer_bytes, quantised_bytes
 
 __all__ = [
     "KNOWN",
     "Architecture",
     "BatchPlan",
+    "FoundModel",
     "Linear",
     "MemoryPlan",
     "Part",
     "Setting",
     "find_model",
+    "locate_model",
+    "optimizer_bytes",
     "plan_batch",
     "plan_memory",
+    "quantised_bytes",
     "read_architecture",
+    "read_numbers",
     "read_setting",
+    "slack_bytes",
 ]

@@ -54,7 +54,7 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
     size = tokens * per_token + whole * width
     note = "of one layer's activations"
     parts.append(Part("layer gradients", size, note, formula, "torch.autograd"))
-    if setting.four_bits:
+    if setting.bits:
         largest = max(linear.numbers for linear in arch.linears)
         parts.append(
             Part(
@@ -62,7 +62,7 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
                 largest * width,
                 "the largest linear layer",
                 f"{largest:,} numbers x {width} bytes",
-                "bitsandbytes, nn.Linear4bit",
+                f"bitsandbytes, nn.Linear{'4bit' if setting.bits == 4 else '8bitLt'}",
             )
         )
     if setting.cards > 1 and setting.stage == 3:
@@ -79,8 +79,9 @@ def _gathered(arch: Architecture, setting: Setting) -> Part:
     in_a_layer = (arch.quantisable + arch.biases) // arch.layers + arch.norms
     rest = arch.embedding + arch.last_norm
     layer = in_a_layer * width
-    if setting.four_bits:
-        layer = sum(map(quantised_bytes, arch.linears)) + arch.norms * width
+    if setting.bits:
+        layer = sum(quantised_bytes(x, setting.bits) for x in arch.linears)
+        layer += arch.norms * width
     size, formula = 2 * layer + rest * width, "two layers"
     if not setting.adapter:
         size, formula = size + in_a_layer * width, "two layers, one layer's gradients"
@@ -92,7 +93,7 @@ def _gathered(arch: Architecture, setting: Setting) -> Part:
 def _adapter_copies(arch: Architecture, setting: Setting) -> Part:
     """The 16-bit copies of float32 adapters that autocast or a kernel makes."""
     name, numbers = "adapters in 16 bits", sum(adapter_shapes(arch, setting))
-    if setting.checkpointing:  # recomputing makes the copies of one layer again
+    if setting.checkpointing:  # recomputing makes the copies of one layer
         name, numbers = "layer adapters in 16 bits", numbers // arch.layers
         if setting.mlp_kernel:  # the kernel makes 16-bit gradients, too
             numbers += 3 * setting.rank * (arch.hidden + arch.inner)
@@ -103,7 +104,8 @@ def _adapter_copies(arch: Architecture, setting: Setting) -> Part:
 def _kept_in_a_layer(arch: Architecture, setting: Setting) -> int:
     """Bytes per token that one decoder layer keeps for its backward pass."""
     width = 2 if setting.half else 4
-    core = 2 * (arch.heads + arch.kv_heads) * arch.head_width * width
+    core = _scores(arch, setting)
+    core += 2 * (arch.heads + arch.kv_heads) * arch.head_width * width
     if any(linear.name == "qkv_proj" for linear in arch.linears):
         core += core // 2  # the values are a view that keeps the fused output alive
     return (
@@ -113,6 +115,14 @@ def _kept_in_a_layer(arch: Architecture, setting: Setting) -> int:
         + _kept_of_inputs(arch, setting) * width
         + _kept_of_the_norms(arch, setting)
     )
+
+
+def _scores(arch: Architecture, setting: Setting) -> int:
+    """Bytes per token of the scores that eager attention keeps: float32 and a copy."""
+    if not setting.eager:
+        return 0
+    copy = 2 if setting.half else 0
+    return arch.heads * setting.sequence_len * (4 + copy)
 
 
 def _kept_of_the_mlp(arch: Architecture, setting: Setting) -> int:
@@ -154,7 +164,13 @@ def _kept_of_the_norms(arch: Architecture, setting: Setting) -> int:
 
 
 def _layer_gradients(arch: Architecture, setting: Setting) -> int:
-    """Bytes per token of the gradients in the MLP, where a layer needs most."""
+    """Bytes per token of the gradients in the MLP, where a layer needs most.
+
+    With eager attention it needs most for the scores: their gradient and the softmax's.
+    """
+    if setting.eager:
+        width = 6 if setting.half else 8
+        return arch.heads * setting.sequence_len * width
     inner, hidden = arch.inner, arch.hidden
     if not setting.half:
         return 8 * inner

@@ -57,6 +57,11 @@ class Architecture:
     """Whether a tanh bounds the logits."""
     residual_multiplier: bool = False
     """Whether outputs of attention and MLP are scaled before they are added."""
+    experts: int = 0
+    """Number of experts in an MLP; 0 for a dense model."""
+    experts_per_token: int = 0
+    expert_numbers: int = 0
+    """Parameters of the experts and the router of one decoder layer."""
 
     @property
     def gated(self) -> bool:
@@ -84,7 +89,8 @@ class Architecture:
     def parameters(self) -> int:
         """All parameters of the model."""
         norms = self.layers * self.norms + self.last_norm
-        return self.embedding + self.quantisable + self.biases + norms
+        dense = self.embedding + self.quantisable + self.biases + norms
+        return dense + self.layers * self.expert_numbers
 
 
 def read_architecture(
@@ -104,7 +110,8 @@ def read_architecture(
     if model_type not in _READERS:
         raise PlanError(
             f"{name}: model_type {model_type!r} is not supported"
-            f"{did_you_mean(model_type, _READERS)} (supported: {', '.join(_READERS)})"
+            f"{did_you_mean(model_type, _READERS)} (supported: {', '.join(_READERS)}); "
+            "pass --simulate"
         )
     try:
         return _READERS[model_type](config, model_type)
@@ -121,13 +128,14 @@ _MIXED = ("mamba", "linear_attention", "conv", "recurrent", "ssm")
 def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
     if "vision_config" in config or "audio_config" in config or "text_config" in config:
         raise PlanError(
-            f"{name}: {model_type} is multimodal; only text models can be planned"
+            f"{name}: {model_type} is multimodal; only text models can be planned; "
+            "pass --simulate for its text part"
         )
     for key in _EXPERTS:
         if config.get(key):
             raise PlanError(
                 f"{name}: {model_type} is a mixture of experts ({key}: {config[key]}); "
-                "only dense models can be planned"
+                "only dense models can be planned; pass --simulate"
             )
     kinds = {str(kind) for kind in config.get("layer_types") or ()}
     mixed = sorted(k for k in kinds if any(word in k for word in _MIXED))
@@ -135,7 +143,7 @@ def _refuse(config: Mapping[str, Any], model_type: str, name: str) -> None:
         layers = ", ".join(mixed) or "state-space layers"
         raise PlanError(
             f"{name}: {model_type} is hybrid ({layers}); only transformers can be "
-            "planned"
+            "planned; pass --simulate"
         )
 
 

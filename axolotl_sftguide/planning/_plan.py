@@ -8,8 +8,10 @@ from typing import Any
 
 from ._activations import passing_parts
 from ._architecture import Architecture, read_architecture
+from ._evaluation import evaluation_parts
 from ._setting import Setting, read_setting
 from ._states import Part, state_parts
+from ._unplanned import moves_states
 
 CONTEXT_BYTES = 600 * 2**20
 SLACK = 0.05
@@ -32,6 +34,16 @@ class MemoryPlan:
     """The largest micro batch that fits; 0 if none does."""
 
     @property
+    def not_planned(self) -> tuple[str, ...]:
+        """Keys of the config that change the memory, and are not planned."""
+        return self.setting.unplanned
+
+    @property
+    def states_are_exact(self) -> bool:
+        """Whether all keys on weights, adapters and optimizer are planned."""
+        return not moves_states(list(self.not_planned))
+
+    @property
     def fits(self) -> bool:
         """Whether the peak is within the GPU's memory."""
         return self.peak_bytes <= self.gpu_bytes
@@ -46,8 +58,9 @@ def plan_memory(
 ) -> MemoryPlan:
     """Estimate a training's memory from its config and the model's `config.json`.
 
-    Weights, adapters and optimizer are exact. Activations and logits are formulas for
-    their largest tensors. CUDA context and allocator slack are assumptions.
+    Weights, adapters and optimizer are exact unless `not_planned` has keys that change
+    them. Activations and logits are formulas for their largest tensors. CUDA context
+    and allocator slack are assumptions.
 
     Args:
         config: Axolotl's config, before its own validation.
@@ -77,22 +90,33 @@ def _peak(
 ) -> tuple[tuple[Part, ...], int, str]:
     states = state_parts(architecture, setting)
     passing = {part.name: part for part in passing_parts(architecture, setting)}
+    evaluated = evaluation_parts(architecture, setting)
     always = sum(part.size_bytes for part in states)
     always += sum(passing[n].size_bytes for n in _KEPT if n in passing)
     in_a_layer = [passing[n] for n in _IN_A_LAYER if n in passing]
     at_layer = sum(part.size_bytes for part in in_a_layer)
     at_loss = passing["logits"].size_bytes
     size = always + max(at_layer, at_loss)
+    at = "logits" if at_loss >= at_layer else in_a_layer[0].name
+    kept = ("gradients", "gradient buckets")  # gone between steps
+    at_evaluation = sum(p.size_bytes for p in states if p.name not in kept)
+    at_evaluation += sum(part.size_bytes for part in evaluated)
+    if evaluated and at_evaluation > size:
+        size, at = at_evaluation, "evaluation"
     slack = Part(
         "context and slack",
-        CONTEXT_BYTES + int(SLACK * size),
+        slack_bytes(size),
         f"assumed: {CONTEXT_BYTES >> 20} MiB + {SLACK:.0%}",
         f"{CONTEXT_BYTES >> 20} MiB + {SLACK:.0%} of the other parts",
         "an assumption, not measured",
     )
-    at = "logits" if at_loss >= at_layer else in_a_layer[0].name
-    parts = (*states, *passing.values(), slack)
+    parts = (*states, *passing.values(), *evaluated, slack)
     return parts, size + slack.size_bytes, at
+
+
+def slack_bytes(size: int) -> int:
+    """What CUDA's context and the allocator take beside tensors of a size, assumed."""
+    return CONTEXT_BYTES + int(SLACK * size)
 
 
 _KEPT = ("checkpoints", "activations", "adapters in 16 bits", "gathered weights")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..config.as_loaded import as_loaded
 from ..config.axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
+from ..errors import PlanError
 from ._architecture import Architecture
+from ._deepspeed import Zero, read_zero
 from ._numbers import read_numbers
+from ._unplanned import not_planned
 
 Loss = Literal["plain", "chunked", "liger", "cut"]
 """The logits: whole, in chunks, fused with the loss, or never stored."""
@@ -23,7 +26,8 @@ class Setting:
     """A training, as far as its memory goes."""
 
     adapter: bool
-    four_bits: bool
+    bits: int | None
+    """4 or 8 if the linear layers are quantised."""
     rank: int
     targets: tuple[str, ...]
     """Names of the linear layers with adapters."""
@@ -42,6 +46,10 @@ class Setting:
     """Liger's norms, which keep no float32 copy."""
     fused_glu: bool
     """Liger's activation, which is recomputed in the backward pass."""
+    eager: bool
+    """Whether attention writes its scores, as `eager` does."""
+    eval_batch_size: int
+    """Rows of an evaluation's batch; 0 if nothing is evaluated."""
     half: bool
     """Whether the training runs in 16 bits."""
     cards: int
@@ -52,6 +60,12 @@ class Setting:
     """FSDP keeps trained weights in float32 and gathers them in 16 bits."""
     float32_copies: bool
     """DeepSpeed's optimizer has float32 copies of 16-bit weights."""
+    offloads_weights: bool
+    """FSDP or ZeRO keeps weights, and FSDP all, in the host's memory."""
+    offloads_optimizer: bool
+    """FSDP or ZeRO keeps gradients and optimizer in the host's memory."""
+    unplanned: tuple[str, ...]
+    """Keys that change the memory, and are not planned."""
 
     @property
     def fused_adapters(self) -> bool:
@@ -78,12 +92,15 @@ def read_setting(
         PlanError: With every wrong number.
     """
     number = read_numbers(config)
+    config = as_loaded(config)
     targets = _targets(config, architecture)
-    half = bool(config.get("bf16") or config.get("fp16"))
-    fsdp, stage = bool(config.get("fsdp_config") or config.get("fsdp")), _stage(config)
+    half = any(config.get(key) for key in ("bf16", "bfloat16", "fp16", "float16"))
+    fsdp, zero = bool(config.get("fsdp_config") or config.get("fsdp")), _zero(config)
+    stage = 3 if fsdp else zero.stage
+    offloads = fsdp and _fsdp_offloads(config)
     return Setting(
         adapter=bool(config.get("adapter")),
-        four_bits=bool(config.get("load_in_4bit")),
+        bits=_bits(config),
         rank=number["lora_r"],
         targets=targets,
         whole_modules=_whole_modules(config, architecture),
@@ -96,11 +113,16 @@ def read_setting(
         attention_kernels=_kernel(config, "lora_qkv_kernel", targets, _ATTENTION),
         fused_norms=bool(config.get("liger_rms_norm")),
         fused_glu=bool(config.get("liger_glu_activation")),
+        eager=config.get("attn_implementation") == "eager",
+        eval_batch_size=_eval_batch_size(config, number["micro_batch_size"]),
         half=half,
         cards=gpus,
         stage=stage if gpus > 1 else 0,
         float32_shards=gpus > 1 and fsdp,
         float32_copies=half and stage > 0 and not fsdp,
+        offloads_weights=offloads or (not fsdp and zero.offloads_weights),
+        offloads_optimizer=offloads or (not fsdp and zero.offloads_optimizer),
+        unplanned=tuple(not_planned(config, architecture.experts == 0)),
     )
 
 
@@ -115,11 +137,19 @@ def _targets(config: Mapping[str, Any], architecture: Architecture) -> tuple[str
     if "all-linear" in asked:
         return names
     last = {str(name).rpartition(".")[2] for name in asked}
-    return tuple(name for name in names if name in last)
+    found = tuple(name for name in names if name in last)
+    if not found and not config.get("lora_target_parameters"):
+        listed = ", ".join(names)
+        raise PlanError(
+            f"no layer of this model gets an adapter: lora_target_modules is "
+            f"{asked or 'not set'}; set lora_target_linear: true, or some of {listed}"
+        )
+    return found
 
 
 def _whole_modules(config: Mapping[str, Any], architecture: Architecture) -> int:
-    asked = set(config.get("lora_modules_to_save") or ())
+    modules = config.get("lora_modules_to_save") or ()
+    asked = {str(name).rpartition(".")[2] for name in modules}
     return len(asked & {"embed_tokens", "lm_head"}) if config.get("adapter") else 0
 
 
@@ -147,11 +177,29 @@ def _kernel(
     return not (config.get("load_in_8bit") or config.get("trust_remote_code"))
 
 
-def _stage(config: Mapping[str, Any]) -> int:
-    if config.get("fsdp_config") or config.get("fsdp"):
-        return 3
-    deepspeed = config.get("deepspeed") or ""
-    if isinstance(deepspeed, Mapping):
-        return int((deepspeed.get("zero_optimization") or {}).get("stage") or 0)
-    named = re.search(r"zero_?([123])", str(deepspeed).rpartition("/")[2])
-    return int(named[1]) if named else 0
+def _zero(config: Mapping[str, Any]) -> Zero:
+    return read_zero(config.get("deepspeed"))
+
+
+def _fsdp_offloads(config: Mapping[str, Any]) -> bool:
+    block = config.get("fsdp_config")
+    block = block if isinstance(block, Mapping) else {}
+    named = block.get("offload_params") or block.get("fsdp_offload_params")
+    return bool(named) or "offload" in (config.get("fsdp") or ())
+
+
+def _bits(config: Mapping[str, Any]) -> int | None:
+    if config.get("load_in_4bit"):
+        return 4
+    return 8 if config.get("load_in_8bit") else None
+
+
+def _eval_batch_size(config: Mapping[str, Any], micro: int) -> int:
+    """Rows of an evaluation's batch; 0 without data, or without a time to evaluate."""
+    has_rows = config.get("val_set_size") or config.get("test_datasets")
+    strategy = config.get("eval_strategy") or config.get("evaluation_strategy") or "no"
+    when = config.get("eval_steps") or config.get("evals_per_epoch") or strategy != "no"
+    size = config.get("eval_batch_size")
+    if not has_rows or not when:
+        return 0
+    return size if isinstance(size, int) and size > 0 else micro

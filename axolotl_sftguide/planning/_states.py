@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from ._architecture import Architecture, Linear
@@ -27,9 +27,11 @@ class Part:
     """The library or document that the formula follows."""
 
 
-def quantised_bytes(linear: Linear) -> int:
-    """Bytes of a weight in NF4 with double quantisation, exact."""
+def quantised_bytes(linear: Linear, bits: int | None = 4) -> int:
+    """Bytes of a quantised weight, exact: NF4 twice quantised, or 8 bits by row."""
     numbers = linear.numbers
+    if bits == 8:
+        return numbers + 4 * linear.outputs
     blocks = ceil(numbers / _BLOCK)
     return ceil(numbers / 2) + blocks + 4 * ceil(blocks / _NESTED) + _CODES
 
@@ -82,15 +84,19 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
     by, over = _divided(setting, stage=3)
     parts = []
     rest = arch.parameters - arch.quantisable
-    if setting.four_bits:
-        quantised = arch.layers * sum(map(quantised_bytes, arch.linears))
+    if setting.bits:
+        quantised = arch.layers * sum(
+            quantised_bytes(linear, setting.bits) for linear in arch.linears
+        )
+        four = setting.bits == 4
         parts += [
             Part(
                 "quantised weights",
                 quantised // by,
-                "linear layers in NF4",
-                f"{arch.quantisable:,} numbers x (1/2 + 1/64 + 4/16384) bytes + "
-                f"tables{over}",
+                "linear layers in NF4" if four else "linear layers in 8 bits",
+                f"{arch.quantisable:,} numbers x "
+                + ("(1/2 + 1/64 + 4/16384) bytes + tables" if four else "1 byte + rows")
+                + over,
                 BNB,
             ),
             Part(
@@ -111,7 +117,9 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
                 "config.json",
             )
         )
-    shapes = adapter_shapes(arch, setting) or [arch.parameters]
+    shapes = adapter_shapes(arch, setting)
+    if not setting.adapter:
+        shapes = [arch.parameters]
     trained, wide = sum(shapes), own if whole else 4
     if setting.adapter:
         parts.append(
@@ -141,7 +149,20 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
     source = "bitsandbytes, optim" if "8bit" in setting.optimizer else "torch.optim"
     size = (states + copies) // by
     parts.append(Part("optimizer", size, setting.optimizer, formula + over, source))
-    return parts
+    return [_offloaded(part, setting) for part in parts]
+
+
+def _offloaded(part: Part, setting: Setting) -> Part:
+    """A part as it is on the GPU: nothing if it is kept in the host's memory."""
+    of_optimizer = part.name in ("gradients", "optimizer")
+    away = setting.offloads_optimizer if of_optimizer else setting.offloads_weights
+    of_weights = part.name.endswith("weights") or (
+        part.name == "adapters" and setting.float32_shards
+    )
+    if not away or not (of_optimizer or of_weights):
+        return part
+    note = f"in the host's memory: {part.size_bytes / 2**30:.2f} GiB"
+    return replace(part, size_bytes=0, note=note)
 
 
 def _divided(setting: Setting, *, stage: int) -> tuple[int, str]:

@@ -7,6 +7,11 @@ QLORA = {
     "lora_target_linear": True,
     "bf16": True,
     "gradient_checkpointing": True,
+    "plugins": [
+        "axolotl.integrations.liger.LigerPlugin",
+        "axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin",
+    ],
+    "cut_cross_entropy": False,
     "liger_fused_linear_cross_entropy": True,
     "optimizer": "paged_adamw_8bit",
     "sequence_len": 2048,

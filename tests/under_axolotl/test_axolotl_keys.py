@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from pathlib import Path
 
 import pytest
 
-from axolotl_sftguide.config.axolotl_keys import OF_DATASETS, OF_PLUGINS, TOP_LEVEL
+from axolotl_sftguide.config.host_schema import host_schema
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.hosts.known_keys import check_keys
 
@@ -17,27 +15,25 @@ def test_they_are_those_of_the_host() -> None:
     from axolotl.utils.schemas.config import AxolotlInputConfig
     from axolotl.utils.schemas.datasets import SFTDataset
 
-    assert set(AxolotlInputConfig.model_fields) <= TOP_LEVEL
-    aliases = {f.alias for f in AxolotlInputConfig.model_fields.values()}
-    assert set(AxolotlInputConfig.model_fields) | aliases >= TOP_LEVEL
-    assert set(SFTDataset.model_fields) == OF_DATASETS
+    schema = host_schema()
+    assert schema.is_of_installed
+    aliases = {f.alias for f in AxolotlInputConfig.model_fields.values()} - {None}
+    assert set(schema.top) == set(AxolotlInputConfig.model_fields) | aliases
+    assert set(schema.fields("SFTDataset")) == set(SFTDataset.model_fields)
 
 
-def test_the_keys_of_its_own_plugins_are_among_them() -> None:
+def test_the_keys_of_each_plugin_are_known() -> None:
     import axolotl.integrations as integrations
 
-    found: set[str] = set()
-    for module in pkgutil.iter_modules(integrations.__path__):
-        try:
-            args = importlib.import_module(f"axolotl.integrations.{module.name}.args")
-        except ImportError:
-            continue
-        for value in vars(args).values():
-            if getattr(value, "__module__", "") == args.__name__:
-                found |= set(getattr(value, "model_fields", ()))
-    assert {"liger_rope", "cut_cross_entropy"} <= found
-    assert found & OF_PLUGINS
-    assert found >= OF_PLUGINS
+    folders = {
+        path.name
+        for path in Path(integrations.__path__[0]).iterdir()
+        if (path / "args.py").exists()
+    }
+    schema = host_schema()
+    assert folders == set(schema.data["plugins"])
+    with_keys = {schema.plugin_of[key] for key in schema.plugin_of}
+    assert with_keys == folders
 
 
 def test_the_child_process_imports_nothing_from_the_working_folder(

@@ -1,0 +1,384 @@
+"""All kinds of findings by id: what each is about, its cost, and where it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ._refusals_model import REFUSALS as _OF_MODEL
+from ._refusals_rest import REFUSALS as _OF_REST
+from ._refusals_run import REFUSALS as _OF_RUN
+
+REFUSALS = (*_OF_RUN, *_OF_MODEL, *_OF_REST)
+
+
+class Cost(IntEnum):
+    """What it costs to run a config with a finding; the dearest sorts first."""
+
+    RUN = 0
+    """The run ends well, and trained something else than the config says."""
+    LATE = 1
+    """The run ends in an error after the data or the model are loaded."""
+    START = 2
+    """Axolotl refuses the config at once."""
+    PART = 3
+    """Part of the run differs: a schedule, a checkpoint, an evaluation."""
+    LITTLE = 4
+    """Little or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of finding."""
+
+    about: str
+    """One or two sentences for `sftguide explain`."""
+    cost: Cost
+    host: str = ""
+    """Module and function of Axolotl or of a library that it uses."""
+    general: bool = False
+    """Whether it holds for nearly every config, and is told in one closing line."""
+
+
+_RUN, _LATE, _START, _PART, _LITTLE = Cost
+_BASE, _CAUSAL = "core/builders/base.py", "core/builders/causal.py"
+_SCHEMA = "utils/schemas/config.py: AxolotlInputConfig"
+
+RULES: dict[str, Rule] = {
+    "unknown-key": Rule(
+        "Axolotl's schema does not have this key. Unless `strict` checks are on, it "
+        "drops such keys when it loads the config, and the run starts without them.",
+        _RUN,
+        _SCHEMA,
+    ),
+    "unknown-nested-key": Rule(
+        "The schema of this block does not have this key. Axolotl drops it when it "
+        "loads the config, also where the rest of the block is right.",
+        _RUN,
+        "utils/config/__init__.py: validate_config",
+    ),
+    "key-of-other-training": Rule(
+        "Axolotl reads the entries of `datasets` by the kind of training. This key is "
+        "one of another kind, and is dropped while the config is loaded.",
+        _RUN,
+        "utils/config/__init__.py: validate_config",
+    ),
+    "plugin-not-listed": Rule(
+        "The key is defined by a plugin that comes with Axolotl. Without the plugin in "
+        "`plugins`, Axolotl does not know the key and drops it.",
+        _RUN,
+        "integrations/config.py: merge_input_args",
+    ),
+    "foreign-plugin-key": Rule(
+        "Plugins may add keys. This key is none of Axolotl's, and a plugin is listed "
+        "whose keys are not known here.",
+        _LITTLE,
+        "integrations/config.py: merge_input_args",
+    ),
+    "renamed-key": Rule(
+        "This is the name of a setting in another tool or in an older Axolotl. Axolotl "
+        "drops it silently.",
+        _RUN,
+        _SCHEMA,
+    ),
+    "bad-value": Rule(
+        "The value has another type, or is outside the range, that Axolotl's schema "
+        "allows.",
+        _START,
+        _SCHEMA,
+    ),
+    "required-key": Rule("Axolotl's schema requires this key.", _START, _SCHEMA),
+    "host-refuses": Rule(
+        "Axolotl's own validation, which `--host` runs, refuses the config.",
+        _START,
+        "utils/config/__init__.py: validate_config",
+    ),
+    "removed-key": Rule(
+        "Axolotl has removed this setting and refuses configs that still use it.",
+        _START,
+        "utils/schemas/deprecated.py: DeprecatedParameters",
+    ),
+    "sharegpt": Rule(
+        "Axolotl has removed `type: sharegpt`. Lists of turns with `from` and `value` "
+        "are read by `type: chat_template` with a mapping of the two fields.",
+        _START,
+        "utils/schemas/validation.py: deprecate_sharegpt_datasets",
+    ),
+    "value-not-in-set": Rule(
+        "The schema allows any text here, but the library that reads it allows only "
+        "some values and ends the run when the trainer is made.",
+        _LATE,
+        f"{_BASE}: _configure_scheduler",
+    ),
+    "dataset-type": Rule(
+        "The `type` of a dataset names a module of Axolotl that turns rows into "
+        "tokens. Without a module of that name the preparation ends in an error.",
+        _LATE,
+        "utils/data/wrappers.py: handle_unknown_dataset_strategy",
+    ),
+    "number-out-of-range": Rule(
+        "The schema allows any number here, but the run cannot use this one.",
+        _LATE,
+        "utils/config/__init__.py: normalize_config",
+    ),
+    "packing-without-separation": Rule(
+        "With sample packing a row holds several samples. Only some attention "
+        "implementations keep them apart; with others each sample also attends to "
+        "those before it in the row.",
+        _RUN,
+        f"{_SCHEMA}.attn_decontaminates_packing",
+    ),
+    "lora-without-adapter": Rule(
+        "Axolotl reads the `lora_*` keys only with `adapter: lora` or `qlora`. Without "
+        "it, it trains all weights of the model.",
+        _RUN,
+        "loaders/model.py: ModelLoader",
+    ),
+    "best-model-off": Rule(
+        "Axolotl turns `load_best_model_at_end` off unless there are rows to evaluate "
+        "and `save_steps` is a multiple of `eval_steps`; strategies by epoch do not "
+        "count.",
+        _RUN,
+        f"{_CAUSAL}: build",
+    ),
+    "early-stopping-no-evaluation": Rule(
+        "The early stopping callback of transformers ends the run in an error if "
+        "nothing is evaluated.",
+        _LATE,
+        "transformers, trainer_callback.py: EarlyStoppingCallback",
+    ),
+    "evaluation-without-data": Rule(
+        "A cadence of evaluation is set, but no rows are held out: Axolotl turns "
+        "evaluation off.",
+        _PART,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "evaluation-without-cadence": Rule(
+        "Rows are held out from training, but nothing says when to evaluate on them, "
+        "and the default is never.",
+        _PART,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "evaluation-once": Rule(
+        "Axolotl turns `evals_per_epoch` into a share of the run, and uses it only if "
+        "the share is below 1. One evaluation in the whole run is dropped.",
+        _PART,
+        "utils/config/__init__.py: normalize_config",
+    ),
+    "constant-warmup": Rule(
+        "The schedule `constant` has no warmup. `constant_with_warmup` has.",
+        _PART,
+        "transformers, optimization.py: get_scheduler",
+    ),
+    "warmup-exceeds-run": Rule(
+        "The learning rate rises over the warmup's steps. If the run has no more steps "
+        "than that, it never reaches `learning_rate`.",
+        _RUN,
+        f"{_BASE}: _configure_warmup_and_logging",
+    ),
+    "resume-without-optimizer": Rule(
+        "With `save_only_model` checkpoints hold no optimizer and no schedule. A run "
+        "that resumes from one starts both anew.",
+        _PART,
+        "transformers, trainer.py: Trainer",
+    ),
+    "checkpoints-deleted": Rule(
+        "Axolotl sets `save_total_limit: 4` if it is not set: older checkpoints are "
+        "deleted.",
+        _PART,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "hub-without-save": Rule(
+        "`hub_model_id` uploads the model when a checkpoint is saved, and none is.",
+        _RUN,
+        "utils/schemas/validation.py: check_push_save",
+    ),
+    "deepspeed-and-fsdp-config": Rule(
+        "Axolotl refuses `deepspeed` with `fsdp`, but not with `fsdp_config`: it hands "
+        "both to the trainer and prepares the environment for FSDP alone.",
+        _RUN,
+        f"{_CAUSAL}: build",
+    ),
+    "layer-class": Rule(
+        "FSDP wraps the layers of this class. A model without such a layer ends the "
+        "run when the trainer starts.",
+        _LATE,
+        "accelerate, utils/dataclasses.py: set_auto_wrap_policy",
+    ),
+    "targets-absent": Rule(
+        "peft puts adapters on the layers whose names match, and ignores names that "
+        "match none as long as one does.",
+        _RUN,
+        "peft, tuners/tuners_utils.py: inject_adapter",
+    ),
+    "targets-missing": Rule(
+        "Axolotl gives peft an empty list of layers if no key names any, and peft has "
+        "no default for an empty list.",
+        _LATE,
+        "loaders/adapter.py: load_lora",
+    ),
+    "targets-none": Rule(
+        "peft ends the run if none of the names matches a layer of the model.",
+        _LATE,
+        "peft, tuners/tuners_utils.py: inject_adapter",
+    ),
+    "beyond-positions": Rule(
+        "`max_position_embeddings` in the model's config.json is the longest sequence "
+        "it was made for. Beyond it the model's output degrades.",
+        _RUN,
+        "transformers, the model's config.json",
+    ),
+    "eval-batch-larger": Rule(
+        "Evaluation runs with its own batch size, and needs memory for the logits of "
+        "that many rows.",
+        _LATE,
+        "utils/schemas/validation.py: hint_eval_train_mbsz",
+    ),
+    "deepspeed-own-scheduler": Rule(
+        "A scheduler or optimizer in DeepSpeed's file replaces the one in the config.",
+        _RUN,
+        "transformers, integrations/deepspeed.py",
+    ),
+    "batch-size-ignored": Rule(
+        "Axolotl derives the accumulation from `gradient_accumulation_steps`, whose "
+        "default is 1; `batch_size` alone changes nothing.",
+        _RUN,
+        "utils/config/__init__.py: normalize_config",
+    ),
+    "batch-size-of-block": Rule(
+        "The plugin derives the accumulation from `sftguide.effective_batch_size`.",
+        _START,
+    ),
+    "packed-samples": Rule(
+        "With packing a step holds more samples than rows.",
+        _LITTLE,
+        "utils/samplers/multipack.py: MultipackBatchSampler",
+        general=True,
+    ),
+    "mean-of-means": Rule(
+        "Axolotl averages the micro batches' mean losses, so tokens in micro batches "
+        "with few trained tokens weigh more.",
+        _LITTLE,
+        "core/trainers/base.py: AxolotlTrainer",
+        general=True,
+    ),
+    "warmup-one": Rule(
+        "Axolotl raises a warmup of 1 step to 2.",
+        _LITTLE,
+        f"{_BASE}: _configure_warmup_and_logging",
+    ),
+    "warmup-none": Rule(
+        "A ratio of the run's steps that is less than one step is no warmup.",
+        _PART,
+        f"{_BASE}: _configure_warmup_and_logging",
+    ),
+    "warmup-default": Rule(
+        "Without `warmup_steps` and `warmup_ratio` Axolotl warms up over 3% of the "
+        "steps, at most 100.",
+        _LITTLE,
+        f"{_BASE}: _configure_warmup_and_logging",
+        general=True,
+    ),
+    "no-seed": Rule(
+        "Axolotl's default of 42 applies to an empty `seed:`, not to a missing one. "
+        "Without it the data are shuffled differently each time they are prepared.",
+        _LITTLE,
+        "utils/schemas/validation.py: set_default_seed",
+        general=True,
+    ),
+    "unseeded-adapter": Rule(
+        "Axolotl initialises an adapter's weights before it seeds the generators.",
+        _LITTLE,
+        "train.py: setup_model_and_trainer",
+        general=True,
+    ),
+    "unshuffled-split": Rule(
+        "`val_set_size` splits off rows of the merged data; without shuffling these "
+        "are the last.",
+        _PART,
+        "utils/data/shared.py: create_train_validation_split",
+    ),
+    "kernels-on-cpu": Rule(
+        "Axolotl turns its Triton kernels for adapters on if none of their keys is "
+        "set. They need CUDA.",
+        _LATE,
+        f"{_SCHEMA}.check_auto_enable_lora_kernels",
+    ),
+    "fused-loss-unsupported": Rule(
+        "Liger has no fused loss for models that scale their logits.",
+        _LATE,
+        "integrations/liger/plugin.py: LigerPlugin",
+    ),
+    "clipping-off": Rule(
+        "With `max_grad_norm: 0` transformers only measures the norm, by clipping at "
+        "infinity. Gradients stay as they are; a norm that overflows makes all NaN.",
+        _LITTLE,
+        "transformers, trainer.py: _get_grad_norm",
+    ),
+    "watchdog-counts-logs": Rule(
+        "The watchdog's patience counts steps, but it sees the loss of the last log.",
+        _PART,
+        "utils/callbacks/__init__.py: LossWatchDogCallback",
+    ),
+    "deprecated-attention": Rule(
+        "The older keys that choose an attention still work and will be removed.",
+        _LITTLE,
+        f"{_SCHEMA}.normalize_attn_implementation",
+        general=True,
+    ),
+    "packing-sdpa-bf16": Rule(
+        "Axolotl warns that packing with sdpa and bf16 may give a loss of 0.0 before "
+        "Hopper.",
+        _PART,
+        "utils/schemas/config.py: check_sample_packing_w_sdpa_bf16",
+    ),
+    "trained-prompts": Rule(
+        "Some dataset types train on prompts too with `train_on_inputs`.",
+        _LITTLE,
+        "prompt_tokenizers.py: InstructionPromptTokenizingStrategy",
+    ),
+    "other-training": Rule("Advice on SFT does not apply to it.", _LITTLE),
+    "placeholders": Rule("A script fills in some values later.", _LITTLE),
+    "other-file": Rule("The file configures another program.", _LITTLE),
+    "unknown-ignore": Rule("A comment silences an id that does not exist.", _LITTLE),
+    "own-block": Rule("The plugin validates its block when the run starts.", _START),
+    "own-block-name": Rule("The block is not read under this name.", _RUN, _SCHEMA),
+    "own-plugin-missing": Rule(
+        "Axolotl drops the block unless the plugin is listed.", _RUN, _SCHEMA
+    ),
+    "mix-and-datasets": Rule("The plugin makes `datasets` from the mix.", _START),
+    "rate-adapter-low": Rule("Adapters need higher rates than full models.", _RUN),
+    "rate-adapter-high": Rule("Adapters diverge at very high rates.", _RUN),
+    "rate-full-high": Rule("No study of full fine-tuning used such a rate.", _RUN),
+    "rate-extreme": Rule("Adam diverges at such rates with any model.", _RUN),
+    "batch-adapter-large": Rule("Adapters lose quality in large batches.", _PART),
+    "batch-large-few-rows": Rule("A large batch leaves few steps.", _PART),
+    "batch-small-many-rows": Rule("Larger batches scored better.", _LITTLE),
+    "epochs-many": Rule("Small data need 2 or 3 epochs.", _LITTLE),
+    "adapter-attention-only": Rule("The MLP's adapters matter most.", _PART),
+    "adapter-scale": Rule("The adapter's updates are scaled by alpha / rank.", _LITTLE),
+    "data-unreadable": Rule("Axolotl cannot prepare data with such rows.", _LATE),
+    "data-odd-rows": Rule("A chat template does not take such conversations.", _PART),
+    "data-stale": Rule("Axolotl reuses prepared data of an earlier version.", _RUN),
+    "data-untrained": Rule("Rows without a trained token teach nothing.", _RUN),
+    "data-unended": Rule(
+        "A model that never trains on the end of a turn does not learn to stop. The "
+        "default `train_on_eos: turn` trains on `eos_token`; a template that ends "
+        "turns with another token needs `eot_tokens`.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "data-plain-marks": Rule("A mark of the template is not one token.", _RUN),
+    "data-double-start": Rule("Template and tokenizer both add the BOS token.", _PART),
+    "data-too-long": Rule("Rows longer than `sequence_len` are dropped.", _PART),
+    "data-repeated": Rule("Rows occur more than once.", _LITTLE),
+    **{
+        rule.id: Rule(
+            f"{rule.problem.replace('{value}', 'the value given')}. Axolotl's own "
+            "validation refuses the config.",
+            _START,
+            rule.host,
+        )
+        for rule in REFUSALS
+    },
+}

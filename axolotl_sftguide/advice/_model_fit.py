@@ -1,0 +1,125 @@
+"""What the config says of the model, against the model's own `config.json`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..config.model_layers import block_classes, layer_names
+from ..config.yaml_edits import Edit
+from ._finding import Finding, Weight
+from ._view import View
+
+WRONG, AGAINST, NOTE = Weight.WRONG, Weight.AGAINST, Weight.NOTE
+
+_PLAIN = re.compile(r"[\w.]+")
+
+
+def no_targets(view: View) -> Iterator[Finding]:
+    """An adapter without layers to be on."""
+    keys = ("lora_target_linear", "lora_target_modules", "lora_target_parameters")
+    own = view.get("adapter") in ("lora", "qlora")
+    if not own or view.get("lora_model_dir") or any(view.get(key) for key in keys):
+        return
+    yield Finding(
+        WRONG,
+        "lora_target_modules",
+        view.config.get("lora_target_modules"),
+        "adapter is set, and no layer to put it on",
+        "peft ends the run after the model is loaded",
+        "Set lora_target_linear: true",
+        id="targets-missing",
+        edits=(Edit("set", "lora_target_linear", True),),
+    )
+
+
+def targets(view: View) -> Iterator[Finding]:
+    """Layers of another model in `lora_target_modules`."""
+    known = layer_names(view.model_type)
+    asked = view.get("lora_target_modules")
+    plain = isinstance(asked, list) and all(
+        isinstance(name, str) and _PLAIN.fullmatch(name) for name in asked
+    )
+    if not known or not view.get("adapter") or not plain or not asked:
+        return
+    if view.get("lora_target_linear") or "all-linear" in asked:
+        return
+    names = [name.rpartition(".")[2] for name in asked]
+    absent = [name for name in dict.fromkeys(names) if name not in known]
+    if not absent:
+        return
+    few = [n for n in known if n not in ("embed_tokens", "lm_head", "wte", "wpe")]
+    remedy = f"Its layers are {', '.join(few)}; or set lora_target_linear: true"
+    if len(absent) == len(set(names)):
+        yield Finding(
+            WRONG,
+            "lora_target_modules",
+            asked,
+            f"{view.model_type} models have no {', '.join(absent)}",
+            "peft ends the run, as no layer matches",
+            remedy,
+            id="targets-none",
+        )
+        return
+    yield Finding(
+        WRONG,
+        "lora_target_modules",
+        asked,
+        f"{view.model_type} models have no {', '.join(absent)}",
+        f"only {', '.join(n for n in names if n in known)} get adapters, without an "
+        "error",
+        remedy,
+        id="targets-absent",
+    )
+
+
+def layer_class(view: View) -> Iterator[Finding]:
+    """FSDP wrapping the layers of another model."""
+    known = block_classes(view.model_type)
+    asked = view.fsdp.get("transformer_layer_cls_to_wrap")
+    if not known or not isinstance(asked, str):
+        return
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    absent = [name for name in names if name not in known]
+    if absent:
+        layers = [n for n in known if n.endswith(("Layer", "Block"))] or list(known)
+        path = "fsdp_config.transformer_layer_cls_to_wrap"
+        yield Finding(
+            WRONG,
+            path,
+            asked,
+            f"{view.model_type} models have no {', '.join(absent)}",
+            "the run ends in an error when FSDP wraps the model",
+            f"Set {path}: {layers[0]}",
+            id="layer-class",
+        )
+
+
+def positions(view: View) -> Iterator[Finding]:
+    """Rows longer than the model was made for."""
+    length = view.number("sequence_len", 512) or 0
+    most = view.model.get("max_position_embeddings", view.model.get("n_positions"))
+    changed = {
+        key: value
+        for block in ("overrides_of_model_config", "model_config")
+        for key, value in view.mapping(block).items()
+    }
+    scaled = any("rope" in key or "position" in key for key in changed)
+    stretch = view.model.get("rope_scaling") or view.model.get("rope_parameters") or {}
+    factor = stretch.get("factor") if isinstance(stretch, dict) else None
+    if not isinstance(most, int) or scaled or view.get("use_pose"):
+        return
+    most = int(most * factor) if isinstance(factor, (int, float)) else most
+    if length > most:
+        packed = view.packed  # positions start anew with each sample of a row
+        yield Finding(
+            NOTE if packed else AGAINST,
+            "sequence_len",
+            view.get("sequence_len"),
+            f"sequence_len: {length:,.0f} is longer than the {most:,} positions that "
+            f"{view.get('base_model')} was made for",
+            f"{'samples' if packed else 'rows'} longer than that go beyond what the "
+            "model can tell apart",
+            f"Set sequence_len: {most}, or scale rope in overrides_of_model_config",
+            id="beyond-positions",
+        )

@@ -1,0 +1,94 @@
+"""How `sftguide plan` shows memory, batch and time."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..planning import BatchPlan, MemoryPlan
+    from ..runs.throughput import Throughput
+
+
+NO_BATCH = "depends on row count and length; pass --rows and --row-tokens, or --data"
+"""The text in the place of a batch that is not known."""
+
+
+def batch_line(batch: BatchPlan, packed: bool) -> str:
+    """How a step is made up."""
+    gpus = f"{batch.cards} GPU{'s' * (batch.cards > 1)}"
+    product = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {gpus}"
+    text = f"{batch.sequences} sample{'s' * (batch.sequences > 1)} = {product}"
+    if packed:
+        some = "several" if batch.samples is None else f"about {batch.samples:.0f}"
+        text = f"{some} samples in {batch.sequences} sequences = {product}"
+    if batch.steps_an_epoch is None:
+        return text
+    return f"{text}; {batch.steps_an_epoch:,} steps per epoch, {batch.steps:,} in all"
+
+
+def time_lines(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:
+    """How long the run takes, by device of earlier runs."""
+    from ..units import duration
+
+    return [
+        (
+            f"about {duration(3600 * hours[t])}"
+            if t in hours
+            else "unknown without --rows"
+        )
+        + f" on {t.device} ({t.samples_per_s:.3g} samples/s{_each(t.device)} in "
+        f"{t.runs} earlier run{'s' * (t.runs > 1)})"
+        for t in past
+    ]
+
+
+def _each(device: str) -> str:
+    """The unit after a rate; a machine without a GPU has one process."""
+    return "" if device.lower().startswith(("cpu", "mps")) else " per GPU"
+
+
+_NAME = 26
+
+
+def print_row(name: str, text: str) -> None:
+    """A line of the table, wrapped below its second column."""
+    lines = textwrap.wrap(text, 80 - _NAME, break_long_words=False) or [""]
+    for first, line in zip([name, *[""] * len(lines)], lines, strict=False):
+        click.echo(f"{first:<{_NAME}}{line}")
+
+
+def memory_row(name: str, size: int, note: str) -> str:
+    """A line of the table with a size."""
+    return f"{name:<{_NAME}}{_gib(size)}  {note}"
+
+
+def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
+    """Print the parts, the peak and what fits."""
+    for part in made.parts:
+        click.echo(memory_row(part.name, part.size_bytes, part.note))
+        if verbose:
+            print_row("", f"{part.formula} ({part.source})")
+    setting = made.setting
+    click.echo(
+        f"{'peak':<{_NAME}}{_gib(made.peak_bytes)}  in {made.peak_at}, micro batch "
+        f"{setting.micro_batch_size} x {setting.sequence_len:,}"
+    )
+    verdict = "fits" if made.fits else "does not fit"
+    most = made.largest_micro_batch
+    click.echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")
+    click.echo(f"Largest micro batch that fits: {most or 'none'}.")
+    if made.not_planned:
+        print_row("not planned", ", ".join(made.not_planned))
+    if made.states_are_exact:
+        click.echo(
+            "Weights, adapters and optimizer are exact; the rest is estimated.\n"
+        )
+    else:
+        click.echo("All parts are estimates, as keys are not planned.\n")
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:6.2f} GiB"

@@ -1,0 +1,680 @@
+"""For each kind of finding a config that has it, and what its remedy says to write."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import yaml
+
+BASE = """
+base_model: meta-llama/Llama-3.1-8B
+datasets: [{path: rows.jsonl, type: alpaca}]
+adapter: lora
+lora_r: 16
+lora_alpha: 32
+lora_target_linear: true
+micro_batch_size: 2
+gradient_accumulation_steps: 8
+learning_rate: 2.0e-4
+num_epochs: 2
+warmup_steps: 10
+optimizer: adamw_torch_fused
+sequence_len: 2048
+bf16: true
+attn_implementation: flash_attention_2
+gradient_checkpointing: true
+seed: 42
+output_dir: out
+"""
+LIGER = "axolotl.integrations.liger.LigerPlugin"
+CUT = "axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin"
+FULL = "adapter: null\nlora_r: null\nlora_alpha: null\nlora_target_linear: null\n"
+FULL += "learning_rate: 2.0e-5\n"
+FSDP2 = "fsdp_version: 2\n"
+
+
+class Case(NamedTuple):
+    """A patch of the base with a finding, and a patch that follows the remedy."""
+
+    id: str
+    lines: str
+    remedy: str
+
+
+REFUSED = [
+    Case("no-data", "datasets: null", "datasets: [{path: a, type: alpaca}]"),
+    Case("dataset-push-token", "push_dataset_to_hub: me/x", "hf_use_auth_token: true"),
+    Case(
+        "two-evaluation-sets",
+        "val_set_size: 0.1\ntest_datasets: [{path: b, type: alpaca}]\neval_steps: 9",
+        "val_set_size: null",
+    ),
+    Case(
+        "eval-table-packing",
+        "sample_packing: true\neval_table_size: 5",
+        "eval_sample_packing: false",
+    ),
+    Case(
+        "batch-size-alone",
+        "batch_size: 16\nmicro_batch_size: null\ngradient_accumulation_steps: null",
+        "batch_size: null\nmicro_batch_size: 2\ngradient_accumulation_steps: 8",
+    ),
+    Case("batch-size-twice", "batch_size: 16", "batch_size: null"),
+    Case("warmup-twice", "warmup_ratio: 0.1", "warmup_ratio: null"),
+    Case(
+        "save-strategy-steps",
+        "save_strategy: epoch\nsave_steps: 100",
+        "save_strategy: steps",
+    ),
+    Case("saves-twice", "saves_per_epoch: 2\nsave_steps: 100", "save_steps: null"),
+    Case("save-best-metric", "save_strategy: best", "metric_for_best_model: eval_loss"),
+    Case(
+        "eval-strategy-steps",
+        "val_set_size: 0.1\neval_strategy: epoch\neval_steps: 9",
+        "eval_strategy: steps",
+    ),
+    Case(
+        "eval-without-data",
+        "val_set_size: 0\neval_steps: 100",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "evals-twice",
+        "val_set_size: 0.1\neval_steps: 9\nevals_per_epoch: 2",
+        "eval_steps: null",
+    ),
+    Case(
+        "evals-per-epoch-strategy",
+        "val_set_size: 0.1\nevals_per_epoch: 2\neval_strategy: epoch",
+        "eval_strategy: null",
+    ),
+    Case("bench-eval-cadence", "do_bench_eval: true", "evals_per_epoch: 1"),
+    Case(
+        "causal-eval-packing",
+        "do_causal_lm_eval: true\neval_sample_packing: true",
+        "eval_sample_packing: false",
+    ),
+    Case(
+        "early-stopping-steps",
+        "val_set_size: 0.1\nearly_stopping_patience: 3\nevals_per_epoch: 4",
+        "evals_per_epoch: null\neval_steps: 50\nsave_steps: 100",
+    ),
+    Case(
+        "neftune-twice",
+        "noisy_embedding_alpha: 5\nneftune_noise_alpha: 5",
+        "noisy_embedding_alpha: null",
+    ),
+    Case("neftune-positive", "neftune_noise_alpha: -1", "neftune_noise_alpha: 5"),
+    Case(
+        "streaming-steps",
+        "datasets: null\npretraining_dataset: [{path: a}]",
+        "max_steps: 100",
+    ),
+    Case(
+        "streaming-val-split",
+        "streaming: true\nmax_steps: 100\nval_set_size: 0.1\neval_steps: 50",
+        "val_set_size: null\neval_steps: null",
+    ),
+    Case(
+        "streaming-packing-many",
+        "streaming: true\nmax_steps: 100\nsample_packing: true\n"
+        "datasets: [{path: a, type: alpaca}, {path: b, type: alpaca}]",
+        "sample_packing: false",
+    ),
+    Case(
+        "streaming-deduplication",
+        "streaming: true\nmax_steps: 100\ndataset_exact_deduplication: true",
+        "dataset_exact_deduplication: null",
+    ),
+    Case(
+        "deduplication-unprepared",
+        "dataset_exact_deduplication: true\nskip_prepare_dataset: true",
+        "skip_prepare_dataset: false",
+    ),
+    Case(
+        "pretraining-tokens-per-second",
+        "datasets: null\npretraining_dataset: [{path: a}]\nmax_steps: 9\n"
+        "warmup_steps: 2\ninclude_tokens_per_second: true",
+        "include_tokens_per_second: null",
+    ),
+    Case("template-jinja", "chat_template: jinja", "chat_template_jinja: '{{ x }}'"),
+    Case(
+        "dataset-template-jinja",
+        "datasets: [{path: a, type: chat_template, chat_template: jinja}]",
+        "datasets: [{path: a, type: chat_template, chat_template: chatml}]",
+    ),
+    Case(
+        "target-pattern",
+        "lora_target_linear: null\nlora_target_modules: ['q_proj(', down_proj]",
+        "lora_target_modules: [q_proj, down_proj]",
+    ),
+    Case(
+        "quantised-without-adapter",
+        f"{FULL}load_in_4bit: true",
+        "adapter: qlora\nlora_target_linear: true",
+    ),
+    Case("qlora-4bit", "adapter: qlora", "load_in_4bit: true"),
+    Case(
+        "qlora-8bit",
+        "adapter: qlora\nload_in_4bit: true\nload_in_8bit: true",
+        "load_in_8bit: null",
+    ),
+    Case(
+        "qlora-gptq", "adapter: qlora\nload_in_4bit: true\ngptq: true", "adapter: lora"
+    ),
+    Case(
+        "target-parameters-dropout",
+        "lora_target_parameters: [mlp.experts.down_proj]\nlora_dropout: 0.1",
+        "lora_dropout: 0",
+    ),
+    Case(
+        "lora-8bit-kernels",
+        "load_in_8bit: true\nlora_mlp_kernel: true",
+        "lora_mlp_kernel: false",
+    ),
+    Case(
+        "kernels-remote-code",
+        "trust_remote_code: true\nlora_o_kernel: true",
+        "lora_o_kernel: false",
+    ),
+    Case("fused-mlp-adapter", "flash_attn_fuse_mlp: true", "flash_attn_fuse_mlp: null"),
+    Case("onebit-adapter", "use_onebitllms: true", "use_onebitllms: null"),
+    Case(
+        "rate-groups-loraplus",
+        "loraplus_lr_ratio: 16\nlr_groups: [{name: a, modules: [b], lr: 1.0e-5}]",
+        "lr_groups: null",
+    ),
+    Case(
+        "frozen-and-layers",
+        "peft_layers_to_transform: [1]\nunfrozen_parameters: [lm_head]",
+        "unfrozen_parameters: null",
+    ),
+    Case(
+        "layers-pattern",
+        "peft_layers_pattern: [layers]",
+        "peft_layers_to_transform: [1, 2]",
+    ),
+    Case("attention-twice", "flash_attention: true", "flash_attention: null"),
+    Case(
+        "softmax-scaling-flex",
+        "scaling_softmax: true",
+        "attn_implementation: flex_attention",
+    ),
+    Case(
+        "gemma4-hybrid-attention",
+        "gemma4_hybrid_attn_impl: true\nattn_implementation: sdpa",
+        "attn_implementation: flash_attention_2",
+    ),
+    Case(
+        "fused-losses-many",
+        f"plugins: [{LIGER}]\nliger_cross_entropy: true\n"
+        "liger_fused_linear_cross_entropy: true",
+        "liger_cross_entropy: null",
+    ),
+    Case(
+        "cut-loss-precision",
+        f"plugins: [{CUT}]\ncut_cross_entropy: true\nbf16: null",
+        "bf16: true",
+    ),
+    Case(
+        "cut-loss-chunked",
+        f"plugins: [{CUT}]\nchunked_cross_entropy: true",
+        "chunked_cross_entropy: null",
+    ),
+    Case(
+        "liger-glu-twice",
+        f"plugins: [{LIGER}]\nliger_swiglu: true\nliger_glu_activation: true",
+        "liger_swiglu: null",
+    ),
+    Case(
+        "liger-glu-tiled",
+        f"plugins: [{LIGER}]\nliger_glu_activation: true\ntiled_mlp: true\n"
+        "tiled_mlp_use_original_mlp: false",
+        "tiled_mlp_use_original_mlp: true",
+    ),
+    Case(
+        "liger-token-scaling",
+        f"plugins: [{LIGER}]\nliger_use_token_scaling: true",
+        "liger_fused_linear_cross_entropy: true",
+    ),
+    Case(
+        "offloading-without-checkpointing",
+        "activation_offloading: true\ngradient_checkpointing: null",
+        "gradient_checkpointing: true",
+    ),
+    Case(
+        "selective-without-checkpointing",
+        "selective_checkpointing: true\ngradient_checkpointing: null",
+        "gradient_checkpointing: true",
+    ),
+    Case(
+        "selective-reentrant",
+        "selective_checkpointing: true\n"
+        "gradient_checkpointing_kwargs: {use_reentrant: true}",
+        "gradient_checkpointing_kwargs: {use_reentrant: false}",
+    ),
+    Case(
+        "selective-offloading",
+        "selective_checkpointing: true\nactivation_offloading: legacy",
+        "activation_offloading: hidden_states",
+    ),
+    Case(
+        "unfrozen-reentrant",
+        f"{FULL}unfrozen_parameters: [lm_head]\n"
+        "gradient_checkpointing_kwargs: {use_reentrant: true}",
+        "gradient_checkpointing_kwargs: {use_reentrant: false}",
+    ),
+    Case(
+        "compile-options",
+        "torch_compile_options: {shape_padding: true}",
+        "torch_compile: true",
+    ),
+    Case(
+        "better-transformer-amp",
+        "flash_optimum: true",
+        "flash_optimum: null\nattn_implementation: sdpa",
+    ),
+    Case(
+        "gptq-revision",
+        "gptq: true\nrevision_of_model: main",
+        "revision_of_model: null",
+    ),
+    Case(
+        "two-quantisations",
+        "adapter: qlora\nload_in_4bit: true\nmodel_quantization_config: Mxfp4Config",
+        "model_quantization_config: null",
+    ),
+    Case(
+        "memory-limits-twice",
+        "max_memory: {0: 20GiB}\ngpu_memory_limit: 20GiB",
+        "max_memory: null",
+    ),
+    Case(
+        "mpt-checkpointing",
+        "base_model: mosaicml/mpt-7b",
+        "gradient_checkpointing: false",
+    ),
+    Case(
+        "moe-quantised-targets",
+        "adapter: qlora\nload_in_4bit: true\nquantize_moe_experts: true",
+        "lora_target_linear: null\nlora_target_parameters: [mlp.experts.down_proj]",
+    ),
+    Case(
+        "moe-quantised-adapter",
+        "quantize_moe_experts: true\nlora_target_linear: null\n"
+        "lora_target_parameters: [mlp.experts.down_proj]",
+        "adapter: qlora\nload_in_4bit: true",
+    ),
+    Case(
+        "qat-quantised",
+        "adapter: qlora\nload_in_4bit: true\nqat: {weight_dtype: int8}",
+        "adapter: lora\nload_in_4bit: null",
+    ),
+    Case("per-layer-offload", "ple_cpu_offload: true", "ple_cpu_offload: null"),
+    Case(
+        "deepspeed-and-fsdp",
+        "deepspeed: deepspeed_configs/zero3.json\nfsdp: [full_shard, auto_wrap]",
+        "fsdp: null",
+    ),
+    Case(
+        "fsdp2-4bit-loading",
+        f"{FSDP2}adapter: qlora\nload_in_4bit: true\n"
+        "fsdp_config: {cpu_ram_efficient_loading: true}",
+        "fsdp_config: {cpu_ram_efficient_loading: false}",
+    ),
+    Case(
+        "fsdp2-8bit-optimizer",
+        f"{FSDP2}fsdp_config: {{reshard_after_forward: true}}\n"
+        "optimizer: adamw_bnb_8bit",
+        "optimizer: adamw_torch_8bit",
+    ),
+    Case(
+        "fsdp1-offload-8bit-optimizer",
+        "fsdp_config: {fsdp_offload_params: true}\noptimizer: adamw_bnb_8bit",
+        "optimizer: adamw_torch_fused",
+    ),
+    Case(
+        "fsdp-pin-memory",
+        f"{FSDP2}fsdp_config: {{cpu_offload_pin_memory: false}}",
+        "fsdp_config: {reshard_after_forward: true}",
+    ),
+    Case(
+        "fsdp2-preference-quantised",
+        f"{FSDP2}fsdp_config: {{reshard_after_forward: true}}\nrl: dpo\n"
+        "datasets: [{path: a, type: chatml.intel}]\n"
+        "adapter: qlora\nload_in_4bit: true",
+        "fsdp_version: 1",
+    ),
+    Case(
+        "fsdp-size-wrap",
+        f"{FSDP2}fsdp_config: {{auto_wrap_policy: SIZE_BASED_WRAP}}",
+        "fsdp_config: {auto_wrap_policy: SIZE_BASED_WRAP, min_num_params: 1000000}",
+    ),
+    Case(
+        "fsdp-falcon", "base_model: tiiuae/falcon-7b\nfsdp: [full_shard]", "fsdp: null"
+    ),
+    Case("fp32-norms", "fp32_norms: true", "fp32_norms: null"),
+    Case("fp8-config", "fp8_config: {recipe: tensorwise}", "fp8_config: null"),
+    Case("deepcompile", "deepcompile: true", "deepcompile: null"),
+    Case(
+        "context-parallel-attention",
+        "context_parallel_size: 2\nattn_implementation: sdpa",
+        "attn_implementation: flash_attention_2",
+    ),
+    Case(
+        "context-parallel-packing",
+        "context_parallel_size: 2\nsample_packing: true",
+        "micro_batch_size: 1",
+    ),
+    Case(
+        "muon-parallel",
+        f"{FULL}optimizer: muon\nfsdp_config: {{offload_params: true}}",
+        "fsdp_version: 2",
+    ),
+    Case(
+        "flash-optimizer-parallel",
+        f"{FULL}optimizer: flash_adamw\nfsdp_config: {{offload_params: true}}",
+        "fsdp_version: 2",
+    ),
+    Case(
+        "polora-adapter",
+        f"{FULL}optimizer: polora",
+        "adapter: lora\nlora_target_linear: true",
+    ),
+    Case(
+        "galore-adapter",
+        "optimizer: q_galore_adamw8bit",
+        "optimizer: adamw_torch_fused",
+    ),
+    Case("relora-restart", "relora: true", "jagged_restart_steps: 100"),
+    Case(
+        "relora-combination",
+        "relora: true\njagged_restart_steps: 100\nlr_scheduler: one_cycle",
+        "lr_scheduler: cosine",
+    ),
+    Case(
+        "preference-packing",
+        "rl: dpo\nsample_packing: true\ndatasets: [{path: a, type: chatml.intel}]",
+        "sample_packing: false",
+    ),
+    Case(
+        "kto-columns",
+        "rl: kto\ndatasets: [{path: a, type: chatml.intel}]",
+        "remove_unused_columns: false",
+    ),
+    Case(
+        "kto-eval-packing",
+        "rl: kto\ndatasets: [{path: a, type: chatml.intel}]\n"
+        "remove_unused_columns: false\neval_sample_packing: true",
+        "eval_sample_packing: null",
+    ),
+    Case("dpo-keys-elsewhere", "dpo_loss_type: [sigmoid]", "dpo_loss_type: null"),
+    Case(
+        "dpo-weights",
+        "rl: dpo\ndatasets: [{path: a, type: chatml.intel}]\n"
+        "dpo_loss_type: [sigmoid, sft]\ndpo_loss_weights: [1.0]",
+        "dpo_loss_weights: [1.0, 0.5]",
+    ),
+    Case(
+        "grpo-generations",
+        "rl: grpo\ntrl: {num_generations: 3}",
+        "gradient_accumulation_steps: 9",
+    ),
+    Case(
+        "simpo-warmup",
+        "rl: simpo\ndatasets: [{path: a, type: chatml.intel}]\n"
+        "warmup_steps: null\nwarmup_ratio: 0.1",
+        "warmup_ratio: null\nwarmup_steps: 10",
+    ),
+    Case("ebft-block", "rl: ebft\ndatasets: [{path: a}]", "ebft: {mode: structured}"),
+    Case(
+        "ebft-compile",
+        "rl: ebft\ndatasets: [{path: a}]\nebft: {mode: strided}\ntorch_compile: true",
+        "torch_compile: null",
+    ),
+    Case(
+        "mxfp4-loading",
+        "model_quantization_config: Mxfp4Config\n"
+        f"{FSDP2}fsdp_config: {{cpu_ram_efficient_loading: true}}",
+        "fsdp_config: {cpu_ram_efficient_loading: false}",
+    ),
+    Case("removed-key", "rpo_alpha: 1.0", "rpo_alpha: null"),
+    Case(
+        "sharegpt",
+        "datasets: [{path: a, type: sharegpt}]",
+        "datasets: [{path: a, type: chat_template, field_messages: conversations, "
+        "message_property_mappings: {role: from, content: value}}]",
+    ),
+    Case("bad-value", "sequence_len: 4k", "sequence_len: 4096"),
+    Case("required-key", "learning_rate: null", "learning_rate: 2.0e-4"),
+]
+"""What Axolotl's own validation refuses; the tests under Axolotl ask it."""
+
+OTHERS = [
+    Case("unknown-key", "learning_rat: 1", "learning_rat: null"),
+    Case(
+        "unknown-nested-key",
+        "special_tokens: {pad_tokn: x}",
+        "special_tokens: {pad_token: x}",
+    ),
+    Case(
+        "key-of-other-training",
+        "rl: dpo\ndatasets: [{path: a, type: chat_template.default, "
+        "message_property_mappings: {role: from, content: value}}]",
+        "datasets: [{path: a, type: chat_template.default}]",
+    ),
+    Case("plugin-not-listed", "liger_rope: true", f"plugins: [{LIGER}]"),
+    Case("foreign-plugin-key", "plugins: [mine.Plugin]\nown: 1", "own: null"),
+    Case("renamed-key", "num_train_epochs: 3", "num_train_epochs: null"),
+    Case("value-not-in-set", "optimizer: adamw", "optimizer: adamw_torch"),
+    Case(
+        "dataset-type",
+        "datasets: [{path: a, type: alpca}]",
+        "datasets: [{path: a, type: alpaca}]",
+    ),
+    Case("number-out-of-range", "micro_batch_size: 0", "micro_batch_size: 1"),
+    Case(
+        "packing-without-separation",
+        "sample_packing: true\nattn_implementation: null",
+        "attn_implementation: flash_attention_2",
+    ),
+    Case("lora-without-adapter", "adapter: null", "adapter: lora"),
+    Case(
+        "best-model-off",
+        "load_best_model_at_end: true\nval_set_size: 0.1\nsave_strategy: epoch\n"
+        "eval_strategy: epoch",
+        "save_strategy: null\neval_strategy: null\neval_steps: 50\nsave_steps: 100",
+    ),
+    Case(
+        "early-stopping-no-evaluation",
+        "early_stopping_patience: 2\neval_steps: 50\nsave_steps: 100",
+        "val_set_size: 0.05",
+    ),
+    Case("evaluation-without-data", "evals_per_epoch: 4", "val_set_size: 0.05"),
+    Case("evaluation-without-cadence", "val_set_size: 0.05", "evals_per_epoch: 4"),
+    Case(
+        "evaluation-once",
+        "val_set_size: 0.05\nevals_per_epoch: 1\nnum_epochs: 1",
+        "evals_per_epoch: 2",
+    ),
+    Case(
+        "constant-warmup",
+        "lr_scheduler: constant",
+        "lr_scheduler: constant_with_warmup",
+    ),
+    Case("warmup-exceeds-run", "max_steps: 10", "warmup_steps: 0"),
+    Case(
+        "resume-without-optimizer",
+        "save_only_model: true\nresume_from_checkpoint: out/checkpoint-9",
+        "save_only_model: false",
+    ),
+    Case(
+        "checkpoints-deleted",
+        "saves_per_epoch: 10",
+        "save_total_limit: 20",
+    ),
+    Case(
+        "hub-without-save",
+        "hub_model_id: me/x\nsave_strategy: 'no'",
+        "save_strategy: epoch",
+    ),
+    Case(
+        "deepspeed-and-fsdp-config",
+        "deepspeed: zero3.json\nfsdp_config: {offload_params: true}",
+        "fsdp_config: null",
+    ),
+    Case(
+        "deepspeed-own-scheduler",
+        "deepspeed: {scheduler: {type: WarmupLR}}",
+        "deepspeed: {zero_optimization: {stage: 2}}",
+    ),
+    Case(
+        "layer-class",
+        f"{FSDP2}fsdp_config: {{transformer_layer_cls_to_wrap: Qwen2DecoderLayer}}",
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer}",
+    ),
+    Case(
+        "targets-absent",
+        "lora_target_linear: null\nlora_target_modules: [q_proj, down_proj, c_fc]",
+        "lora_target_modules: [q_proj, down_proj]",
+    ),
+    Case("targets-missing", "lora_target_linear: null", "lora_target_linear: true"),
+    Case(
+        "targets-none",
+        "lora_target_linear: null\nlora_target_modules: [c_attn, c_fc]",
+        "lora_target_linear: true",
+    ),
+    Case("beyond-positions", "sequence_len: 200000", "sequence_len: 131072"),
+    Case(
+        "eval-batch-larger",
+        "val_set_size: 0.1\neval_steps: 50\neval_batch_size: 16",
+        "eval_batch_size: 2",
+    ),
+    Case(
+        "batch-size-ignored",
+        "gradient_accumulation_steps: null\nbatch_size: 64",
+        "batch_size: null\ngradient_accumulation_steps: 32",
+    ),
+    Case(
+        "batch-size-of-block",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        "sftguide: {effective_batch_size: 16}",
+        "gradient_accumulation_steps: null",
+    ),
+    Case(
+        "packed-samples",
+        "sample_packing: true",
+        "gradient_accumulation_steps: null\n"
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        "sftguide: {effective_batch_size: 16}",
+    ),
+    Case(
+        "mean-of-means",
+        "seed: 42",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        "sftguide: {exact_accumulation: true}",
+    ),
+    Case("warmup-one", "warmup_steps: 1", "warmup_steps: 0"),
+    Case(
+        "warmup-none",
+        "warmup_steps: null\nwarmup_ratio: 0.01\nmax_steps: 50",
+        "warmup_ratio: null\nwarmup_steps: 2",
+    ),
+    Case("warmup-default", "warmup_steps: null", "warmup_steps: 0"),
+    Case("no-seed", "seed: null", "seed: 42"),
+    Case(
+        "unseeded-adapter",
+        "seed: 42",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\nsftguide: {seed_adapter: true}",
+    ),
+    Case(
+        "unshuffled-split",
+        "val_set_size: 0.1\neval_steps: 50\nshuffle_merged_datasets: false",
+        "val_set_size: null\neval_steps: null",
+    ),
+    Case(
+        "kernels-on-cpu",
+        "bf16: false",
+        "lora_mlp_kernel: false\nlora_qkv_kernel: false\nlora_o_kernel: false",
+    ),
+    Case(
+        "fused-loss-unsupported",
+        "base_model: ibm-granite/granite-4.1-8b-base\n"
+        f"plugins: [{LIGER}]\nliger_fused_linear_cross_entropy: true",
+        "liger_fused_linear_cross_entropy: null\nchunked_cross_entropy: true",
+    ),
+    Case("clipping-off", "max_grad_norm: 0", "max_grad_norm: 1.0"),
+    Case(
+        "watchdog-counts-logs",
+        "loss_watchdog_threshold: 5\nlogging_steps: 10",
+        "logging_steps: 1",
+    ),
+    Case(
+        "deprecated-attention",
+        "attn_implementation: null\nsdp_attention: true",
+        "sdp_attention: null\nattn_implementation: sdpa",
+    ),
+    Case(
+        "packing-sdpa-bf16",
+        "sample_packing: true\nattn_implementation: sdpa",
+        "attn_implementation: flash_attention_2",
+    ),
+    Case("trained-prompts", "train_on_inputs: true", "train_on_inputs: null"),
+    Case("other-training", "rl: orpo", "rl: null"),
+    Case(
+        "own-block",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\nsftguide: {stdy: a}",
+        "sftguide: {study: a}",
+    ),
+    Case("own-block-name", "sft_guide: {study: a}", "sft_guide: null"),
+    Case(
+        "own-plugin-missing",
+        "sftguide: {study: a}",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]",
+    ),
+    Case(
+        "mix-and-datasets",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        "sftguide: {mix: {phases: [{name: a, datasets: [{path: x}]}]}}",
+        "datasets: null",
+    ),
+    Case("rate-adapter-low", "learning_rate: 1.0e-6", "learning_rate: 2.0e-4"),
+    Case("rate-adapter-high", "learning_rate: 5.0e-3", "learning_rate: 2.0e-4"),
+    Case("rate-full-high", f"{FULL}learning_rate: 1.0e-3", "learning_rate: 2.0e-5"),
+    Case("rate-extreme", "learning_rate: 1.0", "learning_rate: 2.0e-4"),
+    Case(
+        "batch-adapter-large",
+        "gradient_accumulation_steps: 512",
+        "gradient_accumulation_steps: 8",
+    ),
+    Case("epochs-many", "num_epochs: 12", "num_epochs: 2"),
+    Case(
+        "adapter-attention-only",
+        "lora_target_linear: null\nlora_target_modules: [q_proj, v_proj]",
+        "lora_target_linear: true",
+    ),
+    Case("adapter-scale", "lora_alpha: 512", "lora_alpha: 32"),
+]
+"""What Axolotl accepts."""
+
+ELSEWHERE = {
+    "batch-large-few-rows",  # these need the number of rows
+    "batch-small-many-rows",
+    "host-refuses",
+    "other-file",
+    "placeholders",
+    "unknown-ignore",
+}
+"""Kinds with tests of their own."""
+
+
+def patched(*patches: str) -> dict[str, Any]:
+    """The base with patches applied; null removes a key."""
+    config: dict[str, Any] = yaml.safe_load(BASE)
+    for patch in patches:
+        for key, value in (yaml.safe_load(patch) or {}).items():
+            if value is None:
+                config.pop(key, None)
+            else:
+                config[key] = value
+    return config
