@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -117,11 +116,9 @@ def test_the_page_shows_the_measured_outcomes_of_patience_on_evaluations() -> No
     assert patience.table_of(rows) in PAGE.read_text()
 
 
-def test_patience_on_evaluations_is_tallied_over_whole_runs(
-    benchmark: Callable[[str], ModuleType],
-) -> None:
+def test_patience_on_evaluations_is_tallied_over_whole_runs() -> None:
     """Stopped after the fifth of eight; better later by more than 1%, or by less."""
-    patience = benchmark("evaluation_patience")
+    patience, _ = benchmark("evaluation_patience")
     flat = [3.0, 2.0, 2.1, 2.1, 2.1, 2.1, 2.1]
     runs = [list(enumerate([*flat, last])) for last in (1.0, 1.99, 2.1)]
     found = patience.Row.of("x", runs, "min")

@@ -10,11 +10,11 @@ from typing import Any
 from ..config.mix_settings import SourceSettings
 from ..errors import SFTGuideError
 from ._faults import FAULTS, FaultCode, RowFault
-from ._files import FoundFile, files_at
-from ._forms import conversation, has_plain_settings
+from ._files import files_at
+from ._forms import RowReader
 from ._hub import is_loaded_by_name
-from ._pieces import divide
-from ._readers import rows_of
+from ._pieces import Piece, whole_file
+from ._spool import all_rows
 
 UNREADABLE: frozenset[FaultCode] = frozenset(
     (
@@ -72,22 +72,25 @@ def faulty_rows(entry: Mapping[str, Any], root: Path) -> Iterator[FaultyRow]:
     try:
         if is_loaded_by_name(source, path):
             return
-        files = files_at(source, path)
+        files = files_at(source, root, [])
     except SFTGuideError:
         return  # which the host reports
-    plain = has_plain_settings(source)
     for file in files:
-        label = file.name if len(files) == 1 else str(file)
+        label = file.path.name if len(files) == 1 else str(file.path)
         try:
-            pieces = divide(FoundFile(file), 0, label, source.ds_type).pieces
-        except SFTGuideError:
+            for piece in whole_file(file, label, source.ds_type):
+                reader = RowReader(source, piece.kind in ("parquet", "arrow"))
+                yield from _of_piece(piece, reader, label)
+        except (SFTGuideError, OSError):
             continue
-        for piece in pieces:
-            for number, row in rows_of(piece):
-                fault = _fault(row, source, plain)
-                if fault is not None:
-                    given = row.get("id", "") if isinstance(row, dict) else ""
-                    yield FaultyRow(label, number, str(given), fault.code, fault.detail)
+
+
+def _of_piece(piece: Piece, reader: RowReader, label: str) -> Iterator[FaultyRow]:
+    for number, row in all_rows(piece):
+        fault = _fault(row, reader)
+        if fault is not None:
+            given = row.get("id", "") if isinstance(row, dict) else ""
+            yield FaultyRow(label, number, str(given), fault.code, fault.detail)
 
 
 def _source(entry: Mapping[str, Any]) -> SourceSettings | None:
@@ -103,11 +106,11 @@ def _source(entry: Mapping[str, Any]) -> SourceSettings | None:
         return None
 
 
-def _fault(row: Any, source: SourceSettings, plain: bool) -> RowFault | None:
+def _fault(row: Any, reader: RowReader) -> RowFault | None:
     if isinstance(row, RowFault):
         return row
     try:
-        conversation(row, source, plain)
+        reader.read(row)
     except RowFault as fault:
         return fault
     return None
