@@ -83,7 +83,7 @@ def test_five_rows_are_named_and_the_rest_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    chats(tmp_path, *["{"] * 8)
+    chats(tmp_path, *['{"messages": 1'] * 8)
     entry = "datasets: [{path: chats.jsonl, ds_type: json, type: chat_template}]"
     config = tmp_path / "mine.yml"
     config.write_text(yaml.safe_dump(patched(entry)))
