@@ -266,6 +266,12 @@ class TestNotLearning:
             assert not stops(rule, run(idle[:149]))
             assert stops(rule, run(idle))
 
+    def test_steps_that_the_loss_scaler_skipped_are_no_flat_loss(self) -> None:
+        rule = replace(not_learning(), max_steps=100)
+        flat = [replace(o, skipped=True, grad_norm=math.inf) for o in run([2.0] * 60)]
+        assert fold(rule, flat) is None
+        assert not stops(rule, [*flat, *run([2.0] * 100)[60:90]])
+
     def test_noise_that_hides_a_change_of_three_percent_stops_nothing(self) -> None:
         assert stopped_of_a_hundred(not_learning(), start=2.0, end=2.0, noise=0.5) == 0
 

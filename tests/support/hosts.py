@@ -101,8 +101,9 @@ def make_sft_trainer(
     model = AutoModelForCausalLM.from_pretrained(base)
     if lora is not None:
         model = PeftModel.from_pretrained(model, lora, is_trainable=True)
+    kind = "parquet" if data.suffix == ".parquet" else "json"
     rows_ = load_dataset(
-        "json", data_files=str(data), split="train", cache_dir=str(folder / "hf")
+        kind, data_files=str(data), split="train", cache_dir=str(folder / "hf")
     )
     settings = {
         "output_dir": str(folder / "out"),

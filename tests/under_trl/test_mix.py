@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from datasets import load_dataset
+
 from axolotl_sftguide import mix
 
 
@@ -33,7 +35,7 @@ def test_it_trains_on_the_rows_of_the_mix_in_their_order(
     )
     trainer = outcome.trainer
     assert trainer.state.global_step == 12
-    rows = [json.loads(line) for line in mixed.data.read_text().splitlines()]
+    rows = load_dataset("parquet", data_files=str(mixed.data), split="train")
     wanted = [
         trainer.processing_class.apply_chat_template(r["messages"], return_dict=False)
         for r in rows

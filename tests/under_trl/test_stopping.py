@@ -169,7 +169,7 @@ def test_higher_norms_and_lower_losses_than_the_reference_are_a_warning(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:
     """One reference is no evidence that the signals agree with the scores."""
-    rule = {"grace": 8, "window": 8, "patience": 4, "sigmas": 1.0, "margin": 0.01}
+    rule = {"grace": 8, "window": 8, "patience": 4, "sigmas": 0.3, "margin": 0.01}
 
     def train(name: str, **overrides: Any) -> Any:
         return train_trl(

@@ -18,6 +18,9 @@ _FIRST = 8
 _FEW = 16
 """With fewer losses there is no level to compare the start with."""
 
+_ENOUGH = 32
+"""With fewer losses a run is too short to say that its loss does not change."""
+
 _ZERO_LOSSES = 8
 """Losses of exactly zero, from the first on, that are more than rounding."""
 
@@ -119,8 +122,10 @@ class NotLearning:
         if state.zero_loss >= max(self.steps, _ZERO_LOSSES) and no_norm:
             reason = f"the loss is zero since the first of {state.zero_loss} values"
             return state, self._verdict(o, reason, state.zero_loss)
-        # Logs of exactly zero before the first loss are no level.
-        if state.learned or not math.isfinite(o.loss) or state.zero_loss:
+        # Logs of exactly zero before the first loss are no level, and a step that the
+        # loss scaler skipped changes no weight.
+        unusable = not math.isfinite(o.loss) or state.zero_loss or o.skipped
+        if state.learned or unusable:
             return state, None
         return self._judge_loss(state, o)
 
@@ -162,9 +167,9 @@ class NotLearning:
     ) -> Verdict:
         whole = changes[-1]
         bound = abs(whole.fall) + _SURE * whole.error
-        certain = self._done(
-            observation
-        ) >= 2 * self.share and bound < self.margin * abs(whole.start)
+        half_done = self._done(observation) >= 2 * self.share
+        long_enough = half_done and state.curve.count >= _ENOUGH
+        certain = long_enough and bound < self.margin * abs(whole.start)
         least = max(self.sigmas * whole.error, _LEAST_FALL * abs(whole.start))
         reason = (
             f"mean loss {number(whole.now)} over the last third of {state.curve.count} "
