@@ -183,11 +183,15 @@ def _negative(world: _World) -> list[Observation]:
 def _loss_scaling(world: _World) -> list[Observation]:
     """fp16: the first steps overflow and are skipped, and later a few more."""
     first = world.draw.randint(1, 20)
-    observed = _falls_fast(world)
     skipped = {*range(first), *(world.draw.randrange(world.steps) for _ in range(3))}
+    end = world.draw.uniform(0.3, 0.85)
+    fall, taken, levels = world.decay(end, world.draw.uniform(0.01, 0.1)), 0, []
+    for i in range(world.steps):
+        levels.append(fall[taken])  # a skipped step changes no weight
+        taken += i not in skipped
     return [
         replace(o, grad_norm=math.inf, skipped=True) if i in skipped else o
-        for i, o in enumerate(observed)
+        for i, o in enumerate(_levels(world, levels))
     ]
 
 
