@@ -27,7 +27,7 @@ quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 quickstart-qlora: $(VENV)/host  ## the same with a 4-bit QLoRA adapter
 	@$(BIN)/sftguide quickstart --qlora
 
-sweep: $(VENV)/host  ## five learning rates; the rules stop two hopeless ones
+sweep: $(VENV)/host  ## five learning rates; the rules stop the one that diverges
 	@$(BIN)/sftguide sweep recipes/quickstart-cpu.yml recipes/sweeps/quickstart-lr.yml
 	@echo
 	@$(BIN)/sftguide runs list --study quickstart-lr

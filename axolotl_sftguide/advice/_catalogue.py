@@ -13,10 +13,10 @@ REFUSALS = (*_OF_RUN, *_OF_MODEL, *_OF_REST)
 
 
 class Cost(IntEnum):
-    """What it costs to run a config with a finding; the dearest sorts first."""
+    """What it costs to run a config with a finding; the highest cost sorts first."""
 
     RUN = 0
-    """The run ends well, and trained something else than the config says."""
+    """The run ends without an error, but does not train what the config says."""
     LATE = 1
     """The run ends in an error after the data or the model are loaded."""
     START = 2
@@ -37,7 +37,7 @@ class Rule:
     host: str = ""
     """Module and function of Axolotl or of a library that it uses."""
     general: bool = False
-    """Whether it holds for nearly every config, and is told in one closing line."""
+    """Whether it holds for nearly every config, and is listed in the closing line."""
 
 
 _RUN, _LATE, _START, _PART, _LITTLE = Cost

@@ -1,4 +1,4 @@
-"""YAML files that are no config of a training."""
+"""YAML files that are not the config of a training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = (
 
 
 def other_file(config: Mapping[str, Any]) -> Finding | None:
-    """A note that the file is for another program; None if it may be a training."""
+    """A note if the file configures another program; else None."""
     if config.get("base_model") or config.get("datasets"):
         return None
     for keys, program in _KINDS:

@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[\w.]+")
 
 
 def no_targets(view: View) -> Iterator[Finding]:
-    """An adapter without layers to be on."""
+    """An adapter for which no layers are named."""
     keys = ("lora_target_linear", "lora_target_modules", "lora_target_parameters")
     own = view.get("adapter") in ("lora", "qlora")
     if not own or view.get("lora_model_dir") or any(view.get(key) for key in keys):
@@ -25,7 +25,7 @@ def no_targets(view: View) -> Iterator[Finding]:
         WRONG,
         "lora_target_modules",
         view.config.get("lora_target_modules"),
-        "adapter is set, and no layer to put it on",
+        "adapter is set, and no layers are named for it",
         "peft ends the run after the model is loaded",
         "Set lora_target_linear: true",
         id="targets-missing",
@@ -66,8 +66,8 @@ def targets(view: View) -> Iterator[Finding]:
         "lora_target_modules",
         asked,
         f"{view.model_type} models have no {', '.join(absent)}",
-        f"only {', '.join(n for n in names if n in known)} get adapters, without an "
-        "error",
+        f"peft puts adapters on {', '.join(n for n in names if n in known)} alone and "
+        "reports no error",
         remedy,
         id="targets-absent",
     )

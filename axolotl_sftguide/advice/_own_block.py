@@ -35,7 +35,7 @@ def own_block(view: View) -> Iterator[Finding]:
                 WRONG,
                 problem.path,
                 None,
-                f"{problem.path}: {problem.message}",
+                f"{problem.path} {problem.message}",
                 "the plugin refuses to start the run",
                 problem.remedy or "Correct it",
                 id="own-block",

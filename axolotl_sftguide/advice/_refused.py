@@ -89,7 +89,7 @@ def adapters(view: View) -> Iterator[Finding]:
 
 
 def rate_is_number(view: View) -> Iterator[Finding]:
-    """A learning rate that is text, and no number."""
+    """A learning rate that is text instead of a number."""
     rate = view.get("learning_rate")
     try:
         if isinstance(rate, str) and rate:
@@ -173,7 +173,7 @@ _CLOSED = (
 
 
 def closed_values(view: View) -> Iterator[Finding]:
-    """Names that the schema takes as any text, and the trainer does not."""
+    """Names that the schema accepts as any text, and the trainer does not."""
     foreign = len(view.schema.own_plugins(view.plugins)) < len(view.plugins)
     for key in _CLOSED:
         value = view.get(key)
@@ -187,7 +187,7 @@ def closed_values(view: View) -> Iterator[Finding]:
             WRONG,
             key,
             value,
-            f"{key}: {value} is none that Axolotl or transformers has",
+            f"{key}: {value} is not one that Axolotl or transformers has",
             "the run ends in an error when the trainer is made",
             f"did you mean {new!r}?" if new else f"Known: {', '.join(known)}",
             id="value-not-in-set",
@@ -222,7 +222,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
 
 
 def ranges(view: View) -> Iterator[Finding]:
-    """Numbers that the schema takes, and the run cannot use."""
+    """Numbers that the schema accepts, and the run cannot use."""
     for key, (holds, rule) in _RANGES.items():
         number = view.number(key)
         if number is None or isinstance(view.get(key), bool) or holds(number):

@@ -60,7 +60,7 @@ def general(findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
     clauses = [finding.problem for finding in findings]
-    clauses = [clause[:1].lower() + clause[1:] for clause in clauses]
+    clauses = [c if c.startswith("Axolotl") else c[:1].lower() + c[1:] for c in clauses]
     text = f"As in most configs: {'; '.join(clauses)} (--all tells more)"
     lines = textwrap.wrap(text, max(_width(), 40), break_long_words=False)
     return "\n".join(lines) + "\n"

@@ -159,7 +159,9 @@ def _show_judgements(claim: str, judgements: Sequence[Judgement]) -> None:
                 told = f"{j.verdict:<15}{j.measure}: {figure(j)}"
                 _print(told, 4, 15, click.style(j.verdict, fg=_COLOURS[j.verdict]))
                 note = f"; {j.note}" if j.note else ""
-                says = f"claim: {j.expectation}; {j.pairs} in {j.resampled}{note}"
+                says = (
+                    f"claim: {j.expectation}; {j.pairs} values in {j.resampled}{note}"
+                )
                 _print(says, 19)
 
 

@@ -32,7 +32,9 @@ def explain(finding_id: str | None) -> None:
     rule = RULES.get(finding_id)
     if rule is None:
         hint = did_you_mean(finding_id, RULES)
-        raise SFTGuideError(f"there is no finding {finding_id!r}{hint}")
+        raise SFTGuideError(
+            f"there is no finding {finding_id!r}{hint} (sftguide explain lists them)"
+        )
     click.echo(textwrap.fill(rule.about, 80))
     click.echo(f"\nCost: {_COSTS[rule.cost.name]}.")
     if rule.host:

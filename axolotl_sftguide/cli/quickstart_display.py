@@ -165,7 +165,7 @@ def _next_commands(config: Path) -> list[tuple[str, str]]:
         (f"{program} runs show latest", "everything recorded about this run"),
         (
             f"{program} sweep {config} {sweep}",
-            "five learning rates; the rules stop two hopeless ones",
+            "five learning rates; the rules stop the one that diverges",
         ),
         (f"{program} recipes list", "recipes for models of 3B to 8B parameters"),
     ]

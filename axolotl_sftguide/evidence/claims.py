@@ -386,9 +386,9 @@ CLAIMS: dict[str, Claim] = {
         "follow-up",
     ),
     "two-epochs": Claim(
-        "two epochs; after them instruction following degraded in tuned models; in "
-        "base models of 7B to 9B, GSM8K and MBPP fell while chat scores rose to the "
-        "tenth epoch",
+        "after two epochs instruction following degraded in tuned models; in base "
+        "models of 7B to 9B, GSM8K and MBPP fell while chat scores rose to the tenth "
+        "epoch",
         Setting("any", models="0.6B to 32B"),
         f"arXiv 2609.01244; open-instruct, Tulu 3; {MASSIVE}",
         "",

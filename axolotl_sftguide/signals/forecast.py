@@ -124,19 +124,14 @@ def _of_same_scale(runs: Sequence[EarlierRun], first: float) -> list[EarlierRun]
     Trainers that reduce the loss differently over accumulation or ranks log it several
     times too high or too low; a difference of the learning rate leaves no such gap.
     """
-    found = [run for run in runs if not (first > 0 and run.first > 0)]
-    found += [run for run in runs if run.first == first > 0]
-    for direction in (1, -1):
-        edge = first
-        ordered = sorted(
-            (run for run in runs if first > 0 and run.first > 0),
-            key=lambda run: direction * run.first,
-        )
-        for run in ordered:
-            ratio = (run.first / edge) ** direction
-            if ratio > _SAME_SCALE:
-                break
-            if ratio > 1:
-                found.append(run)
-                edge = run.first
-    return found
+    if not first > 0:
+        return list(runs)
+    low = high = first
+    firsts = sorted(run.first for run in runs if run.first > 0)
+    for value in firsts:
+        if high < value <= high * _SAME_SCALE:
+            high = value
+    for value in reversed(firsts):
+        if low > value >= low / _SAME_SCALE:
+            low = value
+    return [run for run in runs if not run.first > 0 or low <= run.first <= high]

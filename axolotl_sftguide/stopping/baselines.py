@@ -69,7 +69,7 @@ def baselines(
     return Baselines(
         _reference(peers, curves, settings.comparison.reference),
         _cohort(peers, curves, settings.cohort.quantile),
-        _forecast(curves.forecast_peers(candidate), curves),
+        _forecast(curves, candidate) if _predicts(settings) else None,
     )
 
 
@@ -87,8 +87,14 @@ def _reference(peers: Sequence[Peer], curves: Curves, which: str) -> Curve | Non
     return Curve(found.id, points, found.batch_ratio, size)
 
 
-def _forecast(peers: Sequence[Peer], curves: Curves) -> Forecast | None:
+def _predicts(settings: EarlyTerminationSettings) -> bool:
+    """Whether the rule that needs the curves of all earlier runs is on."""
+    return (settings.prediction.action or settings.action) != "off"
+
+
+def _forecast(curves: Curves, candidate: Candidate) -> Forecast | None:
     """The newest scored peers with their losses at each look."""
+    peers = curves.forecast_peers(candidate)
     scored = [peer for peer in peers if peer.score is not None][-_MOST_FORECASTING:]
     if len(scored) < LEAST_POINTS:
         return None

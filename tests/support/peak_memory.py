@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-import weakref
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from axolotl_sftguide.hosts.simulation._peak import PeakBytes
 
 
-class PeakMemory(TorchDispatchMode):
+class PeakMemory(PeakBytes):
     """Counts the bytes of all storages that operations make while it is entered.
 
     Args:
@@ -21,36 +20,16 @@ class PeakMemory(TorchDispatchMode):
     def __init__(self, *, collect: bool = False) -> None:
         super().__init__()
         self._collect = collect
-        self.now = 0
-        self.peak = 0
-        self._seen: set[int] = set()
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        made = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(made):
-            if isinstance(leaf, torch.Tensor):
-                self._count(leaf.untyped_storage())
-        return made
 
     def known(self, tensors: Any) -> None:
         """Leave out what was there before it was entered."""
         for tensor in tensors:
             self._seen.add(tensor.untyped_storage()._cdata)
 
-    def _count(self, storage: Any) -> None:
-        key = storage._cdata
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        size = storage.nbytes()
-        self.now += size
-        weakref.finalize(storage, self._gone, key, size)
-        if self._collect and self.now > self.peak:
+    def count(self, tensor: torch.Tensor) -> None:
+        """Count a tensor's storage once, for as long as it is alive."""
+        storage = tensor.untyped_storage()
+        new = storage._cdata not in self._seen
+        if self._collect and new and self.now + storage.nbytes() > self.peak:
             gc.collect()
-        self.peak = max(self.peak, self.now)
-
-    def _gone(self, key: int, size: int) -> None:
-        self._seen.discard(key)
-        self.now -= size
+        super().count(tensor)

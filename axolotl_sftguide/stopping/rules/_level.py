@@ -28,11 +28,11 @@ _PER_BREAK = 2
 _WORSE = 2.0
 _LONG = 2
 _LONG_SHARE = 0.2
-"""A streak not above 1.25 times the start of the run may be other data that are learned
-slowly: it must last twice the patience and this share of the run."""
+"""A streak at less than twice the level of the first steps may be other data that are
+learned slowly. It must last twice the patience and this share of the run."""
 
 _FLAT = 0.03
-"""Share of its height that such a streak may have fallen by, noise included."""
+"""Such a streak counts if it has fallen by less than this share of its height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Signal:
         return history, level
 
     def _is_below_start(self, history: History) -> bool:
-        """Whether a streak may be other data: no worse than the run was at first."""
+        """Whether a streak may be other data: not far above the first steps' level."""
         if not self.lowest_counts or history.initial is None:
             return False
         return median(history.streak.values) < history.initial * _WORSE
