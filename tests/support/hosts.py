@@ -53,8 +53,8 @@ def leave_together() -> None:
 def spare_the_collector() -> None:
     """Exempt what is loaded from garbage collection.
 
-    Axolotl collects garbage a dozen times per training, which takes longer than a tiny
-    model trains where a process has loaded both hosts.
+    The hosts collect garbage several times per training. With their modules among it,
+    that takes longer than a tiny model trains.
     """
     gc.collect()
     gc.freeze()
