@@ -101,6 +101,8 @@ def run(command: list[str], log: Path, environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = command
+    # What the script starts is started as in any other process.
+    multiprocessing.set_start_method(None, force=True)
     try:
         runpy.run_path(command[0], run_name="__main__")
     finally:

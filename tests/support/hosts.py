@@ -103,7 +103,7 @@ def make_sft_trainer(
         model = PeftModel.from_pretrained(model, lora, is_trainable=True)
     kind = "parquet" if data.suffix == ".parquet" else "json"
     rows_ = load_dataset(
-        kind, data_files=str(data), split="train", cache_dir=str(folder / "hf")
+        kind, data_files=str(data), split="train", cache_dir=str(data.parent / "hf")
     )
     settings = {
         "output_dir": str(folder / "out"),

@@ -25,6 +25,8 @@ from axolotl_sftguide.runs.traces import find_traces, read_trace
 
 STUDY = "sweep-of-tests"
 SUPPORT = Path(__file__).parents[1] / "support"
+WITHOUT_ACCELERATE = "-- --launcher python".split()
+"""Its launcher takes as long to start as a small training."""
 
 
 class Sweeper:
@@ -58,7 +60,7 @@ class Sweeper:
         command = [sys.executable, "-m", "axolotl_sftguide", "sweep"]
         search = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
-            [*command, str(self._recipe), str(space), *options],
+            [*command, str(self._recipe), str(space), *options, *WITHOUT_ACCELERATE],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
