@@ -49,7 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "under_axolotl" in item.path.parts)
     for item in items:
         if "forked" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(f"forked {item.path.parent}"))
+            group = "axolotl" if "under_axolotl" in item.path.parts else "others"
+            item.add_marker(pytest.mark.xdist_group(f"forked {group}"))
         elif item.path.stem in SHARES_A_FIXTURE:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 

@@ -35,7 +35,9 @@ class Forked:
         """Start a script in a process whose output goes to a file."""
         command = [str(script), *map(str, words)]
         variables = {**os.environ, **environment}
-        process = self._context.Process(target=run, args=(command, log, variables))
+        process = self._context.Process(
+            target=run, args=(command, log, os.getcwd(), variables)
+        )
         process.start()
         return process
 
@@ -93,11 +95,14 @@ def end(processes: list[ForkServerProcess], log: Path, timeout_s: float) -> str:
     return printed
 
 
-def run(command: list[str], log: Path, environment: dict[str, str]) -> None:
+def run(
+    command: list[str], log: Path, folder: str, environment: dict[str, str]
+) -> None:
     """In the new process: what `python SCRIPT WORDS >LOG 2>&1` does."""
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(output, stream)
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = command
