@@ -41,9 +41,15 @@ class Forked:
         process.start()
         return process
 
-    def run(self, script: Path, *words: Any, timeout_s: float = 300.0) -> str:
+    def run(
+        self,
+        script: Path,
+        *words: Any,
+        log: Path | None = None,
+        timeout_s: float = 300.0,
+    ) -> str:
         """Run a script to its end, which is without an error, and return its output."""
-        log = script.with_suffix(".log")
+        log = log or script.with_suffix(".log")
         process = self.begin(script, *words, log=log)
         return end([process], log, timeout_s)
 
