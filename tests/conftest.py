@@ -25,6 +25,7 @@ SHARES_A_FIXTURE = {
     "test_transformers_versions",
 }
 """Modules whose fixtures cost more than their tests: one worker runs each of them."""
+LONGEST = {"test_packaging", "test_recipes_made_small", "test_quickstart", "test_sweep"}
 OUR_PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
@@ -45,8 +46,16 @@ RUN_BY = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Axolotl's tests run last in each process, because it patches transformers."""
-    items.sort(key=lambda item: "under_axolotl" in item.path.parts)
+    """Axolotl's tests run last in each process, because it patches transformers.
+
+    Of each kind, the longest are first, so that no worker waits for another at the end.
+    """
+    items.sort(
+        key=lambda item: (
+            "under_axolotl" in item.path.parts,
+            item.path.stem not in LONGEST,
+        )
+    )
     for item in items:
         if "forked" in getattr(item, "fixturenames", ()):
             group = "axolotl" if "under_axolotl" in item.path.parts else "others"
@@ -194,6 +203,9 @@ def axolotl_config(
             "logging_steps": 1,
             "val_set_size": 0,
             "dataset_num_proc": 1,
+            # A worker takes longer to start than these trainings take. Before CPython
+            # 3.12 it can also wait for ever for a lock that a thread held at the fork.
+            "dataloader_num_workers": 0,
             # They patch the attention classes for the whole process.
             "lora_qkv_kernel": False,
             "lora_o_kernel": False,

@@ -60,12 +60,27 @@ def spare_the_collector() -> None:
     gc.freeze()
 
 
+def prepare_in_this_process() -> None:
+    """Keep Axolotl from starting a process to save its rows, which takes seconds."""
+    from datasets import Dataset
+
+    save = Dataset.save_to_disk
+    if save.__module__ == __name__:
+        return
+
+    def save_here(self: Any, path: Any, num_proc: Any = None, **words: Any) -> None:
+        save(self, path, **words)
+
+    Dataset.save_to_disk = save_here
+
+
 def run_axolotl(path: Path, **overrides: Any) -> Outcome:
     from axolotl.cli.config import load_cfg
     from axolotl.common.datasets import load_datasets
     from axolotl.integrations.base import PluginManager
     from axolotl.train import train
 
+    prepare_in_this_process()
     spare_the_collector()
     PluginManager.get_instance().plugins.clear()  # as in a process of its own
     cfg = load_cfg(str(path))

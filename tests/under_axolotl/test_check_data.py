@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from hosts import prepare_in_this_process
 from tiny import uneven_rows, write_rows
 
 from axolotl_sftguide.cli import main
@@ -22,6 +23,7 @@ def check(
     axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> Callable[..., dict[str, Any]]:
     """The data's part of the JSON, with the findings on them."""
+    prepare_in_this_process()
 
     def run(
         rows: Path, *, entry: dict[str, Any] | None = None, **overrides: Any

@@ -49,11 +49,7 @@ def stop_on_two_ranks(
 ) -> Callable[[int], list[list[int]]]:
     def run(stops: int) -> list[list[int]]:
         plugins = ["axolotl_sftguide.SFTGuidePlugin", "stop_plugin.StopPlugin"]
-        # Before CPython 3.12 a forked worker of a data loader can wait for ever for a
-        # lock that a thread of torch held at the fork.
-        config = axolotl_config(
-            plugins=plugins, ddp_backend="gloo", dataloader_num_workers=0
-        )
+        config = axolotl_config(plugins=plugins, ddp_backend="gloo")
         (tmp_path / "config.yml").write_text(yaml.safe_dump(config))
         (tmp_path / "train.py").write_text(SCRIPT)
         forked.run_ranks(
