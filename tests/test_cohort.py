@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ def norms(seed: int, factor: float = 1.0) -> list[float]:
     return [factor * (1.0 + 0.3 * draw.random()) for _ in range(300)]
 
 
+@cache
 def cohort(size: int = 12, quantile: float = 0.5) -> Cohort:
     curves = [points_of(run(learning(300, s), norms(s))) for s in range(size)]
     at: dict[int, list[tuple[float, float]]] = {}
