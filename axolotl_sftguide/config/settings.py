@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ..errors import nearest_hint
 from .mix_settings import MixSettings
+from .sizes import Size
 from .validation import Block, parse
 
 BLOCK = "sftguide"
@@ -107,6 +108,15 @@ class CohortSettings(Block):
     """Consecutive optimizer steps with both signals worse that trigger the rule."""
 
 
+class ParkingSettings(Block):
+    """Trials of a sweep that end early with a checkpoint, and may be resumed."""
+
+    chance: float = Field(0.5, gt=0, lt=1)
+    """Maximum chance to beat the best finished run at which a trial is parked."""
+    disk: Size = 20 * 2**30
+    """Maximum size of the parked checkpoints of a sweep together, such as 20GiB."""
+
+
 class PredictionSettings(Block):
     """A run whose predicted score is hardly above that of the best finished run."""
 
@@ -119,6 +129,8 @@ class PredictionSettings(Block):
     """The loss must lie in this share of the finished runs with the highest losses."""
     looks: int = Field(2, ge=1)
     """Looks in a row, one every 5% of the run, at which both must hold."""
+    parking: ParkingSettings | None = None
+    """What a sweep parks before it is certain; without this block, nothing."""
 
 
 class EvaluationSettings(Block):

@@ -6,24 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..config.settings import BLOCK, load_settings
 from ..errors import SFTGuideError, StorageError, SweepError
+from ..runs.checkpoints import remove_parked
 from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
 from ..runs.traces import Trace, find_traces
-from ..signals import points_of, thinned
+from ..stopping.parking import STAGE_VARIABLE, Stage
+from ._config import config_of, parks, rule_of
 from ._objective import NotValuedError
-from ._prepared import PREPARED, prepared_path
+from ._parking import Parking
 from ._space import SearchSpace
 from ._study import SweepStudy
-from ._training import Interrupted, Training
+from ._training import Interrupted, Training, curve_of
 from ._trial import Ended, Running, Trial
-from .storage import CURVE_POINTS
-
-PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
-
 
 STORAGE_PATIENCE_S = 300.0
 """How long an unreachable storage is retried when a trial ends."""
@@ -43,6 +41,7 @@ class Sweep:
         devices: `CUDA_VISIBLE_DEVICES` of each worker; empty to leave it unchanged.
         arguments: More arguments for `axolotl train`.
         on_end: Called from the thread of the worker when a trial ends.
+        on_note: Called so with a trial and a line about it.
     """
 
     def __init__(
@@ -56,6 +55,7 @@ class Sweep:
         devices: Sequence[str] = (),
         arguments: Sequence[str] = (),
         on_end: Callable[[Ended], None] = lambda _: None,
+        on_note: Callable[[Trial, str], None] = lambda _, __: None,
     ) -> None:
         self.study = study
         self._recipe = recipe
@@ -66,6 +66,15 @@ class Sweep:
         self._devices = list(devices) or [""] * self._workers
         self._arguments = arguments
         self._on_end = on_end
+        self._on_note = on_note
+        self._parking = Parking(
+            study,
+            self._history,
+            lambda trial: rule_of(self.config_of(trial)),
+            on_end,
+            on_note,
+        )
+        self._parks = True
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._has_trained = False
@@ -115,23 +124,7 @@ class Sweep:
 
     def config_of(self, trial: Trial) -> dict[str, Any]:
         """The complete config of one trial."""
-        config = self._space.apply(self._recipe, trial.values)
-        block = dict(config.get(BLOCK) or {})
-        rules = dict(block.get("early_termination") or {})
-        rules.setdefault("action", "stop")
-        # The URL may hold a password, so it is passed in the environment.
-        block.pop("storage", None)
-        block.update(study=self.study.name, name=trial.name, early_termination=rules)
-        plugins = list(config.get("plugins") or [])
-        if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
-            plugins.append(PLUGIN)
-        config.update(plugins=plugins, output_dir=str(trial.folder))
-        prepared = prepared_path(config, self._space.keys)
-        if prepared is not None:
-            config[PREPARED] = prepared
-        config[BLOCK] = block
-        load_settings(block)
-        return config
+        return config_of(trial, self.study.name, self._recipe, self._space)
 
     def _goes_on(self, work: Sequence[Future[None]]) -> bool:
         faults = [future.exception() for future in work if future.done()]
@@ -142,9 +135,15 @@ class Sweep:
 
     def _work(self, worker: int) -> None:
         while not self._stop.is_set():
-            trial = self._retrying(self.study.claim)
-            if trial is None:
+            trial = self._retrying(self.study.claim) or self._retrying(
+                self._parking.next
+            )
+            if trial is None and not self._running:
                 return
+            if trial is None:
+                # What trains now may be parked, or give a parked trial a chance.
+                self._stop.wait(1.0)
+                continue
             self._running[trial.number] = trial
             try:
                 self._conduct(trial, self._devices[worker])
@@ -163,18 +162,21 @@ class Sweep:
                 time.sleep(2.0)
 
     def _conduct(self, trial: Trial, device: str) -> None:
-        environment = {STORAGE_VARIABLE: self._storage}
-        if device:
-            environment["CUDA_VISIBLE_DEVICES"] = device
         try:
+            self._retrying(lambda: self._parking.explain(trial))
+            config = self.config_of(trial)
             training = Training(
-                self.config_of(trial),
+                config,
                 trial.folder,
                 arguments=self._arguments,
-                environment=environment,
+                environment=self._environment(trial, config, device),
+                resumed_at=trial.resumed_at,
             )
             trace = training.run(self._stop, self._hurry)
             self._has_trained = True
+            if trace.end is not None and trace.end["status"] == "parked":
+                self._park(trial, trace, device)
+                return
             value = self._value_of(trace)
         except Interrupted:
             self._retrying(lambda: self.study.requeue(trial, "interrupted"))
@@ -187,6 +189,29 @@ class Sweep:
         else:
             self._judge(trial, trace, value)
 
+    def _environment(
+        self, trial: Trial, config: Mapping[str, Any], device: str
+    ) -> dict[str, str]:
+        found = {STORAGE_VARIABLE: self._storage}
+        if device:
+            found["CUDA_VISIBLE_DEVICES"] = device
+        if self._parks and parks(config):
+            stage: Stage = "first" if trial.resumed_at is None else "resumed"
+            found[STAGE_VARIABLE] = stage
+        return found
+
+    def _park(self, trial: Trial, trace: Trace, device: str) -> None:
+        run = self._retrying(lambda: self._entered(trace))
+        self._report(trial, run, None, run.reason)
+        too_large = self._parking.too_large(trial)
+        if too_large is None:
+            self._retrying(lambda: self._parking.park(trial))
+            return
+        self._parks = False
+        self._on_note(trial, f"is trained on, and no trial is parked: {too_large}")
+        step = trace.observations[-1].step
+        self._conduct(replace(trial, resumed={"step": step}), device)
+
     def _value_of(self, trace: Trace) -> float | None:
         """The value of a run; None if a rule stopped it."""
         stopped = trace.end is not None and trace.end["status"] == "terminated"
@@ -194,6 +219,7 @@ class Sweep:
 
     def _judge(self, trial: Trial, trace: Trace, value: float | None) -> None:
         run = self._retrying(lambda: self._entered(trace))
+        remove_parked(trial.folder)
         stopped = run.status == "terminated"
         if value is not None:
             self._retrying(lambda: self._record(run, value))
@@ -202,7 +228,7 @@ class Sweep:
                 trial,
                 value,
                 run_id=run.id,
-                curve=self._curve(trace, stopped),
+                curve=curve_of(trace, self.study.objective, stopped=stopped),
                 pruned=stopped,
                 why=run.reason if stopped else None,
             )
@@ -224,7 +250,7 @@ class Sweep:
                 trial,
                 None,
                 run_id=run.id,
-                curve=self._curve(trace, False),
+                curve=curve_of(trace, self.study.objective),
                 unvalued=True,
                 why=str(error),
             )
@@ -272,14 +298,6 @@ class Sweep:
         objective = self.study.objective
         if run.score(objective.metric) is None:
             self._history.score_run(run, Score(objective.metric, value, objective.goal))
-
-    def _curve(self, trace: Trace, stopped: bool) -> dict[int, float]:
-        # Optuna's TPE ranks stopped trials by their last intermediate value, in the
-        # direction of the objective: a loss would mislead it where more is better.
-        if stopped and self.study.objective.goal == "max":
-            return {}
-        points = thinned(points_of(trace.observations), CURVE_POINTS)
-        return {point.samples_seen: point.loss for point in points}
 
     def _last_runs(self) -> dict[str, Run]:
         """The last run of this study in each output folder."""
