@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import SFTGuideError, StorageError, SweepError
 from ..runs.checkpoints import remove_parked
-from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
+from ..runs.history import STORAGE_VARIABLE, Run, RunHistory
 from ..runs.traces import Trace, find_traces
 from ..stopping.parking import STAGE_VARIABLE, Stage
 from ._config import config_of, parks, rule_of
 from ._objective import NotValuedError
 from ._parking import Parking
+from ._runs import entered, last_runs, record_value
 from ._space import SearchSpace
 from ._study import SweepStudy
 from ._training import Interrupted, Training, curve_of
@@ -83,7 +83,7 @@ class Sweep:
 
     def requeue_lost(self) -> list[str]:
         """Queue again the trials whose worker is gone, and return their names."""
-        return self.study.requeue_lost(self._last_runs())
+        return self.study.requeue_lost(last_runs(self._history, self.study.name))
 
     def run(self, on_wait: Callable[[], None] = lambda: None) -> None:
         """Train until no trial waits.
@@ -117,7 +117,7 @@ class Sweep:
         """The trials that this process is training."""
         trials = list(self._running.values())
         try:
-            runs = self._last_runs() if trials else {}
+            runs = last_runs(self._history, self.study.name) if trials else {}
         except SFTGuideError:
             runs = {}
         return [Running(trial, runs.get(str(trial.folder))) for trial in trials]
@@ -201,7 +201,7 @@ class Sweep:
         return found
 
     def _park(self, trial: Trial, trace: Trace, device: str) -> None:
-        run = self._retrying(lambda: self._entered(trace))
+        run = self._retrying(lambda: entered(self._history, trace))
         self._report(trial, run, None, run.reason)
         too_large = self._parking.too_large(trial)
         if too_large is None:
@@ -218,11 +218,13 @@ class Sweep:
         return None if stopped else self.study.objective.of(trace)
 
     def _judge(self, trial: Trial, trace: Trace, value: float | None) -> None:
-        run = self._retrying(lambda: self._entered(trace))
+        run = self._retrying(lambda: entered(self._history, trace))
         remove_parked(trial.folder)
         stopped = run.status == "terminated"
         if value is not None:
-            self._retrying(lambda: self._record(run, value))
+            self._retrying(
+                lambda: record_value(self._history, run, self.study.objective, value)
+            )
         self._retrying(
             lambda: self.study.finish(
                 trial,
@@ -244,7 +246,7 @@ class Sweep:
             SweepError: If the command cannot run, or no trial has a value yet and the
                 command was called wrongly or this is the second trial without one.
         """
-        run = self._retrying(lambda: self._entered(trace))
+        run = self._retrying(lambda: entered(self._history, trace))
         self._retrying(
             lambda: self.study.finish(
                 trial,
@@ -282,24 +284,3 @@ class Sweep:
         best = self.study.best()
         is_best = best is not None and value is not None and best[0] == trial.name
         self._on_end(Ended(trial, run, value, why, is_best))
-
-    def _entered(self, trace: Trace) -> Run:
-        """The run in the history, which ends as its trace says.
-
-        It is imported where the history was unreachable meanwhile.
-        """
-        ended = trace.run["id"], (trace.end or {}).get("status")
-        for run in self._history.runs(study=self.study.name):
-            if (run.id, run.status) == ended:
-                return run
-        return self._history.import_trace(trace)
-
-    def _record(self, run: Run, value: float) -> None:
-        objective = self.study.objective
-        if run.score(objective.metric) is None:
-            self._history.score_run(run, Score(objective.metric, value, objective.goal))
-
-    def _last_runs(self) -> dict[str, Run]:
-        """The last run of this study in each output folder."""
-        runs = self._history.runs(study=self.study.name)
-        return {str(Path(run.output_dir)): run for run in runs}
