@@ -19,7 +19,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -42,6 +42,16 @@ TUNED = (
 SIZES = (12, 40)
 
 
+@dataclass(frozen=True)
+class Parked(Result):
+    """A result with what parking costs beside the steps."""
+
+    most_parked: float
+    """The most checkpoints kept at a time, as a share of the runs; mean over draws."""
+    resumed: float
+    """Resumes, as a share of the runs."""
+
+
 class Study:
     """One order of arrival, replayed with parking."""
 
@@ -51,13 +61,17 @@ class Study:
         self.kept: list[Run] = []
         self.parked: dict[str, tuple[Run, int]] = {}
         """The runs, and the look at which each was parked."""
+        self.most_parked = 0
+        self.resumed = 0
 
     def replay(self, order: Sequence[Run]) -> float:
         """The share of all steps that was saved."""
         for run in order:
             self._train(run, 0, "first")
+        self.most_parked = len(self.parked)
         while (best := self._most_promising()) is not None:
             run, look = self.parked.pop(best)
+            self.resumed += 1
             self._train(run, look + 1, "resumed")
         left = sum(1 - LOOKS[look] for _, look in self.parked.values())
         return left / len(order)
@@ -117,10 +131,10 @@ def replay(
     settings: PredictionSettings,
     size: int,
     draws: int,
-) -> Result:
+) -> Parked:
     """One policy on the same draws as benchmarks/stopping.py makes."""
     scales = scales_of(runs)
-    saved, kept_best, regrets = [], [], []
+    saved, kept_best, regrets, parked, resumed = [], [], [], [], []
     for index in range(draws):
         draw = random.Random(f"{study}/{size}/{index}")
         order = draw.sample(list(runs), min(size, len(runs)))
@@ -130,13 +144,24 @@ def replay(
         else:
             replayed = Study(settings, scales)
             share, kept = replayed.replay(order), replayed.kept
+            parked.append(replayed.most_parked / len(order))
+            resumed.append(replayed.resumed / len(order))
         left = max((r.score for r in kept), default=min(r.score for r in order))
         saved.append(share)
         kept_best.append(left == best)
         regrets.append(best - left)
     seeds = SEEDS.get(study)
     regret = fmean(regrets) / seeds if seeds else None
-    return Result(study, name, size, fmean(saved), fmean(kept_best), regret)
+    return Parked(
+        study,
+        name,
+        size,
+        fmean(saved),
+        fmean(kept_best),
+        regret,
+        fmean(parked or [0.0]),
+        fmean(resumed or [0.0]),
+    )
 
 
 def stopped_for_good(
@@ -161,11 +186,23 @@ def policies() -> dict[str, PredictionSettings]:
         found[f"parking, resumed at {chance:.0%}"] = PredictionSettings(
             chance=chance, parking=ParkingSettings()
         )
-    for early in (0.1, 0.3):
+    for early in (0.1, 0.2, 0.9):
         found[f"parking below {early:.0%}, resumed at 5%"] = PredictionSettings(
             chance=0.05, parking=ParkingSettings(chance=early)
         )
     return found
+
+
+def with_costs(results: Sequence[Parked], size: int) -> str:
+    """The table of benchmarks/stopping.py with checkpoints and resumes."""
+    lines = table_of(results, size).splitlines()
+    found = [lines[0] + " checkpoints | resumes |", lines[1] + "---|---|"]
+    names = dict.fromkeys(result.policy for result in results)
+    for line, name in zip(lines[2:], names, strict=True):
+        own = [r for r in results if r.policy == name and r.size == size]
+        most, resumed = fmean(r.most_parked for r in own), fmean(r.resumed for r in own)
+        found.append(f"{line} {most:.0%} | {resumed:.0%} |")
+    return "\n".join(found) + "\n"
 
 
 def main() -> None:
@@ -184,7 +221,7 @@ def main() -> None:
                 for study, runs in studies.items()
             ]
             results += found
-            print(f"{size} {table_of(found, size).splitlines()[2]}", flush=True)
+            print(f"{size} {with_costs(found, size).splitlines()[2]}", flush=True)
     for size in SIZES:
         for what, chosen in (
             ("all studies", studies),
@@ -193,7 +230,7 @@ def main() -> None:
         ):
             own = [result for result in results if result.study in chosen]
             if own:
-                print(f"\n{size} runs, {what}\n\n{table_of(own, size)}")
+                print(f"\n{size} runs, {what}\n\n{with_costs(own, size)}")
     if options.out is not None:
         kept = {
             "draws": options.draws,

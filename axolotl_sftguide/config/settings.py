@@ -111,7 +111,7 @@ class CohortSettings(Block):
 class ParkingSettings(Block):
     """Trials of a sweep that end early with a checkpoint, and may be resumed."""
 
-    chance: float = Field(0.5, gt=0, lt=1)
+    chance: float = Field(0.1, gt=0, lt=1)
     """Maximum chance to beat the best finished run at which a trial is parked."""
     disk: Size = 20 * 2**30
     """Maximum size of the parked checkpoints of a sweep together, such as 20GiB."""

@@ -551,7 +551,7 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
         "derived",
     ),
     "early_termination.prediction.parking.chance": (
-        "on studies of others, 0.1 to 0.9 saved and lost about the same "
+        "on studies of others, 0.2 to 0.9 saved no more and parked more runs "
         "(benchmarks/parking.py)",
         "measured here",
     ),
