@@ -77,10 +77,12 @@ class Study:
         return left / len(order)
 
     def _train(self, run: Run, first_look: int, stage: Stage) -> None:
-        chance, _, _ = limits_of(self.settings, stage)
+        chance, worst, _ = limits_of(self.settings, stage)
         for look in range(first_look, len(LOOKS)):
-            outlook = self._outlook(run, look)
-            if outlook and outlook.lower_is_better and outlook.chance < chance:
+            found = self._outlook(run, look)
+            if found is None or not found.lower_is_better:
+                continue
+            if found.chance < chance and found.rank >= 1 - worst:
                 self.parked[run.id] = run, look
                 return
         self.kept.append(run)
@@ -180,15 +182,12 @@ def stopped_for_good(
 def policies() -> dict[str, PredictionSettings]:
     found = {
         f"stopped for good, chance {chance:.0%}": PredictionSettings(chance=chance)
-        for chance in (0.02, 0.05)
+        for chance in (0.02, 0.05, 0.10)
     }
-    for chance in (0.02, 0.05, 0.07, 0.10):
-        found[f"parking, resumed at {chance:.0%}"] = PredictionSettings(
-            chance=chance, parking=ParkingSettings()
-        )
-    for early in (0.1, 0.2, 0.9):
-        found[f"parking below {early:.0%}, resumed at 5%"] = PredictionSettings(
-            chance=0.05, parking=ParkingSettings(chance=early)
+    pairs = ((0.1, 0.02), (0.1, 0.05), (0.15, 0.07), (0.2, 0.1), (0.5, 0.05))
+    for below, least in pairs:
+        found[f"parked below {below:.0%}, resumed at {least:.0%}"] = PredictionSettings(
+            chance=least, parking=ParkingSettings(chance=below)
         )
     return found
 

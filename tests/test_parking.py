@@ -20,11 +20,13 @@ from axolotl_sftguide.config.settings import (
     load_settings,
 )
 from axolotl_sftguide.errors import SettingsError
+from axolotl_sftguide.monitor.endings import standing
 from axolotl_sftguide.runs.traces import find_traces, read_trace
-from axolotl_sftguide.signals.forecast import Outlook
+from axolotl_sftguide.signals import Curve
+from axolotl_sftguide.signals.forecast import Forecast, Outlook, earlier_run
 from axolotl_sftguide.stopping.backtest import backtest
-from axolotl_sftguide.stopping.baselines import RecordedRun
-from axolotl_sftguide.stopping.judge import actions_of, describe
+from axolotl_sftguide.stopping.baselines import Baselines, RecordedRun
+from axolotl_sftguide.stopping.judge import actions_of, describe, judge_of
 from axolotl_sftguide.stopping.parking import limits_of, prospect_of
 from axolotl_sftguide.stopping.parking_replay import ParkingPolicy
 from axolotl_sftguide.sweep._parked import ParkedTrials
@@ -77,6 +79,8 @@ class TestWhoIsResumed:
 
     def test_a_run_without_one_whose_loss_is_not_among_the_worst(self) -> None:
         assert prospect_of(replace(OUTLOOK, rank=0.6), [], RULE).resumes
+        # Two thirds have a lower loss, so that it is in the worst third.
+        assert not prospect_of(replace(OUTLOOK, rank=4 / 6), [], RULE).resumes
         # Not one of the worst third any more, with four others that are worse.
         assert prospect_of(OUTLOOK, [2.5, 2.5, 2.5, 2.5], RULE).resumes
 
@@ -95,8 +99,8 @@ def test_a_run_is_parked_at_the_first_look_and_stopped_only_by_the_rules_limits(
     None
 ):
     assert limits_of(RULE, "first") == (0.5, 1.0, 1)
-    assert limits_of(RULE, "resumed") == (0.05, 1.0, 1)
-    assert limits_of(RULE, None) == (0.05, pytest.approx(1 / 3), 2)
+    assert limits_of(RULE, "resumed") == (0.05, RULE.worst, 1)
+    assert limits_of(RULE, None) == (0.05, RULE.worst, 2)
     never = PredictionSettings()
     assert limits_of(never, "first") == limits_of(never, None)
 
@@ -109,6 +113,27 @@ def test_only_what_the_rule_would_stop_is_parked() -> None:
     assert actions_of(warns, parking="first")["prediction"] == "warn"
     no_parking = EarlyTerminationSettings(action="stop")
     assert actions_of(no_parking, parking="first")["prediction"] == "stop"
+
+
+def test_a_resumed_run_may_be_parked_at_a_later_look_and_not_at_once() -> None:
+    earlier = tuple(
+        earlier_run(str(i), 3 - floor, Curve.of(str(i), losses(floor, i)).points)
+        for i, floor in enumerate((0.6, 1.0, 1.5, 2.0))
+    )
+    compared = Baselines(forecast=Forecast(earlier))
+    judge = judge_of(STOP, compared, max_steps=STEPS, parking="resumed")
+    observations = losses(2.4, 9)
+    state, found = judge.step(judge.init(), observations[:PARKED_AT])
+    assert [finding.action for finding in found] == ["park"]
+    assert standing(judge, state, found, []) == ()
+    state, found = judge.step(state.resumed(), observations[PARKED_AT:])
+    assert [(f.action, f.verdict.step) for f in found] == [("park", 96)]
+
+
+def test_a_trial_is_not_parked_later_than_it_would_be_given_up() -> None:
+    wrong = {"prediction": {"chance": 0.2, "parking": {"chance": 0.1}}}
+    with pytest.raises(SettingsError, match=r"write at least parking.chance: 0.2"):
+        load_settings({"early_termination": wrong})
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ class SweepDisplay:
         counts = self._study.counts()
         done = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
         so_far = f", {done} done" if done else ""
+        so_far += f", {counts['PARKED']} parked" if "PARKED" in counts else ""
         goal = "highest" if objective.goal == "max" else "lowest"
         self._print(
             f"study {self._study.name}: {trials} trials{so_far}, sampler {sampler}, "

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import nearest_hint
 from .mix_settings import MixSettings
@@ -131,6 +137,16 @@ class PredictionSettings(Block):
     """Looks in a row, one every 5% of the run, at which both must hold."""
     parking: ParkingSettings | None = None
     """What a sweep parks before it is certain; without this block, nothing."""
+
+    @model_validator(mode="after")
+    def _parked_before_given_up(self) -> PredictionSettings:
+        if self.parking is not None and self.parking.chance < self.chance:
+            raise ValueError(
+                f"parking.chance {self.parking.chance:g} is below chance "
+                f"{self.chance:g}, at which parked trials are resumed; write at least "
+                f"parking.chance: {self.chance:g}"
+            )
+        return self
 
 
 class EvaluationSettings(Block):

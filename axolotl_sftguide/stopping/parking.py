@@ -25,6 +25,9 @@ _MANY = 10
 
 _WORST_OF_MANY = 0.5
 
+_ROUNDING = 1e-9
+"""Four of six are two thirds, also in binary."""
+
 Stage = Literal["first", "resumed"]
 """Whether a run may be parked for the first time, or was resumed."""
 
@@ -39,13 +42,15 @@ def limits_of(
 ) -> tuple[float, float, int]:
     """Chance, share of the highest losses and looks of the rule `prediction`.
 
-    A parked run can be resumed, so one look at the chance is enough to park it.
+    A parked run can be resumed, so one look is enough to park it, and at first the
+    chance alone. Later only what would not be resumed at once is parked again.
     """
     parking = settings.parking
     if stage is None or parking is None:
         return settings.chance, settings.worst, settings.looks
-    chance = parking.chance if stage == "first" else settings.chance
-    return chance, 1.0, 1
+    if stage == "first":
+        return parking.chance, 1.0, 1
+    return settings.chance, settings.worst, 1
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ def prospect_of(
     many = last.runs >= _MANY
     worst = max(settings.worst, _WORST_OF_MANY) if many else settings.worst
     among = f"{rank:.0%} of {ranked} finished or parked runs have a lower loss"
-    return Prospect(last.chance, rank < 1 - worst, f"{chance}; {among}", figures)
+    resumes = rank < 1 - worst - _ROUNDING
+    return Prospect(last.chance, resumes, f"{chance}; {among}", figures)
 
 
 def _percent(chance: float) -> str:

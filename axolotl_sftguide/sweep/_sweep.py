@@ -75,6 +75,7 @@ class Sweep:
             on_note,
         )
         self._parks = True
+        self._may_park = False
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._has_trained = False
@@ -138,7 +139,7 @@ class Sweep:
             trial = self._retrying(self.study.claim) or self._retrying(
                 self._parking.next
             )
-            if trial is None and not self._running:
+            if trial is None and not (self._may_park and self._running):
                 return
             if trial is None:
                 # What trains now may be parked, or give a parked trial a chance.
@@ -196,6 +197,7 @@ class Sweep:
         if device:
             found["CUDA_VISIBLE_DEVICES"] = device
         if self._parks and parks(config):
+            self._may_park = True
             stage: Stage = "first" if trial.resumed_at is None else "resumed"
             found[STAGE_VARIABLE] = stage
         return found
