@@ -61,6 +61,7 @@ class Study:
         self.kept: list[Run] = []
         self.parked: dict[str, tuple[Run, int]] = {}
         """The runs, and the look at which each was parked."""
+        self.stopped: dict[str, tuple[Run, int]] = {}
         self.most_parked = 0
         self.resumed = 0
 
@@ -72,18 +73,22 @@ class Study:
         while (best := self._most_promising()) is not None:
             run, look = self.parked.pop(best)
             self.resumed += 1
-            self._train(run, look + 1, "resumed")
-        left = sum(1 - LOOKS[look] for _, look in self.parked.values())
+            self._train(run, look + 1, "resumed" if self.parked else None)
+        ended = {**self.parked, **self.stopped}.values()
+        left = sum(1 - LOOKS[look] for _, look in ended)
         return left / len(order)
 
-    def _train(self, run: Run, first_look: int, stage: Stage) -> None:
-        chance, worst, _ = limits_of(self.settings, stage)
+    def _train(self, run: Run, first_look: int, stage: Stage | None) -> None:
+        chance, worst, looks = limits_of(self.settings, stage)
+        bad = 0
         for look in range(first_look, len(LOOKS)):
             found = self._outlook(run, look)
-            if found is None or not found.lower_is_better:
-                continue
-            if found.chance < chance and found.rank >= 1 - worst:
-                self.parked[run.id] = run, look
+            right = found is not None and found.lower_is_better
+            hopeless = right and found.chance < chance and found.rank >= 1 - worst
+            bad = bad + 1 if hopeless else 0
+            if bad == looks:
+                ended = self.stopped if stage is None else self.parked
+                ended[run.id] = run, look
                 return
         self.kept.append(run)
 

@@ -99,7 +99,7 @@ def test_a_run_is_parked_at_the_first_look_and_stopped_only_by_the_rules_limits(
     None
 ):
     assert limits_of(RULE, "first") == (0.5, 1.0, 1)
-    assert limits_of(RULE, "resumed") == (0.05, RULE.worst, 1)
+    assert limits_of(RULE, "resumed") == (0.05, 1.0, 1)
     assert limits_of(RULE, None) == (0.05, RULE.worst, 2)
     never = PredictionSettings()
     assert limits_of(never, "first") == limits_of(never, None)

@@ -42,15 +42,14 @@ def limits_of(
 ) -> tuple[float, float, int]:
     """Chance, share of the highest losses and looks of the rule `prediction`.
 
-    A parked run can be resumed, so one look is enough to park it, and at first the
-    chance alone. Later only what would not be resumed at once is parked again.
+    A parked run can be resumed, so one look at the chance is enough to park it. Parked
+    again at a later look, it waits for those that are more promising.
     """
     parking = settings.parking
     if stage is None or parking is None:
         return settings.chance, settings.worst, settings.looks
-    if stage == "first":
-        return parking.chance, 1.0, 1
-    return settings.chance, settings.worst, 1
+    chance = parking.chance if stage == "first" else settings.chance
+    return chance, 1.0, 1
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,11 @@ class ParkingPolicy:
             self._train(study, run, "first")
         while (best := self._most_promising(study)) is not None:
             del study.parked[best.id]
-            self._train(study, best, "resumed")
+            # The last one need not wait for others.
+            self._train(study, best, "resumed" if study.parked else None)
         return study.stopped
 
-    def _train(self, study: _Study, run: RecordedRun, stage: Stage) -> None:
+    def _train(self, study: _Study, run: RecordedRun, stage: Stage | None) -> None:
         done = study.stopped.pop(run.id, 0)
         candidate = Candidate(study="", key="", without=run.id)
         compared = baselines(candidate, RecordedRuns(study.kept), self.settings)

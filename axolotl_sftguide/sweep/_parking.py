@@ -103,7 +103,7 @@ class Parking:
         found = sorted(self._all(), key=lambda one: -one.prospect.chance)
         for one in found:
             if one.prospect.resumes:
-                taken = self._take(one)
+                taken = self._take(one, alone=len(found) == 1)
                 if taken is not None:
                     return taken
         for one in found:
@@ -130,9 +130,12 @@ class Parking:
             f"({gib(parking.disk)})"
         )
 
-    def _take(self, one: _Parked) -> Trial | None:
+    def _take(self, one: _Parked, *, alone: bool) -> Trial | None:
+        # No other run is finished before the last one, so it need not wait.
+        alone = alone and not self._study.training()
         decision = one.decision("resume", one.prospect.reason)
-        resumed = {"step": decision.step, "decision": vars(decision)}
+        recorded = {"decision": vars(decision), "alone": alone}
+        resumed = {"step": decision.step, **recorded}
         taken = self._parked.take(one.trial, resumed)
         if taken is not None:
             self._on_note(taken, f"resumed at step {decision.step}: {decision.reason}")

@@ -198,8 +198,9 @@ class Sweep:
             found["CUDA_VISIBLE_DEVICES"] = device
         if self._parks and parks(config):
             self._may_park = True
-            stage: Stage = "first" if trial.resumed_at is None else "resumed"
-            found[STAGE_VARIABLE] = stage
+            stage: Stage = "first" if trial.resumed is None else "resumed"
+            if not (trial.resumed or {}).get("alone"):
+                found[STAGE_VARIABLE] = stage
         return found
 
     def _park(self, trial: Trial, trace: Trace, device: str) -> None:

@@ -16,11 +16,11 @@ from axolotl_sftguide.sweep import SearchSpace
 from axolotl_sftguide.sweep._config import config_of
 from axolotl_sftguide.sweep._trial import Trial
 
-RATES = [1e-4, 3e-4, 1e-3, 3e-3, 2e-4, 2.5e-3]
-"""Four that finish, one without a chance, and one whose chance is 2 to 50%."""
+RATES = [1e-4, 3e-4, 1e-3, 3e-3, 2e-4, 2e-3]
+"""Four that finish, one without a chance, and one with a chance of 5 to 50%."""
 
 PARKING = {
-    "sftguide.early_termination.prediction.chance": 0.02,
+    "sftguide.early_termination.prediction.chance": 0.05,
     "sftguide.early_termination.prediction.parking": {"chance": 0.5, "disk": "1GiB"},
 }
 
