@@ -257,3 +257,23 @@ def train_trl(base: Path, data: Path, tmp_path: Path) -> Callable[..., Outcome]:
         return Outcome(Path(trainer.args.output_dir), trainer, seen)
 
     return train
+
+
+@pytest.fixture
+def sweeper(
+    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> Iterator[Callable[..., Any]]:
+    """Makes a recipe, and what calls `sftguide sweep` with it."""
+    from sweeper import Sweeper
+
+    made = []
+
+    def make(**overrides: Any) -> Sweeper:
+        recipe = tmp_path / "recipe.yml"
+        recipe.write_text(yaml.safe_dump(axolotl_config(**overrides)))
+        made.append(Sweeper(tmp_path, recipe))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean_up()

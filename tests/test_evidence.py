@@ -13,7 +13,12 @@ import pytest
 from pydantic import BaseModel
 
 from axolotl_sftguide.config.mix_settings import MixSettings
-from axolotl_sftguide.config.settings import EvaluationSettings, ScoreSettings, Settings
+from axolotl_sftguide.config.settings import (
+    EvaluationSettings,
+    ParkingSettings,
+    ScoreSettings,
+    Settings,
+)
 from axolotl_sftguide.evidence import (
     CLAIMS,
     DEFAULTS,
@@ -53,6 +58,8 @@ def numeric_defaults(model: type[Any], path: str = "") -> Iterator[tuple[str, fl
 
 def all_defaults() -> dict[str, float]:
     found = dict(numeric_defaults(Settings))
+    parking = "early_termination.prediction.parking"
+    found |= numeric_defaults(ParkingSettings, parking)
     found |= numeric_defaults(EvaluationSettings, "early_termination.evaluation")
     found |= numeric_defaults(ScoreSettings, "score")
     return found | dict(numeric_defaults(MixSettings, "mix"))
@@ -62,7 +69,8 @@ def defaults_table() -> str:
     lines = ["| setting | default | reason | grade |", "|---|---|---|---|"]
     for path, value in all_defaults().items():
         why, grade = DEFAULTS[path]
-        lines.append(f"| `{path}` | {value:g} | {why} | {grade} |")
+        shown = f"{value / 2**30:g}GiB" if path.endswith(".disk") else f"{value:g}"
+        lines.append(f"| `{path}` | {shown} | {why} | {grade} |")
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from ..config.settings import EarlyTerminationSettings
     from ..runs.history import Run
-    from ..stopping.backtest import Policy
+    from ..stopping.backtest import Policy, WholePolicy
     from ..stopping.baselines import RecordedRun
 
 
@@ -127,21 +127,29 @@ def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
     return load_settings(read_config(config).get(BLOCK)).early_termination
 
 
-def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
-    from ..config.settings import EarlyTerminationSettings
+def _policies(own: EarlyTerminationSettings | None) -> list[Policy | WholePolicy]:
+    from ..config.settings import EarlyTerminationSettings, ParkingSettings
     from ..stopping.backtest import RulesPolicy
+    from ..stopping.parking_replay import ParkingPolicy
     from ..sweep.policy import OptunaPolicy
 
     stop = EarlyTerminationSettings(action="stop")
     eager = stop.model_copy(
         update={"prediction": stop.prediction.model_copy(update={"chance": 0.1})}
     )
-    found: list[Policy] = [
+    parking = {"chance": 0.05, "parking": ParkingSettings()}
+    parks = stop.model_copy(
+        update={"prediction": stop.prediction.model_copy(update=parking)}
+    )
+    found: list[Policy | WholePolicy] = [
         RulesPolicy("default rules, action: stop", stop),
         RulesPolicy("the same, prediction.chance: 0.1", eager),
+        ParkingPolicy("the same, 0.05 and prediction.parking", parks),
     ]
     if own is not None:
-        found.append(RulesPolicy("rules of the config", own))
+        in_sweep = own.prediction.parking is not None
+        kind = ParkingPolicy if in_sweep else RulesPolicy
+        found.append(kind("rules of the config", own))
     try:
         from optuna import pruners
     except ImportError:

@@ -20,17 +20,12 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "size"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        from pydantic import ByteSize, TypeAdapter, ValidationError
+        from ..config.sizes import parse_size
 
-        text = str(value).strip()
-        is_bare = text.replace(".", "", 1).isdigit()
         try:
-            size = TypeAdapter(ByteSize).validate_python(
-                f"{text}GiB" if is_bare else text
-            )
-        except ValidationError:
+            return parse_size(value)
+        except ValueError:
             self.fail(f"{value!r} is not a size; write 24GiB or 24GB", param, ctx)
-        return int(size)
 
 
 @click.command()

@@ -10,6 +10,8 @@ _NO_HYPERPARAMETERS = frozenset(
         "output_dir",
         "axolotl_config_path",
         "dataset_prepared_path",
+        "resume_from_checkpoint",
+        "auto_resume_from_checkpoints",
         "sftguide.study",
         "sftguide.name",
         "sftguide.storage",

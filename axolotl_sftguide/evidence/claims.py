@@ -550,6 +550,15 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
         "one look that was bad by chance stops nothing",
         "derived",
     ),
+    "early_termination.prediction.parking.chance": (
+        "on studies of others, 0.2 to 0.9 saved no more and parked more runs "
+        "(benchmarks/parking.py)",
+        "measured here",
+    ),
+    "early_termination.prediction.parking.disk": (
+        "a disk has room for it",
+        "derived",
+    ),
     "early_termination.evaluation.patience": (
         "ended none of 164 public language-model runs whose loss fell to the end "
         "(benchmarks/evaluation_patience.py)",

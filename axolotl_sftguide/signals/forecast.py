@@ -53,6 +53,8 @@ class Outlook:
     """Whether runs with a lower loss scored better; else the loss predicts nothing."""
     rank: float
     """The share of the earlier runs with a lower loss."""
+    loss: float
+    """The run's own loss."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Forecast:
             runs=len(peers),
             lower_is_better=line.slope < 0,
             rank=fmean(other < loss for other in losses),
+            loss=loss,
         )
 
 

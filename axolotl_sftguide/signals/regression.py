@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 
 LEAST_POINTS = 4
@@ -88,6 +89,7 @@ def student_tail(t: float, freedom: int) -> float:
     return (1 - inside) / 2
 
 
+@lru_cache(maxsize=1024)
 def student_quantile(share: float, freedom: int) -> float:
     """The value that Student's t is below with a probability of 0.5 to 1."""
     low, high = 0.0, 1.0

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Point
@@ -36,6 +36,20 @@ class Policy(Protocol):
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
         """Start a sequence; the result takes each run and the runs kept before it."""
+        ...
+
+
+@runtime_checkable
+class WholePolicy(Protocol):
+    """Decides at which step each run is left, with the whole sequence in view."""
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        ...
+
+    def replay(self, runs: Sequence[RecordedRun]) -> dict[str, int]:
+        """The step at which each run was left, of those that were not finished."""
         ...
 
 
@@ -99,8 +113,10 @@ class SignalEvidence:
     correlation: Correlation | None
 
 
-def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
+def replay(runs: Sequence[RecordedRun], policy: Policy | WholePolicy) -> dict[str, int]:
     """The step at which each stopped run was stopped, for one order of arrival."""
+    if isinstance(policy, WholePolicy):
+        return policy.replay(runs)
     stopped_at = policy.begin()
     kept: list[RecordedRun] = []
     stopped: dict[str, int] = {}
@@ -114,7 +130,11 @@ def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
 
 
 def backtest(
-    runs: Sequence[RecordedRun], policy: Policy, *, orders: int, seed: int = 0
+    runs: Sequence[RecordedRun],
+    policy: Policy | WholePolicy,
+    *,
+    orders: int,
+    seed: int = 0,
 ) -> Backtest:
     """A policy over random orders of arrival, starting with the recorded one.
 
