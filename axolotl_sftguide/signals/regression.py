@@ -27,12 +27,22 @@ class Line:
     error: float
     """Standard deviation of the points around the line."""
     points: int
+    """Independent ones."""
 
     @classmethod
-    def fit(cls, xs: Sequence[float], ys: Sequence[float]) -> Line | None:
-        """The line; None for fewer than `LEAST_POINTS` points or if all x are equal."""
-        n = len(xs)
-        if n < LEAST_POINTS:
+    def fit(
+        cls, xs: Sequence[float], ys: Sequence[float], independent: int | None = None
+    ) -> Line | None:
+        """The line; None for fewer than `LEAST_POINTS` points or if all x are equal.
+
+        Args:
+            xs: Where the points are.
+            ys: Their values.
+            independent: How many of them are independent, if not all are: what is
+                stated of a new point is then as unsure as with so many points.
+        """
+        n, k = len(xs), len(xs) if independent is None else independent
+        if k < LEAST_POINTS:
             return None
         mean_x, mean_y = fmean(xs), fmean(ys)
         squares = math.fsum((x - mean_x) ** 2 for x in xs)
@@ -44,7 +54,8 @@ class Line:
             (y - mean_y - slope * (x - mean_x)) ** 2
             for x, y in zip(xs, ys, strict=True)
         )
-        return cls(slope, mean_x, mean_y, squares, math.sqrt(left / (n - 2)), n)
+        error = math.sqrt(left * k / n / (k - 2))
+        return cls(slope, mean_x, mean_y, squares * k / n, error, k)
 
     def at(self, x: float) -> float:
         """The value on the line."""
