@@ -242,8 +242,8 @@ class Predictable:
     settings: int
     at: dict[str, tuple[float, float, float] | None]
     """The rank correlation with its 95% interval over settings, by the share."""
-    since: float | None
-    """The first look from which on, up to 65%, the interval excludes zero."""
+    clear: list[float]
+    """The looks at which the interval excludes zero."""
     own: bool = False
 
 
@@ -261,21 +261,14 @@ def predictable(study: Study) -> Predictable:
             if (losses := _finite(run.earlier.losses[look] for run in repeats))
         ]
         found[share] = spearman([p[0] for p in pairs], [p[1] for p in pairs])
-    since = None
-    for share in reversed(LOOKS):
-        here, last = found[share], found[LOOKS[-1]]
-        if here is None or last is None or not here.clear:
-            break
-        if here.value * last.value < 0:
-            break
-        since = share
     at = {
         f"{share:.0%}": None if c is None else (c.value, c.low, c.high)
         for share in SHOWN
         for c in (found[share],)
     }
     name, runs = study.name, len(study.runs)
-    return Predictable(name, runs, len(settings), at, since, study.own)
+    clear = [share for share, c in found.items() if c is not None and c.clear]
+    return Predictable(name, runs, len(settings), at, clear, study.own)
 
 
 def _finite(values: Any) -> list[float]:
@@ -284,16 +277,27 @@ def _finite(values: Any) -> list[float]:
 
 def predictable_table(rows: Sequence[Predictable]) -> str:
     heads = " | ".join(f"{share:.0%}" for share in SHOWN)
-    lines = [f"| study | settings | {heads} | clear from |", "|" + "---|" * 7]
+    lines = [f"| study | settings | {heads} | clear at |", "|" + "---|" * 7]
     for row in rows:
         cells = (
             "-" if c is None else f"{c[0]:+.2f} ({c[1]:+.2f} to {c[2]:+.2f})"
             for c in row.at.values()
         )
-        since = "never" if row.since is None else f"{row.since:.0%}"
         name = f"{row.study} | {row.settings}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {since} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {_spans(row.clear)} |")
     return "\n".join(lines) + "\n"
+
+
+def _spans(shares: Sequence[float]) -> str:
+    """Looks in a row as one span."""
+    places = [LOOKS.index(share) for share in shares]
+    starts = [p for p in places if p - 1 not in places]
+    ends = [p for p in places if p + 1 not in places]
+    spans = (
+        f"{LOOKS[a]:.0%}" if a == b else f"{LOOKS[a]:.0%} to {LOOKS[b]:.0%}"
+        for a, b in zip(starts, ends, strict=True)
+    )
+    return ", ".join(spans) or "never"
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -409,20 +413,35 @@ def write(
     shares: Sequence[Predictable],
 ) -> None:
     """Write the results, in place of those of the same study, policy and size."""
-    before = json.loads(path.read_text())["policies"] if path.exists() else []
-    found = {(r["study"], r["policy"], r["size"]): r for r in before}
-    new = {(r.study, r.policy, r.size): asdict(r) for r in results}
+    before = json.loads(path.read_text()) if path.exists() else {}
     order = {name: place for place, name in enumerate(policies())}
-    merged = sorted(
-        (found | new).values(),
-        key=lambda r: (r.get("own", False), r["study"], r["size"], order[r["policy"]]),
-    )
     content = {
-        "policies": merged,
-        "calibration": [asdict(row) for row in calibrated],
-        "predictable": [asdict(row) for row in shares],
+        "policies": sorted(
+            _replaced(before, "policies", results, ("study", "policy", "size")),
+            key=lambda r: (
+                r.get("own", False),
+                r["study"],
+                r["size"],
+                order[r["policy"]],
+            ),
+        ),
+        "calibration": _replaced(before, "calibration", calibrated, ("own",)),
+        "predictable": _replaced(before, "predictable", shares, ("study",)),
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _replaced(
+    before: dict[str, Any], name: str, rows: Sequence[Any], keys: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The rows of before that are not replaced, and the new ones."""
+    new = [asdict(row) for row in rows]
+    made = {tuple(row.get(key, False) for key in keys) for row in new}
+    return [
+        row
+        for row in before.get(name, [])
+        if tuple(row.get(key, False) for key in keys) not in made
+    ] + new
 
 
 if __name__ == "__main__":
