@@ -1,7 +1,9 @@
 """What stopping rules save and lose on studies of other people, and on our own grids.
 
     python benchmarks/stopping.py FOLDER [--draws 40] [--out FILE.json] [--only TEXT]
-    python benchmarks/stopping.py --kept-aside schedule
+    python benchmarks/stopping.py --kept-aside schedule --out FILE.json
+    python benchmarks/stopping.py --pooled --only prediction --out FILE.json
+    python benchmarks/stopping.py --page docs/evidence.md
 
 FOLDER holds one JSON file per study, in the form that `studies.py` describes;
 docs/evidence.md says where such studies come from. The open grids of
@@ -15,7 +17,8 @@ intervals resample the studies. The last tables compare stated with observed cha
 where no run is stopped, and say from which share of the run on scores are predictable.
 
 With `--only`, policies whose names contain the text are replayed, and replace those of
-the same names in `--out`.
+the same names in `--out`. With `--page`, nothing is replayed: the tables of the
+committed results are written into the page.
 """
 
 from __future__ import annotations
@@ -42,16 +45,20 @@ from studies import (
     Study,
     by_setting,
     own_studies,
+    pooled_studies,
     public_studies,
 )
 
 from axolotl_sftguide.config.settings import PredictionSettings
+from axolotl_sftguide.evidence.page import page_with_parts
 from axolotl_sftguide.signals.correlation import Correlation, spearman
 from axolotl_sftguide.signals.forecast import LOOKS, Forecast, Outlook
 from axolotl_sftguide.signals.regression import LEAST_POINTS
 from axolotl_sftguide.stopping.rules import Prediction
 
 RESULTS = Path(__file__).resolve().parent / "results" / "stopping.json"
+KEPT_ASIDE = RESULTS.with_name("stopping_kept_aside.json")
+POOLED = RESULTS.with_name("stopping_pooled.json")
 SIZES = (12, 40)
 
 
@@ -284,7 +291,8 @@ def predictable_table(rows: Sequence[Predictable]) -> str:
             for c in row.at.values()
         )
         name = f"{row.study} | {row.settings}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {_spans(row.clear)} |")
+        clear = _spans(row.clear) if any(row.at.values()) else "too few settings"
+        lines.append(f"| {name} | {' | '.join(cells)} | {clear} |")
     return "\n".join(lines) + "\n"
 
 
@@ -370,6 +378,39 @@ def by_study_table(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def page_parts() -> dict[str, str]:
+    """The tables of the page by their marks, from the committed results."""
+    files = (RESULTS, KEPT_ASIDE, POOLED)
+    found = {path: json.loads(path.read_text()) for path in files}
+    results, aside, pooled = (
+        [Result(**row) for row in found[path]["policies"]] for path in files
+    )
+    parts = {}
+    for size in SIZES:
+        parts[f"others {size}"] = table_of(results, size)
+        parts[f"signals {size}"] = table_of(results, size, signals=True)
+        parts[f"own {size}"] = table_of(results, size, own=True)
+        parts[f"kept aside {size}"] = table_of(aside, size, own=True)
+    chances = [Calibration(**row) for row in found[RESULTS]["calibration"]]
+    shares = [Predictable(**row) for row in found[RESULTS]["predictable"]]
+    for name, own in (("others", False), ("own", True)):
+        chosen = [r for r in results if r.own is own]
+        parts[f"{name} by study"] = by_study_table(chosen)
+        parts[f"{name} chances"] = calibration_table(
+            [r for r in chances if r.own is own]
+        )
+        parts[f"{name} predictable"] = predictable_table(
+            [row for row in shares if row.own is own]
+        )
+    parts["pooled by study"] = by_study_table(pooled)
+    parts["kept aside by study"] = by_study_table(aside)
+    rows = found[KEPT_ASIDE]["predictable"]
+    parts["kept aside predictable"] = predictable_table(
+        [Predictable(**row) for row in rows]
+    )
+    return {f"stopping: {name}": text for name, text in parts.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
@@ -377,8 +418,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", default="", help="part of a policy's name")
     parser.add_argument("--kept-aside", help="replay only this grid of our own")
+    parser.add_argument("--pooled", action="store_true", help="our grids as one study")
+    parser.add_argument("--page", type=Path, help="write the tables into this page")
     options = parser.parse_args()
-    own = own_studies(options.kept_aside)
+    if options.page is not None:
+        page = options.page.read_text()
+        options.page.write_text(page_with_parts(page, page_parts()))
+        return
+    own = pooled_studies() if options.pooled else own_studies(options.kept_aside)
     public = public_studies(options.folder) if options.folder else []
     results = [
         replay(study, name, size, options.draws)

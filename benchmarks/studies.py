@@ -83,13 +83,38 @@ def public_studies(folder: Path) -> list[Study]:
 
 
 def own_studies(kept_aside: str | None = None) -> list[Study]:
-    """The open grids of this repository, or only the one that is kept aside."""
+    """The open grids of this repository, or only one that was kept aside."""
     found = []
     for path in sorted(OWN.glob("*.json")):
-        closed = json.loads(path.read_text())["kept_aside"]
+        grid = json.loads(path.read_text())
+        closed = grid["kept_aside"] or "kept_aside_until" in grid
         if path.stem == kept_aside if kept_aside else not closed:
             found += [replace(study, own=True) for study in _read(path)]
     return found
+
+
+def pooled_studies() -> list[Study]:
+    """The open grids of one base and data as one study, as `prediction` takes them."""
+    grids = {p.stem: json.loads(p.read_text()) for p in sorted(OWN.glob("*.json"))}
+    found: dict[tuple[str, str], list[Study]] = defaultdict(list)
+    for study in own_studies():
+        grid, score = study.name.split(", ")
+        found[grids[grid]["setting"]["data"]["digest"], score].append(study)
+    return [
+        Study(
+            " and ".join(s.name.split(", ")[0] for s in studies) + f", {score}",
+            tuple(_within(s.name, run) for s in studies for run in s.runs),
+            own=True,
+        )
+        for (_, score), studies in found.items()
+        if len(studies) > 1
+    ]
+
+
+def _within(grid: str, run: Run) -> Run:
+    """The run, with a setting that no run of another grid has."""
+    setting = f"{grid}: {run.earlier.setting}"
+    return replace(run, earlier=replace(run.earlier, setting=setting))
 
 
 def _read(path: Path) -> list[Study]:

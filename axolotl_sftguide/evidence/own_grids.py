@@ -21,7 +21,7 @@ SETTINGS = {
     "batch-rate": "full fine-tuning, batch 8 to 64, rate 1e-4 to 3e-2",
     "lora": "LoRA of rank 16, batch 8 to 64, rate 3e-4 to 1e-2",
     "phases": "full fine-tuning in two phases, rate 1e-4 and 3e-4",
-    "schedule": "full fine-tuning, warmup and schedule",
+    "schedule": "rates of 1e-4 to 1e-3, with and without warmup and decay, batch 16",
 }
 _AT, _WINDOW = 0.25, 0.1
 _LOSS, _NORM = 2, 3
@@ -42,7 +42,7 @@ def judge_grids(grids: Mapping[str, Mapping[str, Any]]) -> list[Judgement]:
     for name in ("batch-rate", "lora"):
         if name in grids:
             found += _batches_and_rates(name, grids[name]["runs"])
-    for name in ("batch-rate", "lora"):
+    for name in ("batch-rate", "lora", "schedule"):
         if name in grids:
             found += _early_signals(name, grids[name]["runs"])
     if "schedule" in grids:
@@ -112,7 +112,9 @@ def _phases(runs: Sequence[Run]) -> list[Judgement]:
             "stacked",
             "phases",
             f"{short} score, stacked minus phased",
-            _paired(runs, metric, "sftguide.mix.strategy", "stacked", "phased"),
+            _paired(
+                runs, metric, "sftguide.mix.strategy", "stacked", "phased", seeds=True
+            ),
             "no worse",
             clusters="pairs of one rate and seed",
         )
@@ -129,7 +131,7 @@ def _schedules(runs: Sequence[Run]) -> list[Judgement]:
             f"{short} score, without warmup minus {warmups[-1]} steps of it",
             _paired(runs, metric, "warmup_steps", warmups[0], warmups[-1]),
             "no worse",
-            clusters="pairs of one schedule, rate and seed",
+            clusters="pairs of settings",
         )
         found += _judged(
             "constant-rate",
@@ -137,28 +139,44 @@ def _schedules(runs: Sequence[Run]) -> list[Judgement]:
             f"{short} score, constant rate minus cosine decay",
             _paired(runs, metric, "lr_scheduler", "constant_with_warmup", "cosine"),
             "no worse",
-            clusters="pairs of one warmup, rate and seed",
+            clusters="pairs of settings",
         )
     return found
 
 
 def _paired(
-    runs: Sequence[Run], metric: str, key: str, one: Any, other: Any
+    runs: Sequence[Run],
+    metric: str,
+    key: str,
+    one: Any,
+    other: Any,
+    *,
+    seeds: bool = False,
 ) -> Estimate | None:
-    """The mean difference between runs that differ in one key."""
-    sides: dict[Any, dict[str, float]] = {one: {}, other: {}}
+    """The mean difference between runs that differ in one key.
+
+    Args:
+        runs: The runs.
+        metric: Their score.
+        key: The key.
+        one: A value of it.
+        other: The value that is subtracted.
+        seeds: Resample pairs of runs, where there are too few pairs of settings.
+    """
+    sides: dict[Any, dict[tuple[str, int], float]] = {one: {}, other: {}}
     for run in runs:
-        # A phase's mix has a seed of its own, which goes with the run's.
+        # The mix of a phase has a seed of its own, which goes with the run's.
         rest = {
             k: v
             for k, v in run["config"].items()
-            if k != key and not k.startswith("sftguide.mix.")
+            if k not in (key, "seed") and not k.startswith("sftguide.mix.")
         }
-        if run["config"][key] in sides:
-            text = json.dumps(rest, sort_keys=True)
-            sides[run["config"][key]][text] = run["scores"][metric]
-    pairs = sorted(sides[one].keys() & sides[other].keys())
-    rows = [((pair,), sides[one][pair] - sides[other][pair]) for pair in pairs]
+        pair = json.dumps(rest, sort_keys=True), run["config"]["seed"]
+        sides[run["config"][key]][pair] = run["scores"][metric]
+    rows = [
+        ((str(pair) if seeds else pair[0],), sides[one][pair] - sides[other][pair])
+        for pair in sorted(sides[one].keys() & sides[other].keys())
+    ]
     return resampled(rows, mean) if rows else None
 
 
