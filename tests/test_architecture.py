@@ -15,7 +15,7 @@ import pytest
 PROJECT = Path(__file__).parent.parent
 PACKAGE = PROJECT / "axolotl_sftguide"
 
-TOP = {"__init__", "__main__", "console", "errors", "recipes", "units"}
+TOP = {"__init__", "__main__", "console", "errors", "recipes", "students_t", "units"}
 OLD_NAMES = {"callbacks", "run_history", "settings", "terminated", "traces"}
 
 HOSTS = {

@@ -18,16 +18,15 @@ class Replays:
     """Counts the orders of arrival that each policy has replayed.
 
     Args:
-        policies: How many policies are replayed.
-        orders: The orders of arrival of each.
+        orders: The orders of arrival over all policies.
     """
 
-    def __init__(self, policies: int, orders: int) -> None:
+    def __init__(self, orders: int) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
             console=console, transient=True, disable=not console.is_terminal
         )
-        self._task = self._progress.add_task("replaying", total=policies * orders)
+        self._task = self._progress.add_task("replaying", total=orders)
 
     def __enter__(self) -> Replays:
         self._progress.start()

@@ -537,8 +537,8 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     "early_termination.cohort.sigmas": ("as for `comparison`", "derived"),
     "early_termination.cohort.patience": ("as for `comparison`", "derived"),
     "early_termination.prediction.chance": (
-        "on twelve studies of others, at most 2% of this rule's draws lost the best "
-        "run (benchmarks/stopping.py)",
+        "on twelve studies of others and four grids of our own, less than 1% of the "
+        "draws lost the best run (benchmarks/stopping.py)",
         "measured here",
     ),
     "early_termination.prediction.worst": (

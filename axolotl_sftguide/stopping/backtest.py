@@ -16,7 +16,6 @@ from typing import Protocol, runtime_checkable
 
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Point
-from ..signals.comparability import Candidate
 from ..signals.correlation import Correlation, spearman
 from .baselines import RecordedRun, RecordedRuns, baselines
 from .judge import judge_of
@@ -65,8 +64,7 @@ class RulesPolicy:
         return self._stopped_at
 
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
-        candidate = Candidate(study="", key="", without=run.id)
-        compared = baselines(candidate, RecordedRuns(kept), self.settings)
+        compared = baselines(run.candidate, RecordedRuns(kept), self.settings)
         judge = judge_of(self.settings, compared, max_steps=run.steps)
         state = judge.init()
         for observation in run.observations:

@@ -117,8 +117,14 @@ class Run:
 
 
 def best_shared_metric(runs: Iterable[Run]) -> str | None:
-    """The metric that most runs share; None if no run has a score."""
-    return shared_metric([run.scores for run in runs])
+    """The metric that most finished runs share; None if no run has a score.
+
+    Runs that did not finish count only where no run did: what a stopped run has is
+    often an evaluation on the way.
+    """
+    runs = list(runs)
+    finished = [run.scores for run in runs if run.status == "finished"]
+    return shared_metric(finished) or shared_metric(run.scores for run in runs)
 
 
 def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:

@@ -101,8 +101,8 @@ class Prediction:
             reason=(
                 f"predicted {metric} {number(sign * found.score)} ({number(low)} to "
                 f"{number(high)} at 95%) from the loss at {found.share:.0%} of the "
-                f"run, by {found.runs} finished runs; the best of them has "
-                f"{number(sign * found.best)}"
+                f"run, by {found.runs} finished runs{_repeats(found)}; the best of "
+                f"them has {number(sign * found.best)}"
             ),
             step=at.step,
             samples_seen=at.samples_seen,
@@ -114,7 +114,12 @@ class Prediction:
                 "chance": found.chance,
                 "best": sign * found.best,
                 "runs": found.runs,
+                "settings": found.settings,
                 "share": found.share,
                 "rank": found.rank,
             },
         )
+
+
+def _repeats(found: Outlook) -> str:
+    return f" of {found.settings} settings" if found.settings < found.runs else ""
