@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from functools import cache
 
-TURNS = "messages conversations conversation dialogue dialog turns chat data".split()
+TURNS = tuple(
+    "messages conversations conversation dialogue dialog turns chat data".split()
+)
 """Columns with the messages of a conversation."""
 
-QUESTION = "instruction prompt question query problem user human inputs input".split()
-ANSWER = "output completion answer response solution assistant targets target".split()
+QUESTION = tuple(
+    "instruction prompt question query problem user human inputs input".split()
+)
+ANSWER = tuple(
+    "output completion answer response solution assistant targets target".split()
+)
 """Columns of one question and one answer. The first one with text is used."""
 
 CONTEXT = ("context",)
 """Columns of text that belongs to the question."""
 
-SYSTEM = "system system_prompt system_message".split()
-REASONING = "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
+SYSTEM = tuple("system system_prompt system_message".split())
+REASONING = tuple(
+    "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
+)
 """Columns of the text that precedes the answer."""
 
 SWITCHES = frozenset("on off yes no true false none low medium high".split())
 """Values of a column such as `reasoning` that only says whether there is any."""
 
-PREFERENCE = "chosen rejected chosen_messages rejected_messages".split()
-MEDIA = "image images video videos audio audios".split()
+PREFERENCE = tuple("chosen rejected chosen_messages rejected_messages".split())
+MEDIA = tuple("image images video videos audio audios".split())
 
 OTHERS_CONTENT = frozenset(
     """
