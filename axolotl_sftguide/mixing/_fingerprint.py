@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from ._columns import Hashes
+
 _KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name")
 _WHITESPACE = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)
 _sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
@@ -41,6 +45,11 @@ def fingerprint(conversation: Mapping[str, Any]) -> bytes:
 def question_fingerprint(question: str) -> bytes:
     """Sixteen bytes that are equal for the same first user message."""
     return hashlib.blake2b(_normalized(question), digest_size=16).digest()
+
+
+def as_hashes(digests: bytearray) -> Hashes:
+    """Fingerprints that follow one another, as an array of shape (n, 2)."""
+    return np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
 
 
 @lru_cache(maxsize=64)
