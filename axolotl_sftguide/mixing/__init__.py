@@ -29,6 +29,7 @@ _inspect      the faulty rows of a dataset by file and number
 _fingerprint  a hash that is equal for duplicates
 _tokens       the length of a conversation in tokens
 _words        its words, and hashes of those that follow one another
+_lengths      how long the rows are
 _minhash      the bands of its MinHash
 _extras       which of these are computed of each row
 
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from ._inspect import UNTRAINED as UNTRAINED
     from ._inspect import FaultyRow as FaultyRow
     from ._inspect import faulty_rows as faulty_rows
+    from ._lengths import longer_than as longer_than
     from ._manifest import Manifest as Manifest
     from ._manifest import PhasePart as PhasePart
     from ._manifest import Written as Written
@@ -101,6 +103,7 @@ _HOME = {
     "PreviewedSource": "._preview",
     "Written": "._manifest",
     "load_mix": "._spec",
+    "longer_than": "._lengths",
     "mix": "._mix",
     "preview": "._preview",
     "read_mix": "._spec",
@@ -123,6 +126,7 @@ __all__ = [
     "Written",
     "faulty_rows",
     "load_mix",
+    "longer_than",
     "mix",
     "preview",
     "read_mix",

@@ -14,6 +14,7 @@ from ..units import count
 from ._examples import Examples
 from ._faults import FaultCode
 from ._identity import FORM
+from ._lengths import lengths_of
 from ._manifest import Manifest, PhasePart, Written
 from ._order import largest_deviation
 from ._pieces import InputFile
@@ -64,6 +65,7 @@ def account(
         trains_by_part=any(piece.has_message_key("train_detail") for piece in spooled),
         notes=[*inputs.notes, *_costs_of_shares(settings, made)],
         largest_prefix_deviation_rows=deviation,
+        lengths=None if tokens is None else lengths_of(tokens[made.train]),
         near_duplicate_examples=examples.near_duplicates,
         overlap_examples=examples.overlaps,
         written=dict(written),

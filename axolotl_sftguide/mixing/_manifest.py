@@ -81,6 +81,8 @@ class Manifest:
     """Whether parts of messages have a `train` flag."""
     notes: list[str] = field(default_factory=list)
     """What was not read, one line each."""
+    lengths: dict[str, Any] | None = None
+    """The lengths of the rows in tokens, if they are counted, see `_lengths`."""
     near_duplicate_examples: list[dict[str, Any]] = field(default_factory=list)
     """The least similar of the near-duplicates, with the rows that are kept."""
     overlap_examples: list[dict[str, Any]] = field(default_factory=list)
