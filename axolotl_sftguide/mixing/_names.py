@@ -74,7 +74,7 @@ _METADATA_ENDINGS = tuple(
     _type _types _url _urls _uuid _version
     """.split()
 )
-_METADATA_STARTS = ("_", "meta_", "num_", "original_", "is_", "has_", "n_")
+_METADATA_STARTS = ("_", "unnamed:", "meta_", "num_", "original_", "is_", "has_", "n_")
 
 TURN_METADATA = frozenset(
     """
@@ -93,7 +93,8 @@ def is_metadata(column: str) -> bool:
     """Whether a column describes its row, by its name."""
     name = column.lower()
     return (
-        name in METADATA
+        not name  # the index that pandas writes
+        or name in METADATA
         or name.endswith(_METADATA_ENDINGS)
         or name.startswith(_METADATA_STARTS)
     )

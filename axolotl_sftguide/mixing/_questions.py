@@ -30,6 +30,20 @@ _INPUTS = ("input", *CONTEXT)
 _ANSWERS = (*ANSWER, "answers")
 _ALL = (*QUESTION, *ANSWER)
 
+_RAW = ("text", "content", *TURNS)
+_MARKS = (
+    "### Human:",
+    "### Assistant:",
+    "### Instruction:",
+    "<|im_start|>",
+    "<|start_header_id|>",
+    "<start_of_turn>",
+    "[INST]",
+    "USER:",
+    "Human:",
+)
+"""How turns begin in datasets of raw text, such as Guanaco's and Glaive's."""
+
 
 class QuestionReader:
     """Reads the rows of one source that have a question and an answer.
@@ -183,10 +197,11 @@ class QuestionReader:
         columns = [str(c)[:40] for c in row if not is_empty(row[c])]
         if any(name in columns for name in present(row, PREFERENCE)):
             return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
-        if [c.lower() for c in columns if c.lower() in ("text", "content")] and (
-            _first(row, _ALL, set()) is None
-        ):
-            return RowFault("raw-text", ", ".join(sorted(columns)[:8]))
+        raw = [name for name in present(row, _RAW) if isinstance(row[name], str)]
+        if raw and _first(row, _ALL, set()) is None:
+            mark = next((mark for mark in _MARKS if mark in row[raw[0]]), None)
+            marked = f", whose turns begin with {mark!r}" if mark else ""
+            return RowFault("raw-text", f"{raw[0]}{marked}")
         return RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
 
 
