@@ -574,6 +574,12 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     ),
     "score.batch_size": ("only speed depends on it", "derived"),
     "mix.seed": ("any seed will do; the same seed makes the same mix", "derived"),
+    "mix.exclude_ngram": (
+        "the longest n-grams of GPT-3 (arXiv 2005.14165, appendix C); of GSM8K's "
+        "training rows, 4 share 13 words with a test question, and 97 share 8 words",
+        "measured here",
+    ),
+    "mix.exclude_overlap": ("one n-gram is enough, as for GPT-3", "follow-up"),
     "mix.held_out": ("opt-in", "derived"),
     "mix.replay": ("opt-in", "derived"),
 }
