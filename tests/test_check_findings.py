@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from finding_cases import BASE, ELSEWHERE, OTHERS, REFUSED, Case, patched
 
 from axolotl_sftguide import advise
-from axolotl_sftguide.advice import RULES, Cost, Finding, Weight
+from axolotl_sftguide.advice import RULES, Cost, Finding, Weight, repeated_keys
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.yaml_edits import edited
 from axolotl_sftguide.planning import find_model
@@ -78,6 +78,13 @@ def test_written_edits_remove_the_finding_and_keep_the_rest(case: Case) -> None:
         for key, value in config.items():
             if key not in touched:
                 assert yaml.safe_load(after)[key] == value
+
+
+def test_a_key_that_occurs_twice_is_found_at_any_depth() -> None:
+    text = f"{BASE}learning_rate: 1.0e-4\ntest_datasets: [{{path: a, path: b}}]\n"
+    found = repeated_keys(text)
+    assert [f.path for f in found] == ["learning_rate", "test_datasets.0.path"]
+    assert repeated_keys(BASE) == repeated_keys("a: &x {b: 1}\nc: {<<: *x}") == []
 
 
 class TestQuiet:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import _host, _keys, _model_fit, _numbers, _own_block, _pairs, _refused
+from . import (
+    _entries,
+    _host,
+    _keys,
+    _model_fit,
+    _needs,
+    _numbers,
+    _own_block,
+    _pairs,
+    _precision,
+    _refused,
+    _run_length,
+    _templates,
+)
 from ._files import other_file
 from ._finding import Finding, Weight
 from ._placeholders import without_placeholders
@@ -31,6 +44,16 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _pairs.checkpoints,
     _pairs.evaluation_memory,
     _pairs.parallel,
+    _needs.inert_keys,
+    _run_length.length,
+    _run_length.held_out,
+    _run_length.cadence,
+    _precision.precision,
+    _entries.entries,
+    _templates.templates,
+    _templates.unused_template,
+    _templates.added_tokens,
+    _templates.model_file,
     _model_fit.no_targets,
     _model_fit.targets,
     _model_fit.layer_class,

@@ -121,6 +121,136 @@ RULES: dict[str, Rule] = {
         _LATE,
         "utils/config/__init__.py: normalize_config",
     ),
+    "key-twice": Rule(
+        "YAML readers take the last of two equal keys of a mapping, without a word.",
+        _RUN,
+        "PyYAML, SafeLoader.construct_mapping",
+    ),
+    "key-without-effect": Rule(
+        "The key is read only together with another one, which is not set.",
+        _PART,
+        f"{_BASE}: TrainerBuilderBase",
+    ),
+    "sequence-len-default": Rule(
+        "Without `sequence_len` rows of more than 512 tokens are dropped while the "
+        "data are prepared.",
+        _RUN,
+        f"{_SCHEMA}.sequence_len",
+    ),
+    "max-steps-and-epochs": Rule(
+        "`max_steps` takes precedence over `num_epochs`.",
+        _LITTLE,
+        f"{_SCHEMA}.max_steps",
+    ),
+    "held-out-all": Rule(
+        "Axolotl takes a `val_set_size` up to 1 as a share; `datasets` refuses 1.0.",
+        _LATE,
+        "utils/data/sft.py: _handle_train_dataset_split",
+    ),
+    "held-out-most": Rule(
+        "`val_set_size` is the share of rows for evaluation, not for training.",
+        _RUN,
+        "utils/data/sft.py: _handle_train_dataset_split",
+    ),
+    "evaluation-on-training-rows": Rule(
+        "A loss on rows that the model is trained on shows no overfitting.",
+        _PART,
+        "utils/data/sft.py: _load_raw_datasets",
+    ),
+    "evaluation-after-run": Rule(
+        "Nothing is evaluated after the start if `eval_steps` exceeds the steps.",
+        _PART,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "checkpoint-after-run": Rule(
+        "No checkpoint is made before the end if `save_steps` exceeds the steps.",
+        _LITTLE,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "warmup-most": Rule(
+        "The learning rate rises during the warmup and falls after it.",
+        _RUN,
+        f"{_BASE}: _configure_warmup_and_logging",
+    ),
+    "flash-attention-float32": Rule(
+        "Flash attention has no float32. With `bf16` and `fp16` off Axolotl loads the "
+        "model in float32.",
+        _LATE,
+        "utils/config/__init__.py: resolve_dtype",
+    ),
+    "float16-weights": Rule(
+        "With `fp16` and no adapter the trained weights are float16, and torch's "
+        "gradient scaler refuses float16 gradients.",
+        _LATE,
+        "utils/config/__init__.py: resolve_dtype",
+    ),
+    "format-field": Rule(
+        "A user-defined format is filled with `str.format` and two names.",
+        _LATE,
+        "prompt_strategies/user_defined.py: load",
+    ),
+    "format-without-prompt": Rule(
+        "Without `{instruction}` in the format, the answer alone is in the text.",
+        _RUN,
+        "prompt_strategies/user_defined.py: load",
+    ),
+    "roles-none": Rule(
+        "Turns are trained on if their role is in `roles_to_train`.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "roles-without-assistant": Rule(
+        "Turns are trained on if their role is in `roles_to_train`.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "turn-end-off": Rule(
+        "A model that never trains on the end of a turn does not learn to stop.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "turn-end-untrained": Rule(
+        "Axolotl trains on the ends of turns that are in `eot_tokens`, by default the "
+        "tokenizer's `eos_token`. A template that ends turns with another token needs "
+        "`eot_tokens`. The tokens are those of the model's repository.",
+        _RUN,
+        "prompt_strategies/chat_template.py: _validate_eot_and_eos_tokens",
+    ),
+    "template-missing": Rule(
+        "`type: chat_template` takes the tokenizer's template by default, and base "
+        "models often have none.",
+        _LATE,
+        "utils/chat_templates/base.py: get_chat_template",
+    ),
+    "template-of-another": Rule(
+        "A template's marks are single tokens only for the models that it was made "
+        "for.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplatePrompter",
+    ),
+    "template-unused": Rule(
+        "`chat_template` is written into the tokenizer. Types such as alpaca have "
+        "their own form.",
+        _LITTLE,
+        "loaders/tokenizer.py: load_tokenizer",
+    ),
+    "tokens-untrained": Rule(
+        "New tokens have new rows in the embeddings, which an adapter trains only if "
+        "`lora_modules_to_save` lists them. Axolotl requires it.",
+        _LATE,
+        "loaders/utils.py: check_model_config",
+    ),
+    "model-gguf": Rule(
+        "GGUF files hold quantised weights for inference.",
+        _LATE,
+        "transformers, AutoModelForCausalLM.from_pretrained",
+    ),
+    "model-class": Rule(
+        "`model_type` names the class that loads the weights. A class of another "
+        "model drops weights that it does not know, such as biases.",
+        _RUN,
+        "loaders/model.py: ModelLoader",
+    ),
     "packing-without-separation": Rule(
         "With sample packing a row holds several samples. Only some attention "
         "implementations keep them apart; with others each sample also attends to "

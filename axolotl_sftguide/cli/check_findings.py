@@ -66,7 +66,7 @@ def collect(config: Path, options: Options) -> Checked:
     Raises:
         SFTGuideError: If it cannot be read, or its data cannot be prepared.
     """
-    from ..advice import silenced, summary
+    from ..advice import repeated_keys, silenced, summary
     from ..config.yaml_file import read_config, read_text
 
     known: dict[str, Any] = {"rows": options.rows, "ranks": options.ranks}
@@ -82,7 +82,7 @@ def collect(config: Path, options: Options) -> Checked:
     if options.host:
         findings = _with_host(config, findings)
     text = read_text(config)
-    findings, gone = silenced(text, findings)
+    findings, gone = silenced(text, [*repeated_keys(text), *findings])
     shown = [f for f in findings if options.with_general or not f.is_general]
     other = any(f.id == "other-file" for f in shown)
     return Checked(

@@ -450,7 +450,112 @@ REFUSED = [
 ]
 """What Axolotl's own validation refuses; the tests under Axolotl ask it."""
 
+INSTRUCT = "base_model: meta-llama/Llama-3.1-8B-Instruct\n"
+
 OTHERS = [
+    Case(
+        "key-without-effect",
+        "adapter: null\nlora_r: null\nlora_alpha: null\nlora_target_linear: null\n"
+        "learning_rate: 2.0e-5\nloraplus_lr_ratio: 16",
+        "loraplus_lr_ratio: null",
+    ),
+    Case("sequence-len-default", "sequence_len: null", "sequence_len: 2048"),
+    Case("max-steps-and-epochs", "max_steps: 100", "max_steps: null"),
+    Case(
+        "held-out-all",
+        "val_set_size: 1\nevals_per_epoch: 2",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "held-out-most",
+        "val_set_size: 0.95\nevals_per_epoch: 2",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "evaluation-on-training-rows",
+        "test_datasets: [{path: rows.jsonl, type: alpaca, split: train}]\n"
+        "evals_per_epoch: 2",
+        "test_datasets: [{path: rows.jsonl, type: alpaca, split: test}]",
+    ),
+    Case(
+        "evaluation-after-run",
+        "max_steps: 100\nnum_epochs: null\nval_set_size: 0.05\neval_steps: 500",
+        "eval_steps: 25",
+    ),
+    Case(
+        "checkpoint-after-run",
+        "max_steps: 100\nnum_epochs: null\nsave_steps: 500",
+        "save_steps: 25",
+    ),
+    Case(
+        "warmup-most",
+        "max_steps: 100\nnum_epochs: null\nwarmup_steps: null\nwarmup_ratio: 0.8",
+        "warmup_ratio: 0.05",
+    ),
+    Case("flash-attention-float32", "bf16: false", "bf16: true"),
+    Case("float16-weights", f"{FULL}bf16: false\nfp16: true", "bf16: true\nfp16: null"),
+    Case(
+        "format-field",
+        "datasets: [{path: a, type: {field_output: b, format: '{prompt}: '}}]",
+        "datasets: [{path: a, type: {field_output: b, format: '{instruction}: '}}]",
+    ),
+    Case(
+        "format-without-prompt",
+        "datasets: [{path: a, type: {field_output: b, format: 'Answer: '}}]",
+        "datasets: [{path: a, type: {field_output: b, format: '{instruction} A: '}}]",
+    ),
+    Case(
+        "roles-none",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, roles_to_train: []}}]",
+        "datasets: [{path: a, type: chat_template, roles_to_train: [assistant]}]",
+    ),
+    Case(
+        "roles-without-assistant",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, "
+        "roles_to_train: [human]}]",
+        "datasets: [{path: a, type: chat_template, roles_to_train: [gpt]}]",
+    ),
+    Case(
+        "turn-end-off",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, train_on_eos: none}}]",
+        "datasets: [{path: a, type: chat_template, train_on_eos: turn}]",
+    ),
+    Case(
+        "turn-end-untrained",
+        "chat_template: llama3\ndatasets: [{path: a, type: chat_template}]",
+        'eot_tokens: ["<|eot_id|>"]',
+    ),
+    Case(
+        "template-missing",
+        "datasets: [{path: a, type: chat_template}]",
+        'chat_template: llama3\neot_tokens: ["<|eot_id|>"]',
+    ),
+    Case(
+        "template-of-another",
+        f"{INSTRUCT}chat_template: chatml\n"
+        "datasets: [{path: a, type: chat_template}]",
+        "chat_template: llama3",
+    ),
+    Case(
+        "template-unused",
+        "chat_template: llama3",
+        "datasets: [{path: a, type: chat_template}]\neot_tokens: ['<|eot_id|>']",
+    ),
+    Case(
+        "tokens-untrained",
+        "tokens: ['<tool>']",
+        "lora_modules_to_save: [embed_tokens, lm_head]",
+    ),
+    Case(
+        "model-gguf",
+        "base_model: TheBloke/Llama-2-7B-GGUF",
+        "base_model: meta-llama/Llama-2-7b-hf",
+    ),
+    Case(
+        "model-class",
+        "model_type: MistralForCausalLM",
+        "model_type: AutoModelForCausalLM",
+    ),
     Case("unknown-key", "learning_rat: 1", "learning_rat: null"),
     Case(
         "unknown-nested-key",
@@ -661,6 +766,7 @@ ELSEWHERE = {
     "batch-large-few-rows",  # these need the number of rows
     "batch-small-many-rows",
     "host-refuses",
+    "key-twice",  # this needs the text
     "other-file",
     "placeholders",
     "unknown-ignore",

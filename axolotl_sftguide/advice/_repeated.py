@@ -1,0 +1,42 @@
+"""Keys that occur twice in one mapping of a YAML document; only the last counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import yaml
+
+from ._finding import Finding, Weight
+
+
+def repeated_keys(text: str) -> list[Finding]:
+    """Findings on keys that a later line of the same mapping replaces."""
+    try:
+        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return []
+    return list(_in_node(root, ""))
+
+
+def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _in_node(item, f"{path}{index}.")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name = str(key.value)
+        line = key.start_mark.line + 1
+        if name in lines and name != "<<":
+            yield Finding(
+                Weight.WRONG,
+                path + name,
+                None,
+                f"{path}{name} is set on line {lines[name]} and again on line {line}",
+                f"line {lines[name]} has no effect",
+                "Keep one of them",
+                id="key-twice",
+            )
+        lines[name] = line
+        yield from _in_node(value, f"{path}{name}.")
