@@ -173,13 +173,15 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     (
         "a ratio that rounds to none",
         FULL,
-        "warmup_steps: null\nwarmup_ratio: 0.03\nnum_epochs: null\nmax_steps: 20\nlr_scheduler: cosine",
+        "warmup_steps: null\nwarmup_ratio: 0.03\nnum_epochs: null\nmax_steps: 20\n"
+        "lr_scheduler: cosine",
         ["warmup_ratio"],
     ),
     (
         "a ratio that does not",
         FULL,
-        "warmup_steps: null\nwarmup_ratio: 0.03\nnum_epochs: null\nmax_steps: 200\nlr_scheduler: cosine",
+        "warmup_steps: null\nwarmup_ratio: 0.03\nnum_epochs: null\nmax_steps: 200\n"
+        "lr_scheduler: cosine",
         [],
     ),
     ("clip at zero", FULL, "max_grad_norm: 0", ["max_grad_norm"]),
@@ -249,7 +251,8 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     (
         "pre-training",
         FULL,
-        "pretraining_dataset: [{path: x}]\nlearning_rate: 3.0e-4\nmax_steps: 9\nnum_epochs: null",
+        "pretraining_dataset: [{path: x}]\nlearning_rate: 3.0e-4\nmax_steps: 9\n"
+        "num_epochs: null",
         [""],
     ),
     ("multimodal", FULL, "processor_type: AutoProcessor\nlearning_rate: 3.0e-4", [""]),
