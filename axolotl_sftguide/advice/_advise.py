@@ -56,6 +56,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _templates.model_file,
     _model_fit.no_targets,
     _model_fit.targets,
+    _model_fit.experts,
     _model_fit.layer_class,
     _model_fit.positions,
     _host.traps,

@@ -341,6 +341,12 @@ RULES: dict[str, Rule] = {
         _RUN,
         "peft, tuners/tuners_utils.py: inject_adapter",
     ),
+    "experts-without-adapters": Rule(
+        "Since transformers 5 the experts of a layer are one parameter. "
+        "`lora_target_linear` finds linear layers, and so none of the experts.",
+        _RUN,
+        "loaders/adapter.py: find_all_linear_names",
+    ),
     "targets-missing": Rule(
         "Axolotl gives peft an empty list of layers if no key names any, and peft has "
         "no default for an empty list.",

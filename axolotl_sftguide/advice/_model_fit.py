@@ -73,6 +73,36 @@ def targets(view: View) -> Iterator[Finding]:
     )
 
 
+FUSED_EXPERTS = ("mixtral", "qwen3_moe", "gpt_oss")
+"""Model types whose experts are no linear layers, since transformers 5."""
+
+_EXPERT_NAMES = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
+
+
+def experts(view: View) -> Iterator[Finding]:
+    """`lora_target_linear` on a model whose experts are no linear layers."""
+    asked = view.get("lora_target_modules", [])
+    named = asked if isinstance(asked, list) else [asked]
+    if (
+        view.model_type not in FUSED_EXPERTS
+        or not view.get("adapter")
+        or not view.get("lora_target_linear")
+        or view.get("lora_target_parameters")
+        or any("experts" in str(n) or n in _EXPERT_NAMES for n in named)
+    ):
+        return
+    yield Finding(
+        AGAINST,
+        "lora_target_linear",
+        True,
+        f"The experts of {view.model_type} models are no linear layers",
+        "adapters are on the attention alone, and most weights stay as they are",
+        "Set lora_target_parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj] "
+        "and lora_dropout: 0",
+        id="experts-without-adapters",
+    )
+
+
 def layer_class(view: View) -> Iterator[Finding]:
     """FSDP wrapping the layers of another model."""
     known = block_classes(view.model_type)

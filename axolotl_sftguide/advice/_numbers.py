@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..evidence import CLAIMS
 from ._finding import Finding, Weight
+from ._model_fit import FUSED_EXPERTS
 from ._view import View
 
 AGAINST, NOTE = Weight.AGAINST, Weight.NOTE
@@ -158,13 +159,16 @@ def adapters(view: View) -> Iterator[Finding]:
         return
     targets = view.get("lora_target_modules", [])
     targets = targets if isinstance(targets, list) else [targets]
+    sure = view.model_type is not None  # experts of a mixture may not be linear layers
     if (
         targets
         and not view.get("lora_target_linear")
+        and not view.get("lora_target_parameters")
+        and view.model_type not in FUSED_EXPERTS
         and ({str(t).rpartition(".")[2] for t in targets} <= _ATTENTION)
     ):
         yield Finding(
-            AGAINST,
+            AGAINST if sure else NOTE,
             "lora_target_modules",
             targets,
             "Only attention layers have adapters",

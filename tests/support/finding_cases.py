@@ -459,6 +459,11 @@ OTHERS = [
         "learning_rate: 2.0e-5\nloraplus_lr_ratio: 16",
         "loraplus_lr_ratio: null",
     ),
+    Case(
+        "experts-without-adapters",
+        "base_model: Qwen/Qwen3-30B-A3B",
+        "lora_target_parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj]",
+    ),
     Case("sequence-len-default", "sequence_len: null", "sequence_len: 2048"),
     Case("max-steps-and-epochs", "max_steps: 100", "max_steps: null"),
     Case(
