@@ -299,7 +299,8 @@ def test_every_finding_has_its_parts_and_a_source(base: str, lines: str) -> None
         assert finding.text.endswith((".", "?"))
         assert finding.source in finding.evidence or finding.claim
         assert all(link.startswith("https://") for link in finding.links)
-        assert finding.links
+        own = finding.source == "axolotl-sftguide"  # which has no address of its own
+        assert bool(finding.links) != own
         assert finding.claim is None or finding.claim in CLAIMS
         json.dumps(finding.to_dict(), default=str)
 

@@ -87,6 +87,19 @@ def test_a_key_that_occurs_twice_is_found_at_any_depth() -> None:
     assert repeated_keys(BASE) == repeated_keys("a: &x {b: 1}\nc: {<<: *x}") == []
 
 
+@pytest.mark.parametrize(
+    ("lines", "source"),
+    [
+        ("sftguide: {monitor: {no_such: 1}}", "axolotl-sftguide"),
+        ("warmup_steps: 5\nlr_scheduler: constant", "transformers"),
+        ("val_set_size: 0.1", "Axolotl"),
+    ],
+)
+def test_a_finding_names_the_software_that_it_is_about(lines: str, source: str) -> None:
+    made = [f for f in findings(patched(lines)) if not f.is_general]
+    assert any(f.source.startswith(source) for f in made), [f.source for f in made]
+
+
 class TestQuiet:
     @pytest.mark.parametrize("empty", ["", "null", "false", "''", "[]", "{}"])
     def test_an_unknown_key_without_a_value_is_no_finding(self, empty: str) -> None:

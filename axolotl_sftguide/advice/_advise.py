@@ -70,6 +70,7 @@ _FOR_SFT: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _host.data,
     _numbers.rate,
     _numbers.batch,
+    _numbers.beta2,
     _numbers.epochs,
     _numbers.adapters,
 )

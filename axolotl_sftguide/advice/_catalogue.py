@@ -38,6 +38,8 @@ class Rule:
     """Module and function of Axolotl or of a library that it uses."""
     general: bool = False
     """Whether it holds for nearly every config, and is listed in the closing line."""
+    own: bool = False
+    """Whether it is about this package's own block or comments."""
 
 
 _RUN, _LATE, _START, _PART, _LITTLE = Cost
@@ -384,6 +386,7 @@ RULES: dict[str, Rule] = {
     "batch-size-of-block": Rule(
         "The plugin derives the accumulation from `sftguide.effective_batch_size`.",
         _START,
+        own=True,
     ),
     "packed-samples": Rule(
         "With packing a step holds more samples than rows.",
@@ -476,13 +479,22 @@ RULES: dict[str, Rule] = {
     "other-training": Rule("Advice on SFT does not apply to it.", _LITTLE),
     "placeholders": Rule("A script fills in some values later.", _LITTLE),
     "other-file": Rule("The file configures another program.", _LITTLE),
-    "unknown-ignore": Rule("A comment silences an id that does not exist.", _LITTLE),
-    "own-block": Rule("The plugin validates its block when the run starts.", _START),
+    "unknown-ignore": Rule(
+        "A comment silences an id that does not exist.", _LITTLE, own=True
+    ),
+    "own-block": Rule(
+        "The plugin validates its block when the run starts.", _START, own=True
+    ),
+    "patience-without-evaluation": Rule(
+        "The rule `evaluation` counts the host's own evaluations.", _PART, own=True
+    ),
     "own-block-name": Rule("The block is not read under this name.", _RUN, _SCHEMA),
     "own-plugin-missing": Rule(
         "Axolotl drops the block unless the plugin is listed.", _RUN, _SCHEMA
     ),
-    "mix-and-datasets": Rule("The plugin makes `datasets` from the mix.", _START),
+    "mix-and-datasets": Rule(
+        "The plugin makes `datasets` from the mix.", _START, own=True
+    ),
     "rate-adapter-low": Rule("Adapters need higher rates than full models.", _RUN),
     "rate-adapter-high": Rule("Adapters diverge at very high rates.", _RUN),
     "rate-full-high": Rule("No study of full fine-tuning used such a rate.", _RUN),
@@ -490,6 +502,11 @@ RULES: dict[str, Rule] = {
     "batch-adapter-large": Rule("Adapters lose quality in large batches.", _PART),
     "batch-large-few-rows": Rule("A large batch leaves few steps.", _PART),
     "batch-small-many-rows": Rule("Larger batches scored better.", _LITTLE),
+    "beta2-small-batch": Rule(
+        "With few samples per step Adam needs a higher `adam_beta2`, so that squared "
+        "gradients are averaged over as many tokens as with large batches.",
+        _PART,
+    ),
     "epochs-many": Rule("Small data need 2 or 3 epochs.", _LITTLE),
     "adapter-attention-only": Rule("The MLP's adapters matter most.", _PART),
     "adapter-scale": Rule("The adapter's updates are scaled by alpha / rank.", _LITTLE),

@@ -133,6 +133,24 @@ def _full_batch(view: View, path: str, samples: int, rows: int) -> Iterator[Find
         )
 
 
+def beta2(view: View) -> Iterator[Finding]:
+    """Adam's beta2 against the samples per step."""
+    value, samples = view.number("adam_beta2"), view.samples
+    if value is None or samples is None or not 0 < value < 0.98 or samples > 64:
+        return
+    same = 0.95 ** (samples / 512)  # the paper's beta2 at its batch, same half-life
+    yield Finding(
+        NOTE,
+        "adam_beta2",
+        view.get("adam_beta2"),
+        f"adam_beta2: {value:g} suits large batches, and a step has {samples} samples",
+        "squared gradients are averaged over few samples",
+        f"Set adam_beta2: {min(same, 0.9999):.4g}, or leave it at 0.999",
+        "small-batch",
+        id="beta2-small-batch",
+    )
+
+
 def epochs(view: View) -> Iterator[Finding]:
     """Epochs over the data."""
     value = view.number("num_epochs")

@@ -464,6 +464,13 @@ OTHERS = [
         "base_model: Qwen/Qwen3-30B-A3B",
         "lora_target_parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj]",
     ),
+    Case("beta2-small-batch", "adam_beta2: 0.95", "adam_beta2: 0.998"),
+    Case(
+        "patience-without-evaluation",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        "sftguide: {early_termination: {evaluation: {patience: 3}}}",
+        "val_set_size: 0.05\neval_steps: 50",
+    ),
     Case("sequence-len-default", "sequence_len: null", "sequence_len: 2048"),
     Case("max-steps-and-epochs", "max_steps: 100", "max_steps: null"),
     Case(
