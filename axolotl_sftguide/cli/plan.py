@@ -245,7 +245,7 @@ def _as_dict(
         "not_planned": list(made.not_planned),
         "states_are_exact": made.states_are_exact,
         "parameters": made.architecture.parameters,
-        "batch": None if batch is None else asdict(batch),
+        "batch": None if batch is None else {**asdict(batch), "cards": batch.gpus},
         "throughput": [{**asdict(t), "hours": hours.get(t)} for t in past],
     }
 

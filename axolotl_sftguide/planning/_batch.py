@@ -18,7 +18,7 @@ class BatchPlan:
 
     micro_batch_size: int
     accumulation: int
-    cards: int
+    gpus: int
     samples: float | None
     """Samples per step over all GPUs; with packing a mean, None if unknown."""
     steps_an_epoch: int | None
@@ -29,7 +29,7 @@ class BatchPlan:
     @property
     def sequences(self) -> int:
         """Sequences per step over all GPUs: samples, or packed rows of samples."""
-        return self.micro_batch_size * self.accumulation * self.cards
+        return self.micro_batch_size * self.accumulation * self.gpus
 
 
 def plan_batch(
