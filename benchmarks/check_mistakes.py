@@ -51,13 +51,14 @@ def reports() -> Iterator[Mistake]:
 
 
 def documentation() -> Iterator[Mistake]:
-    """The configs written from the documentation alone."""
+    """The configs written from the documentation alone; some have no mistake."""
     folder = HERE / "documentation"
     labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     for name, label in labels.items():
-        text = (folder / f"{name}.yml").read_text(encoding="utf-8")
-        keys = label["key"] if isinstance(label["key"], list) else [label["key"]]
-        yield Mistake(name, text, label["mistake"], tuple(keys))
+        text = (folder / name).read_text(encoding="utf-8")
+        keys = re.split(r"[,/;+]|\band\b|\bvs\b", label.get("key") or "")
+        named = tuple(key.strip() for key in keys if key.strip())
+        yield Mistake(name, text, label["mistake"] or "", named)
 
 
 def found_in(text: str) -> list[Finding]:
@@ -70,11 +71,14 @@ def found_in(text: str) -> list[Finding]:
 
 def is_about(finding: Finding, keys: tuple[str, ...]) -> bool:
     """Whether a finding is at one of the keys, or names one of them."""
+    said = f"{finding.problem} {finding.remedy}"
     for key in keys:
-        last = re.split(r"[.\[]", key.strip())[-1].rstrip("]")
-        at = finding.path == key or finding.path.startswith(f"{key}.")
-        names = re.search(rf"(?<!\w){re.escape(last)}(?!\w)", finding.problem)
-        if at or (len(last) > 2 and names):
+        dotted = re.sub(r"\[(\d*)\]", r".\1", key).strip(".")
+        last = dotted.rpartition(".")[2]
+        at = finding.path and f"{dotted}.".startswith(f"{finding.path}.")
+        inside = finding.path.startswith(f"{dotted}.")
+        named = len(last) > 2 and re.search(rf"(?<!\w){re.escape(last)}(?!\w)", said)
+        if at or inside or named:
             return True
     return False
 
@@ -82,10 +86,15 @@ def is_about(finding: Finding, keys: tuple[str, ...]) -> bool:
 def measured(mistakes: list[Mistake]) -> dict[str, Any]:
     """Which mistakes are found, and what else is said of the same configs."""
     rows, beside = [], Counter[str]()
+    controls, on_controls = 0, Counter[str]()
     for mistake in mistakes:
         found = found_in(mistake.text)
         about = [f for f in found if is_about(f, mistake.keys)]
         above = [f for f in found if f.weight < Weight.NOTE]
+        if not mistake.words:
+            controls += 1
+            on_controls.update(f.id for f in above)
+            continue
         beside.update(f.id for f in above if f not in about)
         rows.append(
             {
@@ -97,13 +106,16 @@ def measured(mistakes: list[Mistake]) -> dict[str, Any]:
             }
         )
     hits = sum(bool(row["found"]) for row in rows)
+    others = sum(beside.values()) + sum(on_controls.values())
     return {
         "configs": len(rows),
+        "without_a_mistake": controls,
+        "on_those": dict(on_controls.most_common()),
         "found": hits,
         "found_above_a_note": sum(row["above_a_note"] for row in rows),
         "recall": round(hits / len(rows), 3),
         "beside": dict(beside.most_common()),
-        "precision": round(hits / max(1, hits + sum(beside.values())), 3),
+        "precision": round(hits / max(1, hits + others), 3),
         "rows": rows,
     }
 
@@ -159,7 +171,9 @@ def main() -> None:
             f"{name:14} {result['found']:3} of {result['configs']:3} found "
             f"(recall {result['recall']:.2f}), {result['found_above_a_note']} of them "
             f"above a note; {sum(result['beside'].values())} findings beside the "
-            f"mistake (precision {result['precision']:.2f})"
+            f"mistake, {sum(result['on_those'].values())} on "
+            f"{result['without_a_mistake']} configs without one "
+            f"(precision {result['precision']:.2f})"
         )
         for row in result["rows"]:
             if options.missed and (not row["found"] or row["beside"]):
