@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from finding_cases import BASE, ELSEWHERE, OTHERS, REFUSED, Case, patched
+from finding_cases import BASE, ELSEWHERE, INSTRUCT, OTHERS, REFUSED, Case, patched
 
 from axolotl_sftguide import advise
 from axolotl_sftguide.advice import RULES, Cost, Finding, Weight, repeated_keys
@@ -101,6 +101,21 @@ def test_a_finding_names_the_software_that_it_is_about(lines: str, source: str) 
 
 
 class TestQuiet:
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            "roles_to_train: [], message_field_training: train",
+            "roles_to_train: [user], message_field_training_detail: parts",
+            "train_on_eos: last",
+            "roles_to_train: [gpt]",
+            "roles: {assistant: [model]}, roles_to_train: [model]",
+        ],
+    )
+    def test_rows_and_roles_may_say_what_is_trained(self, entry: str) -> None:
+        lines = f"datasets: [{{path: a, type: chat_template, {entry}}}]"
+        config = patched(f"{INSTRUCT}{lines}")
+        assert [f.id for f in findings(config) if not f.is_general] == []
+
     @pytest.mark.parametrize("empty", ["", "null", "false", "''", "[]", "{}"])
     def test_an_unknown_key_without_a_value_is_no_finding(self, empty: str) -> None:
         config = {**yaml.safe_load(f"{BASE}\nold_key: {empty}")}
@@ -176,7 +191,8 @@ class TestQuiet:
         (note,) = [f for f in made if not f.is_general]
         assert "datasets, learning_rate, optimizer are placeholders" in note.text
         marks = "special_tokens: {pad_token: <|pad|>}\nchat_template: jinja\n"
-        marks += "chat_template_jinja: '{{ messages }}'"
+        marks += "chat_template_jinja: '{{ messages }}'\n"
+        marks += "datasets: [{path: a, type: chat_template}]"
         made = findings(patched(marks))
         assert [f.id for f in made if not f.is_general] == []
 

@@ -10,7 +10,10 @@ _needs      keys without the key that they need
 _run_length settings against the length of the run and the number of rows
 _precision  number formats that a kernel does not take
 _entries    entries of `datasets`: formats, roles and ends of turns
-_templates  chat templates and added tokens, against the tokenizers of _marks
+_public_data  types of entries against well-known datasets
+_templates  chat templates, against the tokenizers of _marks
+_tokenizer  added tokens, and the base model's files
+_harmful    single values that undo a run
 _model_fit  keys against the model's config.json
 _host       what else Axolotl does silently
 _numbers    numbers against the evidence for their setting

@@ -236,6 +236,95 @@ RULES: dict[str, Rule] = {
         _LITTLE,
         "loaders/tokenizer.py: load_tokenizer",
     ),
+    "tools-unwritten": Rule(
+        "Some of Axolotl's chat templates write messages alone. Tools and their calls "
+        "are left out of the text.",
+        _RUN,
+        "utils/chat_templates/templates",
+    ),
+    "special-tokens-untrained": Rule(
+        "Tokens under `additional_special_tokens` that the tokenizer does not have get "
+        "new rows in the embeddings, which an adapter leaves as they are.",
+        _RUN,
+        "loaders/tokenizer.py: load_tokenizer",
+    ),
+    "tokenizer-of-another": Rule(
+        "Token ids stand for other text in another tokenizer.",
+        _RUN,
+        "loaders/tokenizer.py: load_tokenizer",
+    ),
+    "pairs-swapped": Rule(
+        "The names of the columns say the opposite of the fields.",
+        _RUN,
+        "prompt_strategies/dpo/user_defined.py: default",
+    ),
+    "answers-alone": Rule(
+        "`type: completion` trains on one column, as plain text.",
+        _RUN,
+        "prompt_strategies/completion.py: load",
+    ),
+    "first-shard-alone": Rule(
+        "`shards` reads the part `shards_idx`, 0 by default, of that many parts.",
+        _RUN,
+        "utils/data/sft.py: _load_and_process_single_dataset",
+    ),
+    "type-of-other-data": Rule(
+        "The columns of well-known datasets are known by name, and the type of the "
+        "entry reads others.",
+        _LATE,
+        "prompt_strategies",
+    ),
+    "split-absent": Rule(
+        "The splits of well-known datasets are known by name.",
+        _LATE,
+        "utils/data/shared.py: load_dataset_with_config",
+    ),
+    "output-over-base": Rule(
+        "Checkpoints and the final weights are written to `output_dir`.",
+        _RUN,
+        "train.py: save_trained_model",
+    ),
+    "highest-loss-is-best": Rule(
+        "With `greater_is_better` the highest value of the metric is the best.",
+        _RUN,
+        f"{_CAUSAL}: build",
+    ),
+    "random-weights": Rule(
+        "`reinit_weights` builds the model from its config, without its weights.",
+        _RUN,
+        "loaders/model.py: ModelLoader",
+    ),
+    "gemma-float16": Rule(
+        "Gemma models were trained in bfloat16; their activations overflow float16.",
+        _RUN,
+        "utils/config/__init__.py: resolve_dtype",
+    ),
+    "secret-in-clear": Rule(
+        "The config is saved in `output_dir`, in checkpoints and by loggers.",
+        _LITTLE,
+        "train.py: save_initial_configs",
+    ),
+    "watchdog-below-loss": Rule(
+        "The watchdog stops a run whose loss stays above the threshold.",
+        _RUN,
+        "utils/callbacks/__init__.py: LossWatchDogCallback",
+    ),
+    "held-out-few": Rule(
+        "Axolotl takes a `val_set_size` above 1 as a number of rows.",
+        _LITTLE,
+        "utils/data/sft.py: _handle_train_dataset_split",
+    ),
+    "dataset-twice": Rule(
+        "Entries with the same rows are both read. A split of the merged rows puts "
+        "copies on both sides.",
+        _PART,
+        "utils/data/shared.py: merge_datasets",
+    ),
+    "layers-beyond-model": Rule(
+        "Patterns and numbers of layers that match none are ignored.",
+        _RUN,
+        "utils/freeze.py: freeze_layers_except",
+    ),
     "tokens-untrained": Rule(
         "New tokens have new rows in the embeddings, which an adapter trains only if "
         "`lora_modules_to_save` lists them. Axolotl requires it.",

@@ -18,7 +18,7 @@ _FIELDS = {
 }
 """Placeholders that Axolotl fills in each format of a user-defined type."""
 
-_NO_ANSWERS = {"user", "human", "system"}
+_ANSWERS = ("answer", "answers", "output", "response", "completion", "target")
 
 
 def entries(view: View) -> Iterator[Finding]:
@@ -27,6 +27,9 @@ def entries(view: View) -> Iterator[Finding]:
         kind = entry.get("type")
         if isinstance(kind, Mapping):
             yield from _formats(path, kind)
+            yield from _swapped(path, kind)
+        yield from _swapped(path, entry)
+        yield from _parts(path, entry)
         if kind == "chat_template":
             yield from _trained_turns(view, path, entry)
 
@@ -67,9 +70,53 @@ def _formats(path: str, kind: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
+def _swapped(path: str, fields: Mapping[str, Any]) -> Iterator[Finding]:
+    chosen = str(fields.get("field_chosen", "")).lower()
+    rejected = str(fields.get("field_rejected", "")).lower()
+    if "reject" in chosen and "chosen" in rejected:
+        yield Finding(
+            WRONG,
+            f"{path}.type.field_chosen" if "type" not in fields else path,
+            fields.get("field_chosen"),
+            f"field_chosen: {chosen} and field_rejected: {rejected} are swapped",
+            "the model learns to give the rejected answers",
+            f"Set field_chosen: {rejected} and field_rejected: {chosen}",
+            id="pairs-swapped",
+        )
+
+
+def _parts(path: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    """Rows, or columns of rows, that are left out."""
+    field = str(entry.get("field", "")).lower()
+    if entry.get("type") == "completion" and field in _ANSWERS:
+        yield Finding(
+            AGAINST,
+            f"{path}.field",
+            entry.get("field"),
+            f"type: completion trains on the column {entry.get('field')} alone",
+            "the model never sees the questions",
+            "Set type: {field_instruction: ..., field_output: "
+            f"{entry.get('field')}, format: ...}}",
+            id="answers-alone",
+        )
+    shards = entry.get("shards")
+    if isinstance(shards, int) and shards > 1 and entry.get("shards_idx") is None:
+        yield Finding(
+            AGAINST,
+            f"{path}.shards",
+            shards,
+            f"shards: {shards} without shards_idx takes the first of {shards} parts",
+            f"the other {shards - 1} are not trained on",
+            "Set preprocess_shards to prepare all rows in parts, or remove shards",
+            id="first-shard-alone",
+        )
+
+
 def _trained_turns(
     view: View, path: str, entry: Mapping[str, Any]
 ) -> Iterator[Finding]:
+    if any(entry.get(f"message_field_training{end}") for end in ("", "_detail")):
+        return  # the rows say what is trained
     roles = entry.get("roles_to_train")
     if roles == [] and not view.get("train_on_inputs"):
         yield Finding(
@@ -81,15 +128,14 @@ def _trained_turns(
             "Set roles_to_train: [assistant], or remove it",
             id="roles-none",
         )
-    elif (
-        isinstance(roles, list) and roles and set(roles) <= {"user", "human", "system"}
-    ):
+    elif isinstance(roles, list) and roles and not _answers(entry, roles):
+        plain = set(map(str, roles)) <= {"user", "human", "system"}
         yield Finding(
-            AGAINST,
+            AGAINST if plain else NOTE,  # the data may have such a role
             f"{path}.roles_to_train",
             roles,
-            f"roles_to_train: {roles} leaves out the assistant",
-            "the model is not trained on the answers",
+            f"roles_to_train: {roles} leaves out the role assistant",
+            "turns of the assistant are not trained on",
             "Set roles_to_train: [assistant], or remove it",
             id="roles-without-assistant",
         )
@@ -107,3 +153,15 @@ def _trained_turns(
             f"Set {key}: turn, or remove it",
             id="turn-end-off",
         )
+
+
+def _answers(entry: Mapping[str, Any], roles: list[Any]) -> bool:
+    """Whether the answers' role is among those to train, by the entry's mapping."""
+    mapped = entry.get("roles")
+    names = {"assistant", "gpt"}
+    if isinstance(mapped, Mapping):
+        of_assistant = mapped.get("assistant") or []
+        names = {"assistant", *map(str, of_assistant)}
+        if "assistant" not in mapped:
+            return True  # the roles are the data's own
+    return bool(names & set(map(str, roles)))

@@ -51,6 +51,7 @@ _TOKENIZERS: tuple[tuple[str, Tokenizer], ...] = (
     ),
     (r"(meta-llama|NousResearch)/Llama-2-\d+b-chat(-hf)?", Tokenizer("</s>")),
     (r"mistralai/Mistral-7B-v0\.1", Tokenizer("</s>", has_template=False)),
+    (r"mistralai/Mistral-7B-v0\.[23]", Tokenizer("</s>")),
     (r"mistralai/Mistral-7B-Instruct-v0\.[123]", Tokenizer("</s>")),
     (r"(google|unsloth)/gemma-(2-)?\d+b(-it)?", Tokenizer("<eos>", _GEMMA)),
     (r"(google|unsloth)/gemma-3-\d+m?b?-(it|pt)", Tokenizer("<eos>", _GEMMA)),

@@ -12,6 +12,7 @@ from ._view import View
 
 WRONG, AGAINST, NOTE = Weight.WRONG, Weight.AGAINST, Weight.NOTE
 
+_LAYER = re.compile(r"layers\\?\.(.+?)\\?\.")
 _PLAIN = re.compile(r"[\w.]+")
 
 
@@ -101,6 +102,43 @@ def experts(view: View) -> Iterator[Finding]:
         "and lora_dropout: 0",
         id="experts-without-adapters",
     )
+
+
+def layer_numbers(view: View) -> Iterator[Finding]:
+    """Numbers of layers that the model does not have."""
+    count = view.model.get("num_hidden_layers")
+    if not isinstance(count, int):
+        return
+    asked = view.get("unfrozen_parameters", [])
+    asked = asked if isinstance(asked, list) else [asked]
+    patterns = [p for p in asked if isinstance(p, str)]
+    numbers = [m[1] for p in patterns if (m := _LAYER.search(p))]
+    absent = [n for n in numbers if not _matches(n, count)]
+    key = "unfrozen_parameters"
+    if not absent:
+        key = "peft_layers_to_transform"
+        chosen = view.get(key, [])
+        chosen = chosen if isinstance(chosen, list) else [chosen]
+        absent = [str(n) for n in chosen if isinstance(n, int) and n >= count]
+    if absent:
+        yield Finding(
+            WRONG,
+            key,
+            view.get(key),
+            f"{view.get('base_model')} has the layers 0 to {count - 1}, and {key} "
+            f"names {', '.join(absent[:3])}",
+            "these layers are not trained, without an error",
+            f"Name layers from 0 to {count - 1}",
+            id="layers-beyond-model",
+        )
+
+
+def _matches(pattern: str, count: int) -> bool:
+    """Whether a pattern for a layer's number matches one that exists."""
+    try:
+        return any(re.fullmatch(pattern, str(n)) for n in range(count))
+    except re.error:
+        return True
 
 
 def layer_class(view: View) -> Iterator[Finding]:

@@ -34,6 +34,14 @@ _NEEDS: tuple[_Need, ...] = (
         AGAINST,
     ),
     _Need(
+        ("default_system_message",),
+        lambda v: v.get("chat_template") == "chatml",
+        "{key} is set, and chat_template is not chatml",
+        "Axolotl ignores it",
+        "Write the system message into the data, or remove {key}",
+        AGAINST,
+    ),
+    _Need(
         ("loss_watchdog_patience",),
         lambda v: v.get("loss_watchdog_threshold") is not None,
         "{key} is set, and loss_watchdog_threshold is not",

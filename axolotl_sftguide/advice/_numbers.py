@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ..evidence import CLAIMS
@@ -196,12 +197,15 @@ def adapters(view: View) -> Iterator[Finding]:
             id="adapter-attention-only",
         )
     rank, alpha = view.number("lora_r"), view.number("lora_alpha")
-    if rank and alpha and alpha / rank > 4:
+    rooted = bool(view.get("peft_use_rslora"))
+    scale = alpha / (math.sqrt(rank) if rooted else rank) if rank and alpha else 0
+    if scale > (8 if rooted else 4):
+        by = "the square root of lora_r" if rooted else "lora_r"
         yield Finding(
             NOTE,
             "lora_alpha",
             alpha,
-            f"lora_alpha is {alpha / rank:g} times lora_r",
+            f"lora_alpha is {scale:g} times {by}",
             "the adapter's updates are scaled by that factor",
             "Set lora_alpha: 32 at any rank",
             "adapter-alpha",

@@ -61,17 +61,49 @@ def held_out(view: View) -> Iterator[Finding]:
             f"Set val_set_size: {min(0.05, 1 - size):.2g}",
             id="held-out-most",
         )
+    elif size and 1 < size <= 20:
+        yield Finding(
+            NOTE,
+            "val_set_size",
+            view.get("val_set_size"),
+            f"val_set_size: {size:g} is a number of rows, as it is above 1",
+            f"the evaluation loss is that of {size:g} rows",
+            f"Set val_set_size: {size / 100:g} for {size:g}% of the rows",
+            id="held-out-few",
+        )
+    seen: dict[tuple[str, ...], str] = {}
+    for path, entry in view.sources:
+        rows = (
+            *_same_rows(entry),
+            str(entry.get("type")),
+            str(entry.get("shards_idx")),
+        )
+        first = seen.setdefault(rows, path)
+        split = view.get("val_set_size") and not view.get("dataset_exact_deduplication")
+        if first != path:
+            yield Finding(
+                AGAINST if split else NOTE,
+                path,
+                entry.get("path"),
+                f"{path} is the same data as {first}"
+                + (", and val_set_size splits the rows of both" if split else ""),
+                "rows are evaluated that are also trained on"
+                if split
+                else "the model sees its rows twice per epoch",
+                f"Remove {path}, or set dataset_exact_deduplication: true",
+                id="dataset-twice",
+            )
     trained = {_same_rows(entry): path for path, entry in view.sources}
     tested = view.get("test_datasets", [])
     for index, entry in enumerate(tested if isinstance(tested, list) else []):
         if isinstance(entry, dict) and entry.get("path"):
-            path = trained.get(_same_rows(entry))
-            if path is not None:
+            source = trained.get(_same_rows(entry))
+            if source is not None:
                 yield Finding(
                     AGAINST,
                     f"test_datasets.{index}",
                     entry.get("path"),
-                    f"test_datasets.{index} is the same data as {path}",
+                    f"test_datasets.{index} is the same data as {source}",
                     "the run is evaluated on rows that it trains on",
                     "Set split: test, or another path, or val_set_size instead",
                     id="evaluation-on-training-rows",

@@ -1,4 +1,4 @@
-"""Chat templates against the model's tokenizer, and tokens that are added to it."""
+"""Chat templates against the model's tokenizer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ WRONG, AGAINST, NOTE = Weight.WRONG, Weight.AGAINST, Weight.NOTE
 
 _DEFAULT = "tokenizer_default"
 _TYPE = "chat_template"
-_EMBEDDINGS = {
-    "gpt_neox": ("embed_in", "embed_out"),
-    "falcon": ("word_embeddings", "lm_head"),
-    "nemotron_h": ("embeddings", "lm_head"),
-    "bailing_hybrid": ("word_embeddings", "lm_head"),
-}
+_WITHOUT_TOOLS = (
+    "chatml",
+    "llama3",
+    "gemma",
+    "gemma3",
+    "alpaca",
+    "mistral_v1",
+    "phi_3",
+)
+"""Axolotl's templates that write neither tools nor calls of them."""
 
 
 def templates(view: View) -> Iterator[Finding]:
@@ -26,10 +30,15 @@ def templates(view: View) -> Iterator[Finding]:
     tokenizer = tokenizer_of(
         str(view.get("tokenizer_config") or view.get("base_model"))
     )
-    if tokenizer is None or view.other_kind is not None:
+    if tokenizer is None:
         return
     for path, entry in view.sources:
-        if entry.get("type") != _TYPE:
+        kind = str(entry.get("type"))
+        written = TEMPLATES.get(kind.partition(".")[0]) if view.kind else None
+        if written and written != tokenizer.own and not _adds(view, written.start):
+            yield _of_another(view, f"{path}.type", kind, written)
+            return
+        if kind != _TYPE or view.other_kind is not None:
             continue
         key = f"{path}.{_TYPE}" if entry.get(_TYPE) else _TYPE
         name = entry.get(_TYPE) or view.get(_TYPE) or _DEFAULT
@@ -65,7 +74,7 @@ def _of_another(view: View, key: str, name: str, template: Template) -> Finding:
         AGAINST,
         key,
         name,
-        f"{template.start} of chat_template: {name} is no token of "
+        f"{template.start} of {key.rpartition('.')[2]}: {name} is no token of "
         f"{view.get('base_model')}",
         "it is split into several tokens of ordinary text",
         f"Use the model's own template, or add {template.start} and {template.end} "
@@ -77,12 +86,13 @@ def _of_another(view: View, key: str, name: str, template: Template) -> Finding:
 def _end_untrained(
     view: View, key: str, name: str, template: Template, tokenizer: Tokenizer
 ) -> Finding:
+    eos = view.mapping("special_tokens").get("eos_token")
     return Finding(
         AGAINST,
-        key,
-        name,
+        "special_tokens.eos_token" if eos else key,
+        eos or name,
         f"The template ends a turn with {template.end}, and Axolotl trains on "
-        f"{tokenizer.eos}, the tokenizer's end of text",
+        f"{eos or tokenizer.eos}, the tokenizer's end of text",
         "the model does not learn to end its answers",
         f'Set eot_tokens: ["{template.end}"]',
         id="turn-end-untrained",
@@ -101,6 +111,23 @@ def _end_is_trained(
     ends = [view.get("eot_tokens", []), entry.get("eot_tokens") or []]
     eos = view.mapping("special_tokens").get("eos_token") or tokenizer.eos
     return template.end == eos or any(template.end in str(end) for end in ends)
+
+
+def tools(view: View) -> Iterator[Finding]:
+    """Tools in the data, and a template that does not write them."""
+    for path, entry in view.sources:
+        name = entry.get(_TYPE) or view.get(_TYPE)
+        if entry.get("field_tools") and name in _WITHOUT_TOOLS:
+            yield Finding(
+                AGAINST,
+                f"{path}.field_tools",
+                entry.get("field_tools"),
+                f"chat_template: {name} writes neither tools nor calls of them",
+                "the model does not see the tools of the data",
+                f"Set chat_template: {_DEFAULT} for a model that was made for tools",
+                id="tools-unwritten",
+            )
+            return
 
 
 def unused_template(view: View) -> Iterator[Finding]:
@@ -125,55 +152,4 @@ def unused_template(view: View) -> Iterator[Finding]:
         "it is trained on",
         f"Set type: {_TYPE} for conversations, or prompt the model as it is trained",
         id="template-unused",
-    )
-
-
-def added_tokens(view: View) -> Iterator[Finding]:
-    """New tokens whose embeddings no adapter trains."""
-    tokens = view.get("tokens")
-    needed = _EMBEDDINGS.get(view.model_type or "", ("embed_tokens", "lm_head"))
-    saved = view.get("lora_modules_to_save", [])
-    if not tokens or not view.get("adapter") or all(name in saved for name in needed):
-        return
-    listed = ", ".join(needed)
-    yield Finding(
-        WRONG,
-        "lora_modules_to_save",
-        saved or None,
-        f"tokens adds to the vocabulary, and lora_modules_to_save lacks {listed}",
-        "Axolotl ends the run when it loads the tokenizer",
-        f"Set lora_modules_to_save: [{listed}]",
-        id="tokens-untrained",
-    )
-
-
-def model_file(view: View) -> Iterator[Finding]:
-    """A base model in a format that cannot be trained, or of another class."""
-    name = str(view.get("base_model", ""))
-    if name.lower().endswith("gguf"):
-        yield Finding(
-            WRONG,
-            "base_model",
-            name,
-            f"{name} is in GGUF, a format for inference",
-            "the run ends in an error when the model is loaded",
-            "Set base_model to the model that the GGUF file was made from",
-            id="model-gguf",
-        )
-    asked = view.get("model_type")
-    found = view.model_type
-    if not isinstance(asked, str) or not found or not asked.endswith("ForCausalLM"):
-        return
-    short = asked.removesuffix("ForCausalLM").lower()
-    own = found.replace("_", "").removesuffix("text")
-    if short in ("auto", "automodel", own):
-        return
-    yield Finding(
-        AGAINST,
-        "model_type",
-        asked,
-        f"model_type: {asked} is the class of another model than {found}",
-        "weights that the class lacks are left out, with a warning alone",
-        "Set model_type: AutoModelForCausalLM",
-        id="model-class",
     )

@@ -441,6 +441,7 @@ REFUSED = [
     Case("removed-key", "rpo_alpha: 1.0", "rpo_alpha: null"),
     Case(
         "sharegpt",
+        "base_model: meta-llama/Llama-3.1-8B-Instruct\n"
         "datasets: [{path: a, type: sharegpt}]",
         "datasets: [{path: a, type: chat_template, field_messages: conversations, "
         "message_property_mappings: {role: from, content: value}}]",
@@ -470,6 +471,91 @@ OTHERS = [
         "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
         "sftguide: {early_termination: {evaluation: {patience: 3}}}",
         "val_set_size: 0.05\neval_steps: 50",
+    ),
+    Case(
+        "tools-unwritten",
+        f"{INSTRUCT}chat_template: llama3\n"
+        "datasets: [{path: a, type: chat_template, field_tools: tools}]",
+        "chat_template: tokenizer_default",
+    ),
+    Case(
+        "special-tokens-untrained",
+        "special_tokens: {additional_special_tokens: ['<call>']}",
+        "lora_modules_to_save: [embed_tokens, lm_head]",
+    ),
+    Case(
+        "tokenizer-of-another",
+        "tokenizer_config: Qwen/Qwen2.5-7B",
+        "tokenizer_config: meta-llama/Llama-3.1-8B",
+    ),
+    Case(
+        "pairs-swapped",
+        "rl: dpo\ndatasets: [{path: a, type: "
+        "{field_prompt: p, field_chosen: rejected, field_rejected: chosen}}]",
+        "datasets: [{path: a, type: "
+        "{field_prompt: p, field_chosen: chosen, field_rejected: rejected}}]",
+    ),
+    Case(
+        "answers-alone",
+        "datasets: [{path: a, type: completion, field: answer}]",
+        "datasets: [{path: a, type: completion, field: text}]",
+    ),
+    Case(
+        "first-shard-alone",
+        "datasets: [{path: a, type: alpaca, shards: 10}]",
+        "datasets: [{path: a, type: alpaca, preprocess_shards: 10}]",
+    ),
+    Case(
+        "type-of-other-data",
+        f"{INSTRUCT}datasets: [{{path: mlabonne/FineTome-100k, type: chat_template}}]",
+        "datasets: [{path: mlabonne/FineTome-100k, type: chat_template, "
+        "field_messages: conversations, "
+        "message_property_mappings: {role: from, content: value}}]",
+    ),
+    Case(
+        "split-absent",
+        f"{INSTRUCT}datasets: "
+        "[{path: HuggingFaceH4/ultrachat_200k, type: chat_template}]",
+        "datasets: [{path: HuggingFaceH4/ultrachat_200k, type: chat_template, "
+        "split: train_sft}]",
+    ),
+    Case("output-over-base", "base_model: ./base\noutput_dir: base", "output_dir: out"),
+    Case(
+        "highest-loss-is-best",
+        "greater_is_better: true\nmetric_for_best_model: eval_loss",
+        "greater_is_better: null",
+    ),
+    Case("random-weights", "reinit_weights: true", "reinit_weights: null"),
+    Case(
+        "gemma-float16",
+        "base_model: google/gemma-2-9b\nbf16: false\nfp16: true",
+        "bf16: true\nfp16: null",
+    ),
+    Case(
+        "secret-in-clear",
+        "comet_api_key: abcdef0123456789",
+        "comet_api_key: null",
+    ),
+    Case(
+        "watchdog-below-loss",
+        "loss_watchdog_threshold: 0.5",
+        "loss_watchdog_threshold: 5.0",
+    ),
+    Case(
+        "held-out-few",
+        "val_set_size: 5\nevals_per_epoch: 2",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "dataset-twice",
+        "datasets: [{path: a, type: alpaca}, {path: a, type: alpaca}]",
+        "datasets: [{path: a, type: alpaca}]",
+    ),
+    Case(
+        "layers-beyond-model",
+        f"{FULL}unfrozen_parameters: ['model\\.layers\\.(3[0-9])\\.', "
+        "'model.layers.40.']",
+        "unfrozen_parameters: ['model.layers.30.']",
     ),
     Case("sequence-len-default", "sequence_len: null", "sequence_len: 2048"),
     Case("max-steps-and-epochs", "max_steps: 100", "max_steps: null"),
@@ -711,7 +797,7 @@ OTHERS = [
     ),
     Case(
         "kernels-on-cpu",
-        "bf16: false",
+        "bf16: false\nattn_implementation: sdpa",
         "lora_mlp_kernel: false\nlora_qkv_kernel: false\nlora_o_kernel: false",
     ),
     Case(
