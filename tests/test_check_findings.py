@@ -84,6 +84,8 @@ def test_a_key_that_occurs_twice_is_found_at_any_depth() -> None:
     text = f"{BASE}learning_rate: 1.0e-4\ntest_datasets: [{{path: a, path: b}}]\n"
     found = repeated_keys(text)
     assert [f.path for f in found] == ["learning_rate", "test_datasets.0.path"]
+    for harmless in ("seed: 42", "a:\na: 1", "a: null\na: false", "a: false\na: 2"):
+        assert repeated_keys(f"{BASE}{harmless}\n") == [], harmless
     assert repeated_keys(BASE) == repeated_keys("a: &x {b: 1}\nc: {<<: *x}") == []
 
 

@@ -133,6 +133,12 @@ RULES: dict[str, Rule] = {
         _PART,
         f"{_BASE}: TrainerBuilderBase",
     ),
+    "rows-padded": Rule(
+        "With `pad_to_sequence_len` all rows are as long as the longest that is "
+        "allowed. With packing they are filled with samples, without it with padding.",
+        _LITTLE,
+        "utils/collators/batching.py",
+    ),
     "sequence-len-default": Rule(
         "Without `sequence_len` rows of more than 512 tokens are dropped while the "
         "data are prepared.",

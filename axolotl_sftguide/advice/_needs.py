@@ -21,6 +21,7 @@ class _Need(NamedTuple):
     effect: str
     remedy: str
     weight: Weight = NOTE
+    id: str = "key-without-effect"
 
 
 _COSINE = ("cosine", "rex")
@@ -114,6 +115,7 @@ _NEEDS: tuple[_Need, ...] = (
         "{key} is set, and sample_packing is not",
         "each row is padded to sequence_len, which costs time and memory",
         "Set sample_packing: true, or remove {key}",
+        id="rows-padded",
     ),
 )
 
@@ -132,7 +134,7 @@ def inert_keys(view: View) -> Iterator[Finding]:
             need.problem.format(key=key),
             need.effect,
             need.remedy.format(key=key),
-            id="key-without-effect",
+            id=need.id,
             edits=tuple(Edit("remove", name) for name in on)
             if need.weight == NOTE
             else (),

@@ -9,6 +9,9 @@ import yaml
 from ._finding import Finding, Weight
 
 
+_EMPTY = tuple(f"tag:yaml.org,2002:{tag}" for tag in ("null ", "bool false", "str "))
+
+
 def repeated_keys(text: str) -> list[Finding]:
     """Findings on keys that a later line of the same mapping replaces."""
     try:
@@ -25,10 +28,12 @@ def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
+    values: dict[str, str] = {}
     for key, value in node.value:
         name = str(key.value)
         line = key.start_mark.line + 1
-        if name in lines and name != "<<":
+        lost = values.get(name) not in (*_EMPTY, _plain(value))
+        if name in lines and name != "<<" and lost:
             yield Finding(
                 Weight.WRONG,
                 path + name,
@@ -39,4 +44,16 @@ def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
                 id="key-twice",
             )
         lines[name] = line
+        values[name] = _plain(value)
         yield from _in_node(value, f"{path}{name}.")
+
+
+def _plain(node: yaml.Node) -> str:
+    """A node's content, without its place in the file."""
+    if isinstance(node, yaml.ScalarNode):
+        return f"{node.tag} {node.value}".replace(" null", " ").replace(
+            "null ~", "null "
+        )
+    if isinstance(node, yaml.MappingNode):
+        return str([(_plain(key), _plain(value)) for key, value in node.value])
+    return str([_plain(item) for item in node.value])

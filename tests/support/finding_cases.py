@@ -557,6 +557,7 @@ OTHERS = [
         "'model.layers.40.']",
         "unfrozen_parameters: ['model.layers.30.']",
     ),
+    Case("rows-padded", "pad_to_sequence_len: true", "sample_packing: true"),
     Case("sequence-len-default", "sequence_len: null", "sequence_len: 2048"),
     Case("max-steps-and-epochs", "max_steps: 100", "max_steps: null"),
     Case(
