@@ -8,8 +8,7 @@ import yaml
 
 from ._finding import Finding, Weight
 
-
-_EMPTY = tuple(f"tag:yaml.org,2002:{tag}" for tag in ("null ", "bool false", "str "))
+_EMPTY = ("", "~", "null", "false", "no", "off")
 
 
 def repeated_keys(text: str) -> list[Finding]:
@@ -32,7 +31,7 @@ def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
     for key, value in node.value:
         name = str(key.value)
         line = key.start_mark.line + 1
-        lost = values.get(name) not in (*_EMPTY, _plain(value))
+        lost = values.get(name, "").lower() not in (*_EMPTY, _plain(value).lower())
         if name in lines and name != "<<" and lost:
             yield Finding(
                 Weight.WRONG,
@@ -51,9 +50,7 @@ def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
 def _plain(node: yaml.Node) -> str:
     """A node's content, without its place in the file."""
     if isinstance(node, yaml.ScalarNode):
-        return f"{node.tag} {node.value}".replace(" null", " ").replace(
-            "null ~", "null "
-        )
+        return str(node.value)
     if isinstance(node, yaml.MappingNode):
         return str([(_plain(key), _plain(value)) for key, value in node.value])
     return str([_plain(item) for item in node.value])
