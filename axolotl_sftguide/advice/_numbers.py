@@ -59,8 +59,9 @@ def rate(view: View) -> Iterator[Finding]:
                 id="rate-adapter-high",
             )
     elif value > 1e-4 and not view.is_small:
+        kinds = {str(entry.get("type")) for _, entry in view.sources}
         yield Finding(
-            AGAINST,
+            NOTE if kinds == {"completion"} else AGAINST,  # maybe a pre-training
             "learning_rate",
             value,
             f"{_short(value)} is above every learning rate that was tried for full "

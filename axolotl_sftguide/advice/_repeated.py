@@ -17,7 +17,10 @@ def repeated_keys(text: str) -> list[Finding]:
         root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         return []
-    return list(_in_node(root, ""))
+    try:
+        return list(_in_node(root, ""))
+    except RecursionError:  # an alias inside of its own anchor
+        return []
 
 
 def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:

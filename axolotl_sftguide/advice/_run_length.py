@@ -79,8 +79,8 @@ def held_out(view: View) -> Iterator[Finding]:
             str(entry.get("shards_idx")),
         )
         first = seen.setdefault(rows, path)
-        split = view.get("val_set_size") and not view.get("dataset_exact_deduplication")
-        if first != path:
+        split = bool(view.get("val_set_size"))
+        if first != path and not view.get("dataset_exact_deduplication"):
             yield Finding(
                 AGAINST if split else NOTE,
                 path,

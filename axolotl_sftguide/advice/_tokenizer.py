@@ -24,7 +24,9 @@ def added_tokens(view: View) -> Iterator[Finding]:
     tokens = view.get("tokens")
     needed = _EMBEDDINGS.get(view.model_type or "", ("embed_tokens", "lm_head"))
     saved = view.get("lora_modules_to_save", [])
-    if not tokens or not view.get("adapter") or all(name in saved for name in needed):
+    known = view.model_type is not None  # else the layers may have other names
+    complete = all(name in saved for name in needed) if known else bool(saved)
+    if not tokens or not view.get("adapter") or complete:
         return
     listed = ", ".join(needed)
     yield Finding(
