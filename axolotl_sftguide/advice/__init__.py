@@ -27,7 +27,13 @@ _advise     all findings by weight, and a summary of the run
 
 from ._advise import advise, summary
 from ._catalogue import RULES, Cost, Rule
-from ._data import Examined, data_findings, examine, unreadable_rows
+from ._data import (
+    Examined,
+    data_findings,
+    examine,
+    unreadable_rows,
+    with_unprepared,
+)
 from ._finding import Finding, Weight
 from ._repeated import repeated_keys
 from ._silenced import silenced
@@ -46,4 +52,5 @@ __all__ = [
     "silenced",
     "summary",
     "unreadable_rows",
+    "with_unprepared",
 ]

@@ -98,6 +98,7 @@ def advise(
     parameters: int | None = None,
     model_type: str | None = None,
     model: Mapping[str, Any] | None = None,
+    steps: int | None = None,
 ) -> list[Finding]:
     """Check an Axolotl config against published evidence and Axolotl's behaviour.
 
@@ -110,6 +111,7 @@ def advise(
             judged by what was shown for billions of parameters.
         model_type: The `model_type` in the model's `config.json`, if known.
         model: The model's `config.json`, if known.
+        steps: Number of optimizer steps, if it was counted on the prepared rows.
 
     Returns:
         The most serious findings first; those of one weight by what they cost, and
@@ -121,7 +123,7 @@ def advise(
     config, found, filled = without_placeholders(config)
     model = model or {}
     model_type = model_type or model.get("model_type")
-    view = View(config, rows, ranks, parameters, model_type, model)
+    view = View(config, rows, ranks, parameters, model_type, model, steps)
     missing = ("required-key", "no-data", "no-seed", "warmup-default")
     found += [
         finding
@@ -167,7 +169,11 @@ def _once(found: list[Finding]) -> Iterator[Finding]:
 
 
 def summary(
-    config: Mapping[str, Any], *, rows: int | None = None, ranks: int = 1
+    config: Mapping[str, Any],
+    *,
+    rows: int | None = None,
+    ranks: int = 1,
+    steps: int | None = None,
 ) -> list[str]:
     """Summarise in four lines what a run will do: model, data, step and schedule."""
-    return run_summary(View(config, rows, ranks))
+    return run_summary(View(config, rows, ranks, counted_steps=steps))

@@ -606,6 +606,11 @@ RULES: dict[str, Rule] = {
     "adapter-attention-only": Rule("The MLP's adapters matter most.", _PART),
     "adapter-scale": Rule("The adapter's updates are scaled by alpha / rank.", _LITTLE),
     "data-unreadable": Rule("Axolotl cannot prepare data with such rows.", _LATE),
+    "data-unprepared": Rule(
+        "Axolotl prepares all rows before it loads the model.",
+        _LATE,
+        "utils/data/sft.py: prepare_datasets",
+    ),
     "data-odd-rows": Rule("A chat template does not take such conversations.", _PART),
     "data-stale": Rule("Axolotl reuses prepared data of an earlier version.", _RUN),
     "data-untrained": Rule("Rows without a trained token teach nothing.", _RUN),
