@@ -130,6 +130,7 @@ def test_a_plan_counts_rows_and_tokens_itself(
         sample_packing=True,
         sftguide={"effective_batch_size": 16},
         gradient_accumulation_steps=1,
+        max_steps=None,
         num_epochs=2,
     )
     path = tmp_path / "mine.yml"
