@@ -486,7 +486,7 @@ class TestBatch:
         config = {"sftguide": {"effective_batch_size": 32}, "num_epochs": 2}
         made = plan_batch(config, 7, gpus=2, rows=3200)
         assert made is not None
-        assert (made.micro_batch_size, made.accumulation, made.cards) == (4, 4, 2)
+        assert (made.micro_batch_size, made.accumulation, made.gpus) == (4, 4, 2)
         assert (made.samples, made.steps_an_epoch, made.steps) == (32, 100, 200)
 
     def test_without_an_effective_batch_size_the_product_is_kept(self) -> None:
