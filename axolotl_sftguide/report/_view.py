@@ -1,0 +1,153 @@
+"""All that a page shows, as plain JSON values."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from .. import __version__
+from ..config.differences import flatten, varied_keys
+from ..errors import TraceError
+from ..runs.history import Run, RunHistory, best_shared_metric
+from ..runs.redaction import json_safe
+from ..runs.traces import Trace, read_trace
+from ._curves import Material
+from ._prediction import predictions
+from ._run import Frame, checked, run_values
+from ._words import RULES, STATUS, best_of, glance, labels
+
+_POINTS = 300_000
+"""Points of all curves together; the page has to stay below 5 MB."""
+
+_MOST_POINTS = 1600
+"""Points of one curve: two for each of 800 columns of a screen."""
+
+_LIMIT_STEPS = 60_000
+"""Optimizer steps that are replayed for limits, about ten seconds of work."""
+
+_MOST_KEYS = 12
+"""Settings that are shown for each run."""
+
+_MOST_FINDINGS = 100
+"""Runs whose configs are checked; in a larger study they are alike."""
+
+
+def view_of(
+    history: RunHistory,
+    runs: Sequence[Run],
+    *,
+    on_run: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """What a report on some runs shows.
+
+    Args:
+        history: The history that holds the runs.
+        runs: The runs, at least one.
+        on_run: Called after each run, to show progress.
+
+    Returns:
+        Plain JSON values without secrets.
+    """
+    metric = best_shared_metric(runs)
+    keys = _keys(runs)
+    by_steps = not _samples_are_known(history, runs)
+    most = max(60, min(_MOST_POINTS, _POINTS // (2 * len(runs))))
+    frame = Frame(labels(runs), keys, metric, by_steps, most)
+    replayed = _with_limits(runs, metric)
+    shown = []
+    for run in runs:
+        material = _material(history, run)
+        values = run_values(material, frame, limits=run.id in replayed)
+        if len(runs) <= _MOST_FINDINGS:
+            values |= checked(run)
+        shown.append(values)
+        on_run()
+    _add_predictions(shown, history, runs)
+    found = best_of(runs, metric)
+    view = {
+        "form": 1,
+        "version": __version__,
+        "made": f"{datetime.fromtimestamp(time.time(), timezone.utc):%Y-%m-%d %H:%M} "
+        "UTC",
+        "studies": list(dict.fromkeys(run.study for run in runs)),
+        "glance": glance(runs, metric, keys),
+        "statuses": _counts(runs),
+        "metric": metric,
+        "goal": None if found is None else found[1].goal,
+        "best": None if found is None else found[0].id,
+        "saved": sum(run.steps_saved for run in runs),
+        "planned": sum(run.max_steps for run in runs),
+        "x": "optimizer steps" if by_steps else "samples seen",
+        "keys": [{"key": key, "label": _label(key, keys)} for key in keys],
+        "rules": RULES,
+        "status_words": STATUS,
+        "runs": shown,
+    }
+    safe: dict[str, Any] = json_safe(view)
+    return safe
+
+
+def _keys(runs: Sequence[Run]) -> list[str]:
+    """The keys that the runs differ in, those with most values first."""
+    configs = [run.config for run in runs]
+    flat = [flatten(config) for config in configs]
+    keys = [key for key in varied_keys(configs) if not key.endswith("_path")]
+    ordered = sorted(keys, key=lambda k: -len({repr(one.get(k)) for one in flat}))
+    return ordered[:_MOST_KEYS]
+
+
+def _label(key: str, keys: Sequence[str]) -> str:
+    """The last part of a key, or all of it where two end alike."""
+    last = key.rpartition(".")[2]
+    alike = sum(other.rpartition(".")[2] == last for other in keys)
+    return (last if alike == 1 else key).replace("_", " ")
+
+
+def _counts(runs: Sequence[Run]) -> list[list[Any]]:
+    counted = Counter(run.shown_status for run in runs)
+    return [[status, n] for status, n in counted.most_common()]
+
+
+def _samples_are_known(history: RunHistory, runs: Sequence[Run]) -> bool:
+    return all(run.samples_seen > 0 for run in runs if run.step)
+
+
+def _with_limits(runs: Sequence[Run], metric: str | None) -> set[str]:
+    """The runs to replay for limits: the judged and the best ones first."""
+    found = best_of(runs, metric)
+    best = None if found is None else found[0].id
+    ordered = sorted(runs, key=lambda r: (r.id != best, not r.decisions))
+    chosen, left = set(), _LIMIT_STEPS
+    for run in ordered:
+        if run.step <= left:
+            chosen.add(run.id)
+            left -= run.step
+    return chosen
+
+
+def _material(history: RunHistory, run: Run) -> Material:
+    trace = _trace(run)
+    points = [] if trace is not None else history.points(run.id)
+    return Material(run, trace, points)
+
+
+def _trace(run: Run) -> Trace | None:
+    try:
+        return read_trace(run.trace_path) if run.trace_path else None
+    except TraceError:
+        return None
+
+
+def _add_predictions(
+    shown: Sequence[dict[str, Any]], history: RunHistory, runs: Sequence[Run]
+) -> None:
+    for study in dict.fromkeys(run.study for run in runs):
+        # All its runs, as those of the report may be only some of them.
+        own = history.runs(study=study)
+        found = predictions(own, {run.id: history.points(run.id) for run in own})
+        for values in shown:
+            if values["id"] in found:
+                values["prediction"] = found[values["id"]]
