@@ -12,6 +12,7 @@ from .history import require
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
 
+
 @click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @click.option("--study", help="All runs of this study. Default: that of the last run.")

@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..runs.history import Run
 from ..runs.traces import Trace
 from ..signals import Observation, Point
-from ..signals.noise_scale import NoiseScale, estimate
+from ..signals.noise_scale import WINDOW, NoiseScale, estimate
 from ..signals.sources import (
     HELD_OUT_EVENT,
     TRAINING_EVENT,
@@ -21,7 +21,10 @@ from ..signals.sources import (
 )
 from ..stopping.limits import divergence_limits
 from ..stopping.objectives import PREFERENCE, REINFORCEMENT, SUPERVISED
-from ._thin import Series, rounded, series, thinned
+from ._thin import Series, averaged, rounded, series, thinned
+
+_MEANS = 100
+"""Points of a smoothed curve."""
 
 _LIMITS = 80
 """Points of a curve of limits; the level of a run moves slowly."""
@@ -56,29 +59,35 @@ class Material:
         return bool(self.points)
 
 
-def step_curves(material: Material, by_steps: bool, most: int) -> dict[str, Any]:
-    """Loss and gradient norm, thinned; the steps of verdicts are kept."""
-    observations = material.observations
-    if not observations:
-        return {} if by_steps else _point_curves(material.points, most)
+def step_curves(
+    material: Material, by_steps: bool, most: int, *, means: bool
+) -> dict[str, Any]:
+    """Loss and gradient norm, thinned; the steps of verdicts are kept.
+
+    Args:
+        material: What is recorded of the run.
+        by_steps: Whether curves are over steps.
+        most: Points of one curve.
+        means: Whether to add smoothed curves, for charts of many runs.
+    """
     judged = {d.step for d in material.run.decisions}
+    observations = material.observations
     keep = [i for i, o in enumerate(observations) if o.step in judged]
-    found = {}
-    for name in ("loss", "grad_norm"):
-        whole = series((_x(o, by_steps), getattr(o, name)) for o in observations)
-        found[name] = thinned(whole, most, keep)
-    return _drawable(found)
+    whole = {name: _whole(material, name, by_steps) for name in ("loss", "grad_norm")}
+    found: dict[str, Any] = {
+        "curves": _drawable({n: thinned(c, most, keep) for n, c in whole.items()})
+    }
+    if means:
+        found["means"] = _drawable({n: averaged(c, _MEANS) for n, c in whole.items()})
+    return found
 
 
-def _point_curves(points: Sequence[Point], most: int) -> dict[str, Any]:
-    return _drawable(
-        {
-            name: thinned(
-                series((p.samples_seen, getattr(p, name)) for p in points), most
-            )
-            for name in ("loss", "grad_norm")
-        }
-    )
+def _whole(material: Material, name: str, by_steps: bool) -> Series:
+    if material.observations:
+        pairs = ((_x(o, by_steps), getattr(o, name)) for o in material.observations)
+        return series(pairs)
+    points = () if by_steps else material.points
+    return series((p.samples_seen, getattr(p, name)) for p in points)
 
 
 def _drawable(curves: dict[str, Series]) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def rule_settings(run: Run) -> EarlyTerminationSettings | None:
         return None
 
 
-def source_curves(material: Material, by_steps: bool) -> dict[str, Any]:
+def source_curves(material: Material, by_steps: bool, most: int) -> dict[str, Any]:
     """The loss of each source in training and held out, and which ones differ."""
     trace = material.trace
     if trace is None:
@@ -148,12 +157,12 @@ def source_curves(material: Material, by_steps: bool) -> dict[str, Any]:
             for source in names
         }
         if curves:
-            found[name] = _drawable(curves)
+            found[name] = _drawable({n: thinned(c, most) for n, c in curves.items()})
     apart = sources_apart(held_out(read_events(trace.events, HELD_OUT_EVENT)))
     return {**found, "apart": apart} if apart else found
 
 
-def evaluation_curves(material: Material, by_steps: bool) -> dict[str, Any]:
+def evaluation_curves(material: Material, by_steps: bool, most: int) -> dict[str, Any]:
     """The losses of the host's own evaluations, by metric."""
     trace = material.trace
     if trace is None:
@@ -169,11 +178,17 @@ def evaluation_curves(material: Material, by_steps: bool) -> dict[str, Any]:
             if name.endswith("loss") and not name.endswith(_SPEEDS):
                 x = step if by_steps else at(step)
                 found.setdefault(name, []).append((x, float(value)))
-    return _drawable({name: series(pairs) for name, pairs in found.items()})
+    return _drawable(
+        {
+            name: thinned(series(pairs), most)
+            for name, pairs in found.items()
+            if len(pairs) > 1
+        }
+    )
 
 
-def noise(material: Material, by_steps: bool) -> dict[str, Any]:
-    """The noise scale at the end and over the run, with 95% intervals."""
+def noise(material: Material, by_steps: bool, *, over: bool) -> dict[str, Any]:
+    """The noise scale at the end, and over the run if asked, with 95% intervals."""
     observations = material.observations
     last = estimate(observations)
     if last is None:
@@ -181,7 +196,7 @@ def noise(material: Material, by_steps: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"says": last.advice(), "batch": rounded(last.batch_size)}
     if last.withheld is None:
         found |= _figures(last)
-    looks = list(_noise_looks(observations, by_steps))
+    looks = list(_noise_looks(observations, by_steps)) if over else []
     if len(looks) > 1:
         found["over"] = looks
     return found
@@ -190,10 +205,15 @@ def noise(material: Material, by_steps: bool) -> dict[str, Any]:
 def _noise_looks(
     observations: Sequence[Observation], by_steps: bool
 ) -> Iterator[dict[str, Any]]:
-    count = len(observations)
-    for i in range(1, _NOISE_LOOKS + 1):
-        end = count * i // _NOISE_LOOKS
-        one = estimate(observations[:end])
+    measured = [i for i, o in enumerate(observations) if o.grad_noise is not None]
+    for look in range(1, _NOISE_LOOKS + 1):
+        last = len(measured) * look // _NOISE_LOOKS - 1
+        if last < 0:
+            continue
+        # Each measured step is compared with the one before it.
+        begin = max(0, measured[max(0, last - WINDOW)] - 1)
+        end = measured[last] + 1
+        one = estimate(observations[begin:end])
         if one is not None and one.withheld is None:
             yield {"x": _x(observations[end - 1], by_steps), **_figures(one)}
 

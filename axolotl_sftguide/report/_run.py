@@ -10,6 +10,7 @@ from typing import Any
 
 from ..config.differences import flatten
 from ..runs.history import Run, Score
+from ..runs.redaction import json_safe
 from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
 from ._curves import Material
@@ -32,6 +33,10 @@ class Frame:
     """Whether curves are over steps, as some run has no count of samples."""
     most_points: int
     """Points of one curve."""
+    smooth: bool
+    """Whether to add smoothed curves."""
+    many: bool
+    """Whether there are so many runs that each has fewer details."""
 
 
 def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, Any]:
@@ -43,22 +48,24 @@ def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, A
         limits: Whether to replay the divergence rule for its limits.
     """
     run, by_steps = material.run, frame.by_steps
-    curves = _curves.step_curves(material, by_steps, frame.most_points)
+    most = max(40, frame.most_points // 4)
+    curves = _curves.step_curves(
+        material, by_steps, frame.most_points, means=frame.smooth
+    )
     found: dict[str, Any] = {
-        **_outcome(run, frame),
-        **_settings(run, frame),
-        "curves": curves,
+        **json_safe({**_outcome(run, frame), **_settings(run, frame)}),
+        **curves,
         "gaps": sum(not o.finite for o in material.observations),
-        "verdicts": [_verdict(d, by_steps) for d in run.decisions],
-        "sources": _curves.source_curves(material, by_steps),
-        "evaluations": _curves.evaluation_curves(material, by_steps),
-        "noise": _curves.noise(material, by_steps),
+        "verdicts": json_safe([_verdict(d, by_steps) for d in run.decisions]),
+        "sources": _curves.source_curves(material, by_steps, most),
+        "evaluations": _curves.evaluation_curves(material, by_steps, most),
+        "noise": _curves.noise(material, by_steps, over=not frame.many),
     }
-    if limits and curves:
+    if limits and curves["curves"]:
         found["limits"] = _curves.limit_curves(material, by_steps)
     if material.trace is None:
         found["no_trace"] = bool(run.trace_path)
-    return {key: value for key, value in found.items() if value not in ({}, [], None)}
+    return {key: value for key, value in found.items() if value not in ({}, [])}
 
 
 def checked(run: Run) -> dict[str, Any]:
@@ -100,7 +107,7 @@ def _outcome(run: Run, frame: Frame) -> dict[str, Any]:
 
 
 def _settings(run: Run, frame: Frame) -> dict[str, Any]:
-    config = flatten(run.config)
+    config = flatten(json_safe(run.config))
     fields = run.key_fields
     rate = config.get("learning_rate")
     data = fields.get("data")

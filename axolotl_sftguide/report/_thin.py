@@ -65,6 +65,22 @@ def thinned(curve: Series, most: int, keep: Iterable[int] = ()) -> Series:
     return Series(tuple(curve.xs[i] for i in order), tuple(curve.ys[i] for i in order))
 
 
+def averaged(curve: Series, most: int) -> Series:
+    """Means over at most `most` stretches of as many points, each at its last one.
+
+    Values that are not finite are left out of a mean; a stretch of them is a gap.
+    """
+    count = len(curve.xs)
+    stretches = min(most, count)
+    xs, ys = [], []
+    for i in range(stretches):
+        begin, end = count * i // stretches, count * (i + 1) // stretches
+        finite = [y for y in curve.ys[begin:end] if math.isfinite(y)]
+        xs.append(curve.xs[end - 1])
+        ys.append(math.fsum(finite) / len(finite) if finite else math.nan)
+    return Series(tuple(xs), tuple(ys))
+
+
 def _extremes(ys: Sequence[float], begin: int, end: int) -> list[int]:
     """The positions of the lowest, the highest and the first missing value."""
     finite = [i for i in range(begin, end) if math.isfinite(ys[i])]

@@ -12,14 +12,13 @@ from .. import __version__
 from ..config.differences import flatten, varied_keys
 from ..errors import TraceError
 from ..runs.history import Run, RunHistory, best_shared_metric
-from ..runs.redaction import json_safe
 from ..runs.traces import Trace, read_trace
 from ._curves import Material
 from ._prediction import predictions
 from ._run import Frame, checked, run_values
 from ._words import RULES, STATUS, best_of, glance, labels
 
-_POINTS = 300_000
+_POINTS = 240_000
 """Points of all curves together; the page has to stay below 5 MB."""
 
 _MOST_POINTS = 1600
@@ -31,8 +30,11 @@ _LIMIT_STEPS = 60_000
 _MOST_KEYS = 12
 """Settings that are shown for each run."""
 
-_MOST_FINDINGS = 100
-"""Runs whose configs are checked; in a larger study they are alike."""
+_MANY_CURVES = 8
+"""With more runs, noisy curves hide one another: smoothed ones are added."""
+
+_MANY_RUNS = 100
+"""With more runs, configs are not checked, and noise scales are those at the end."""
 
 
 def view_of(
@@ -55,19 +57,27 @@ def view_of(
     keys = _keys(runs)
     by_steps = not _samples_are_known(history, runs)
     most = max(60, min(_MOST_POINTS, _POINTS // (2 * len(runs))))
-    frame = Frame(labels(runs), keys, metric, by_steps, most)
+    frame = Frame(
+        labels=labels(runs),
+        keys=keys,
+        metric=metric,
+        by_steps=by_steps,
+        most_points=most,
+        smooth=len(runs) > _MANY_CURVES,
+        many=len(runs) > _MANY_RUNS,
+    )
     replayed = _with_limits(runs, metric)
     shown = []
     for run in runs:
         material = _material(history, run)
         values = run_values(material, frame, limits=run.id in replayed)
-        if len(runs) <= _MOST_FINDINGS:
+        if not frame.many:
             values |= checked(run)
         shown.append(values)
         on_run()
     _add_predictions(shown, history, runs)
     found = best_of(runs, metric)
-    view = {
+    return {
         "form": 1,
         "version": __version__,
         "made": f"{datetime.fromtimestamp(time.time(), timezone.utc):%Y-%m-%d %H:%M} "
@@ -86,8 +96,6 @@ def view_of(
         "status_words": STATUS,
         "runs": shown,
     }
-    safe: dict[str, Any] = json_safe(view)
-    return safe
 
 
 def _keys(runs: Sequence[Run]) -> list[str]:

@@ -80,6 +80,7 @@ function decodeAll(curves) {
 
 for (const run of runs) {
   run.curves = decodeAll(run.curves);
+  run.means = decodeAll(run.means);
   run.limits = decodeAll(run.limits);
   run.evaluations = decodeAll(run.evaluations);
   const sources = run.sources || {};

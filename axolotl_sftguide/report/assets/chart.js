@@ -5,7 +5,7 @@ const SLOTS = 400000; // values of all lines of a chart together
 const FEW_LINES = 6; // lines whose values all fit into one readout
 const charts = [];
 
-function axisOf(label, log, size) {
+function axisOf(label, log, size, ticks) {
   return {
     label,
     labelSize: 20,
@@ -15,7 +15,7 @@ function axisOf(label, log, size) {
     stroke: colour("muted"),
     grid: { stroke: colour("grid"), width: 1 },
     ticks: { stroke: colour("grid"), width: 1, size: 4 },
-    ...(log ? { splits: (u, i, low, high) => logSplits(low, high), filter: (u, s) => s } : {}),
+    ...(log ? { splits: (u, i, low, high) => ticks || logSplits(low, high), filter: (u, s) => s } : {}),
     values: (u, splits) => splits.map((value) => (value === null ? "" : compact(value))),
   };
 }
@@ -47,9 +47,12 @@ function logSplits(low, high) {
   return found.filter((_, i) => i % every === 0);
 }
 
-function padded([low, high], log) {
-  if (log) return low === high ? [low / 2, high * 2] : [low / 1.12, high * 1.12];
-  const pad = low === high ? Math.abs(low) || 1 : 0.05 * (high - low);
+function padded([low, high], log, times = 1) {
+  if (log) {
+    const part = low === high ? 2 : (high / low) ** (0.03 * times);
+    return [low / part, high * part];
+  }
+  const pad = low === high ? Math.abs(low) || 1 : 0.04 * times * (high - low);
   return [low - pad, high + pad];
 }
 

@@ -3,6 +3,7 @@
 const SIGNALS = { loss: "loss", grad_norm: "gradient norm" };
 const MANY = 30; // with more runs, lines are thin and only a selected one is named
 const logWanted = { value: null };
+const smoothWanted = { value: runs.length > MOST_COLOURS };
 
 // A logarithmic scale is the default where a run leaves the range of the others.
 function logOf(found) {
@@ -46,7 +47,7 @@ function linesOf(shownRuns, curveOf, limitOf) {
 function marksOf(shownRuns, signal) {
   const many = shownRuns.length > MANY;
   return shownRuns.flatMap((run) => {
-    const curve = run.curves[signal];
+    const curve = curveOf(run, signal);
     if (!curve) return [];
     return run.verdicts.map((verdict) => ({
       x: verdict.x,
@@ -57,6 +58,12 @@ function marksOf(shownRuns, signal) {
       alpha: faded(run) ? 0.25 : 1,
     }));
   });
+}
+
+// The smoothed curve of a run where it is wanted, except of the selected run.
+function curveOf(run, signal) {
+  const means = run.means[signal];
+  return smoothWanted.value && means && run.id !== state.selected ? means : run.curves[signal];
 }
 
 function curvesSection() {
@@ -72,12 +79,22 @@ function curvesSection() {
   });
   log.checked = logOf(extent(runs.flatMap((run) => (run.curves.loss ? extent(run.curves.loss.y) || [] : []))));
   logWanted.value = log.checked;
+  const smooth = el("input", {
+    type: "checkbox",
+    change: () => {
+      smoothWanted.value = smooth.checked;
+      redraw();
+    },
+  });
+  smooth.checked = smoothWanted.value;
   const verdicts = runs.flatMap((run) => run.verdicts.map((verdict) => [run, verdict]));
   return el(
     "section",
     { id: "curves" },
     el("h2", {}, "Loss and gradient norm"),
-    el("div", { class: "controls" }, el("label", {}, log, " logarithmic scale")),
+    el("div", { class: "controls" }, el("label", {}, log, " logarithmic scale"),
+      runs.some((run) => run.means.loss) ? el("label", {}, smooth, " smoothed: means over 1% of a run, except of the selected run") : null,
+    ),
     curveLegend(),
     signals.map((name) =>
       el(
@@ -91,7 +108,7 @@ function curvesSection() {
           zoom,
           sync: "curves",
           log: () => log.checked,
-          lines: () => linesOf(visibleRuns(), (run) => run.curves[name], (run) => run.limits[name]),
+          lines: () => linesOf(visibleRuns(), (run) => curveOf(run, name), (run) => run.limits[name]),
           marks: () => marksOf(visibleRuns(), name),
         }),
       ),
@@ -134,7 +151,7 @@ function curveLegend() {
           { class: "key" },
           el("span", { class: "dashes", "aria-hidden": "true" }),
           runs.length <= 3
-            ? " limit of the divergence rule: a run that stays above it is found"
+            ? " limit of the divergence rule for the run of this colour: a run that stays above its own limit has diverged"
             : " limit of the divergence rule, for the selected run",
         )
       : null,

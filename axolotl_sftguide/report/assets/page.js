@@ -37,7 +37,7 @@ function glanceSection() {
     el(
       "div",
       { class: "tiles" },
-      view.statuses.map(([status, amount]) => tile(count(amount), status)),
+      view.statuses.map(([status, amount]) => tile(count(amount), status === "terminated" ? "terminated: stopped by a rule" : status)),
       best ? tile(number(best.score), `best ${view.metric}`) : null,
       view.saved ? tile(share(view.saved, view.planned), `of steps saved (${count(view.saved)})`) : null,
     ),
@@ -116,6 +116,7 @@ function mapSection() {
         yLabel: both ? "batch size in samples" : view.metric,
         xLog: true,
         yLog: both,
+        ticksAtValues: true,
         points,
       }),
     ),
@@ -191,7 +192,7 @@ function predictionSection() {
 function noiseSection() {
   const measured = runs.filter((run) => run.noise && run.noise.scale > 0);
   const withheld = runs.filter((run) => run.noise && !(run.noise.scale > 0));
-  if (!measured.length) return null;
+  if (measured.length < 2) return null; // one is in the panel of its run
   const top = Math.max(...measured.map((run) => run.noise.high ?? run.noise.scale));
   const shownRuns = () => visibleRuns().filter((run) => measured.includes(run));
   return el(
@@ -230,7 +231,7 @@ function noiseSection() {
           ),
         lines: () => {
           const ends = extent(shownRuns().flatMap((run) => [run.noise.batch, run.noise.scale]));
-          return ends ? [[ends[0] / 10, ends[1] * 10].map((v) => ({ x: v, y: v }))] : [];
+          return ends ? [ends.map((v) => ({ x: v, y: v }))] : [];
         },
       }),
     ),
@@ -239,6 +240,17 @@ function noiseSection() {
     ),
   );
 }
+
+const SHORT = {
+  glance: "At a glance",
+  curves: "Loss and gradient norm",
+  sources: "Sources",
+  map: "Rate and batch",
+  parallel: "Settings",
+  prediction: "Prediction",
+  noise: "Noise scale",
+  panels: "Each run",
+};
 
 function build() {
   const sections = [
@@ -254,7 +266,7 @@ function build() {
   document.getElementById("top").append(headerOf());
   document.getElementById("content").append(...sections);
   document.getElementById("contents").append(
-    el("ul", {}, sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, section.querySelector("h2").textContent)))),
+    el("ul", {}, sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, SHORT[section.id])))),
   );
   listeners.push(() => redraw());
   addEventListener("beforeprint", () => redraw(true));

@@ -97,7 +97,7 @@ function verdictsOf(run) {
     el(
       "li",
       { class: verdict.action === "stop" ? "is-stop" : "is-warn" },
-      el("b", {}, `${verdict.action === "stop" ? "✕ Stopped" : "▲ Warning"} at step ${count(verdict.step)} (${count(verdict.samples)} samples), rule ${verdict.rule}`),
+      el("b", {}, `${verdict.action === "stop" ? "✕ Stop" : "▲ Warning"} by the rule ${verdict.rule}, found at step ${count(verdict.step)} (${count(verdict.samples)} samples)`),
       el("br"),
       `${view.rules[verdict.rule] || ""} Measured: ${verdict.reason}.`,
     ),

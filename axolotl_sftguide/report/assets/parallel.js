@@ -23,9 +23,9 @@ function axisOfValues(label, of) {
   if (values.length < 2) return null;
   if (values.every((value) => typeof value === "number")) {
     const [low, high] = extent(values);
-    const log = low > 0 && high / low >= 20;
+    const log = low > 0 && high / low >= 8;
     const part = (value) => (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
-    const few = values.length <= 6 ? values.sort((a, b) => a - b) : [low, high];
+    const few = apart(values.sort((a, b) => a - b), part);
     const back = (p) => (log ? low * (high / low) ** p : low + p * (high - low));
     return { label, raw: of, of: (run) => placed(of(run), part), ticks: few.map((v) => [part(v), number(v)]), says: (p) => number(back(p), 3) };
   }
@@ -33,6 +33,15 @@ function axisOfValues(label, of) {
   const names = values.map(String).sort();
   const part = (value) => names.indexOf(String(value)) / (names.length - 1);
   return { label, raw: of, of: (run) => placed(of(run), part), ticks: names.map((v) => [part(v), v]), says: (p) => names[Math.round(p * (names.length - 1))] };
+}
+
+// The lowest and the highest value, and those between with room for a label.
+function apart(values, part) {
+  const kept = [values[0]];
+  for (const value of values.slice(1, -1)) {
+    if (part(value) - part(kept.at(-1)) >= 0.06 && part(value) <= 0.94) kept.push(value);
+  }
+  return [...kept, values.at(-1)];
 }
 
 function placed(value, part) {

@@ -17,8 +17,10 @@ function scatterChart(options) {
       frame.plot.append(el("p", { class: "empty" }, "No run matches the filter."));
       return;
     }
-    const xs = padded(extent(points.flatMap((p) => [p.x, ...(p.xs || [])])), options.xLog);
-    const ys = padded(extent(points.flatMap((p) => [p.y, ...(p.ys || [])])), options.yLog);
+    const guides = (options.lines ? options.lines() : []).flat();
+    const xs = padded(extent([...points, ...guides].flatMap((p) => [p.x, ...(p.xs || [])])), options.xLog, 2);
+    const ys = padded(extent([...points, ...guides].flatMap((p) => [p.y, ...(p.ys || [])])), options.yLog, 2);
+    const ticks = { x: fewValues(options.xLog, "x"), y: fewValues(options.yLog, "y") };
     plotted = new uPlot(
       {
         width: frame.plot.clientWidth,
@@ -28,7 +30,7 @@ function scatterChart(options) {
           x: { time: false, distr: options.xLog ? 3 : 1, range: () => xs },
           y: { distr: options.yLog ? 3 : 1, range: () => ys },
         },
-        axes: [axisOf(options.xLabel, options.xLog, 40), axisOf(options.yLabel, options.yLog, 60)],
+        axes: [axisOf(options.xLabel, options.xLog, 40, ticks.x), axisOf(options.yLabel, options.yLog, 60, ticks.y)],
         series: [{}, { paths: () => null, points: { show: false } }],
         cursor: { points: { show: false }, drag: { x: false, y: false } },
         hooks: { draw: [drawPoints], setCursor: [hover] },
@@ -40,6 +42,14 @@ function scatterChart(options) {
       const found = nearest();
       if (found && found.run) select(found.run.id);
     });
+  }
+
+  // A few values of a setting, such as batch sizes, are themselves the ticks.
+  function fewValues(log, name) {
+    if (!log || !options.ticksAtValues) return null;
+    const values = [...new Set(points.map((p) => p[`tick_${name}`] ?? p[name]))].sort((a, b) => a - b);
+    const near = values.some((value, i) => i && value / values[i - 1] < 1.3);
+    return values.length <= 12 && !near ? values : null;
   }
 
   function drawPoints(u) {
@@ -124,6 +134,7 @@ function spread(points, xLog, yLog) {
   const shift = (value, log, part, range) => (log ? value * 10 ** (part * Math.log10(range[1] / range[0] || 1)) : value + part * (range[1] - range[0]));
   const xRange = extent(points.map((p) => p.x));
   const yRange = extent(points.map((p) => p.y));
+  for (const p of points) [p.tick_x, p.tick_y] = [p.x, p.y];
   for (const together of places.values()) {
     if (together.length < 2) continue;
     together.forEach((p, i) => {

@@ -55,8 +55,8 @@ function columns() {
     ...keys,
     view.metric ? { name: view.metric, of: (run) => run.score } : null,
     { name: "status", of: (run) => run.status, cell: (run) => badge(run) },
-    { name: "steps", of: (run) => run.step, cell: (run) => `${count(run.step)} of ${count(run.max_steps)}` },
-    view.saved ? { name: "steps saved", of: (run) => run.saved, cell: (run) => (run.saved ? `${count(run.saved)} (${share(run.saved, run.max_steps)})` : "–") } : null,
+    { name: "steps", of: (run) => run.step, cell: (run) => `${count(run.step)} of ${count(run.max_steps)}`, fixed: true },
+    view.saved ? { name: "steps saved", of: (run) => run.saved, cell: (run) => (run.saved ? `${count(run.saved)} (${share(run.saved, run.max_steps)})` : "–"), fixed: true } : null,
     { name: "last loss", of: losses },
     runs.some((run) => run.reason || run.verdicts.length)
       ? { name: "why", of: (run) => why(run), cell: (run) => why(run), wide: true }
@@ -142,7 +142,8 @@ function rowOf(run, all) {
       }
       const value = column.cell ? column.cell(run) : shown(column.of(run));
       const numeric = !column.cell && typeof column.of(run) === "number";
-      return el("td", { class: column.wide ? "wide" : numeric ? "number" : null }, value);
+      if (column.wide) return el("td", { class: "wide", title: value }, el("div", {}, value));
+      return el("td", { class: column.fixed ? "fixed" : numeric ? "number" : null }, value);
     }),
   );
 }
