@@ -10,7 +10,6 @@ from typing import Any
 
 from ..config.differences import flatten
 from ..runs.history import Run, Score
-from ..runs.redaction import json_safe
 from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
 from ._curves import Material
@@ -53,10 +52,11 @@ def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, A
         material, by_steps, frame.most_points, means=frame.smooth
     )
     found: dict[str, Any] = {
-        **json_safe({**_outcome(run, frame), **_settings(run, frame)}),
+        **_outcome(run, frame),
+        **_settings(run, frame),
         **curves,
         "gaps": sum(not o.finite for o in material.observations),
-        "verdicts": json_safe([_verdict(d, by_steps) for d in run.decisions]),
+        "verdicts": [_verdict(d, by_steps) for d in run.decisions],
         "sources": _curves.source_curves(material, by_steps, most),
         "evaluations": _curves.evaluation_curves(material, by_steps, most),
         "noise": _curves.noise(material, by_steps, over=not frame.many),
@@ -107,7 +107,7 @@ def _outcome(run: Run, frame: Frame) -> dict[str, Any]:
 
 
 def _settings(run: Run, frame: Frame) -> dict[str, Any]:
-    config = flatten(json_safe(run.config))
+    config = flatten(run.config)
     fields = run.key_fields
     rate = config.get("learning_rate")
     data = fields.get("data")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +13,7 @@ from .. import __version__
 from ..config.differences import flatten, varied_keys
 from ..errors import TraceError
 from ..runs.history import Run, RunHistory, best_shared_metric
+from ..runs.redaction import json_safe
 from ..runs.traces import Trace, read_trace
 from ._curves import Material
 from ._prediction import predictions
@@ -53,6 +55,7 @@ def view_of(
     Returns:
         Plain JSON values without secrets.
     """
+    runs = [_without_secrets(run) for run in runs]
     metric = best_shared_metric(runs)
     keys = _keys(runs)
     by_steps = not _samples_are_known(history, runs)
@@ -96,6 +99,19 @@ def view_of(
         "status_words": STATUS,
         "runs": shown,
     }
+
+
+def _without_secrets(run: Run) -> Run:
+    """The run with what a page shows of it redacted; a history may hold older runs."""
+    decisions = tuple(replace(d, reason=json_safe(d.reason)) for d in run.decisions)
+    return replace(
+        run,
+        config=json_safe(run.config),
+        key_fields=json_safe(run.key_fields),
+        reason=json_safe(run.reason),
+        output_dir=json_safe(run.output_dir),
+        decisions=decisions,
+    )
 
 
 def _keys(runs: Sequence[Run]) -> list[str]:

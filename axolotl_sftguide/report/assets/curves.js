@@ -14,7 +14,9 @@ function logOf(found) {
 function linesOf(shownRuns, curveOf, limitOf) {
   const chosen = shownRuns.find((run) => run.id === state.selected);
   const ordered = shownRuns.filter((run) => run !== chosen);
+  ordered.sort((a, b) => (a.id === view.best) - (b.id === view.best));
   if (chosen) ordered.push(chosen);
+  const few = shownRuns.length <= MOST_COLOURS;
   const lines = [];
   for (const run of ordered) {
     const curve = curveOf(run);
@@ -25,8 +27,8 @@ function linesOf(shownRuns, curveOf, limitOf) {
       curve,
       name: run.label,
       colour: runColour(run),
-      width: run === chosen ? 2.5 : many ? 0.8 : 1.4,
-      alpha: chosen && run !== chosen ? 0.2 : many ? 0.5 : 0.95,
+      width: run === chosen ? 2.5 : run.id === view.best && !few ? 2.2 : many ? 0.8 : 1.4,
+      alpha: chosen && run !== chosen ? 0.2 : many && run.id !== view.best && run !== chosen ? 0.5 : 0.95,
     });
     const limit = limitOf && limitOf(run);
     if (limit && (run === chosen || shownRuns.length <= 3)) {
@@ -143,6 +145,7 @@ function curveLegend() {
     runs.length <= MOST_COLOURS
       ? runs.map((run) => el("span", { class: "key" }, dot(run), ` ${run.label}`))
       : null,
+    runs.length > MOST_COLOURS && view.best ? el("span", { class: "key" }, "thick: the best run") : null,
     some("stop") ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped by a rule") : null,
     some("warn") ? el("span", { class: "key" }, el("b", { class: "warn" }, "▲"), " warning of a rule") : null,
     limited

@@ -104,7 +104,7 @@ function mapSection() {
     el(
       "div",
       { class: "legend" },
-      scoreLegend(),
+      scoreLegend(both && runs.some((run) => run.score === null && run.status !== "terminated")),
       both && runs.some((r) => r.status === "terminated") ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped, no score") : null,
     ),
     el(

@@ -75,18 +75,21 @@ function dot(run) {
 }
 
 // What the colours mean, beside a chart of many runs.
-function scoreLegend() {
+function scoreLegend(unscored = runs.some((run) => run.score === null)) {
   if (!scoreRange) return null;
   const [low, high] = view.goal === "min" ? [scoreRange[1], scoreRange[0]] : scoreRange;
-  const unscored = runs.some((run) => run.score === null);
   return el(
-    "p",
+    "div",
     { class: "legend" },
-    `${view.metric}: ${number(low)} `,
-    el("span", { class: "ramp", "aria-hidden": "true" }),
-    ` ${number(high)} (best)`,
+    el(
+      "span",
+      { class: "key" },
+      `${view.metric}: ${number(low)} `,
+      el("span", { class: "ramp", "aria-hidden": "true" }),
+      ` ${number(high)} (best)`,
+    ),
     unscored
-      ? [" ", el("span", { class: "dot unscored", "aria-hidden": "true" }), " no score"]
+      ? el("span", { class: "key" }, el("span", { class: "dot unscored", "aria-hidden": "true" }), "no score")
       : null,
   );
 }
