@@ -90,6 +90,7 @@ for (const run of runs) {
     apart: sources.apart,
   };
   run.verdicts = run.verdicts || [];
+  run.scores = run.scores || [];
   run.values = run.values || view.keys.map(() => null);
 }
 

@@ -101,7 +101,7 @@ function columnPositions([from, to], columns) {
 }
 
 // The frame that all charts share: an element that the keyboard can reach.
-function chartFrame(label) {
+function chartFrame(label, height) {
   const plot = el("div", {
     class: "plot",
     tabindex: 0,
@@ -112,6 +112,7 @@ function chartFrame(label) {
     "aria-valuenow": 0,
     "aria-valuetext": "use the arrow keys to read values",
   });
+  plot.style.setProperty("min-height", `${height}px`); // so that drawing it moves nothing
   const readout = el("p", { class: "readout" });
   return { plot, readout, node: el("div", { class: "chart" }, plot, readout) };
 }
@@ -159,7 +160,8 @@ addEventListener("resize", () => {
 // options: label, yLabel, height, lines(), marks(), log(), zoom (shared by charts).
 // A line has curve, name, colour, and optionally run, width, dash, alpha.
 function lineChart(options) {
-  const frame = chartFrame(options.label);
+  const height = options.height || 300;
+  const frame = chartFrame(options.label, height);
   const zoom = options.zoom || { range: null, charts: [] };
   let plotted = null;
   let lines = [];
@@ -193,7 +195,7 @@ function lineChart(options) {
     plotted = new uPlot(
       {
         width,
-        height: options.height || 300,
+        height,
         legend: { show: false },
         scales: {
           x: { time: false, range: () => range },

@@ -214,6 +214,7 @@ function noiseSection() {
         label: "Gradient noise scale against batch size, one symbol a run. Arrow keys go from run to run.",
         xLabel: "batch size in samples",
         yLabel: "noise scale in samples",
+        ticksAtValues: true,
         xLog: true,
         yLog: true,
         points: () =>

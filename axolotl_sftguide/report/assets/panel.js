@@ -26,13 +26,18 @@ function panelOf(run) {
     ),
   );
   panel.addEventListener("toggle", () => {
-    if (panel.open && panel.childElementCount === 1) panel.append(panelBody(run));
+    if (panel.open) fillPanel(panel, run);
   });
   return panel;
 }
 
+function fillPanel(panel, run) {
+  if (panel.childElementCount === 1) panel.append(panelBody(run));
+}
+
 function openPanel(run) {
   const panel = document.getElementById(`panel-${position.get(run.id)}`);
+  fillPanel(panel, run);
   panel.open = true;
   panel.scrollIntoView({ block: "start" });
   panel.querySelector("summary").focus({ preventScroll: true });

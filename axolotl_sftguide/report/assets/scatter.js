@@ -3,7 +3,8 @@
 // options: label, xLabel, yLabel, xLog, yLog, height, points(), and lines() between two
 // points. A point has x, y, colour, text, shape, and optionally run, xs or ys (an interval).
 function scatterChart(options) {
-  const frame = chartFrame(options.label);
+  const height = options.height || 340;
+  const frame = chartFrame(options.label, height);
   let plotted = null;
   let points = [];
   let current = -1;
@@ -24,7 +25,7 @@ function scatterChart(options) {
     plotted = new uPlot(
       {
         width: frame.plot.clientWidth,
-        height: options.height || 340,
+        height,
         legend: { show: false },
         scales: {
           x: { time: false, distr: options.xLog ? 3 : 1, range: () => xs },
