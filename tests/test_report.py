@@ -20,7 +20,7 @@ from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.report import page_of, view_of
 from axolotl_sftguide.report._thin import Series, averaged, series, thinned
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
-from axolotl_sftguide.runs.traces import read_trace
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.stopping.limits import divergence_limits
 
@@ -240,6 +240,47 @@ def test_findings_are_those_on_the_config_file_and_gone_if_it_changed(
     )
     assert "rate-extreme" in [finding["id"] for finding in first["findings"]]
     assert "findings" not in second
+
+
+def test_the_planned_memory_stands_beside_the_measured_peak(tmp_path: Path) -> None:
+    written = tmp_path / "config.yml"
+    written.write_text(
+        "base_model: meta-llama/Llama-3.1-8B\nadapter: lora\nlora_r: 16\n"
+        "lora_target_linear: true\nsequence_len: 1024\nmicro_batch_size: 1\n"
+    )
+    row = {
+        "host": "axolotl",
+        "device": "NVIDIA GeForce RTX 4090",
+        "config": {"axolotl_config_path": str(written)},
+        "started_at": written.stat().st_mtime + 1,
+    }
+    history = RunHistory(str(tmp_path / "h.db"))
+    path = write_trace(tmp_path, "r1", 20, end=None, **row)
+    writer = TraceWriter(path)
+    writer.event("memory", peak_bytes=18 * 2**30)
+    writer.event("end", status="finished", reason=None, at=row["started_at"] + 9)
+    writer.close()
+    history.import_trace(read_trace(path))
+    (run,) = view_of(history, history.runs())["runs"]
+    memory = run["memory"]
+    assert memory["measured"] == 18 * 2**30
+    assert 15 * 2**30 < memory["peak"] < 24 * 2**30
+    assert sum(size for _, size in memory["parts"]) > 15 * 2**30
+
+
+def test_the_peak_is_what_torch_reserved_and_unknown_without_a_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    from axolotl_sftguide.monitor.endings import peak_bytes
+
+    if not torch.cuda.is_available():
+        assert peak_bytes() is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 5)
+    assert peak_bytes() == 5
 
 
 def test_secrets_in_a_config_are_not_in_the_page(tmp_path: Path) -> None:

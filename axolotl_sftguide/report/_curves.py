@@ -9,7 +9,7 @@ from typing import Any
 from ..config.settings import BLOCK, EarlyTerminationSettings, load_settings
 from ..errors import SettingsError
 from ..runs.history import Run
-from ..runs.traces import Trace
+from ..runs.traces import MEMORY_EVENT, Trace
 from ..signals import Observation, Point
 from ..signals.noise_scale import WINDOW, NoiseScale, estimate
 from ..signals.sources import (
@@ -52,11 +52,15 @@ class Material:
         return self.trace.observations if self.trace else ()
 
     @property
-    def samples_are_known(self) -> bool:
-        """Whether its curves can be drawn over the samples seen."""
-        if self.observations:
-            return all(o.samples_counted for o in self.observations)
-        return bool(self.points)
+    def peak_bytes(self) -> int | None:
+        """The most memory that torch held on the GPU; None if it is not recorded."""
+        peaks = [
+            event.get("peak_bytes")
+            for event in (self.trace.events if self.trace else ())
+            if event["event"] == MEMORY_EVENT
+        ]
+        known = [peak for peak in peaks if isinstance(peak, int)]
+        return max(known, default=None)
 
 
 def step_curves(

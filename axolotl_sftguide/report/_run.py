@@ -68,8 +68,12 @@ def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, A
     return {key: value for key, value in found.items() if value not in ({}, [])}
 
 
-def checked(run: Run) -> dict[str, Any]:
-    """What `check` and `plan` say of the config that the run was started with."""
+def checked(material: Material) -> dict[str, Any]:
+    """What `check` and `plan` say of the config that the run was started with.
+
+    The planned memory comes with the measured peak, if the run has recorded it.
+    """
+    run = material.run
     written = _files.written_config(run)
     if written is None:
         return {}
@@ -77,7 +81,7 @@ def checked(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {"findings": _files.findings(run, config, text)}
     memory = _files.planned_memory(run, config)
     if memory is not None:
-        found["memory"] = memory
+        found["memory"] = {**memory, "measured": material.peak_bytes}
     return found
 
 

@@ -58,7 +58,7 @@ def view_of(
     runs = [_without_secrets(run) for run in runs]
     metric = best_shared_metric(runs)
     keys = _keys(runs)
-    by_steps = not _samples_are_known(history, runs)
+    by_steps = not all(run.samples_seen > 0 for run in runs if run.step)
     most = max(60, min(_MOST_POINTS, _POINTS // (2 * len(runs))))
     frame = Frame(
         labels=labels(runs),
@@ -75,7 +75,7 @@ def view_of(
         material = _material(history, run)
         values = run_values(material, frame, limits=run.id in replayed)
         if not frame.many:
-            values |= checked(run)
+            values |= checked(material)
         shown.append(values)
         on_run()
     _add_predictions(shown, history, runs)
@@ -133,10 +133,6 @@ def _label(key: str, keys: Sequence[str]) -> str:
 def _counts(runs: Sequence[Run]) -> list[list[Any]]:
     counted = Counter(run.shown_status for run in runs)
     return [[status, n] for status, n in counted.most_common()]
-
-
-def _samples_are_known(history: RunHistory, runs: Sequence[Run]) -> bool:
-    return all(run.samples_seen > 0 for run in runs if run.step)
 
 
 def _with_limits(runs: Sequence[Run], metric: str | None) -> set[str]:

@@ -30,8 +30,9 @@ function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) {
-    return value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) {
+    // 1e-06, as the command line writes it
+    return value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace(/([+-])(\d)$/, "$10$2");
   }
   return value.toLocaleString("en-US", { maximumSignificantDigits: digits });
 }

@@ -88,8 +88,8 @@ function mapSection() {
       run,
       x: both ? run.rate : log(run),
       y: both ? run.batch : run.score,
-      colour: run.score === null ? colour(run.status === "terminated" ? "stop" : "unscored") : scoreColour(run.score),
-      shape: run.score !== null ? "disc" : run.status === "terminated" ? "cross" : "ring",
+      colour: !both ? runColour(run) : run.score !== null ? scoreColour(run.score) : colour(run.status === "terminated" ? "stop" : "unscored"),
+      shape: run.status === "terminated" ? "cross" : run.score !== null ? "disc" : "ring",
       text: text(run),
     }));
     return both ? spread(found, true, true) : found;
@@ -104,8 +104,11 @@ function mapSection() {
     el(
       "div",
       { class: "legend" },
-      scoreLegend(both && runs.some((run) => run.score === null && run.status !== "terminated")),
-      both && runs.some((r) => r.status === "terminated") ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped, no score") : null,
+      both || colouredByScore ? scoreLegend(both && runs.some((run) => run.score === null && run.status !== "terminated")) : null,
+      !both && runs.length <= MOST_COLOURS ? runs.map((run) => el("span", { class: "key" }, dot(run), run.label)) : null,
+      placedRuns.some((run) => run.status === "terminated" && (both || run.score !== null))
+        ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped by a rule")
+        : null,
     ),
     el(
       "figure",

@@ -21,6 +21,7 @@ function panelOf(run) {
       dot(run),
       el("span", { class: "name" }, run.label),
       badge(run),
+      warnings(run),
       run.score === null ? null : el("span", { class: "score" }, `${view.metric} ${number(run.score)}`),
       run.id === view.best ? el("span", { class: "star" }, "★ best") : null,
     ),
@@ -135,7 +136,7 @@ function memoryOf(run) {
   if (!memory) return null;
   return [
     el("h3", {}, memory.measured ? "Memory, planned and measured" : "Planned memory"),
-    el("p", {}, `Planned peak ${bytes(memory.peak)} on one GPU, in ${memory.peak_at}.`, memory.measured ? ` Measured peak ${bytes(memory.measured)} (${signed(memory.peak / memory.measured - 1)} planned).` : ""),
+    el("p", {}, `Planned peak ${bytes(memory.peak)} on one GPU, in ${memory.peak_at}.`, memory.measured ? ` Measured: torch held up to ${bytes(memory.measured)}, without CUDA's own context; the plan is ${signed(memory.peak / memory.measured - 1)} against it.` : ""),
     el("table", { class: "small" }, el("tbody", {}, memory.parts.map(([name, size]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, bytes(size)))))),
     memory.not_planned.length ? el("p", {}, `Not planned: ${memory.not_planned.join(", ")}.`) : null,
   ];

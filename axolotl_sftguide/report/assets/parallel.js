@@ -50,7 +50,7 @@ function placed(value, part) {
 
 function parallelSection() {
   const axes = parallelAxes();
-  if (runs.length < 3 || axes.length < 2) return null;
+  if (runs.length < 3 || axes.length < 3) return null; // two axes are the chart above
   const drawing = svg("svg", { class: "parallel", height: HEIGHT, role: "group", "aria-label": "Settings and scores, one line a run" });
   const chart = { node: el("div", { class: "chart" }, drawing), update: () => drawParallel(drawing, axes) };
   register(chart);
@@ -123,7 +123,7 @@ function axisGroup(axis, index, x, y, last) {
   return svg(
     "g",
     { class: "axis" },
-    svg("text", { x, y: 16, "text-anchor": "middle", class: "name" }, axis.label),
+    svg("text", { x: index ? (last ? x + LEFT : x) : 0, y: 16, "text-anchor": index ? (last ? "end" : "middle") : "start", class: "name" }, axis.label),
     svg("line", { x1: x, x2: x, y1: y(0), y2: y(1) }),
     axis.ticks.map(([part, text]) =>
       svg("text", { ...side, y: y(part) + 4, class: "tick" }, text.length > 12 ? `${text.slice(0, 11)}…` : text),

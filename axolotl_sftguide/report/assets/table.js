@@ -8,6 +8,13 @@ function badge(run) {
   return el("span", { class: "badge", "data-status": run.status, title: words }, `${icon} ${run.status}`);
 }
 
+// A run that trained to its end may still have been warned about.
+function warnings(run) {
+  const amount = run.verdicts.filter((verdict) => verdict.action === "warn").length;
+  if (!amount || run.status === "terminated") return null;
+  return el("span", { class: "badge warn" }, ` ▲ ${plural(amount, "warning")}`);
+}
+
 function filterBar() {
   const query = el("input", {
     type: "search",
@@ -54,7 +61,7 @@ function columns() {
   return [
     ...keys,
     view.metric ? { name: view.metric, of: (run) => run.score } : null,
-    { name: "status", of: (run) => run.status, cell: (run) => badge(run) },
+    { name: "status", of: (run) => run.status, cell: (run) => [badge(run), warnings(run)], fixed: true },
     { name: "steps", of: (run) => run.step, cell: (run) => `${count(run.step)} of ${count(run.max_steps)}`, fixed: true },
     view.saved ? { name: "steps saved", of: (run) => run.saved, cell: (run) => (run.saved ? `${count(run.saved)} (${share(run.saved, run.max_steps)})` : "–"), fixed: true } : null,
     { name: "last loss", of: losses },
@@ -102,7 +109,8 @@ function runsTable() {
       order = same ? { ...column, sign: -order.sign } : { ...column, sign: first };
       show();
     };
-    return el("th", { scope: "col" }, el("button", { type: "button", click: sort }, column.name));
+    const numeric = !column.run && !column.cell && runs.some((run) => typeof column.of(run) === "number");
+    return el("th", { scope: "col", class: numeric ? "number" : null }, el("button", { type: "button", click: sort }, column.name));
   });
   head.append(...heads);
   const rows = new Map(runs.map((run) => [run.id, rowOf(run, all)]));
