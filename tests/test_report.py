@@ -408,7 +408,7 @@ def test_named_runs_may_be_of_several_studies(two_studies: str, tmp_path: Path) 
     [
         (["--study", "tow"], "no runs in study 'tow'; studies: one, two; did you mean"),
         (["r9"], "no run 'r9'"),
-        (["r1", "--study", "one"], "give RUN or --study, not both"),
+        (["r1", "--study", "two"], "no run 'r1' in study 'two'"),
         (["-o", "/proc/no/page.html"], "/proc/no/page.html: cannot be written"),
     ],
 )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .history import no_runs, require
+
 if TYPE_CHECKING:
     from ..config.settings import EarlyTerminationSettings
     from ..runs.history import Run
@@ -50,13 +52,15 @@ def backtest(
     that resample the settings of the runs.
     """
     from ..errors import StorageError
-    from ..runs.history import RunHistory
     from ..stopping.backtest import backtest as replay_all
     from ..stopping.backtest import signal_evidence
     from .backtest_progress import Replays
 
-    history = RunHistory(storage)
-    runs, goal = _recorded(history.runs(study=study, key=key), metric)
+    history = require(storage)
+    found = history.runs(study=study, key=key)
+    if not found and key is None:
+        no_runs(history, study)
+    runs, goal = _recorded(found, metric)
     if len(runs) < 3:
         raise StorageError(
             f"study {study!r} has {len(runs)} finished and scored runs with traces and "

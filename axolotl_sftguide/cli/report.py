@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .history import require
+from .history import named, require, storage_option
 
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
-@click.option("--study", help="All runs of this study. Default: that of the last run.")
+@click.option(
+    "--study",
+    help="Study to show, or in which RUN is looked up. Default: that of the last run.",
+)
 @click.option(
     "-o",
     "--output",
@@ -24,12 +27,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write.",
 )
-@click.option(
-    "--storage",
-    metavar="URL",
-    help="Run history: a URL or an SQLite file. Default: SFTGUIDE_STORAGE, or the "
-    "history in your home folder.",
-)
+@storage_option
 def report(
     runs: tuple[str, ...], study: str | None, output: Path, storage: str | None
 ) -> None:
@@ -44,8 +42,6 @@ def report(
     from ..errors import SFTGuideError
     from ..report import page_of, view_of
 
-    if runs and study:
-        raise click.UsageError("give RUN or --study, not both")
     history = require(storage)
     found = _chosen(history, runs, study)
     console = Console(stderr=True)
@@ -76,8 +72,7 @@ def _chosen(
     from ..errors import StorageError, did_you_mean
 
     if names:
-        chosen = {run.id: run for run in map(history.get, names)}
-        return list(chosen.values())
+        return named(history, names, study)
     every = history.runs()
     if not every:
         raise StorageError(f"run history {history.url}: no runs yet")

@@ -142,8 +142,18 @@ def rule_settings(run: Run) -> EarlyTerminationSettings | None:
         return None
 
 
-def source_curves(material: Material, by_steps: bool, most: int) -> dict[str, Any]:
-    """The loss of each source in training and held out, and which ones differ."""
+def source_curves(
+    material: Material, by_steps: bool, most: int, *, means: bool
+) -> dict[str, Any]:
+    """The loss of each source in training and held out, and which ones differ.
+
+    Args:
+        material: What is recorded of the run.
+        by_steps: Whether curves are over steps.
+        most: Points of one curve.
+        means: Whether to give smoothed curves instead, for charts of many runs.
+    """
+    thin = averaged if means else thinned
     trace = material.trace
     if trace is None:
         return {}
@@ -161,7 +171,7 @@ def source_curves(material: Material, by_steps: bool, most: int) -> dict[str, An
             for source in names
         }
         if curves:
-            found[name] = _drawable({n: thinned(c, most) for n, c in curves.items()})
+            found[name] = _drawable({n: thin(c, most) for n, c in curves.items()})
     apart = sources_apart(held_out(read_events(trace.events, HELD_OUT_EVENT)))
     return {**found, "apart": apart} if apart else found
 

@@ -47,7 +47,7 @@ def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, A
         limits: Whether to replay the divergence rule for its limits.
     """
     run, by_steps = material.run, frame.by_steps
-    most = max(40, frame.most_points // 4)
+    most = max(30, frame.most_points // 8)
     curves = _curves.step_curves(
         material, by_steps, frame.most_points, means=frame.smooth
     )
@@ -57,7 +57,7 @@ def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, A
         **curves,
         "gaps": sum(not o.finite for o in material.observations),
         "verdicts": [_verdict(d, by_steps) for d in run.decisions],
-        "sources": _curves.source_curves(material, by_steps, most),
+        "sources": _curves.source_curves(material, by_steps, most, means=frame.many),
         "evaluations": _curves.evaluation_curves(material, by_steps, most),
         "noise": _curves.noise(material, by_steps, over=not frame.many),
     }

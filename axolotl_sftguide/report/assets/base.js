@@ -26,6 +26,12 @@ function svg(tag, attributes, ...children) {
   return fill(node, attributes, children);
 }
 
+// A formatter is slow to make and quick to use.
+const whole = new Intl.NumberFormat("en-US");
+const significant = new Map(
+  [3, 4].map((digits) => [digits, new Intl.NumberFormat("en-US", { maximumSignificantDigits: digits })]),
+);
+
 function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
@@ -34,11 +40,11 @@ function number(value, digits = 4) {
     // 1e-06, as the command line writes it
     return value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace(/([+-])(\d)$/, "$10$2");
   }
-  return value.toLocaleString("en-US", { maximumSignificantDigits: digits });
+  return significant.get(digits).format(value);
 }
 
 function count(value) {
-  return value === null || value === undefined ? "–" : value.toLocaleString("en-US");
+  return value === null || value === undefined ? "–" : whole.format(value);
 }
 
 function plural(amount, word) {

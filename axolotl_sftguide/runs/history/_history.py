@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -17,10 +17,21 @@ from ...signals.comparability import Candidate, Peer
 from ..traces import Trace, TraceWriter, traces_run
 from ._curves import add_points, read_at, read_points, span_of
 from ._database import TIMEOUT_S, Database
+from ._frame import frame_of
 from ._import import write_trace
 from ._read import matching, read_peers, read_runs
 from ._records import Decision, Run, Score, Status
-from ._write import add_decision, add_score, begin_run, has_run, update_run
+from ._write import (
+    add_decision,
+    add_score,
+    begin_run,
+    delete_run,
+    has_run,
+    update_run,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RunHistory:
@@ -55,24 +66,51 @@ class RunHistory:
         with self._database.reading() as connection:
             return read_runs(connection, study, key)
 
-    def get(self, run_id: str) -> Run:
+    def get(self, run_id: str, *, study: str | None = None) -> Run:
         """One run, by its id, the start of its id or its name; `latest` for the last.
+
+        Args:
+            run_id: The id, its start, the name, or `latest`.
+            study: The study to look in; all by default.
 
         Raises:
             StorageError: If no run or more than one matches.
         """
-        found = matching(self.runs(), run_id)
+        found = matching(self.runs(study=study), run_id)
         if len(found) == 1:
             return found[0]
         if not found:
+            where = "" if study is None else f" in study {study!r}"
             raise StorageError(
-                f"run history {self.url}: no run {run_id!r}. "
+                f"run history {self.url}: no run {run_id!r}{where}. "
                 "`sftguide runs list` lists all runs"
             )
         raise StorageError(
             f"run history {self.url}: {run_id!r} matches {len(found)} runs "
             f"({', '.join(r.id for r in found[:5])}). Give the whole id"
         )
+
+    def to_dataframe(
+        self, *, study: str | None = None, key: str | None = None
+    ) -> pd.DataFrame:
+        """The runs of a study and key as a pandas DataFrame, oldest first.
+
+        The index is the run's id. Scores are columns `score.METRIC`, settings
+        `config.KEY` with dotted keys.
+
+        Raises:
+            StorageError: If pandas is not installed.
+        """
+        return frame_of(self.runs(study=study, key=key))
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run with its scores, decisions and curve; its trace stays.
+
+        Raises:
+            StorageError: If the history does not contain the run.
+        """
+        with self._writing_of(run_id) as connection:
+            delete_run(connection, run_id)
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Add a run, or set a resumed one to running."""
