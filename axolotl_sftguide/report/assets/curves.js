@@ -146,8 +146,8 @@ function curveLegend() {
       ? runs.map((run) => el("span", { class: "key" }, dot(run), ` ${run.label}`))
       : null,
     runs.length > MOST_COLOURS && view.best ? el("span", { class: "key" }, "thick: the best run") : null,
-    some("stop") ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped by a rule") : null,
-    some("warn") ? el("span", { class: "key" }, el("b", { class: "warn" }, "▲"), " warning of a rule") : null,
+    some("stop") ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " moment of the verdict that stopped the run") : null,
+    some("warn") ? el("span", { class: "key" }, el("b", { class: "warn" }, "▲"), " moment of a warning") : null,
     limited
       ? el(
           "span",
@@ -187,9 +187,13 @@ function curveRow(run, signals) {
 
 // One small chart a source, so that a source can be compared over the runs.
 function sourcesSection() {
-  const names = [...new Set(runs.flatMap((run) => Object.keys(run.sources.training)))].sort();
+  const drawable = (kind) =>
+    [...new Set(runs.flatMap((run) => Object.keys(run.sources[kind]).filter((name) => run.sources[kind][name].x.length > 1)))].sort();
+  const kind = drawable("training").length ? "training" : "held_out";
+  const names = drawable(kind);
   if (!names.length) return null;
-  const held = runs.some((run) => Object.keys(run.sources.held_out).length);
+  const held = kind === "training" && drawable("held_out").length;
+  const what = kind === "training" ? "training loss" : "held-out loss";
   return el(
     "section",
     { id: "sources" },
@@ -197,7 +201,7 @@ function sourcesSection() {
     el(
       "p",
       {},
-      "The training loss of each source of the data, on the tokens that were measured.",
+      `The ${what} of each source of the data, over all runs.`,
       held ? " The panel of a run adds its held-out loss." : "",
     ),
     el(
@@ -209,11 +213,11 @@ function sourcesSection() {
           {},
           el("figcaption", {}, name),
           lineChart({
-            label: `Training loss of source ${name} over ${view.x}, one line a run.`,
+            label: `The ${what} of source ${name} over ${view.x}, one line a run.`,
             yLabel: "loss",
             height: 220,
             log: (found) => logWanted.value && found && found[0] > 0,
-            lines: () => linesOf(visibleRuns(), (run) => run.sources.training[name]),
+            lines: () => linesOf(visibleRuns(), (run) => run.sources[kind][name]),
           }),
         ),
       ),
@@ -222,7 +226,7 @@ function sourcesSection() {
       visibleRuns().map((run) => [
         run.label,
         ...names.flatMap((name) => {
-          const curve = run.sources.training[name];
+          const curve = run.sources[kind][name];
           return curve ? [number(curve.y[0]), number(curve.y.at(-1))] : ["–", "–"];
         }),
       ]),

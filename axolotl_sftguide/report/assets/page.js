@@ -104,7 +104,7 @@ function mapSection() {
     el(
       "div",
       { class: "legend" },
-      both || colouredByScore ? scoreLegend(both && runs.some((run) => run.score === null && run.status !== "terminated")) : null,
+      both || colouredByScore ? scoreLegend(both && runs.some((run) => run.score === null && run.status !== "terminated"), "ring") : null,
       !both && runs.length <= MOST_COLOURS ? runs.map((run) => el("span", { class: "key" }, dot(run), run.label)) : null,
       placedRuns.some((run) => run.status === "terminated" && (both || run.score !== null))
         ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped by a rule")
@@ -140,7 +140,7 @@ function predictionSection() {
     const found = visibleRuns().filter((run) => predicted.includes(run) && lookOf(run));
     const inside = found.filter((run) => lookOf(run).low <= run.score && run.score <= lookOf(run).high);
     told.textContent =
-      `At ${Math.round(100 * wanted)}% of the run, the 95% interval held the score that came in ` +
+      `At ${Math.round(100 * wanted)}% of the run, the 95% interval held the actual score in ` +
       `${count(inside.length)} of ${plural(found.length, "run")}.`;
   };
   const choose = el(
@@ -154,8 +154,8 @@ function predictionSection() {
   return el(
     "section",
     { id: "prediction" },
-    el("h2", {}, "Prediction against what came"),
-    el("p", {}, "Each finished run as the runs that had ended before it predicted it, from its loss at one share of the run. On the dashed line, the prediction was right."),
+    el("h2", {}, "Predicted and actual scores"),
+    el("p", {}, "For each finished run: the score that the runs finished before it predict, from its loss at one share of the run, with the 95% interval. On the dashed line, the prediction equals the actual score."),
     el("div", { class: "controls" }, el("label", {}, "Share of the run ", choose)),
     told,
     el(
@@ -164,7 +164,7 @@ function predictionSection() {
       scatterChart({
         label: `Predicted and final ${view.metric}, one symbol a run. Arrow keys go from run to run.`,
         xLabel: `predicted ${view.metric}`,
-        yLabel: `${view.metric} that came`,
+        yLabel: `actual ${view.metric}`,
         points: () =>
           shownRuns().map((run) => {
             const look = lookOf(run);
@@ -174,7 +174,7 @@ function predictionSection() {
               y: run.score,
               xs: [look.low, look.high],
               colour: runColour(run),
-              text: `${run.label}: predicted ${number(look.predicted)} (${number(look.low)} to ${number(look.high)}) by ${plural(look.runs, "run")}, came ${number(run.score)}`,
+              text: `${run.label}: predicted ${number(look.predicted)} (${number(look.low)} to ${number(look.high)}) by ${plural(look.runs, "run")}, actual ${number(run.score)}`,
             };
           }),
         lines: () => {
@@ -183,7 +183,7 @@ function predictionSection() {
         },
       }),
     ),
-    tableBehind("Predictions as a table", ["run", "predicted", "low", "high", "came", "by"], () =>
+    tableBehind("Predictions as a table", ["run", "predicted", "low", "high", "actual", "by"], () =>
       shownRuns().map((run) => {
         const look = lookOf(run);
         return [run.label, number(look.predicted), number(look.low), number(look.high), number(run.score), plural(look.runs, "run")];

@@ -178,10 +178,10 @@ function runCharts(run) {
 
 function runSources(run) {
   const { training, held_out: held } = run.sources;
-  const names = Object.keys(training).sort();
+  const names = [...new Set([...Object.keys(training), ...Object.keys(held)])].sort();
   if (!names.length) return null;
   const lines = () => [
-    ...names.map((name, i) => ({ curve: training[name], name, colour: colour(`run-${i % MOST_COLOURS}`), width: 1.5 })),
+    ...names.filter((name) => training[name]).map((name, i) => ({ curve: training[name], name, colour: colour(`run-${i % MOST_COLOURS}`), width: 1.5 })),
     ...Object.entries(held).map(([name, curve]) => ({
       curve,
       name: `${name}, held out`,
@@ -218,7 +218,7 @@ function runPrediction(run) {
   return el(
     "figure",
     {},
-    el("figcaption", {}, `predicted ${view.metric} with its 95% interval; dashed: the score that came`),
+    el("figcaption", {}, `predicted ${view.metric} with its 95% interval; dashed: the actual score`),
     scatterChart({
       label: `Predicted ${view.metric} of ${run.label} by share of the run.`,
       xLabel: "share of the run in %",

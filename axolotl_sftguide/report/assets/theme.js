@@ -75,7 +75,7 @@ function dot(run) {
 }
 
 // What the colours mean, beside a chart of many runs.
-function scoreLegend(unscored = runs.some((run) => run.score === null)) {
+function scoreLegend(unscored = runs.some((run) => run.score === null), symbol = "unscored") {
   if (!scoreRange) return null;
   const [low, high] = view.goal === "min" ? [scoreRange[1], scoreRange[0]] : scoreRange;
   return el(
@@ -89,7 +89,7 @@ function scoreLegend(unscored = runs.some((run) => run.score === null)) {
       ` ${number(high)} (best)`,
     ),
     unscored
-      ? el("span", { class: "key" }, el("span", { class: "dot unscored", "aria-hidden": "true" }), "no score")
+      ? el("span", { class: "key" }, el("span", { class: `dot ${symbol}`, "aria-hidden": "true" }), "no score")
       : null,
   );
 }
