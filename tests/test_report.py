@@ -154,6 +154,19 @@ def test_settings_that_differ_are_listed_and_others_are_not(
     assert run["values"][0] == 1e-4
 
 
+def test_the_rate_comes_first_and_seeds_last(tmp_path: Path) -> None:
+    history = RunHistory(str(tmp_path / "h.db"))
+    for i in range(6):
+        config = {
+            "seed": i,
+            "lora_r": 2 ** (i % 3),
+            "learning_rate": (1e-4, 1e-3)[i % 2],
+        }
+        history.begin(run_row(f"r{i}", config=config))
+    keys = view_of(history, history.runs())["keys"]
+    assert [one["key"] for one in keys] == ["learning_rate", "lora_r", "seed"]
+
+
 def test_sources_and_noise_scales_are_told_where_they_were_measured(
     study: dict[str, Any],
 ) -> None:

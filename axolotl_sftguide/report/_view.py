@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .. import __version__
-from ..config.differences import flatten, varied_keys
+from ..config.differences import NO_SETTING, flatten, varied_keys
 from ..errors import TraceError
 from ..runs.history import Run, RunHistory, best_shared_metric
 from ..runs.redaction import json_safe
@@ -115,12 +115,19 @@ def _without_secrets(run: Run) -> Run:
 
 
 def _keys(runs: Sequence[Run]) -> list[str]:
-    """The keys that the runs differ in, those with most values first."""
+    """The keys that the runs differ in: the rate first, seeds and names last.
+
+    Between them, those with most values come first.
+    """
     configs = [run.config for run in runs]
     flat = [flatten(config) for config in configs]
+
+    def rank(key: str) -> tuple[bool, bool, int]:
+        values = {repr(one.get(key)) for one in flat}
+        return key in NO_SETTING, key != "learning_rate", -len(values)
+
     keys = [key for key in varied_keys(configs) if not key.endswith("_path")]
-    ordered = sorted(keys, key=lambda k: -len({repr(one.get(k)) for one in flat}))
-    return ordered[:_MOST_KEYS]
+    return sorted(keys, key=rank)[:_MOST_KEYS]
 
 
 def _label(key: str, keys: Sequence[str]) -> str:

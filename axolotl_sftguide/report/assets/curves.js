@@ -79,7 +79,7 @@ function curvesSection() {
       redraw();
     },
   });
-  log.checked = logOf(extent(runs.flatMap((run) => (run.curves.loss ? extent(run.curves.loss.y) || [] : []))));
+  log.checked = logOf(extent(runs.flatMap((run) => (run.curves.loss ? extent(curveOf(run, "loss").y) || [] : []))));
   logWanted.value = log.checked;
   const smooth = el("input", {
     type: "checkbox",

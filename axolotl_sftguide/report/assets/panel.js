@@ -1,14 +1,23 @@
 // One panel a run, filled when it is opened.
 
 function panelsSection() {
-  const panels = runs.map((run) => panelOf(run));
+  const section = el("section", { id: "panels" }, el("h2", {}, "Each run"));
+  const panels = [];
+  const add = (some) => {
+    const made = some.map((run) => panelOf(run));
+    panels.push(...made);
+    section.append(...made);
+    filterPanels();
+  };
   const filterPanels = () => {
-    runs.forEach((run, i) => (panels[i].hidden = !isVisible(run)));
+    panels.forEach((panel, i) => (panel.hidden = !isVisible(runs[i])));
   };
   listeners.push((what) => {
     if (what === "filter") filterPanels();
   });
-  return el("section", { id: "panels" }, el("h2", {}, "Each run"), panels);
+  add(runs.slice(0, AT_ONCE));
+  if (runs.length > AT_ONCE) later(() => add(runs.slice(AT_ONCE)));
+  return section;
 }
 
 function panelOf(run) {
@@ -181,7 +190,7 @@ function runSources(run) {
   const names = [...new Set([...Object.keys(training), ...Object.keys(held)])].sort();
   if (!names.length) return null;
   const lines = () => [
-    ...names.filter((name) => training[name]).map((name, i) => ({ curve: training[name], name, colour: colour(`run-${i % MOST_COLOURS}`), width: 1.5 })),
+    ...names.filter((name) => training[name]).map((name) => ({ curve: training[name], name, colour: colour(`run-${names.indexOf(name) % MOST_COLOURS}`), width: 1.5 })),
     ...Object.entries(held).map(([name, curve]) => ({
       curve,
       name: `${name}, held out`,

@@ -35,6 +35,13 @@ function visibleRuns() {
   return runs.filter(isVisible);
 }
 
+// What is far down a long page can wait until its top is shown.
+const AT_ONCE = 100;
+
+function later(work) {
+  requestAnimationFrame(() => setTimeout(work));
+}
+
 function select(id) {
   state.selected = state.selected === id ? null : id;
   changed("selected");

@@ -113,13 +113,26 @@ function runsTable() {
     return el("th", { scope: "col", class: numeric ? "number" : null }, el("button", { type: "button", click: sort }, column.name));
   });
   head.append(...heads);
-  const rows = new Map(runs.map((run) => [run.id, rowOf(run, all)]));
+  const rows = new Map();
+  const rowFor = (run) => {
+    if (!rows.has(run.id)) rows.set(run.id, rowOf(run, all));
+    return rows.get(run.id);
+  };
   const show = () => {
     heads.forEach((node, i) => {
       const active = order && order.name === all[i].name;
       node.setAttribute("aria-sort", !active ? "none" : order.sign > 0 ? "ascending" : "descending");
     });
-    body.replaceChildren(...sorted(visibleRuns()).map((run) => rows.get(run.id)));
+    const shownRuns = sorted(visibleRuns());
+    latest = shownRuns;
+    body.replaceChildren(...shownRuns.slice(0, AT_ONCE).map(rowFor));
+    mark();
+    if (shownRuns.length > AT_ONCE) later(() => showRest(shownRuns));
+  };
+  let latest = null;
+  const showRest = (shownRuns) => {
+    if (latest !== shownRuns) return; // the filter has changed since
+    body.append(...shownRuns.slice(AT_ONCE).map(rowFor));
     mark();
   };
   const mark = () => {

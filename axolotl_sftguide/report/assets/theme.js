@@ -3,8 +3,15 @@
 const THEMES = ["auto", "light", "dark"];
 let theme = "auto";
 
+const palette = new Map(); // of the theme that is on
+listeners.push((what) => what === "theme" && palette.clear());
+
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  if (!palette.has(name)) {
+    const style = getComputedStyle(document.documentElement);
+    palette.set(name, style.getPropertyValue(`--${name}`).trim());
+  }
+  return palette.get(name);
 }
 
 function setTheme(name) {
@@ -28,8 +35,15 @@ function themeSwitch() {
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => changed("theme"));
-addEventListener("beforeprint", () => applyTheme("light"));
-addEventListener("afterprint", () => applyTheme(theme));
+// Charts are drawn again for paper: light, and as wide as a page of A4.
+addEventListener("beforeprint", () => {
+  document.documentElement.setAttribute("data-print", "");
+  applyTheme("light");
+});
+addEventListener("afterprint", () => {
+  document.documentElement.removeAttribute("data-print");
+  applyTheme(theme);
+});
 
 // Few runs have a colour each; many are coloured by their score.
 const MOST_COLOURS = 8;
