@@ -119,6 +119,7 @@ class TestCompare:
         at = found["curves"][-1]
         assert at["samples"] == 512
         assert at["loss"][1] == pytest.approx(2 * at["loss"][0])
+        assert None not in [one["loss"][0] for one in found["curves"][1:]]
         assert found["config"] == {"learning_rate": [1e-4, 1e-2]}
 
     def test_runs_that_may_not_be_compared_are_told_apart(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..config.differences import flatten, varied_keys
+from ..errors import TraceError
 from ..runs.history import Run, RunHistory
+from ..runs.traces import read_trace
+from ..signals import POINT_STEPS
 from ..units import count, number
 from .sparkline import sparkline
 from .tables import console, shown, status_of
@@ -18,6 +23,8 @@ SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Where curves are compared: shares of the samples of the shortest run."""
 
 Row = tuple[str, list[str]]
+Curve = list[tuple[int, float, float]]
+"""Samples seen, loss and gradient norm, in order."""
 
 
 def comparison(history: RunHistory, runs: Sequence[Run]) -> dict[str, Any]:
@@ -26,18 +33,18 @@ def comparison(history: RunHistory, runs: Sequence[Run]) -> dict[str, Any]:
     fields = [flatten(run.key_fields) for run in runs]
     last = min(run.samples_seen for run in runs)
     samples = [max(1, round(share * last)) for share in SHARES] if last else []
-    ids = [run.id for run in runs]
-    curves: list[dict[str, Any]] = [
+    lines = [_curve_of(history, run) for run in runs]
+    curves = [
         {
             "samples": at,
-            "loss": [p.loss if (p := points.get(i)) else None for i in ids],
-            "grad_norm": [p.grad_norm if (p := points.get(i)) else None for i in ids],
+            "loss": [_before(line, at, 0) for line in lines],
+            "grad_norm": [_before(line, at, 1) for line in lines],
         }
-        for at, points in zip(samples, history.at(samples, ids), strict=True)
+        for at in samples
     ]
     metrics = list(dict.fromkeys(s.metric for run in runs for s in run.scores))
     return {
-        "runs": ids,
+        "runs": [run.id for run in runs],
         "config": {
             key: [config.get(key) for config in configs]
             for key in varied_keys([run.config for run in runs])
@@ -48,7 +55,7 @@ def comparison(history: RunHistory, runs: Sequence[Run]) -> dict[str, Any]:
             for key in varied_keys([run.key_fields for run in runs])
         },
         "scores": {m: [_value(run, m) for run in runs] for m in metrics},
-        "curves": [one for one in curves if any(v is not None for v in one["loss"])],
+        "curves": curves if any(lines) else [],
     }
 
 
@@ -78,6 +85,24 @@ def print_comparison(history: RunHistory, runs: Sequence[Run]) -> None:
         out.print(_table("curves", runs, list(_lines(history, runs))))
 
 
+def _curve_of(history: RunHistory, run: Run) -> Curve:
+    """Samples, loss and norm: of each step in the trace, else of the history."""
+    try:
+        steps = read_trace(run.trace_path).observations if run.trace_path else ()
+    except TraceError:
+        steps = ()
+    found = steps or history.points(run.id)
+    return [(step.samples_seen, step.loss, step.grad_norm) for step in found]
+
+
+def _before(curve: Curve, samples: int, which: int) -> float | None:
+    """The mean over the last steps before a number of samples; None without any."""
+    end = bisect_right(curve, samples, key=lambda point: point[0])
+    values = [point[1 + which] for point in curve[max(0, end - POINT_STEPS) : end]]
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else None
+
+
 def _value(run: Run, metric: str) -> float | None:
     score = run.score(metric)
     return None if score is None else score.value
@@ -101,9 +126,9 @@ def _curve_rows(found: dict[str, Any], signal: str) -> list[Row]:
 
 
 def _lines(history: RunHistory, runs: Sequence[Run]) -> Iterator[Row]:
-    points = [history.points(run.id) for run in runs]
-    yield "loss", [sparkline([p.loss for p in own], 18) for own in points]
-    yield "gradient norm", [sparkline([p.grad_norm for p in own], 18) for own in points]
+    curves = [_curve_of(history, run) for run in runs]
+    for name, which in (("loss", 1), ("gradient norm", 2)):
+        yield name, [sparkline([p[which] for p in own], 18) for own in curves]
 
 
 def _table(title: str, runs: Sequence[Run], rows: Sequence[Row]) -> Table:

@@ -23,9 +23,6 @@ from ..stopping.limits import divergence_limits
 from ..stopping.objectives import PREFERENCE, REINFORCEMENT, SUPERVISED
 from ._thin import Series, averaged, rounded, series, thinned
 
-_MEANS = 100
-"""Points of a smoothed curve."""
-
 _LIMITS = 80
 """Points of a curve of limits; the level of a run moves slowly."""
 
@@ -64,7 +61,7 @@ class Material:
 
 
 def step_curves(
-    material: Material, by_steps: bool, most: int, *, means: bool
+    material: Material, by_steps: bool, most: int, *, means: int
 ) -> dict[str, Any]:
     """Loss and gradient norm, thinned; the steps of verdicts are kept.
 
@@ -72,7 +69,7 @@ def step_curves(
         material: What is recorded of the run.
         by_steps: Whether curves are over steps.
         most: Points of one curve.
-        means: Whether to add smoothed curves, for charts of many runs.
+        means: Points of smoothed curves, for charts of many runs; 0 for none.
     """
     judged = {d.step for d in material.run.decisions}
     observations = material.observations
@@ -82,7 +79,7 @@ def step_curves(
         "curves": _drawable({n: thinned(c, most, keep) for n, c in whole.items()})
     }
     if means:
-        found["means"] = _drawable({n: averaged(c, _MEANS) for n, c in whole.items()})
+        found["means"] = _drawable({n: averaged(c, means) for n, c in whole.items()})
     return found
 
 

@@ -32,6 +32,8 @@ class Frame:
     """Whether curves are over steps, as some run has no count of samples."""
     most_points: int
     """Points of one curve."""
+    mean_points: int
+    """Points of one smoothed curve."""
     smooth: bool
     """Whether to add smoothed curves."""
     many: bool
@@ -47,9 +49,12 @@ def run_values(material: Material, frame: Frame, *, limits: bool) -> dict[str, A
         limits: Whether to replay the divergence rule for its limits.
     """
     run, by_steps = material.run, frame.by_steps
-    most = max(30, frame.most_points // 8)
+    most = max(12, frame.most_points // 8)
     curves = _curves.step_curves(
-        material, by_steps, frame.most_points, means=frame.smooth
+        material,
+        by_steps,
+        frame.most_points,
+        means=frame.mean_points if frame.smooth else 0,
     )
     found: dict[str, Any] = {
         **_outcome(run, frame),

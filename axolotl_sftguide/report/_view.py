@@ -26,6 +26,12 @@ _POINTS = 240_000
 _MOST_POINTS = 1600
 """Points of one curve: two for each of 800 columns of a screen."""
 
+_MEAN_POINTS = 100
+"""Points of one smoothed curve."""
+
+_LEAST_POINTS = 24
+"""Points of one curve, however many runs there are."""
+
 _LIMIT_STEPS = 60_000
 """Optimizer steps that are replayed for limits, about ten seconds of work."""
 
@@ -59,13 +65,14 @@ def view_of(
     metric = best_shared_metric(runs)
     keys = _keys(runs)
     by_steps = not all(run.samples_seen > 0 for run in runs if run.step)
-    most = max(60, min(_MOST_POINTS, _POINTS // (2 * len(runs))))
+    each = _POINTS // (2 * len(runs))
     frame = Frame(
         labels=labels(runs),
         keys=keys,
         metric=metric,
         by_steps=by_steps,
-        most_points=most,
+        most_points=max(_LEAST_POINTS, min(_MOST_POINTS, each)),
+        mean_points=max(_LEAST_POINTS, min(_MEAN_POINTS, each // 2)),
         smooth=len(runs) > _MANY_CURVES,
         many=len(runs) > _MANY_RUNS,
     )
