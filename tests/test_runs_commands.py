@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from runs import run_row, steps
+from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.runs.traces import TraceWriter
 from axolotl_sftguide.signals import points_of
 
 
@@ -156,6 +157,30 @@ class TestBest:
         assert "no run of study 'other' has a score" in faulty(
             "runs", "best", "--study", "other"
         )
+
+
+class TestRename:
+    def test_the_name_is_in_a_history_that_is_rebuilt(self, tmp_path: Path) -> None:
+        path = write_trace(tmp_path, "r1")
+        ok("runs", "import", path)
+        assert "r1: name-r1 is now good one" in ok("runs", "rename", "r1", " good one")
+        assert json.loads(ok("runs", "show", "good one", "--json"))["id"] == "r1"
+        again = tmp_path / "again.db"
+        ok("runs", "import", path, "--storage", again)
+        assert RunHistory(str(again)).get("r1").name == "good one"
+
+    def test_a_resumed_run_has_the_name_of_its_config(self, tmp_path: Path) -> None:
+        path = write_trace(tmp_path, "r1")
+        ok("runs", "import", path)
+        ok("runs", "rename", "r1", "other")
+        writer = TraceWriter(path)
+        writer.event("resume", step=5, run=run_row("r1"))
+        writer.close()
+        ok("runs", "import", path)
+        assert RunHistory().get("r1").name == "name-r1"
+
+    def test_an_empty_name_is_refused(self, history: RunHistory) -> None:
+        assert "cannot be empty" in faulty("runs", "rename", "r1", " ")
 
 
 class TestDelete:

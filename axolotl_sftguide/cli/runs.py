@@ -15,7 +15,7 @@ from .history import (
     require,
     storage_option,
 )
-from .runs_edit import best, compare, delete
+from .runs_edit import best, compare, delete, rename
 from .runs_list import list_runs
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def runs() -> None:
 runs.add_command(list_runs)
 runs.add_command(compare)
 runs.add_command(best)
+runs.add_command(rename)
 runs.add_command(delete)
 
 

@@ -1,4 +1,4 @@
-"""`sftguide runs compare`, `best` and `delete`."""
+"""`sftguide runs compare`, `best`, `rename` and `delete`."""
 
 from __future__ import annotations
 
@@ -75,6 +75,24 @@ def best(
         return
     points = history.points(first.id)
     print_run(first, points, found, with_key=False, with_config=False)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("name")
+@click.option("--study", help="Study in which RUN is looked up.")
+@storage_option
+def rename(run: str, name: str, study: str | None, storage: str | None) -> None:
+    """Give a run another name; its id stays.
+
+    The name is written to the history and to the run's trace.
+    """
+    history = require(storage)
+    found = history.get(run, study=study)
+    if not name.strip():
+        raise click.BadParameter("a name cannot be empty", param_hint="NAME")
+    history.rename(found, name.strip())
+    click.echo(f"{found.id}: {found.name} is now {name.strip()}")
 
 
 @click.command()

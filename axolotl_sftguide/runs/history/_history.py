@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ...errors import StorageError
 from ...signals import Point
 from ...signals.comparability import Candidate, Peer
-from ..traces import Trace, TraceWriter, traces_run
+from ..traces import NAME_EVENT, Trace, TraceWriter, traces_run
 from ._curves import add_points, read_at, read_points, span_of
 from ._database import TIMEOUT_S, Database
 from ._frame import frame_of
@@ -103,6 +103,16 @@ class RunHistory:
         """
         return frame_of(self.runs(study=study, key=key))
 
+    def rename(self, run: Run, name: str) -> None:
+        """Give a run another name, in the history and in its trace, if it is here.
+
+        With the name in the trace, a history that is rebuilt has it too. A run that is
+        resumed has the name of its config again.
+        """
+        with self._writing_of(run.id) as connection:
+            update_run(connection, run.id, name=name)
+        self._append(run, NAME_EVENT, to=name, at=time.time())
+
     def delete(self, run_id: str) -> None:
         """Remove a run with its scores, decisions and curve; its trace stays.
 
@@ -176,10 +186,7 @@ class RunHistory:
         """
         score = replace(score, origin="attached")
         self.add_score(run.id, score)
-        if run.trace_path is not None and traces_run(run.trace_path, run.id):
-            writer = TraceWriter(Path(run.trace_path))
-            writer.event("score", **asdict(score), at=time.time())
-            writer.close()
+        self._append(run, "score", **asdict(score), at=time.time())
 
     def add_decision(self, run_id: str, decision: Decision) -> None:
         """Record a rule's decision; one of the same rule, action and step is replaced.
@@ -241,6 +248,14 @@ class RunHistory:
         with self._database.reading() as connection:
             for samples in samples_seen:
                 yield read_at(connection, samples, run_ids)
+
+    @staticmethod
+    def _append(run: Run, event: str, **values: Any) -> None:
+        """Write an event into the run's trace, if that is here."""
+        if run.trace_path is not None and traces_run(run.trace_path, run.id):
+            writer = TraceWriter(Path(run.trace_path))
+            writer.event(event, **values)
+            writer.close()
 
     @contextmanager
     def _writing_of(self, run_id: str) -> Iterator[sa.Connection]:
