@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +13,12 @@ from typing import Any
 import pytest
 from browser import chromium, program
 from made_studies import HOSTILE, make_study
+from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.report import page_of, view_of
+from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
+from axolotl_sftguide.runs.trainer_states import read_trainer_state
 
 pytest.importorskip("playwright")
 pytestmark = pytest.mark.skipif(program() is None, reason="Chromium is not installed")
@@ -26,7 +33,9 @@ def page_on(folder: Path, runs: int, steps: int, **made: Any) -> Path:
 
 
 @contextmanager
-def opened(page: Path, **context: Any) -> Iterator[Any]:
+def opened(
+    page: Path, *, wait_for: str = ".uplot canvas", **context: Any
+) -> Iterator[Any]:
     """A tab with the page, that must neither complain nor ask for anything."""
     wrong: list[str] = []
     with chromium(**context) as tab:
@@ -34,7 +43,8 @@ def opened(page: Path, **context: Any) -> Iterator[Any]:
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("request", lambda r: r.url == page.as_uri() or wrong.append(r.url))
         tab.goto(page.as_uri())
-        tab.wait_for_selector(".uplot canvas")
+        tab.wait_for_selector(wait_for)
+        settle(tab)
         yield tab
         assert wrong == []
 
@@ -229,3 +239,64 @@ def test_a_large_study_stays_small_and_quick(tmp_path: Path) -> None:
         tab.click("th button:text('accuracy')")
         tab.fill("#filter", "")
         tab.locator(".runs tbody tr").nth(109).wait_for(state="attached")
+
+
+def unusual(history: RunHistory, folder: Path) -> None:
+    """Runs of which little, or nothing finite, is recorded."""
+    history.begin(run_row("begun", config={}, key_fields={}, max_steps=0))
+    history.begin(run_row("same-name", name="name-begun"))
+    path = write_trace(folder, "not-finite", 20)
+    path.write_text(re.sub(r'("loss": )[0-9.]+', r'\1"NaN"', path.read_text()))
+    history.import_trace(read_trace(path))
+    history.import_trace(read_trace(write_trace(folder, "one-step", 1)))
+    negative = steps(30, loss=-2.0)
+    writer = TraceWriter(trace_path(folder, "negative"))
+    writer.begin(run_row("negative", output_dir=str(folder)))
+    writer.steps(negative)
+    writer.close()
+    history.import_trace(read_trace(writer.path))
+    history.begin(run_row("infinite-score"))
+    history.end("infinite-score", "finished")
+    history.add_score("infinite-score", Score("m", math.inf, "min"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", ["", "begun", "one-step", "not-finite", "negative"])
+def test_pages_on_unusual_runs_open_without_an_error(
+    chosen: str, tmp_path: Path
+) -> None:
+    history = RunHistory(str(tmp_path / "runs.db"))
+    unusual(history, tmp_path)
+    runs = [run for run in history.runs() if chosen in ("", run.id)]
+    page = tmp_path / "report.html"
+    page.write_text(page_of(view_of(history, runs)), encoding="utf-8")
+    with opened(page, wait_for="table.runs") as tab:
+        for panel in tab.locator(".panel > summary").all():
+            panel.click()
+        for table in tab.locator(".table > summary").all():
+            table.click()
+        assert len(rows(tab)) == len(runs)
+
+
+@pytest.mark.slow
+def test_logs_without_samples_are_drawn_over_steps(tmp_path: Path) -> None:
+    state = {
+        "global_step": 40,
+        "max_steps": 40,
+        "log_history": [
+            {"step": i, "loss": 3.0 / i, "grad_norm": 1.0, "learning_rate": 1e-4}
+            for i in range(1, 41)
+        ],
+    }
+    path = tmp_path / "out" / "trainer_state.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(state))
+    history = RunHistory(str(tmp_path / "runs.db"))
+    history.import_trace(read_trainer_state(path))
+    page = tmp_path / "report.html"
+    page.write_text(page_of(view_of(history, history.runs())), encoding="utf-8")
+    with opened(page) as tab:
+        plot = tab.locator("#curves .plot").first
+        plot.focus()
+        tab.keyboard.press("End")
+        assert "optimizer steps" in plot.get_attribute("aria-valuetext")

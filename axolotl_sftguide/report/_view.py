@@ -15,6 +15,7 @@ from ..errors import TraceError
 from ..runs.history import Run, RunHistory, best_shared_metric
 from ..runs.redaction import json_safe
 from ..runs.traces import Trace, read_trace
+from ..runs.trainer_states import ID_PREFIX, find_trainer_states, read_trainer_state
 from ._curves import Material
 from ._prediction import predictions
 from ._run import Frame, checked, run_values
@@ -170,9 +171,17 @@ def _material(history: RunHistory, run: Run) -> Material:
 
 def _trace(run: Run) -> Trace | None:
     try:
-        return read_trace(run.trace_path) if run.trace_path else None
+        if run.trace_path:
+            return read_trace(run.trace_path)
+        return _trainer_state(run) if run.id.startswith(ID_PREFIX) else None
     except TraceError:
         return None
+
+
+def _trainer_state(run: Run) -> Trace | None:
+    """The logs of a run that was not watched."""
+    found = map(read_trainer_state, find_trainer_states(run.output_dir))
+    return next((state for state in found if state.run["id"] == run.id), None)
 
 
 def _add_predictions(
