@@ -343,8 +343,12 @@ class TestCommand:
         assert len(told.strip().splitlines()) == 1
 
     def test_a_study_with_too_few_runs_is_reported(self) -> None:
-        told = invoke("--study", "none", rc=2).stderr
+        told = invoke("--study", "s", "--metric", "unknown", rc=2).stderr
         assert "has 0 finished and scored runs" in told
+
+    def test_a_study_that_does_not_exist_is_named(self) -> None:
+        told = invoke("--study", "none", rc=2).stderr
+        assert "no runs in study 'none'; studies: s" in told
 
 
 def test_a_run_that_nobody_can_compare_is_left_out(tmp_path: Path) -> None:
