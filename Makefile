@@ -85,8 +85,10 @@ host-schema: $(VENV)/host  ## the installed Axolotl's keys and values, for `sftg
 	$(BIN)/python scripts/axolotl_schema.py
 	$(BIN)/python scripts/model_layers.py
 
-gpu-suite: $(VENV)/host  ## QLoRA on a CUDA device under a 24 GB cap, in nine minutes
-	$(BIN)/python benchmarks/gpu_qlora.py --out benchmarks
+gpu-suite: $(VENV)/host  ## adapters, recipes and the cost of watching on a CUDA device
+	$(BIN)/python benchmarks/gpu_recipes.py --out benchmarks/results
+	$(BIN)/python benchmarks/gpu_overhead.py --out benchmarks/results
+	$(BIN)/python benchmarks/gpu_qlora.py --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) .venv-* outputs

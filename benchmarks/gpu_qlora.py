@@ -1,14 +1,15 @@
-"""Peak memory and tokens per second of QLoRA on a CUDA device under a 24 GB cap.
+"""Peak memory and tokens per second of adapters on a CUDA device under a 24 GB cap.
 
     python benchmarks/gpu_qlora.py [--minutes 9] [--out FOLDER] [--smoke]
 
 Random weights of 7B and 8B architectures at 2,048, 4,096 and 8,192 tokens: our recipes'
-settings and those of Axolotl's stock QLoRA example in turn, in one process, with the
-figure of `sftguide plan` beside each peak. Written as JSON and printed as a table. What
-it measures is the device at hand under a cap, not another card. Missing packages
-(liger-kernel) are told and done without. `--smoke` runs one small model on the CPU, to
-see that the suite itself works; it measures no memory. Where Axolotl is installed, its
-kernels for adapters are on in both, as it turns them on by itself on a card.
+settings and those of Axolotl's stock QLoRA example in turn, and LoRA on weights of 16
+bits, in one process, with the figure of `sftguide plan` beside each peak. Written as
+JSON and printed as a table. What it measures is the device at hand under a cap, not
+another card. Missing packages (liger-kernel) are told and done without. `--smoke` runs
+one small model on the CPU, to see that the suite itself works; it measures no memory.
+Where Axolotl is installed, its kernels for adapters are on in both, as it turns them on
+by itself on a card.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ COMMON = {
     "gradient_checkpointing": True,
     "micro_batch_size": 1,
 }
+LORA = {"adapter": "lora", "load_in_4bit": False}
 SMOKE = {
     "model_type": "llama",
     "hidden_size": 128,
@@ -79,7 +81,8 @@ def make_model(shape: dict[str, Any], config: dict[str, Any], device: str) -> An
             dtype=half,
         )
     for name, module in list(model.named_modules()):
-        if isinstance(module, torch.nn.Linear) and "lm_head" not in name:
+        quantised = config["load_in_4bit"] and "lm_head" not in name
+        if isinstance(module, torch.nn.Linear) and quantised:
             weight = torch.randn(
                 module.out_features, module.in_features, dtype=half, device=device
             )
@@ -193,9 +196,10 @@ def measure(
             row["peak_reserved_gb"] = torch.cuda.max_memory_reserved() / 1e9
     except torch.OutOfMemoryError:
         row["out_of_memory"] = True
-    finally:
-        del model
-        gc.collect()
+    except Exception as error:  # the other settings are still measured
+        row["failed"] = f"{type(error).__name__}: {error}"[:300]
+    model = optimizer = weights = loss = None
+    gc.collect()
     return row
 
 
@@ -227,6 +231,11 @@ def main() -> None:
             for name in MODELS
             for tokens in TOKENS
         ]
+        runs += [
+            (name, KNOWN[name], {**COMMON, **OURS, **LORA, "sequence_len": tokens})
+            for name in MODELS
+            for tokens in TOKENS[:2]
+        ]
     until = time.monotonic() + 60 * asked.minutes
     rows = []
     for name, shape, config in runs:
@@ -238,8 +247,10 @@ def main() -> None:
         peak = row.get("peak_reserved_gb")
         told = "out of memory" if row.get("out_of_memory") else "not measured"
         told = told if peak is None else f"{peak:.2f} GB"
+        told = row.get("failed", told)
         print(
-            f"{name:<28} {row['tokens']:>5} {row['loss']:<8} r {config['lora_r']:<3} "
+            f"{name:<28} {config['adapter']:<5} {row['tokens']:>5} {row['loss']:<6} "
+            f"r {config['lora_r']:<3} "
             f"peak {told:<14} planned {row['planned_gb']:.2f} GB  "
             f"{row.get('tokens_per_second', 0):,.0f} tokens/s",
             flush=True,

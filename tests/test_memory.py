@@ -687,6 +687,15 @@ class TestPlan:
         never = plan_memory({**QLORA, "val_set_size": 0.1}, model)
         assert never.peak_bytes == plan_memory(QLORA, model).peak_bytes
 
+    def test_an_evaluation_on_the_rows_that_the_mix_holds_out_is_planned(self) -> None:
+        model = KNOWN["Qwen/Qwen3-8B-Base"]
+        block = {"mix": {"held_out": 0.01, "phases": []}}
+        asked = {**QLORA, **LIGER, "evals_per_epoch": 4, "sftguide": block}
+        made = plan_memory(asked, model)
+        assert made.peak_at == "evaluation"
+        block["mix"]["held_out"] = 0
+        assert plan_memory(asked, model).peak_at != "evaluation"
+
     def test_eager_attention_writes_its_scores(self) -> None:
         model = KNOWN["meta-llama/Llama-3.1-8B"]
         flash, eager = (

@@ -92,6 +92,7 @@ def read_setting(
         PlanError: With every wrong number.
     """
     number = read_numbers(config)
+    held_out = _holds_out(config)
     config = as_loaded(config)
     targets = _targets(config, architecture)
     half = any(config.get(key) for key in ("bf16", "bfloat16", "fp16", "float16"))
@@ -114,7 +115,9 @@ def read_setting(
         fused_norms=bool(config.get("liger_rms_norm")),
         fused_glu=bool(config.get("liger_glu_activation")),
         eager=config.get("attn_implementation") == "eager",
-        eval_batch_size=_eval_batch_size(config, number["micro_batch_size"]),
+        eval_batch_size=_eval_batch_size(
+            config, number["micro_batch_size"], held_out=held_out
+        ),
         half=half,
         cards=gpus,
         stage=stage if gpus > 1 else 0,
@@ -194,9 +197,16 @@ def _bits(config: Mapping[str, Any]) -> int | None:
     return 8 if config.get("load_in_8bit") else None
 
 
-def _eval_batch_size(config: Mapping[str, Any], micro: int) -> int:
+def _holds_out(config: Mapping[str, Any]) -> bool:
+    """Whether the mix gives the evaluation its rows."""
+    block = config.get("sftguide")
+    mix = block.get("mix") if isinstance(block, Mapping) else None
+    return isinstance(mix, Mapping) and bool(mix.get("held_out"))
+
+
+def _eval_batch_size(config: Mapping[str, Any], micro: int, *, held_out: bool) -> int:
     """Rows of an evaluation's batch; 0 without data, or without a time to evaluate."""
-    has_rows = config.get("val_set_size") or config.get("test_datasets")
+    has_rows = held_out or config.get("val_set_size") or config.get("test_datasets")
     strategy = config.get("eval_strategy") or config.get("evaluation_strategy") or "no"
     when = config.get("eval_steps") or config.get("evals_per_epoch") or strategy != "no"
     size = config.get("eval_batch_size")
