@@ -18,7 +18,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep curves picture evidence test test-all test-long test-trl \
+.PHONY: quickstart quickstart-qlora sweep curves picture report-picture evidence test test-all test-long test-trl \
 	test-newest test-import lint benchmark gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
@@ -37,6 +37,9 @@ curves: $(VENV)/host  ## the rules on labelled curves; LOGS=FILE.json adds publi
 
 picture: $(VENV)/host  ## the picture in the README, from a new sweep
 	$(BIN)/python docs/images/make_terminal.py
+
+report-picture: $(VENV)/test  ## the picture of a report in the docs, from a new sweep
+	$(BIN)/python docs/images/make_report.py
 
 evidence: $(if $(TABLES),$(VENV)/host)  ## the tables in docs/evidence.md, from public ones in TABLES
 	test -n "$(TABLES)" || { echo "usage: make evidence TABLES=FOLDER" >&2; exit 2; }
@@ -74,6 +77,7 @@ benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/loss_by_source.py
 	$(BIN)/python benchmarks/history.py
+	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/mixing.py
 	$(BIN)/python benchmarks/memory_reported.py
 

@@ -354,6 +354,10 @@ class TestCommand:
         told = invoke("--study", "s", "--key", "x", rc=2).stderr
         assert "has no run with the key 'x'" in told
 
+    def test_a_study_that_does_not_exist_is_named(self) -> None:
+        told = invoke("--study", "none", rc=2).stderr
+        assert "no runs in study 'none'; studies: s" in told
+
 
 def test_a_run_that_nobody_can_compare_is_left_out(tmp_path: Path) -> None:
     runs = study(3, 0)

@@ -20,6 +20,7 @@ from .mix import mix
 from .plan import plan
 from .quickstart import quickstart
 from .recipes import recipes
+from .report import report
 from .runs import runs
 from .sweep import sweep
 
@@ -65,7 +66,8 @@ _COMMANDS = {
     explain: "Tell what a finding of `check` is about.",
     evidence: "Show published claims; judge them again from public tables.",
     plan: "Estimate memory, micro batch and time for a config.",
-    runs: "List, show, score and import your runs.",
+    runs: "List, show, compare, score and import your runs.",
+    report: "Write one page with charts of your runs.",
     sweep: "Train a recipe with different values; stop hopeless trials.",
     backtest: "Replay stopping rules on your finished runs.",
 }

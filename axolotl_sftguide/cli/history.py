@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..runs.history import RunHistory
+    from collections.abc import Sequence
+
+    from ..runs.history import Run, RunHistory
+
+
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Run history: a URL or an SQLite file. Default: SFTGUIDE_STORAGE, or the "
+    "history in your home folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def open_existing(storage: str | None) -> RunHistory | None:
@@ -41,6 +52,18 @@ def require(storage: str | None) -> RunHistory:
     return history
 
 
+def named(
+    history: RunHistory, names: Sequence[str], study: str | None = None
+) -> list[Run]:
+    """The runs that are named by ids, starts of ids or names, each once.
+
+    Raises:
+        StorageError: If a name matches no run, or several.
+    """
+    found = [history.get(name, study=study) for name in names]
+    return list({run.id: run for run in found}.values())
+
+
 def no_runs(history: RunHistory | None, study: str | None) -> None:
     """Report that no run was found."""
     from ..errors import StorageError
@@ -63,6 +86,26 @@ def plain(run: Any) -> dict[str, Any]:
         "shown_status": run.shown_status,
         "steps_saved": run.steps_saved,
     }
+
+
+def echo_csv(runs: Sequence[Run]) -> None:
+    """Print runs as CSV, with the settings that they differ in."""
+    import csv
+    import sys
+
+    from ..config.differences import flatten, varied_keys
+    from ..runs.history import rows_of
+    from ..runs.redaction import json_safe
+
+    keys = varied_keys([run.config for run in runs])
+    rows = rows_of(runs)
+    for run, row in zip(runs, rows, strict=True):
+        config = flatten(json_safe(run.config))
+        row.update({f"config.{key}": config.get(key) for key in keys})
+    columns = dict.fromkeys(name for row in rows for name in row)
+    out = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
 
 
 def echo_json(value: Any) -> None:

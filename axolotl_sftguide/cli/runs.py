@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .history import echo_json, no_runs, open_existing, plain, require
+from .history import (
+    echo_json,
+    json_option,
+    plain,
+    require,
+    storage_option,
+)
+from .runs_edit import best, compare, delete, rename
+from .runs_list import list_runs
 
 if TYPE_CHECKING:
     from ..runs.history import Goal
@@ -17,63 +25,25 @@ if TYPE_CHECKING:
 _DATABASES = {"", ".db", ".db3", ".sqlite", ".sqlite3"}
 """Suffixes of a path that may name a new SQLite file."""
 
-_storage = click.option(
-    "--storage",
-    metavar="URL",
-    help="Run history: a URL or an SQLite file. Default: SFTGUIDE_STORAGE, or the "
-    "history in your home folder.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 
 @click.group()
 def runs() -> None:
-    """List, show, score and import your runs."""
+    """List, show, compare, score and import your runs."""
 
 
-@runs.command("list")
-@_storage
-@click.option("--study", help="Only runs of this study.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0),
-    help="Only the newest runs; 0 lists all. [default: 20; all with --json]",
-)
-@_json
-def list_runs(
-    storage: str | None, study: str | None, limit: int | None, as_json: bool
-) -> None:
-    """List runs, the newest last.
-
-    The table shows what the runs of a study differ in, their scores and status, and as
-    many more columns as fit the terminal.
-    """
-    history = open_existing(storage)
-    found = [] if history is None else history.runs(study=study)
-    if limit is None:
-        limit = 0 if as_json else 20
-    newest = found[-limit:]
-    if as_json:
-        echo_json([plain(run) for run in newest])
-        return
-    if not found:
-        no_runs(history, study)
-        return
-    from .runs_table import print_runs
-
-    print_runs(newest)
-    if len(newest) < len(found):
-        click.echo(f"{len(newest)} newest of {len(found)} runs; --limit 0 lists all")
-    if history is not None:
-        click.echo(f"storage: {history.url}")
+runs.add_command(list_runs)
+runs.add_command(compare)
+runs.add_command(best)
+runs.add_command(rename)
+runs.add_command(delete)
 
 
 @runs.command("show")
 @click.argument("run")
-@_storage
+@storage_option
 @click.option("--key", "with_key", is_flag=True, help="Add the comparability key.")
 @click.option("--config", "with_config", is_flag=True, help="Add the whole config.")
-@_json
+@json_option
 def show_run(
     run: str, storage: str | None, with_key: bool, with_config: bool, as_json: bool
 ) -> None:
@@ -98,7 +68,7 @@ def show_run(
 @click.argument(
     "paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
 )
-@_storage
+@storage_option
 @click.pass_context
 def import_runs(
     ctx: click.Context, paths: tuple[Path, ...], storage: str | None
@@ -155,7 +125,7 @@ def import_runs(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read the scores from a result file of lm-eval.",
 )
-@_storage
+@storage_option
 def score_run(
     run: str,
     scores: tuple[str, ...],
@@ -201,7 +171,7 @@ def score_run(
     help="Optuna storage: a database URL or an SQLite file.",
 )
 @click.option("--name", help="Name of the Optuna study. Default: the same name.")
-@_storage
+@storage_option
 def export_runs(study: str, url: str, name: str | None, storage: str | None) -> None:
     """Export a study to Optuna, for example for optuna-dashboard."""
     from ..runs.history import resolve_storage
@@ -220,7 +190,7 @@ def export_runs(study: str, url: str, name: str | None, storage: str | None) -> 
 
 
 @runs.command("upgrade")
-@_storage
+@storage_option
 def upgrade_runs(storage: str | None) -> None:
     """Upgrade a run history of an older schema. Stored runs stay as they are."""
     from ..runs.history import upgrade_storage

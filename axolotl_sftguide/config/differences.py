@@ -25,7 +25,7 @@ _NO_HYPERPARAMETERS = frozenset(
 """Keys that differ between runs but are not hyperparameters."""
 
 
-_NO_SETTING = frozenset(
+NO_SETTING = frozenset(
     (
         "seed",
         "data_seed",
@@ -49,7 +49,7 @@ def setting_of(config: Mapping[str, Any]) -> str:
         key: repr(value)
         for key, value in flatten(config).items()
         if key not in _NO_HYPERPARAMETERS
-        and key.rpartition(".")[2] not in _NO_SETTING
+        and key.rpartition(".")[2] not in NO_SETTING
         and not key.startswith(("wandb_", "mlflow_", "comet_"))
     }
     return repr(sorted(kept.items()))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..runs import marker
+from ..runs.traces import MEMORY_EVENT
 from ..stopping.judge import Finding, Judge, JudgeState
 from ..stopping.rules import Verdict
 from ..units import count
@@ -171,14 +172,27 @@ def _all_finite(model: Any) -> bool:
     return all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
+def peak_bytes() -> int | None:
+    """The most memory that torch held on this rank's GPU; None without a GPU.
+
+    It counts what the allocator reserved, without CUDA's own context.
+    """
+    if not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    return int(torch.cuda.max_memory_reserved())
+
+
 def report(parts: Parts, batch_size: int | str | None, *, stopped: bool) -> None:
-    """Log what was measured over a whole run, one line each.
+    """Log what was measured over a whole run, one line each, and record the memory.
 
     Args:
         parts: The parts of the session.
         batch_size: The effective batch size that was requested, if any.
         stopped: Whether a rule has stopped the run, and said what it leaves.
     """
+    peak = peak_bytes()
+    if peak is not None:
+        parts.recorder.event(MEMORY_EVENT, peak_bytes=peak)
     noise_scale, batch = parts.meter.noise_scale(), parts.meter.batch
     lines = [
         noise_scale.advice() if noise_scale is not None else None,

@@ -2,9 +2,9 @@
 
 The first line describes the run and has the version of the format. A line with an
 `event` key is an event (`run`, `resume`, `decision`, `evaluation`, `norm_check`,
-`score`, `loss_by_source`, `held_out_loss_by_source`, `end`); any other line is one
-optimizer step. Non-finite numbers are written as the strings "NaN", "Infinity" and
-"-Infinity", which `float()` parses.
+`score`, `rename`, `loss_by_source`, `held_out_loss_by_source`, `memory`, `end`); any
+other line is one optimizer step. Non-finite numbers are written as the strings "NaN",
+"Infinity" and "-Infinity", which `float()` parses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ FORM = 1
 PATTERN = "sftguide-trace-*.jsonl"
 """The name of trace files in an output folder."""
 
-_APPENDED = ("resume", "score")
+MEMORY_EVENT = "memory"
+"""The event with `peak_bytes`, the most memory that torch held on the GPU of rank 0."""
+
+NAME_EVENT = "rename"
+"""The event whose `to` replaces the run's name."""
+
+_APPENDED = ("resume", "score", NAME_EVENT)
 """Events that are appended to the trace of a run that has ended, however it ended."""
 
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))

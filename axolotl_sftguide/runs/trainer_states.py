@@ -20,6 +20,9 @@ from .traces import PATTERN, Trace
 
 STATE = "trainer_state.json"
 
+ID_PREFIX = "state-"
+"""How the ids of runs begin that were imported from a trainer state."""
+
 
 def find_trainer_states(path: str | Path) -> list[Path]:
     """The newest state of each output folder at or below a path.
@@ -98,7 +101,7 @@ def _run(path: Path, step: int, max_steps: int) -> dict[str, Any]:
         folder = folder.parent
     digest = hashlib.sha256(str(folder).encode()).hexdigest()
     return {
-        "id": f"state-{digest[:10]}",
+        "id": f"{ID_PREFIX}{digest[:10]}",
         "name": folder.name,
         "study": "imported",
         "key": "unknown",

@@ -7,11 +7,13 @@ _tables     the schema
 _upgrade    upgrades the schema of an older version
 _write      statements that write runs, scores and decisions
 _read       queries for runs and for the peers of a run
+_frame      runs as rows of plain values, and as a DataFrame
 _curves     loss and gradient norm over the samples seen
 _import     writes a run from its trace
 """
 
 from ._database import STORAGE_VARIABLE, default_storage, is_there, resolve_storage
+from ._frame import rows_of
 from ._history import RunHistory
 from ._records import (
     SILENT_AFTER_S,
@@ -43,6 +45,7 @@ __all__ = [
     "is_alive",
     "is_there",
     "resolve_storage",
+    "rows_of",
     "this_process",
     "upgrade_storage",
 ]

@@ -7,20 +7,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from ...errors import StorageError
 from ...signals import Point
 from ...signals.comparability import Candidate, Peer
-from ..traces import Trace, TraceWriter, traces_run
+from ..traces import NAME_EVENT, Trace, TraceWriter, traces_run
 from ._curves import add_points, read_at, read_points, span_of
 from ._database import TIMEOUT_S, Database
+from ._frame import frame_of
 from ._import import write_trace
 from ._read import matching, read_peers, read_runs
 from ._records import Decision, Run, Score, Status
-from ._write import add_decision, add_score, begin_run, has_run, update_run
+from ._write import (
+    add_decision,
+    add_score,
+    begin_run,
+    delete_run,
+    has_run,
+    update_run,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RunHistory:
@@ -55,24 +66,61 @@ class RunHistory:
         with self._database.reading() as connection:
             return read_runs(connection, study, key)
 
-    def get(self, run_id: str) -> Run:
+    def get(self, run_id: str, *, study: str | None = None) -> Run:
         """One run, by its id, the start of its id or its name; `latest` for the last.
+
+        Args:
+            run_id: The id, its start, the name, or `latest`.
+            study: The study to look in; all by default.
 
         Raises:
             StorageError: If no run or more than one matches.
         """
-        found = matching(self.runs(), run_id)
+        found = matching(self.runs(study=study), run_id)
         if len(found) == 1:
             return found[0]
         if not found:
+            where = "" if study is None else f" in study {study!r}"
             raise StorageError(
-                f"run history {self.url}: no run {run_id!r}. "
+                f"run history {self.url}: no run {run_id!r}{where}. "
                 "`sftguide runs list` lists all runs"
             )
         raise StorageError(
             f"run history {self.url}: {run_id!r} matches {len(found)} runs "
             f"({', '.join(r.id for r in found[:5])}). Give the whole id"
         )
+
+    def to_dataframe(
+        self, *, study: str | None = None, key: str | None = None
+    ) -> pd.DataFrame:
+        """The runs of a study and key as a pandas DataFrame, oldest first.
+
+        The index is the run's id. Scores are columns `score.METRIC`, settings
+        `config.KEY` with dotted keys.
+
+        Raises:
+            StorageError: If pandas is not installed.
+        """
+        return frame_of(self.runs(study=study, key=key))
+
+    def rename(self, run: Run, name: str) -> None:
+        """Give a run another name, in the history and in its trace, if it is here.
+
+        With the name in the trace, a history that is rebuilt has it too. A run that is
+        resumed has the name of its config again.
+        """
+        with self._writing_of(run.id) as connection:
+            update_run(connection, run.id, name=name)
+        self._append(run, NAME_EVENT, to=name, at=time.time())
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run with its scores, decisions and curve; its trace stays.
+
+        Raises:
+            StorageError: If the history does not contain the run.
+        """
+        with self._writing_of(run_id) as connection:
+            delete_run(connection, run_id)
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Add a run, or set a resumed one to running."""
@@ -138,10 +186,7 @@ class RunHistory:
         """
         score = replace(score, origin="attached")
         self.add_score(run.id, score)
-        if run.trace_path is not None and traces_run(run.trace_path, run.id):
-            writer = TraceWriter(Path(run.trace_path))
-            writer.event("score", **asdict(score), at=time.time())
-            writer.close()
+        self._append(run, "score", **asdict(score), at=time.time())
 
     def add_decision(self, run_id: str, decision: Decision) -> None:
         """Record a rule's decision; one of the same rule, action and step is replaced.
@@ -203,6 +248,14 @@ class RunHistory:
         with self._database.reading() as connection:
             for samples in samples_seen:
                 yield read_at(connection, samples, run_ids)
+
+    @staticmethod
+    def _append(run: Run, event: str, **values: Any) -> None:
+        """Write an event into the run's trace, if that is here."""
+        if run.trace_path is not None and traces_run(run.trace_path, run.id):
+            writer = TraceWriter(Path(run.trace_path))
+            writer.event(event, **values)
+            writer.close()
 
     @contextmanager
     def _writing_of(self, run_id: str) -> Iterator[sa.Connection]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ...errors import TraceError
 from ...signals import points_of
-from ..traces import Trace
+from ..traces import NAME_EVENT, Trace
 from ._curves import add_points
 from ._records import Decision, Score
 from ._write import (
@@ -49,7 +49,7 @@ def _write(connection: sa.Connection, trace: Trace) -> str:
     # Never a path that the trace names: scores are appended to that file.
     no_trace = "trace_path" in trace.run and trace.run["trace_path"] is None
     path = None if no_trace else str(trace.path.resolve())
-    row = {**trace.run, "trace_path": path}
+    row = {**trace.run, **_renamed(trace), "trace_path": path}
     missing = sorted(_REQUIRED - row.keys())
     if missing:
         raise KeyError(", ".join(missing))
@@ -76,6 +76,15 @@ def _write(connection: sa.Connection, trace: Trace) -> str:
             step_s=end.get("step_s"),
         )
     return run_id
+
+
+def _renamed(trace: Trace) -> dict[str, str]:
+    """The name that the run was given after it was last started."""
+    name = None
+    for event in trace.events:
+        if event["event"] in (NAME_EVENT, "resume"):
+            name = event.get("to") if event["event"] == NAME_EVENT else None
+    return {"name": name} if isinstance(name, str) and name else {}
 
 
 def _progress(trace: Trace) -> dict[str, Any]:

@@ -64,6 +64,13 @@ def delete_traced(connection: sa.Connection, run_id: str) -> None:
     connection.execute(sa.delete(t.scores).where(*own))
 
 
+def delete_run(connection: sa.Connection, run_id: str) -> None:
+    """Remove a run with all that belongs to it."""
+    for table in (t.decisions, t.points, t.scores):
+        connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+    connection.execute(sa.delete(t.runs).where(t.runs.c.id == run_id))
+
+
 def attached_at(connection: sa.Connection, run_id: str) -> dict[str, float]:
     """When each score of a run that it did not record itself was attached, by metric.
 

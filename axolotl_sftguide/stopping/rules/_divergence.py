@@ -123,6 +123,14 @@ class Divergence:
             return state, found
         return state, self._jumped_at_start(start, observation)
 
+    def limits(
+        self, state: _State, observation: Observation
+    ) -> tuple[float | None, float | None]:
+        """The limits on loss and gradient norm after a step; None without a level."""
+        length = self._length(state, observation)
+        loss = self._loss(length).limit(state.loss) if self.loss_counts else None
+        return loss, self._norm(length).limit(state.grad_norm)
+
     def _length(self, state: _State, observation: Observation) -> float | None:
         """How many values the whole run has, if it is logged as it was so far."""
         if self.max_steps is None:

@@ -119,6 +119,11 @@ class Signal:
             return self._begin_anew(history) if waited else history, None
         return history, level
 
+    def limit(self, history: History) -> float | None:
+        """The value above which the next one begins or extends a streak."""
+        level = self._level(history)
+        return None if level is None else level.limit
+
     def _is_below_start(self, history: History) -> bool:
         """Whether a streak may be other data: not far above the first steps' level."""
         if not self.lowest_counts or history.initial is None:

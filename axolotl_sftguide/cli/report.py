@@ -1,0 +1,87 @@
+"""`sftguide report`: one page with charts of runs, complete in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .history import named, require, storage_option
+
+if TYPE_CHECKING:
+    from ..runs.history import Run, RunHistory
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.option(
+    "--study",
+    help="Study to show, or in which RUN is looked up. Default: that of the last run.",
+)
+@click.option(
+    "-o",
+    "--output",
+    default="report.html",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.",
+)
+@storage_option
+def report(
+    runs: tuple[str, ...], study: str | None, output: Path, storage: str | None
+) -> None:
+    """Write one HTML page with charts of runs.
+
+    RUN is an id, the start of an id, a name, or `latest`. The page needs no network and
+    no server: open it in a browser, print it, or send it to somebody.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..errors import SFTGuideError
+    from ..report import page_of, view_of
+
+    history = require(storage)
+    found = _chosen(history, runs, study)
+    console = Console(stderr=True)
+    with Progress(
+        console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("reading runs", total=len(found))
+        view = view_of(history, found, on_run=lambda: progress.advance(task))
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page_of(view), encoding="utf-8")
+    except OSError as error:
+        raise SFTGuideError(f"{output}: cannot be written ({error.strerror})") from None
+    studies = ", ".join(dict.fromkeys(run.study for run in found))
+    plural = "s" * (len(found) != 1)
+    size = output.stat().st_size / 1e6
+    click.echo(f"{output}: {len(found)} run{plural} of {studies}, {size:.1f} MB")
+
+
+def _chosen(
+    history: RunHistory, names: tuple[str, ...], study: str | None
+) -> list[Run]:
+    """The runs that are named, or all of a study.
+
+    Raises:
+        StorageError: If one is not there.
+    """
+    from ..errors import StorageError, did_you_mean
+
+    if names:
+        return named(history, names, study)
+    every = history.runs()
+    if not every:
+        raise StorageError(f"run history {history.url}: no runs yet")
+    wanted = study or every[-1].study
+    found = [run for run in every if run.study == wanted]
+    if not found:
+        studies = sorted({run.study for run in every})
+        raise StorageError(
+            f"no runs in study {wanted!r}; studies: {', '.join(studies)}"
+            f"{did_you_mean(wanted, studies)}"
+        )
+    return found

@@ -1,0 +1,126 @@
+"""`sftguide runs compare`, `best`, `rename` and `delete`."""
+
+from __future__ import annotations
+
+import click
+
+from .history import (
+    echo_json,
+    json_option,
+    named,
+    no_runs,
+    plain,
+    require,
+    storage_option,
+)
+from .runs_filter import sorted_runs
+
+
+@click.command()
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.option("--study", help="Study in which the names are looked up.")
+@storage_option
+@json_option
+def compare(
+    names: tuple[str, ...], study: str | None, storage: str | None, as_json: bool
+) -> None:
+    """Show what runs differ in, their outcomes and their curves.
+
+    RUN is an id, the start of an id, a name, or `latest`. Losses and norms are compared
+    after the same numbers of samples.
+    """
+    from .runs_compare import comparison, print_comparison
+
+    history = require(storage)
+    found = named(history, names, study)
+    if len(found) < 2:
+        raise click.UsageError("name two or more different runs")
+    if as_json:
+        echo_json(comparison(history, found))
+    else:
+        print_comparison(history, found)
+
+
+@click.command()
+@storage_option
+@click.option("--study", help="Only runs of this study. Default: that of the last run.")
+@click.option("--metric", help="Metric of the score. Default: the one most runs have.")
+@json_option
+def best(
+    storage: str | None, study: str | None, metric: str | None, as_json: bool
+) -> None:
+    """Show the run with the best score of a study."""
+    from ..errors import StorageError
+    from ..runs.history import best_shared_metric
+    from .run_page import print_run
+
+    history = require(storage)
+    every = history.runs()
+    wanted = study or (every[-1].study if every else None)
+    found = [run for run in every if run.study == wanted]
+    if not found:
+        no_runs(history, study)
+        return
+    by = metric or best_shared_metric(found)
+    scored = [run for run in found if by and run.score(by) is not None]
+    if not scored:
+        what = f"a score {metric!r}" if metric else "a score"
+        raise StorageError(
+            f"no run of study {wanted!r} has {what}; `sftguide runs "
+            "score RUN METRIC=VALUE` adds one"
+        )
+    first = sorted_runs(scored, str(by))[0]
+    if as_json:
+        echo_json(plain(first))
+        return
+    points = history.points(first.id)
+    print_run(first, points, found, with_key=False, with_config=False)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("name")
+@click.option("--study", help="Study in which RUN is looked up.")
+@storage_option
+def rename(run: str, name: str, study: str | None, storage: str | None) -> None:
+    """Give a run another name; its id stays.
+
+    The name is written to the history and to the run's trace.
+    """
+    history = require(storage)
+    found = history.get(run, study=study)
+    if not name.strip():
+        raise click.BadParameter("a name cannot be empty", param_hint="NAME")
+    history.rename(found, name.strip())
+    click.echo(f"{found.id}: {found.name} is now {name.strip()}")
+
+
+@click.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("--study", help="Study in which the names are looked up.")
+@storage_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(
+    names: tuple[str, ...], study: str | None, storage: str | None, yes: bool
+) -> None:
+    """Remove runs from the history, with their scores.
+
+    Traces and models stay on the disk; `sftguide runs import` brings a run back.
+    """
+    from ..errors import StorageError
+
+    history = require(storage)
+    found = named(history, names, study)
+    running = [run.id for run in found if run.shown_status == "running"]
+    if running:
+        raise StorageError(f"{', '.join(running)}: still running; end it first")
+    for run in found:
+        click.echo(f"{run.id} {run.name}: {run.shown_status}, study {run.study}")
+    plural = "s" * (len(found) != 1)
+    if not yes:
+        click.confirm(
+            f"Remove {len(found)} run{plural} from {history.url}?", abort=True
+        )
+    for run in found:
+        history.delete(run.id)
+    click.echo(f"removed {len(found)} run{plural}; traces stay")

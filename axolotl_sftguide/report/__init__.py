@@ -1,0 +1,18 @@
+"""A report on runs: one page for a browser, complete in one file.
+
+_view        all that the page shows, as plain values
+_run         one run
+_curves      its curves, limits and noise scale
+_prediction  what earlier runs predicted, beside the score that came
+_files       what `check` and `plan` say of its config file
+_words       what happened, in sentences
+_thin        curves thinned to what a screen resolves
+_page        the page, from assets/ and vendor/
+assets/      its markup, style and scripts
+vendor/      uPlot, unmodified, with its licence
+"""
+
+from ._page import page_of
+from ._view import view_of
+
+__all__ = ["page_of", "view_of"]

@@ -1,0 +1,89 @@
+"""What earlier runs predicted of a run's score, beside the score that came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..runs.history import Run, best_shared_metric
+from ..signals import Point
+from ..signals.comparability import same_forecast
+from ..signals.forecast import EarlierRun, Forecast, Outlook, earlier_run
+from ._thin import rounded
+
+_MOST_RUNS = 200
+"""As for a live run, the newest runs that a prediction rests on."""
+
+
+@dataclass(frozen=True)
+class _Scored:
+    run: Run
+    ended_at: float
+    sign: float
+    past: EarlierRun
+
+
+def predictions(
+    runs: Sequence[Run], points: Mapping[str, Sequence[Point]]
+) -> dict[str, list[dict[str, Any]]]:
+    """By run id, the prediction at each look by the runs that had ended before.
+
+    Only finished runs with the metric that most runs share take part, as a score must
+    have come. The regression is that of the rule `prediction`; a run that was too
+    early to be predicted is left out.
+
+    Args:
+        runs: The runs of a study.
+        points: The curve of each of them, by run id.
+    """
+    metric = best_shared_metric(runs)
+    scored = [s for run in runs if (s := _scored(run, metric, points)) is not None]
+    found = {}
+    for one in scored:
+        earlier = [
+            other
+            for other in scored
+            if other.ended_at <= one.run.started_at
+            and same_forecast(one.run.key_fields, other.run.key_fields)
+        ][-_MOST_RUNS:]
+        looks = _looks(one, earlier)
+        if looks:
+            found[one.run.id] = looks
+    return found
+
+
+def _scored(
+    run: Run, metric: str | None, points: Mapping[str, Sequence[Point]]
+) -> _Scored | None:
+    score = run.score(metric)
+    own = points.get(run.id)
+    if metric is None or score is None or score.value != score.value or not own:
+        return None
+    if run.status != "finished" or not run.comparable:
+        return None
+    sign = 1.0 if score.goal == "max" else -1.0
+    past = earlier_run(run.id, sign * score.value, own)
+    return _Scored(run, run.ended_at or run.heartbeat_at, sign, past)
+
+
+def _looks(one: _Scored, earlier: Sequence[_Scored]) -> list[dict[str, Any]]:
+    forecast = Forecast(tuple(other.past for other in earlier), sign=one.sign)
+    found = []
+    for look, loss in enumerate(one.past.losses):
+        outlook = forecast.outlook(look, loss, one.past.first)
+        if outlook is not None:
+            found.append(_plain(outlook, one.sign))
+    return found
+
+
+def _plain(outlook: Outlook, sign: float) -> dict[str, Any]:
+    low, high = sorted((sign * outlook.low, sign * outlook.high))
+    return {
+        "share": outlook.share,
+        "predicted": rounded(sign * outlook.score),
+        "low": rounded(low),
+        "high": rounded(high),
+        "chance": rounded(outlook.chance, 2),
+        "runs": outlook.runs,
+    }

@@ -1,0 +1,170 @@
+// The filter, and the table of runs.
+
+const STATUS_ICONS = { finished: "✓", terminated: "✕", parked: "❚❚", running: "▶", failed: "!", dead: "!" };
+
+function badge(run) {
+  const icon = STATUS_ICONS[run.status] || "•";
+  const words = view.status_words[run.status];
+  return el("span", { class: "badge", "data-status": run.status, title: words }, `${icon} ${run.status}`);
+}
+
+// A run that trained to its end may still have been warned about.
+function warnings(run) {
+  const amount = run.verdicts.filter((verdict) => verdict.action === "warn").length;
+  if (!amount || run.status === "terminated") return null;
+  return el("span", { class: "badge warn" }, ` ▲ ${plural(amount, "warning")}`);
+}
+
+function filterBar() {
+  const query = el("input", {
+    type: "search",
+    id: "filter",
+    placeholder: "name, status, rule or value",
+    autocomplete: "off",
+    input: () => setFilter(() => (state.query = query.value.trim().toLowerCase())),
+  });
+  const boxes = view.statuses.map(([status, amount]) => {
+    const box = el("input", {
+      type: "checkbox",
+      value: status,
+      change: () =>
+        setFilter(() => (box.checked ? state.hidden.delete(status) : state.hidden.add(status))),
+    });
+    box.checked = true;
+    return { box, label: el("label", {}, box, ` ${status} (${count(amount)})`) };
+  });
+  const told = el("output", { "aria-live": "polite", for: "filter" });
+  const clear = el("button", { type: "button", click: () => clearFilter() }, "Clear filter");
+  const tell = () => {
+    const amount = visibleRuns().length;
+    told.textContent = isFiltered() ? `${count(amount)} of ${plural(runs.length, "run")} shown` : `${plural(runs.length, "run")}`;
+    clear.hidden = !isFiltered();
+    if (!state.query) query.value = document.activeElement === query ? query.value : "";
+    for (const { box } of boxes) box.checked = !state.hidden.has(box.value);
+  };
+  listeners.push((what) => what === "filter" && tell());
+  tell();
+  return el(
+    "div",
+    { class: "filter", role: "search", "aria-label": "Filter runs" },
+    el("label", { for: "filter" }, "Filter"),
+    query,
+    view.statuses.length > 1 ? boxes.map(({ label }) => label) : null,
+    told,
+    clear,
+  );
+}
+
+function columns() {
+  const keys = view.keys.slice(0, 4).map((key, i) => ({ name: key.label, of: (run) => run.values[i] }));
+  const losses = (run) => (run.curves.loss ? run.curves.loss.y.findLast((value) => value !== null) : null);
+  return [
+    ...keys,
+    view.metric ? { name: view.metric, of: (run) => run.score } : null,
+    { name: "status", of: (run) => run.status, cell: (run) => [badge(run), warnings(run)], fixed: true },
+    { name: "steps", of: (run) => run.step, cell: (run) => `${count(run.step)} of ${count(run.max_steps)}`, fixed: true },
+    view.saved ? { name: "steps saved", of: (run) => run.saved, cell: (run) => (run.saved ? `${count(run.saved)} (${share(run.saved, run.max_steps)})` : "–"), fixed: true } : null,
+    { name: "last loss", of: losses },
+    runs.some((run) => run.reason || run.verdicts.length)
+      ? { name: "why", of: (run) => why(run), cell: (run) => why(run), wide: true }
+      : null,
+  ].filter(Boolean);
+}
+
+function why(run) {
+  if (run.reason) return run.reason;
+  return run.verdicts.map((verdict) => `warning of ${verdict.rule}: ${verdict.reason}`).join("; ");
+}
+
+// Runs as they were started; a heading sorts by its column.
+let order = null;
+
+function isMissing(value) {
+  return value === null || value === undefined || value === "";
+}
+
+function compared(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(a).localeCompare(String(b));
+}
+
+// Runs without a value come last in either direction.
+function sorted(found) {
+  if (!order) return found;
+  return [...found].sort((a, b) => {
+    const [one, other] = [order.of(a), order.of(b)];
+    if (isMissing(one) || isMissing(other)) return isMissing(one) - isMissing(other);
+    return order.sign * compared(one, other);
+  });
+}
+
+function runsTable() {
+  const all = [{ name: "run", of: (run) => run.label, run: true }, ...columns()];
+  const head = el("tr");
+  const body = el("tbody");
+  const heads = all.map((column) => {
+    const sort = () => {
+      const same = order && order.name === column.name;
+      const first = column.name === view.metric && view.goal === "max" ? -1 : 1;
+      order = same ? { ...column, sign: -order.sign } : { ...column, sign: first };
+      show();
+    };
+    const numeric = !column.run && !column.cell && runs.some((run) => typeof column.of(run) === "number");
+    return el("th", { scope: "col", class: numeric ? "number" : null }, el("button", { type: "button", click: sort }, column.name));
+  });
+  head.append(...heads);
+  const rows = new Map();
+  const rowFor = (run) => {
+    if (!rows.has(run.id)) rows.set(run.id, rowOf(run, all));
+    return rows.get(run.id);
+  };
+  const show = () => {
+    heads.forEach((node, i) => {
+      const active = order && order.name === all[i].name;
+      node.setAttribute("aria-sort", !active ? "none" : order.sign > 0 ? "ascending" : "descending");
+    });
+    const shownRuns = sorted(visibleRuns());
+    latest = shownRuns;
+    body.replaceChildren(...shownRuns.slice(0, AT_ONCE).map(rowFor));
+    mark();
+    if (shownRuns.length > AT_ONCE) later(() => showRest(shownRuns));
+  };
+  let latest = null;
+  const showRest = (shownRuns) => {
+    if (latest !== shownRuns) return; // the filter has changed since
+    body.append(...shownRuns.slice(AT_ONCE).map(rowFor));
+    mark();
+  };
+  const mark = () => {
+    for (const [id, row] of rows) {
+      const chosen = id === state.selected;
+      row.toggleAttribute("data-selected", chosen);
+      row.querySelector("button").setAttribute("aria-pressed", String(chosen));
+    }
+  };
+  listeners.push((what) => {
+    if (what === "filter") show();
+    if (what === "selected") mark();
+  });
+  show();
+  const table = el("table", { class: "runs" }, el("caption", { class: "hidden" }, "All runs"), el("thead", {}, head), body);
+  return scrolling(table, "Table of runs");
+}
+
+function rowOf(run, all) {
+  return el(
+    "tr",
+    {},
+    all.map((column) => {
+      if (column.run) {
+        const best = run.id === view.best ? el("span", { class: "star", title: "best score" }, " ★ best") : null;
+        const name = el("button", { type: "button", class: "run", click: () => select(run.id) }, run.label);
+        return el("th", { scope: "row" }, dot(run), name, best);
+      }
+      const value = column.cell ? column.cell(run) : shown(column.of(run));
+      const numeric = !column.cell && typeof column.of(run) === "number";
+      if (column.wide) return el("td", { class: "wide", title: value }, el("div", {}, value));
+      return el("td", { class: column.fixed ? "fixed" : numeric ? "number" : null }, value);
+    }),
+  );
+}

@@ -1,0 +1,302 @@
+"""The page of `sftguide report` in Chromium: opened, clicked, filtered, printed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import chromium, program
+from made_studies import HOSTILE, make_study
+from runs import run_row, steps, write_trace
+
+from axolotl_sftguide.report import page_of, view_of
+from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
+from axolotl_sftguide.runs.trainer_states import read_trainer_state
+
+pytest.importorskip("playwright")
+pytestmark = pytest.mark.skipif(program() is None, reason="Chromium is not installed")
+
+
+def page_on(folder: Path, runs: int, steps: int, **made: Any) -> Path:
+    """The page on a made-up study."""
+    history = make_study(str(folder / "runs.db"), folder, runs, steps, **made)
+    page = folder / "report.html"
+    page.write_text(page_of(view_of(history, history.runs())), encoding="utf-8")
+    return page
+
+
+@contextmanager
+def opened(
+    page: Path, *, wait_for: str = ".uplot canvas", **context: Any
+) -> Iterator[Any]:
+    """A tab with the page, that must neither complain nor ask for anything."""
+    wrong: list[str] = []
+    with chromium(**context) as tab:
+        tab.on("console", lambda message: wrong.append(message.text))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("request", lambda r: r.url == page.as_uri() or wrong.append(r.url))
+        tab.goto(page.as_uri())
+        tab.wait_for_selector(wait_for)
+        settle(tab)
+        yield tab
+        assert wrong == []
+
+
+def rows(tab: Any) -> list[str]:
+    """The names of the runs in the table, from top to bottom."""
+    found: list[str] = tab.locator("table.runs button.run").all_text_contents()
+    return found
+
+
+def settle(tab: Any) -> None:
+    """Wait until charts that a change concerns are drawn again."""
+    tab.evaluate("new Promise((f) => requestAnimationFrame(() => setTimeout(f)))")
+
+
+def ink(tab: Any, section: str) -> str:
+    """What a section's first chart looks like now."""
+    settle(tab)
+    found: str = tab.evaluate(
+        f"document.querySelector('#{section} canvas').toDataURL()"
+    )
+    return found
+
+
+def test_a_page_is_read_filtered_and_searched_by_mouse_and_keyboard(
+    tmp_path: Path,
+) -> None:
+    page = page_on(tmp_path, 10, 160)
+    with opened(page) as tab:
+        assert tab.locator("h1").text_content() == "Study made-up"
+        sections = tab.locator("section").evaluate_all("all => all.map(s => s.id)")
+        assert sections == (
+            "glance curves sources map parallel prediction noise panels".split()
+        )
+        assert len(rows(tab)) == 10
+
+        # Filter: table, sentence and charts follow.
+        before = ink(tab, "curves")
+        tab.fill("#filter", "learning rate 0.02")
+        assert rows(tab) == ["run-007"]
+        assert "1 of 10 runs shown" in tab.locator(".filter output").text_content()
+        assert ink(tab, "curves") != before
+        tab.fill("#filter", "no such run")
+        assert "No run matches" in tab.locator("#curves .plot").first.text_content()
+        tab.click("text=Clear filter")
+        assert len(rows(tab)) == 10
+        tab.uncheck("input[value=terminated]")
+        assert "run-007" not in rows(tab)
+        tab.check("input[value=terminated]")
+
+        # Sort by score: the best first, runs without one last.
+        tab.click("th button:text('accuracy')")
+        best = tab.locator("tr:has(.star) button.run").text_content()
+        assert rows(tab)[0] == best
+        assert {"run-000", "run-007", "run-008"} & set(rows(tab)[-3:])
+
+        # Select a run, and open its panel by the keyboard alone.
+        tab.focus("button.run:text('run-004')")
+        tab.keyboard.press("Enter")
+        assert tab.locator("tr[data-selected] button.run").text_content() == "run-004"
+        tab.focus(".selection button:text('Open its panel')")
+        tab.keyboard.press("Enter")
+        panel = tab.locator(".panel[open]")
+        panel.locator("canvas").first.wait_for()
+        text = panel.text_content()
+        assert "8 samples a step = 4 a micro batch x 2 accumulated" in text
+        assert "noise scale" in text
+        assert panel.locator("canvas").count() >= 3
+
+        # Read a chart with the arrow keys.
+        plot = tab.locator("#curves .plot").first
+        plot.focus()
+        for _ in range(3):
+            tab.keyboard.press("Shift+ArrowRight")
+        assert "samples seen" in plot.get_attribute("aria-valuetext")
+        assert "run-004" in tab.locator("#curves .readout").first.text_content()
+
+        # A range on an axis of the parallel coordinates filters too.
+        tab.locator("#parallel").scroll_into_view_if_needed()
+        handle = tab.locator("[data-handle='0-highest']")
+        handle.focus()
+        tab.keyboard.press("ArrowDown")
+        assert "run-007" not in rows(tab)
+        tab.keyboard.press("Escape")
+        assert len(rows(tab)) == 10
+
+        # Each chart has a table, which is filled when it is opened.
+        tab.click("summary:text('Verdicts as a table')")
+        assert "divergence" in tab.locator("#curves details[open]").text_content()
+
+
+@pytest.mark.slow
+def test_names_that_are_markup_stay_text(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 12, 120, hostile=True)
+    with opened(page) as tab:
+        assert tab.title().startswith("Study made-up")
+        assert HOSTILE in tab.locator("h1").text_content()
+        assert HOSTILE in tab.locator("table.runs").text_content()
+        for panel in tab.locator(".panel > summary").all():
+            panel.click()
+        for table in tab.locator(".table > summary").all():
+            table.click()
+        tab.locator("#map .plot").focus()
+        tab.keyboard.press("ArrowRight")
+        assert HOSTILE in tab.locator("#map .readout").text_content()
+        assert tab.locator("img").count() == 0
+        assert tab.locator("b:text-is('x')").count() == 0
+
+
+@pytest.mark.slow
+def test_charts_follow_the_theme(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 3, 60)
+    with opened(page, color_scheme="dark") as tab:
+        paper = "getComputedStyle(document.body).backgroundColor"
+        dark, drawn = tab.evaluate(paper), ink(tab, "curves")
+        tab.select_option("#theme", "light")
+        assert tab.evaluate(paper) == "rgb(255, 255, 255)" != dark
+        assert ink(tab, "curves") != drawn
+        tab.select_option("#theme", "auto")
+        assert tab.evaluate(paper) == dark
+
+
+@pytest.mark.slow
+def test_dragging_zooms_both_charts_and_a_button_undoes_it(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 3, 300)
+    with opened(page) as tab:
+        tab.locator("#curves .plot").first.scroll_into_view_if_needed()
+        before = ink(tab, "curves")
+        box = tab.locator("#curves .u-over").first.bounding_box()
+        y = box["y"] + box["height"] / 2
+        tab.mouse.move(box["x"] + 100, y)
+        tab.mouse.down()
+        tab.mouse.move(box["x"] + 300, y, steps=4)
+        tab.mouse.up()
+        assert ink(tab, "curves") != before
+        resets = tab.locator("#curves .reset:visible")
+        assert resets.count() == 2
+        tab.mouse.move(5, 5)
+        resets.first.click()
+        tab.mouse.move(5, 5)
+        assert resets.count() == 0
+
+
+@pytest.mark.slow
+def test_it_prints_without_controls_and_with_all_charts(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 10, 160)
+    with opened(page, color_scheme="dark") as tab:
+        tab.click(".panel > summary >> nth=4")
+        pdf = tab.pdf(print_background=True)
+        assert pdf.startswith(b"%PDF")
+        tab.emulate_media(media="print")
+        assert not tab.is_visible(".filter")
+        assert not tab.is_visible("nav")
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        drawn = "all => all.every(p => p.querySelector('canvas, .empty'))"
+        assert tab.locator("section .plot").evaluate_all(drawn)
+        assert tab.evaluate("document.documentElement.dataset.theme") == "light"
+        tab.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert tab.evaluate("document.documentElement.dataset.theme") is None
+
+
+@pytest.mark.slow
+def test_everything_that_can_be_focused_has_a_name(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 10, 160)
+    with opened(page) as tab:
+        tab.click(".panel > summary >> nth=4")
+        nameless = tab.evaluate(
+            """[...document.querySelectorAll("button, a, input, select, [tabindex]")]
+            .filter((n) => n.id !== "content" && !n.getAttribute("aria-label") &&
+              !n.textContent.trim() && !(n.labels && n.labels.length))
+            .map((n) => n.outerHTML)"""
+        )
+        assert nameless == []
+        headings = tab.locator("h1, h2, h3").evaluate_all(
+            "all => all.map(h => h.tagName)"
+        )
+        assert headings[0] == "H1"
+        assert headings.count("H1") == 1
+
+
+@pytest.mark.slow
+def test_a_large_study_stays_small_and_quick(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 110, 100, judged=False)
+    assert page.stat().st_size < 5_000_000
+    with opened(page) as tab:
+        began = "performance.timing.navigationStart"
+        took = tab.evaluate(f"performance.timing.loadEventEnd - {began}")
+        assert took < 10_000  # 0.7 s alone on a machine; here others are running
+        tab.locator(".panel").nth(109).wait_for(state="attached")
+        assert len(rows(tab)) == 110
+        tab.fill("#filter", "finished")
+        tab.click("th button:text('accuracy')")
+        tab.fill("#filter", "")
+        tab.locator(".runs tbody tr").nth(109).wait_for(state="attached")
+
+
+def unusual(history: RunHistory, folder: Path) -> None:
+    """Runs of which little, or nothing finite, is recorded."""
+    history.begin(run_row("begun", config={}, key_fields={}, max_steps=0))
+    history.begin(run_row("same-name", name="name-begun"))
+    path = write_trace(folder, "not-finite", 20)
+    path.write_text(re.sub(r'("loss": )[0-9.]+', r'\1"NaN"', path.read_text()))
+    history.import_trace(read_trace(path))
+    history.import_trace(read_trace(write_trace(folder, "one-step", 1)))
+    negative = steps(30, loss=-2.0)
+    writer = TraceWriter(trace_path(folder, "negative"))
+    writer.begin(run_row("negative", output_dir=str(folder)))
+    writer.steps(negative)
+    writer.close()
+    history.import_trace(read_trace(writer.path))
+    history.begin(run_row("infinite-score"))
+    history.end("infinite-score", "finished")
+    history.add_score("infinite-score", Score("m", math.inf, "min"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", ["", "begun", "one-step", "not-finite", "negative"])
+def test_pages_on_unusual_runs_open_without_an_error(
+    chosen: str, tmp_path: Path
+) -> None:
+    history = RunHistory(str(tmp_path / "runs.db"))
+    unusual(history, tmp_path)
+    runs = [run for run in history.runs() if chosen in ("", run.id)]
+    page = tmp_path / "report.html"
+    page.write_text(page_of(view_of(history, runs)), encoding="utf-8")
+    with opened(page, wait_for="table.runs") as tab:
+        for panel in tab.locator(".panel > summary").all():
+            panel.click()
+        for table in tab.locator(".table > summary").all():
+            table.click()
+        assert len(rows(tab)) == len(runs)
+
+
+@pytest.mark.slow
+def test_logs_without_samples_are_drawn_over_steps(tmp_path: Path) -> None:
+    state = {
+        "global_step": 40,
+        "max_steps": 40,
+        "log_history": [
+            {"step": i, "loss": 3.0 / i, "grad_norm": 1.0, "learning_rate": 1e-4}
+            for i in range(1, 41)
+        ],
+    }
+    path = tmp_path / "out" / "trainer_state.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(state))
+    history = RunHistory(str(tmp_path / "runs.db"))
+    history.import_trace(read_trainer_state(path))
+    page = tmp_path / "report.html"
+    page.write_text(page_of(view_of(history, history.runs())), encoding="utf-8")
+    with opened(page) as tab:
+        plot = tab.locator("#curves .plot").first
+        plot.focus()
+        tab.keyboard.press("End")
+        assert "optimizer steps" in plot.get_attribute("aria-valuetext")
