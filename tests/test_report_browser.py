@@ -226,13 +226,10 @@ def test_everything_that_can_be_focused_has_a_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_large_study_stays_small_and_quick(tmp_path: Path) -> None:
+def test_a_large_study_stays_small_and_shows_all_its_runs(tmp_path: Path) -> None:
     page = page_on(tmp_path, 110, 100, judged=False)
     assert page.stat().st_size < 5_000_000
     with opened(page) as tab:
-        began = "performance.timing.navigationStart"
-        took = tab.evaluate(f"performance.timing.loadEventEnd - {began}")
-        assert took < 10_000  # 0.7 s alone on a machine; here others are running
         tab.locator(".panel").nth(109).wait_for(state="attached")
         assert len(rows(tab)) == 110
         tab.fill("#filter", "finished")
