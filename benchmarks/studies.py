@@ -42,8 +42,11 @@ SEEDS = {
 }
 """Standard deviation of the score between seeds of one setting in studies of others.
 
-Where a study is not named, it is that of its own repeats.
+Where a study is not named, it is that of its own repeats, if they are enough.
 """
+
+LEAST_REPEATS = 5
+"""Fewer degrees of freedom give no standard deviation between seeds."""
 
 HIGHER_IS_BETTER = ("peft_metamath", "sarcasm_e5_datadiffer")
 """Studies whose evaluations are an accuracy or F1; elsewhere they are a loss."""
@@ -182,4 +185,4 @@ def _deviation(runs: Sequence[Run]) -> float | None:
         mean = fmean(run.score for run in repeats)
         squares += math.fsum((run.score - mean) ** 2 for run in repeats)
         freedom += len(repeats) - 1
-    return math.sqrt(squares / freedom) if squares else None
+    return math.sqrt(squares / freedom) if freedom >= LEAST_REPEATS else None

@@ -16,7 +16,7 @@ from made_studies import HOSTILE, make_study
 from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.report import page_of, view_of
-from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.runs.trainer_states import read_trainer_state
 
@@ -133,7 +133,7 @@ def test_a_page_is_read_filtered_and_searched_by_mouse_and_keyboard(
 
         # Each chart has a table, which is filled when it is opened.
         tab.click("summary:text('Verdicts as a table')")
-        assert "divergence" in tab.locator("#curves details[open]").text_content()
+        assert "divergence" in tab.locator("#curves details[open] table").text_content()
 
 
 @pytest.mark.slow
@@ -226,13 +226,10 @@ def test_everything_that_can_be_focused_has_a_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_large_study_stays_small_and_quick(tmp_path: Path) -> None:
+def test_a_large_study_stays_small_and_shows_all_its_runs(tmp_path: Path) -> None:
     page = page_on(tmp_path, 110, 100, judged=False)
     assert page.stat().st_size < 5_000_000
     with opened(page) as tab:
-        began = "performance.timing.navigationStart"
-        took = tab.evaluate(f"performance.timing.loadEventEnd - {began}")
-        assert took < 10_000  # 0.7 s alone on a machine; here others are running
         tab.locator(".panel").nth(109).wait_for(state="attached")
         assert len(rows(tab)) == 110
         tab.fill("#filter", "finished")
@@ -255,13 +252,20 @@ def unusual(history: RunHistory, folder: Path) -> None:
     writer.steps(negative)
     writer.close()
     history.import_trace(read_trace(writer.path))
+    history.import_trace(read_trace(write_trace(folder, "parked", 90)))
+    for step, action in ((20, "park"), (20, "resume"), (60, "park")):
+        decision = Decision("prediction", action, "why", step, 8 * step)
+        history.add_decision("parked", decision)
+    history.end("parked", "parked")  # type: ignore[arg-type]
     history.begin(run_row("infinite-score"))
     history.end("infinite-score", "finished")
     history.add_score("infinite-score", Score("m", math.inf, "min"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chosen", ["", "begun", "one-step", "not-finite", "negative"])
+@pytest.mark.parametrize(
+    "chosen", ["", "begun", "one-step", "not-finite", "negative", "parked"]
+)
 def test_pages_on_unusual_runs_open_without_an_error(
     chosen: str, tmp_path: Path
 ) -> None:
@@ -276,6 +280,9 @@ def test_pages_on_unusual_runs_open_without_an_error(
         for table in tab.locator(".table > summary").all():
             table.click()
         assert len(rows(tab)) == len(runs)
+        if chosen == "parked":
+            assert "was parked at step 90 of 100" in tab.inner_text(".glance")
+            assert "▶ Resumed by the rule prediction" in tab.inner_text(".verdicts")
 
 
 @pytest.mark.slow

@@ -67,6 +67,7 @@ def glance(runs: Sequence[Run], metric: str | None, keys: Sequence[str]) -> list
     return [
         *_best(runs, metric, told),
         *_stopped(runs, told),
+        *_parked(runs, told),
         *_warned(runs, told),
         *_others(runs, told),
         *_saved(runs),
@@ -127,11 +128,25 @@ def _stopped(runs: Sequence[Run], told: _Names) -> Iterator[str]:
     yield f"{count(len(stopped))} runs were stopped before their end: {by_rule}."
 
 
+def _parked(runs: Sequence[Run], told: _Names) -> Iterator[str]:
+    parked = [run for run in runs if run.shown_status == "parked"]
+    if len(parked) > _FEW:
+        yield f"{count(len(parked))} runs are parked; the sweep may resume them."
+        return
+    for run in parked:
+        rule = stopping_rule(run)
+        by = f" by the rule {rule}" if rule else ""
+        yield (
+            f"{told(run)} was parked at step {count(run.step)} of "
+            f"{count(run.max_steps)}{by}; the sweep may resume it."
+        )
+
+
 def _warned(runs: Sequence[Run], told: _Names) -> Iterator[str]:
     warned = [
         (run, [d.rule for d in run.decisions if d.action == "warn"])
         for run in runs
-        if run.status != "terminated"
+        if run.status not in ("terminated", "parked")
     ]
     warned = [(run, rules) for run, rules in warned if rules]
     if len(warned) <= _FEW:
@@ -146,7 +161,7 @@ def _warned(runs: Sequence[Run], told: _Names) -> Iterator[str]:
 
 
 def _others(runs: Sequence[Run], told: _Names) -> Iterator[str]:
-    for status in ("failed", "dead", "running", "parked"):
+    for status in ("failed", "dead", "running"):
         found = [run for run in runs if run.shown_status == status]
         if not found:
             continue
@@ -167,8 +182,8 @@ def _saved(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def stopping_rule(run: Run) -> str | None:
-    """The rule that stopped a run; None if the history does not say."""
-    stops = [d.rule for d in run.decisions if d.action == "stop"]
+    """The rule that stopped or parked a run; None if the history does not say."""
+    stops = [d.rule for d in run.decisions if d.action in ("stop", "park")]
     return stops[-1] if stops else None
 
 

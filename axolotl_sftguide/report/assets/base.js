@@ -117,6 +117,18 @@ function valueAt(curve, x) {
   return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
 }
 
+// What a rule did, as a symbol and in words.
+const ACTIONS = {
+  stop: { icon: "✕", word: "Stop", shape: "cross", colour: "stop", key: "moment of the verdict that stopped the run" },
+  park: { icon: "❚❚", word: "Parked", shape: "bars", colour: "warn", key: "parked: stopped for now, with a checkpoint to resume from" },
+  resume: { icon: "▶", word: "Resumed", shape: "arrow", colour: "good", key: "resumed" },
+  warn: { icon: "▲", word: "Warning", shape: "triangle", colour: "warn", key: "moment of a warning" },
+};
+
+function actionOf(verdict) {
+  return ACTIONS[verdict.action] || { ...ACTIONS.warn, word: verdict.action };
+}
+
 function extent(values) {
   let low = Infinity;
   let high = -Infinity;

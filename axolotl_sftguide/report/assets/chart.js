@@ -296,7 +296,7 @@ function lineChart(options) {
   return frame.node;
 }
 
-// Verdicts on curves: a cross where a run was stopped, a triangle for a warning.
+// Verdicts on curves.
 function drawMarks(u, marks) {
   const ratio = devicePixelRatio;
   const context = u.ctx;
@@ -310,7 +310,7 @@ function drawMarks(u, marks) {
     const y = mark.y === null ? top : Math.max(top, u.valToPos(mark.y, "y", true));
     const size = (mark.size || 6) * ratio;
     context.globalAlpha = mark.alpha ?? 1;
-    drawSymbol(context, mark.action === "stop" ? "cross" : "triangle", x, y, size, mark.colour, ratio);
+    drawSymbol(context, mark.shape, x, y, size, mark.colour, ratio);
   }
   context.restore();
 }
@@ -331,7 +331,15 @@ function drawSymbol(context, shape, x, y, size, fill, ratio) {
     }
     return;
   }
-  if (shape === "triangle") {
+  if (shape === "bars") {
+    context.rect(x - size, y - size, 0.75 * size, 2 * size);
+    context.rect(x + 0.25 * size, y - size, 0.75 * size, 2 * size);
+  } else if (shape === "arrow") {
+    context.moveTo(x + size, y);
+    context.lineTo(x - 0.8 * size, y - size);
+    context.lineTo(x - 0.8 * size, y + size);
+    context.closePath();
+  } else if (shape === "triangle") {
     context.moveTo(x, y - size);
     context.lineTo(x + size, y + 0.8 * size);
     context.lineTo(x - size, y + 0.8 * size);

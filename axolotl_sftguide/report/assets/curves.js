@@ -54,8 +54,8 @@ function marksOf(shownRuns, signal) {
     return run.verdicts.map((verdict) => ({
       x: verdict.x,
       y: valueAt(curve, Math.min(verdict.x, curve.x.at(-1))),
-      action: verdict.action,
-      colour: verdict.action === "stop" ? colour("stop") : colour("warn"),
+      shape: actionOf(verdict).shape,
+      colour: colour(actionOf(verdict).colour),
       size: many && !(run.id === state.selected) ? 3.5 : 6,
       alpha: faded(run) ? 0.25 : 1,
     }));
@@ -124,7 +124,7 @@ function curvesSection() {
             .filter(([run]) => isVisible(run))
             .map(([run, v]) => [
               run.label,
-              v.action === "stop" ? "stopped" : "warning",
+              actionOf(v).word.toLowerCase(),
               count(v.step),
               count(v.samples),
               v.rule,
@@ -146,8 +146,11 @@ function curveLegend() {
       ? runs.map((run) => el("span", { class: "key" }, dot(run), ` ${run.label}`))
       : null,
     runs.length > MOST_COLOURS && view.best ? el("span", { class: "key" }, "thick: the best run") : null,
-    some("stop") ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " moment of the verdict that stopped the run") : null,
-    some("warn") ? el("span", { class: "key" }, el("b", { class: "warn" }, "▲"), " moment of a warning") : null,
+    Object.entries(ACTIONS)
+      .filter(([action]) => some(action))
+      .map(([, { icon, key, colour: name }]) =>
+        el("span", { class: "key" }, el("b", { class: name, "aria-hidden": "true" }, icon), ` ${key}`),
+      ),
     limited
       ? el(
           "span",

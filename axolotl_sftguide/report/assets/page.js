@@ -89,7 +89,7 @@ function mapSection() {
       x: both ? run.rate : log(run),
       y: both ? run.batch : run.score,
       colour: !both ? runColour(run) : run.score !== null ? scoreColour(run.score) : colour(run.status === "terminated" ? "stop" : "unscored"),
-      shape: run.status === "terminated" ? "cross" : run.score !== null ? "disc" : "ring",
+      shape: run.status === "terminated" ? "cross" : run.status === "parked" ? "bars" : run.score !== null ? "disc" : "ring",
       text: text(run),
     }));
     return both ? spread(found, true, true) : found;
@@ -108,6 +108,9 @@ function mapSection() {
       !both && runs.length <= MOST_COLOURS ? runs.map((run) => el("span", { class: "key" }, dot(run), run.label)) : null,
       placedRuns.some((run) => run.status === "terminated" && (both || run.score !== null))
         ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped by a rule")
+        : null,
+      both && placedRuns.some((run) => run.status === "parked")
+        ? el("span", { class: "key" }, el("b", { class: "warn" }, "❚❚"), " parked")
         : null,
     ),
     el(

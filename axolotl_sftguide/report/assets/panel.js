@@ -111,13 +111,13 @@ function verdictsOf(run) {
   const items = run.verdicts.map((verdict) =>
     el(
       "li",
-      { class: verdict.action === "stop" ? "is-stop" : "is-warn" },
-      el("b", {}, `${verdict.action === "stop" ? "✕ Stop" : "▲ Warning"} by the rule ${verdict.rule}, found at step ${count(verdict.step)} (${count(verdict.samples)} samples)`),
+      { class: `is-${actionOf(verdict).colour}` },
+      el("b", {}, `${actionOf(verdict).icon} ${actionOf(verdict).word} by the rule ${verdict.rule}, found at step ${count(verdict.step)} (${count(verdict.samples)} samples)`),
       el("br"),
       `${view.rules[verdict.rule] || ""} Measured: ${verdict.reason}.`,
     ),
   );
-  const alone = run.reason && !run.verdicts.some((v) => v.action === "stop");
+  const alone = run.reason && !run.verdicts.some((v) => v.action === "stop" || v.action === "park");
   return [
     el("h3", {}, "What the rules found"),
     el("ul", { class: "verdicts" }, items, alone ? el("li", { class: "is-stop" }, run.reason) : null),
