@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.differences import setting_of
 from ..runs.history import Run, best_shared_metric
 from ..signals import Point
 from ..signals.comparability import forecast_key
@@ -66,7 +67,8 @@ def _scored(
     if run.status != "finished" or not run.comparable:
         return None
     sign = 1.0 if score.goal == "max" else -1.0
-    past = earlier_run(run.id, sign * score.value, own)
+    setting = setting_of(run.config) if run.config else ""
+    past = earlier_run(run.id, sign * score.value, own, setting)
     ended_at = run.ended_at or run.heartbeat_at
     return _Scored(run, ended_at, sign, past, forecast_key(run.key_fields))
 
