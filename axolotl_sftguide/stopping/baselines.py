@@ -73,7 +73,7 @@ def baselines(
     return Baselines(
         _reference(peers, curves, settings.comparison.reference),
         _cohort(peers, curves, settings.cohort.quantile),
-        _forecast(curves, candidate) if _predicts(settings) else None,
+        forecast_of(curves, candidate) if _predicts(settings) else None,
     )
 
 
@@ -96,7 +96,7 @@ def _predicts(settings: EarlyTerminationSettings) -> bool:
     return (settings.prediction.action or settings.action) != "off"
 
 
-def _forecast(curves: Curves, candidate: Candidate) -> Forecast | None:
+def forecast_of(curves: Curves, candidate: Candidate) -> Forecast | None:
     """The newest scored peers with their losses at each look."""
     peers = curves.forecast_peers(candidate)
     scored = [peer for peer in peers if peer.score is not None][-_MOST_FORECASTING:]

@@ -32,6 +32,9 @@ from .rules import (
     WorseThan,
 )
 
+ALONE = ("non_finite", "divergence", "not_learning")
+"""The rules that look at one run alone."""
+
 ON_EARLY_SIGNALS = ("comparison", "cohort")
 """The rules after arXiv 2412.13337; in other studies they seldom found a bad run."""
 
@@ -209,8 +212,7 @@ def actions_of(
     The common action lets the rules on early signals warn, but not stop.
     """
     chosen = {}
-    alone = ("non_finite", "divergence", "not_learning")
-    for name in (*alone, *ON_EARLY_SIGNALS, "prediction"):
+    for name in (*ALONE, *ON_EARLY_SIGNALS, "prediction"):
         most = "warn" if name in ON_EARLY_SIGNALS else "stop"
         common = min(settings.action, most, key=ORDER.index)
         chosen[name] = getattr(settings, name).action or common
