@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
@@ -70,21 +71,63 @@ class Reported(NamedTuple):
     """With gradient checkpointing."""
     fused: bool = False
     """With kernels for adapters and a fused loss."""
+    targets: tuple[str, ...] = ()
+    """Layers with adapters; empty for all linear layers."""
+    embeddings: bool = False
+    """With the embedding and the output layer trained in full."""
 
+
+LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
+QUERY_VALUE = ("q_proj", "v_proj")
 
 REPORTED = [
     *(
-        Reported(f"Qwen/Qwen-{size}", tokens, gb, QWEN, rank=64)
-        for size, figures in {
-            "1_8B": (7.8, 10.2, 15.8),
-            "7B": (13.9, 16.9, 23.5),
-            "14B": (19.9, 23.0, 27.9),
-        }.items()
-        for tokens, gb in zip((2048, 4096, 8192), figures, strict=True)
+        Reported(
+            f"Qwen/Qwen-{size}",
+            tokens,
+            gb,
+            QWEN,
+            rank=64,
+            bits=method == "Q-LoRA",
+            embeddings=method == "LoRA (emb)",
+        )
+        for size, method, figures in (
+            ("1_8B", "Q-LoRA", (5.8, 6.0, 6.6, 7.8, 10.2, 15.8)),
+            ("1_8B", "LoRA", (6.7, 7.4, 8.4, 11.0, 16.2, 21.8)),
+            ("1_8B", "LoRA (emb)", (13.7, 14.0, 14.0, 15.1, 19.7, 27.7)),
+            ("7B", "Q-LoRA", (11.5, 11.5, 12.3, 13.9, 16.9, 23.5)),
+            ("7B", "LoRA", (20.1, 20.4, 21.5, 23.8, 29.7, 36.6)),
+            ("7B", "LoRA (emb)", (33.7, 34.1, 35.2, 35.1, 39.2, 48.5)),
+            ("14B", "Q-LoRA", (18.7, 18.4, 18.9, 19.9, 23.0, 27.9)),
+            ("14B", "LoRA", (34.6, 35.1, 35.3, 37.4, 42.5, 55.2)),
+            ("14B", "LoRA (emb)", (51.2, 51.1, 51.5, 54.1, 56.8, 67.7)),
+        )
+        for tokens, gb in zip(LENGTHS, figures, strict=True)
     ),
     *(
-        Reported("Qwen/Qwen-7B", tokens, gb, QWEN, rank=64, bits=False)
-        for tokens, gb in ((2048, 23.8), (4096, 29.7), (8192, 36.6))
+        Reported(
+            model,
+            512,
+            gb,
+            LITGPT,
+            micro=micro,
+            rank=rank,
+            bits=bits,
+            checkpointing=False,
+            targets=targets,
+        )
+        for model, gb, micro, rank, bits, targets in (
+            ("google/gemma-2b", 12.62, 2, 8, False, ()),
+            ("google/gemma-2b", 11.58, 2, 16, True, ()),
+            ("google/gemma-2-2b", 14.31, 2, 8, False, ()),
+            ("google/gemma-2-2b", 13.52, 2, 16, True, ()),
+            ("meta-llama/Llama-2-7b-hf", 19.77, 2, 32, False, QUERY_VALUE),
+            (MISTRAL, 20.66, 2, 32, False, QUERY_VALUE),
+            ("microsoft/Phi-3-mini-4k-instruct", 19.75, 4, 8, False, ()),
+            ("microsoft/Phi-3-mini-4k-instruct", 19.13, 4, 8, True, ()),
+            ("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 13.50, 8, 32, False, ()),
+            ("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 16.24, 8, 32, True, ()),
+        )
     ),
     *(
         Reported(LLAMA, tokens, gb, UNSLOTH)
@@ -101,7 +144,15 @@ REPORTED = [
     ),
     Reported("google/gemma-7b", 512, 17.18, LITGPT, checkpointing=False),
     Reported("google/gemma-2-9b", 512, 20.92, LITGPT, rank=4, checkpointing=False),
-    Reported(LLAMA, 512, 19.73, LITGPT, bits=False, checkpointing=False),
+    Reported(
+        LLAMA,
+        512,
+        19.73,
+        LITGPT,
+        bits=False,
+        checkpointing=False,
+        targets=QUERY_VALUE,
+    ),
     Reported(LLAMA, 4096, 24.0, TORCHTUNE, rank=8, bits=False),
 ]
 
@@ -115,7 +166,9 @@ def planned(row: Reported) -> float:
         "adapter": "qlora" if row.bits else "lora",
         "load_in_4bit": row.bits,
         "lora_r": row.rank,
-        "lora_target_linear": True,
+        "lora_target_linear": not row.targets,
+        "lora_target_modules": list(row.targets) or None,
+        "lora_modules_to_save": ["embed_tokens", "lm_head"] if row.embeddings else None,
         "bf16": True,
         "gradient_checkpointing": row.checkpointing,
         "liger_rms_norm": row.fused,
@@ -167,6 +220,20 @@ def make_cache(folder: Path) -> None:
         (snapshot / "config.json").write_text(json.dumps(whole))
 
 
+def by_source() -> None:
+    """Print the median and the largest difference for each source."""
+    groups: dict[str, list[float]] = {}
+    for row in REPORTED:
+        kind = "4 bits" if row.bits else "bf16"
+        kind += ", embeddings trained" * row.embeddings
+        name = f"{row.source.split(' (')[0]}: {kind}"
+        groups.setdefault(name, []).append(planned(row) / row.gb - 1)
+    for name, found in groups.items():
+        sizes = sorted(abs(x) for x in found)
+        middle, most = median(sizes), sizes[-1]
+        print(f"{len(found):3} rows, median {middle:.0%}, largest {most:.0%}, {name}")
+
+
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as name:
@@ -180,8 +247,9 @@ def main() -> None:
                 "-" if theirs is None else f"{theirs:6.2f} {theirs / row.gb - 1:+.0%}"
             )
             kind = "4 bits" if row.bits else "bf16"
+            kind += " emb" * row.embeddings
             print(
-                f"{row.model.rpartition('/')[2]:<20} {kind:<6} {row.tokens:>6} x "
+                f"{row.model.rpartition('/')[2]:<20} {kind:<8} {row.tokens:>6} x "
                 f"{row.micro} {row.gb:8.2f} {ours:8.2f} {ours / row.gb - 1:+.0%}   "
                 f"{other:<14} {row.source}"
             )
@@ -189,3 +257,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    by_source()

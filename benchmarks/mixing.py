@@ -1,11 +1,19 @@
-"""Mixing three phases of chat rows, beside Hugging Face `datasets`, alternately.
+"""Mixing three phases of chat rows, beside what people use instead, in turns.
 
-    python benchmarks/mixing.py [--rows 1000000] [--bytes 1000] [--rounds 2] [--alone]
+    python benchmarks/mixing.py [--rows 1000000] [--bytes 1000] [--rounds 5]
 
 Makes the rows (three phases, about 5% of them rows of an earlier phase) in a temporary
-folder, then mixes them in processes of their own: with this package; with `datasets` as
-one would by hand (load, concatenate, shuffle, write); and that with a step that leaves
-out what was seen before. Memory is the sum over a process and all its children.
+folder, then mixes them in processes of their own with two threads or workers:
+
+mix       this package: parse, check, remove duplicates, spread, write, provenance
+duckdb    the same work in SQL: parse, check that roles alternate and texts are there,
+          remove duplicates but for white space, spread each phase, write
+polars    whole lines, without parsing: remove equal lines, shuffle, write
+datasets  by hand: load, concatenate, remove duplicates, shuffle, write
+
+Time is wall time, and the CPU time of a process and its children; on a shared machine,
+only the second says what the work costs. Memory is the sum over all of them. `duckdb`,
+`polars` and `datasets` are needed for their arms.
 """
 
 from __future__ import annotations
@@ -14,6 +22,7 @@ import argparse
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,31 +36,94 @@ import sys
 from axolotl_sftguide.mixing import mix
 names = [f"phase{k}.jsonl" for k in range(3)]
 phases = [{"name": n, "datasets": [{"path": n}]} for n in names]
-made = mix({"phases": phases}, sys.argv[1] + "/ours", base=sys.argv[1])
+made = mix({"phases": phases}, sys.argv[1] + "/ours", base=sys.argv[1], workers=2)
 print(made.manifest.written["data.jsonl"].rows)
 """
-THEIRS = """
+DATASETS = """
 import hashlib, sys
 from datasets import concatenate_datasets, load_dataset
-folder, dedup = sys.argv[1], sys.argv[2] == "dedup"
+folder = sys.argv[1]
 parts = [
     load_dataset("json", data_files=f"{folder}/phase{k}.jsonl", split="train",
                  cache_dir=f"{folder}/cache")
     for k in range(3)
 ]
 whole = concatenate_datasets(parts)
-if dedup:
-    seen = set()
-    def new(row):
-        digest = hashlib.sha256(str(row["messages"]).encode()).digest()
-        if digest in seen:
-            return False
-        seen.add(digest)
-        return True
-    whole = whole.filter(new, load_from_cache_file=False)
+seen = set()
+def new(row):
+    digest = hashlib.sha256(str(row["messages"]).encode()).digest()
+    if digest in seen:
+        return False
+    seen.add(digest)
+    return True
+whole = whole.filter(new, load_from_cache_file=False)
 whole.shuffle(seed=42).to_json(f"{folder}/theirs.jsonl", num_proc=2)
 print(len(whole))
 """
+DUCKDB = r"""
+import sys
+import duckdb
+folder = sys.argv[1]
+run = duckdb.connect().execute
+run("SET threads = 2")
+turns = "STRUCT(role VARCHAR, content VARCHAR)[]"
+parts = " UNION ALL ".join(
+    f"SELECT {k} AS phase, row_number() OVER () AS row, messages FROM "
+    f"read_ndjson('{folder}/phase{k}.jsonl', columns = {{messages: '{turns}'}})"
+    for k in range(3)
+)
+run(f'''
+    CREATE TEMP TABLE whole AS SELECT *,
+        array_to_string(list_transform(messages, lambda m: m.role), ',') AS roles,
+        md5(regexp_replace(array_to_string(list_transform(
+            messages, lambda m: m.role || chr(1) || trim(m.content)
+        ), chr(2)), '\s+', ' ', 'g')) AS key
+    FROM ({parts})
+''')
+wrong = run('''
+    SELECT count(*) FROM whole WHERE NOT coalesce(
+        regexp_full_match(roles, '(system,)?user,assistant(,user,assistant)*')
+        AND len(list_filter(
+            messages, lambda m: coalesce(trim(m.content), '') = ''
+        )) = 0,
+        false
+    )
+''').fetchone()[0]
+assert not wrong, wrong
+(rows,) = run(f'''
+    COPY (
+        SELECT messages, 'phase' || phase AS phase,
+            'phase' || phase || '.jsonl' AS source, row
+        FROM (
+            SELECT *, (
+                row_number() OVER (PARTITION BY phase ORDER BY hash(key, 42)) - 1
+                + (hash(key, 43) >> 11) / 9007199254740992.0
+            ) / count(*) OVER (PARTITION BY phase) AS place
+            FROM (
+                SELECT * FROM whole QUALIFY
+                row_number() OVER (PARTITION BY key ORDER BY phase, row) = 1
+            )
+        ) ORDER BY place
+    ) TO '{folder}/theirs.jsonl' (FORMAT json)
+''').fetchone()
+print(rows)
+"""
+POLARS = r"""
+import os, sys
+os.environ["POLARS_MAX_THREADS"] = "2"
+import polars
+folder = sys.argv[1]
+lines = dict(has_header=False, separator="\x01", quote_char=None, new_columns=["line"])
+whole = polars.concat(
+    [polars.scan_csv(f"{folder}/phase{k}.jsonl", **lines) for k in range(3)]
+).collect()
+whole = whole.unique(keep="first", maintain_order=True)
+whole = whole.sample(fraction=1.0, shuffle=True, seed=42)
+whole.write_csv(f"{folder}/theirs.jsonl", include_header=False, quote_style="never",
+                separator="\x01")
+print(len(whole))
+"""
+ARMS = {"mix": OURS, "duckdb": DUCKDB, "polars": POLARS, "datasets": DATASETS}
 
 
 def make_rows(folder: Path, rows: int, size: int) -> None:
@@ -80,23 +152,28 @@ def make_rows(folder: Path, rows: int, size: int) -> None:
                     kept.append(line)
 
 
-def run(name: str, script: str, folder: Path, *words: str) -> float:
-    """Wall time, and the peak memory of the whole family, printed."""
-    started = time.perf_counter()
-    command = [sys.executable, "-c", script, str(folder), *words]
+def run(name: str, folder: Path) -> tuple[float, float, float]:
+    """Wall time, CPU time and the peak memory of the whole family, printed."""
+    started, before = time.perf_counter(), os.times()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", ARMS[name], str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     peak = 0
     while process.poll() is None:
         peak = max(peak, resident(process.pid))
         time.sleep(0.1)
-    taken = time.perf_counter() - started
+    taken, after = time.perf_counter() - started, os.times()
+    used = sum(after[2:4]) - sum(before[2:4])
     rows = (process.communicate()[0].split() or ["none"])[-1]
     print(
-        f"{name:<34} {taken:7.1f} s {peak / 2**20:7.0f} MiB {rows:>9} rows", flush=True
+        f"{name:<9}{taken:7.1f} s, CPU {used:7.1f} s, {peak / 2**20:7.0f} MiB, "
+        f"{rows:>9} rows",
+        flush=True,
     )
-    return taken
+    return taken, used, peak / 2**20
 
 
 def resident(pid: int) -> int:
@@ -113,13 +190,14 @@ def resident(pid: int) -> int:
 
 
 def main() -> None:
-    """All arms, alternately."""
+    """All arms, in turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--bytes", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--alone", action="store_true", help="without `datasets`")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     asked = parser.parse_args()
+    found: dict[str, list[tuple[float, float, float]]] = {a: [] for a in asked.arms}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_rows(folder, asked.rows, asked.bytes)
@@ -127,19 +205,20 @@ def main() -> None:
         size = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
         print(f"{asked.rows} rows, {size / 1e9:.2f} GB", flush=True)
         for _ in range(asked.rounds):
-            ours = run("this package", OURS, folder)
-            clear(folder)
-            if asked.alone:
-                continue
-            plain = run("datasets, no duplicates removed", THEIRS, folder, "plain")
-            clear(folder)
-            dedup = run("datasets, duplicates removed", THEIRS, folder, "dedup")
-            clear(folder)
-            print(f"ratios: {plain / ours:.1f} and {dedup / ours:.1f}", flush=True)
+            for arm in asked.arms:
+                found[arm].append(run(arm, folder))
+                clear(folder)
+    print("minimum, median and maximum")
+    for arm, turns in found.items():
+        columns = [
+            " ".join(f"{of(column):7.1f}" for of in (min, statistics.median, max))
+            for column in zip(*turns, strict=True)
+        ]
+        print(f"{arm:<9}wall {columns[0]}  CPU {columns[1]}  MiB {columns[2]}")
 
 
 def clear(folder: Path) -> None:
-    """All but the rows."""
+    """Remove all but the rows."""
     subprocess.run(["rm", "-rf", folder / "ours", folder / "cache"], check=True)
     (folder / "theirs.jsonl").unlink(missing_ok=True)
     os.sync()

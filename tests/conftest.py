@@ -13,24 +13,29 @@ from typing import Any
 
 import pytest
 import yaml
-from hosts import Outcome, make_sft_trainer, run_axolotl
+from forked import Forked
+from hosts import Outcome, make_sft_trainer, run_axolotl, spare_the_collector
 from postgres import Server, programs
 from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 
 PROJECT = Path(__file__).parent.parent
 SHARES_A_FIXTURE = {
     "test_packaging",
-    "test_ranks_together",
     "test_mixing_pythons",
     "test_transformers_versions",
 }
 """Modules whose fixtures cost more than their tests: one worker runs each of them."""
+LONGEST = {"test_packaging", "test_recipes_made_small", "test_quickstart", "test_sweep"}
 OUR_PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
 # Tiny models train no faster on more threads, and the workers share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.update(
+    AXOLOTL_DO_NOT_TRACK="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false"
+)
 
+LOADED = pytest.StashKey[int]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 RUN_BY = {
     "slow": "make test-all",
@@ -41,10 +46,21 @@ RUN_BY = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Axolotl's tests run last in each process, because it patches transformers."""
-    items.sort(key=lambda item: "under_axolotl" in item.path.parts)
+    """Axolotl's tests run last in each process, because it patches transformers.
+
+    Of each kind, the longest are first, so that no worker waits for another at the end.
+    """
+    items.sort(
+        key=lambda item: (
+            "under_axolotl" in item.path.parts,
+            item.path.stem not in LONGEST,
+        )
+    )
     for item in items:
-        if item.path.stem in SHARES_A_FIXTURE:
+        if "forked" in getattr(item, "fixturenames", ()):
+            group = "axolotl" if "under_axolotl" in item.path.parts else "others"
+            item.add_marker(pytest.mark.xdist_group(f"forked {group}"))
+        elif item.path.stem in SHARES_A_FIXTURE:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
@@ -54,6 +70,14 @@ def pytest_collection_finish() -> None:
             "a test module imports Axolotl, which patches transformers, at its top: "
             "import it in the test or fixture that uses it"
         )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Exempt modules from garbage collection that were loaded since."""
+    loaded = len(sys.modules)
+    if loaded > item.config.stash.get(LOADED, 0) + 100:
+        item.config.stash[LOADED] = loaded
+        spare_the_collector()
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -86,10 +110,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture(autouse=True)
-def quiet_and_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AXOLOTL_DO_NOT_TRACK", "1")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SFTGUIDE_STORAGE", str(tmp_path / "runs.db"))
     # pytest-xdist gives its workers the width of the terminal.
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -118,6 +139,11 @@ def new_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], 
 @pytest.fixture
 def storage(new_storage: Callable[[], str]) -> str:
     return new_storage()
+
+
+@pytest.fixture(scope="session")
+def forked() -> Forked:
+    return Forked()
 
 
 @pytest.fixture(scope="session")
@@ -177,6 +203,9 @@ def axolotl_config(
             "logging_steps": 1,
             "val_set_size": 0,
             "dataset_num_proc": 1,
+            # A worker takes longer to start than these trainings take. Before CPython
+            # 3.12 it can also wait for ever for a lock that a thread held at the fork.
+            "dataloader_num_workers": 0,
             # They patch the attention classes for the whole process.
             "lora_qkv_kernel": False,
             "lora_o_kernel": False,
@@ -228,3 +257,23 @@ def train_trl(base: Path, data: Path, tmp_path: Path) -> Callable[..., Outcome]:
         return Outcome(Path(trainer.args.output_dir), trainer, seen)
 
     return train
+
+
+@pytest.fixture
+def sweeper(
+    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+) -> Iterator[Callable[..., Any]]:
+    """Makes a recipe, and what calls `sftguide sweep` with it."""
+    from sweeper import Sweeper
+
+    made = []
+
+    def make(**overrides: Any) -> Sweeper:
+        recipe = tmp_path / "recipe.yml"
+        recipe.write_text(yaml.safe_dump(axolotl_config(**overrides)))
+        made.append(Sweeper(tmp_path, recipe))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean_up()

@@ -17,17 +17,19 @@ from curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.cli.backtest_runs import groups_of
 from axolotl_sftguide.config.differences import setting_of
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
-from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.history import RunHistory, Score, best_shared_metric
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
+from axolotl_sftguide.signals.comparability import Candidate, comparability_key
 from axolotl_sftguide.stopping.backtest import (
     RulesPolicy,
     backtest,
     replay,
     signal_evidence,
 )
-from axolotl_sftguide.stopping.baselines import RecordedRun
+from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns
 from axolotl_sftguide.sweep.policy import OptunaPolicy
 
 
@@ -72,7 +74,7 @@ def test_bad_runs_after_good_ones_are_stopped_early() -> None:
 
 
 def test_a_policy_that_only_warns_saves_and_loses_nothing() -> None:
-    found = backtest(study(), WARN, orders=5)
+    found = backtest(study(4, 2), WARN, orders=2)
     assert (found.stopped, found.steps_saved, found.best_kept, found.regret) == (
         0,
         0,
@@ -139,13 +141,14 @@ def test_optunas_pruners_see_the_same_runs(signal: str) -> None:
     assert all(step % 16 == 0 for step in found.values())
 
 
-def enter(history: RunHistory, folder: Path, runs: list[RecordedRun]) -> None:
+def enter(history: RunHistory, folder: Path, runs: Sequence[RecordedRun]) -> None:
     for own in runs:
         row = run_row(
             own.id,
             name=own.name,
             output_dir=str(folder / own.id),
             config={"learning_rate": own.setting or own.id, "seed": own.id},
+            **({"key": own.key, "key_fields": own.key_fields} if own.key else {}),
         )
         writer = TraceWriter(trace_path(folder / own.id, own.id))
         writer.begin({**row, "max_steps": own.steps})
@@ -196,8 +199,8 @@ def test_more_orders_make_no_interval_narrower() -> None:
 
 
 def test_an_interval_holds_its_value_and_is_never_of_no_width() -> None:
-    for policy in (STOP, WARN):
-        found = backtest(study(), policy, orders=10)
+    for policy, orders in ((STOP, 10), (WARN, 2)):
+        found = backtest(study(), policy, orders=orders)
         assert found.intervals is not None
         low, high = found.intervals.best_kept
         assert low < found.best_kept <= high
@@ -288,16 +291,13 @@ class TestCommand:
     def _history(self, tmp_path: Path) -> None:
         enter(RunHistory(), tmp_path, study())
 
-    def test_prints_policies_and_signals(self) -> None:
-        said = invoke("--study", "s", "--orders", "5").stdout
-        assert "study s: 13 finished runs, score m, mean over 5 orders" in said
+    def test_prints_policies_signals_and_intervals(self) -> None:
+        said = invoke("--study", "s", "--orders", "2").stdout
+        assert "study s: 13 finished runs, score m, mean over 2 orders" in said
         assert "default rules, action: stop" in said
         assert "Optuna Hyperband on grad_norm" in said
         assert "gradient norm" in said
         assert "yes" in said
-
-    def test_intervals_and_their_settings_are_printed(self, tmp_path: Path) -> None:
-        said = invoke("--study", "s", "--orders", "5").stdout
         assert "by resampling the 13 settings of these runs" in said
         assert "100% to 100%" not in said
         assert "good run kept" not in said
@@ -311,9 +311,11 @@ class TestCommand:
         assert "Good run kept: one within a standard deviation of repeats" in said
 
     def test_as_json(self) -> None:
-        found = json.loads(invoke("--study", "s", "--orders", "3", "--json").stdout)
+        said = invoke("--study", "s", "--orders", "2", "--json").stdout
+        (found,) = json.loads(said)["groups"]
+        assert found["metric"] == "m"
         assert len(found["runs"]) == 13
-        assert found["policies"][0]["orders"] == 3
+        assert found["policies"][0]["orders"] == 2
         assert {s["signal"] for s in found["signals"]} == {"grad_norm", "loss"}
 
     def test_the_rules_of_a_config_are_replayed(self, tmp_path: Path) -> None:
@@ -342,9 +344,15 @@ class TestCommand:
         assert says in told
         assert len(told.strip().splitlines()) == 1
 
-    def test_a_study_with_too_few_runs_is_reported(self) -> None:
-        told = invoke("--study", "s", "--metric", "unknown", rc=2).stderr
-        assert "has 0 finished and scored runs" in told
+    def test_for_an_unknown_study_those_that_exist_are_listed(self) -> None:
+        told = invoke("--study", "typo", rc=2).stderr
+        assert "no runs in study 'typo'; studies: s" in told
+
+    def test_an_unknown_metric_or_key_is_reported(self) -> None:
+        told = invoke("--study", "s", "--metric", "f1", rc=2).stderr
+        assert "has no score 'f1'; scores: m" in told
+        told = invoke("--study", "s", "--key", "x", rc=2).stderr
+        assert "has no run with the key 'x'" in told
 
     def test_a_study_that_does_not_exist_is_named(self) -> None:
         told = invoke("--study", "none", rc=2).stderr
@@ -357,5 +365,89 @@ def test_a_run_that_nobody_can_compare_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "good1" / "sftguide-trace-good1.jsonl").write_text("broken\n")
     told = invoke("--study", "s", rc=2)
     assert "skipped: " in told.stderr
-    assert "has 2 finished and scored runs" in told.stderr
+    assert "has 3 runs, but fewer than 3 that are finished and scored" in told.stderr
     assert math.isfinite(runs[0].score)
+
+
+def fields(size: int, data: str = "abc") -> dict[str, Any]:
+    """The key's fields of a run with a batch size."""
+    return {
+        "host": "trl",
+        "loss_normalisation": "mean of micro-batches",
+        "base_model": "base",
+        "data": {"rows": 10, "digest": data},
+        "micro_batch_size": size,
+        "gradient_accumulation_steps": 1,
+        "ranks": 1,
+    }
+
+
+def keyed(runs: Sequence[RecordedRun], size: int, data: str = "abc") -> Any:
+    """The runs, with the comparability key of a batch size."""
+    own = fields(size, data)
+    key = comparability_key(own)
+    return [replace(r, key=key, key_fields=own, id=f"{r.id}-{key}") for r in runs]
+
+
+BATCHES = keyed(study(5, 1), 8) + keyed(study(4, 1), 16)
+
+
+def test_all_runs_of_a_base_and_data_are_replayed_whatever_their_batch(
+    tmp_path: Path,
+) -> None:
+    enter(RunHistory(), tmp_path, [*BATCHES, *keyed(study(2, 0), 8, data="other")])
+    said = invoke("--study", "s", "--orders", "2").stdout
+    assert "study s: 11 finished runs" in said
+    assert "These runs have 2 comparability keys" in said
+    assert "They have 2 batch sizes" in said
+    assert "left out: 2 runs with another base model or other data" in said
+    said = invoke("--study", "s", "--orders", "2", "--key", BATCHES[-1].key).stdout
+    assert "study s: 5 finished runs" in said
+    assert "comparability keys" not in said
+    assert "Other scores" not in said
+    RunHistory().add_score(BATCHES[0].id, Score("f1", 0.5, "max"))
+    said = invoke("--study", "s", "--orders", "2").stdout
+    assert "Other scores of these runs, for --metric: f1." in said
+
+
+def test_runs_on_other_data_are_a_replay_of_their_own(tmp_path: Path) -> None:
+    enter(RunHistory(), tmp_path, [*BATCHES, *keyed(study(3, 0), 8, data="other")])
+    said = invoke("--study", "s", "--orders", "2", "--json").stdout
+    assert [len(g["runs"]) for g in json.loads(said)["groups"]] == [11, 3]
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_replayed_run_has_the_peers_that_it_has_live(
+    size: int, tmp_path: Path
+) -> None:
+    history = RunHistory()
+    enter(history, tmp_path, BATCHES)
+    own = fields(size)
+    live = Candidate("s", comparability_key(own), own, without="new")
+    replayed = replace(live, study="")
+    for peers in ("peers", "forecast_peers"):
+        in_history = getattr(history, peers)(live)
+        in_memory = getattr(RecordedRuns(BATCHES), peers)(replayed)
+        assert {p.id for p in in_history} == {p.id for p in in_memory}
+        assert len(in_memory) == {"peers": {8: 6, 16: 5}[size]}.get(peers, 11)
+
+
+def test_the_metric_of_a_replay_is_that_of_a_live_run_and_of_an_export(
+    tmp_path: Path,
+) -> None:
+    history, runs = RunHistory(), study(4, 0)
+    enter(history, tmp_path, runs)
+    for own in runs:
+        history.add_score(own.id, Score("eval_loss", 1 - own.score, "min"))
+        history.add_score(own.id, Score("accuracy", math.nan, "max"))
+    (group,) = groups_of(history.runs(study="s"), None)
+    live = history.peers(Candidate("s", "k", without="new"))
+    assert group.metric == "m" == best_shared_metric(history.runs())
+    assert {peer.metric for peer in live} == {"m"}
+    # A run that was stopped has an evaluation on the way, and no score.
+    for i in range(5):
+        row = run_row(f"stopped{i}")
+        history.begin(row)
+        history.add_score(row["id"], Score("eval_loss", 1.0, "min"))
+        history.end(row["id"], "terminated", "a rule")
+    assert best_shared_metric(history.runs()) == "m"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -37,12 +39,17 @@ def recorded(name: str, score: float, steps: int = 160, first: int = 1) -> Recor
     losses = learning(steps, seed=draw.randrange(100))
     norms = [1 + draw.random() for _ in losses]
     observations = run(losses, norms)[first - 1 :]
-    return RecordedRun(name, f"name-{name}", score, tuple(observations))
+    return RecordedRun(name, f"name-{name}", score, tuple(observations), key="k")
 
 
 def in_sql(history: RunHistory, runs: Sequence[RecordedRun]) -> RunHistory:
     for started_at, own in enumerate(runs, start=1):
-        row = run_row(own.id, name=own.name, started_at=float(started_at))
+        row = run_row(
+            own.id,
+            name=own.name,
+            started_at=float(started_at),
+            config={"learning_rate": own.setting or own.id, "seed": own.id},
+        )
         history.begin(row)
         history.add_points(own.id, points_of(own.observations))
         history.add_score(own.id, Score("m", own.score, "max"))
@@ -189,3 +196,27 @@ def test_peers_come_oldest_first(made: Made) -> None:
     peers = made(runs).peers(CANDIDATE)
     assert [peer.id for peer in peers] == ["z", "a", "m"]
     assert all(one.score == two.score for one, two in pairwise(peers))
+
+
+def test_repeats_of_a_setting_are_one_run_of_the_cohort(made: Made) -> None:
+    runs = [
+        replace(recorded(f"r{i}", 0.1 * i), setting=f"s{i // 2}") for i in range(12)
+    ]
+    cohort = compared(made(runs)).cohort
+    assert cohort is not None
+    assert {point.peers for point in cohort.points} == {6}
+    assert cohort.doubt is not None
+    assert "6 settings" in cohort.doubt
+    at = [run.curve.at(cohort.samples_seen[5]) for run in runs]
+    losses = [point.loss for point in at if point is not None]
+    means = [fmean(losses[i : i + 2]) for i in range(0, 12, 2)]
+    assert cohort.points[5].loss == pytest.approx(quantile_of(means, 0.5))
+
+
+@pytest.mark.parametrize(("each", "predicts"), [(4, False), (1, True)])
+def test_four_repeats_of_a_setting_predict_no_score(
+    made: Made, each: int, predicts: bool
+) -> None:
+    runs = [recorded(f"r{i}", 0.1 * i) for i in range(4)]
+    runs = [replace(run, setting=f"s{i // each}") for i, run in enumerate(runs)]
+    assert (compared(made(runs)).forecast is not None) is predicts

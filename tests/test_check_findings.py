@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from finding_cases import BASE, ELSEWHERE, OTHERS, REFUSED, Case, patched
+from finding_cases import BASE, ELSEWHERE, INSTRUCT, OTHERS, REFUSED, Case, patched
 
 from axolotl_sftguide import advise
-from axolotl_sftguide.advice import RULES, Cost, Finding, Weight
+from axolotl_sftguide.advice import RULES, Cost, Finding, Weight, repeated_keys
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.yaml_edits import edited
 from axolotl_sftguide.planning import find_model
@@ -80,7 +80,44 @@ def test_written_edits_remove_the_finding_and_keep_the_rest(case: Case) -> None:
                 assert yaml.safe_load(after)[key] == value
 
 
+def test_a_key_that_occurs_twice_is_found_at_any_depth() -> None:
+    text = f"{BASE}learning_rate: 1.0e-4\ntest_datasets: [{{path: a, path: b}}]\n"
+    found = repeated_keys(text)
+    assert [f.path for f in found] == ["learning_rate", "test_datasets.0.path"]
+    for harmless in ("seed: 42", "a:\na: 1", "a: null\na: false", "a: false\na: 2"):
+        assert repeated_keys(f"{BASE}{harmless}\n") == [], harmless
+    assert repeated_keys(BASE) == repeated_keys("a: &x {b: 1}\nc: {<<: *x}") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "source"),
+    [
+        ("sftguide: {monitor: {no_such: 1}}", "axolotl-sftguide"),
+        ("warmup_steps: 5\nlr_scheduler: constant", "transformers"),
+        ("val_set_size: 0.1", "Axolotl"),
+    ],
+)
+def test_a_finding_names_the_software_that_it_is_about(lines: str, source: str) -> None:
+    made = [f for f in findings(patched(lines)) if not f.is_general]
+    assert any(f.source.startswith(source) for f in made), [f.source for f in made]
+
+
 class TestQuiet:
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            "roles_to_train: [], message_field_training: train",
+            "roles_to_train: [user], message_field_training_detail: parts",
+            "train_on_eos: last",
+            "roles_to_train: [gpt]",
+            "roles: {assistant: [model]}, roles_to_train: [model]",
+        ],
+    )
+    def test_rows_and_roles_may_say_what_is_trained(self, entry: str) -> None:
+        lines = f"datasets: [{{path: a, type: chat_template, {entry}}}]"
+        config = patched(f"{INSTRUCT}{lines}")
+        assert [f.id for f in findings(config) if not f.is_general] == []
+
     @pytest.mark.parametrize("empty", ["", "null", "false", "''", "[]", "{}"])
     def test_an_unknown_key_without_a_value_is_no_finding(self, empty: str) -> None:
         config = {**yaml.safe_load(f"{BASE}\nold_key: {empty}")}
@@ -156,7 +193,8 @@ class TestQuiet:
         (note,) = [f for f in made if not f.is_general]
         assert "datasets, learning_rate, optimizer are placeholders" in note.text
         marks = "special_tokens: {pad_token: <|pad|>}\nchat_template: jinja\n"
-        marks += "chat_template_jinja: '{{ messages }}'"
+        marks += "chat_template_jinja: '{{ messages }}'\n"
+        marks += "datasets: [{path: a, type: chat_template}]"
         made = findings(patched(marks))
         assert [f.id for f in made if not f.is_general] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ def norms(seed: int, factor: float = 1.0) -> list[float]:
     return [factor * (1.0 + 0.3 * draw.random()) for _ in range(300)]
 
 
+@cache
 def cohort(size: int = 12, quantile: float = 0.5) -> Cohort:
     curves = [points_of(run(learning(300, s), norms(s))) for s in range(size)]
     at: dict[int, list[tuple[float, float]]] = {}
@@ -84,7 +86,10 @@ def test_both_signals_beyond_the_median_are(seed: int) -> None:
     found = verdict(losses, norms(seed, 2.0), cohort())
     assert found is not None
     assert found.figures["peers"] == 12
-    assert "the median of 12 finished runs after as many samples" in found.reason
+    assert (
+        "the median of the finished runs of 12 settings after as many samples"
+        in found.reason
+    )
     assert found.step - found.bad_since == RULES.patience - 1
 
 
@@ -106,11 +111,11 @@ def test_signals_that_do_not_go_with_the_score_are_doubted() -> None:
     told = doubt_of(upside_down)
     assert told is not None
     assert "the early loss correlates with the score at -" in told
-    assert told.endswith("over 12 runs")
+    assert told.endswith("over 12 settings")
     assert "norm" not in told
     noise = [(draw.random(), draw.random(), draw.random()) for _ in range(12)]
     assert " and " in str(doubt_of(noise))
-    assert "3 runs do not show whether the early loss" in str(
+    assert "3 settings do not show whether the early loss" in str(
         doubt_of(as_in_the_paper[:3])
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from forked import Forked
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.settings import (
@@ -39,18 +40,16 @@ def blocks(language: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run_as_they_stand(code: str, tmp_path: Path) -> None:
+def test_python_blocks_run_as_they_stand(
+    code: str, forked: Forked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "recipes").symlink_to(PROJECT / "recipes")
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    script = tmp_path / "block.py"
+    script.write_text(code)
+    monkeypatch.chdir(tmp_path)
+    printed = forked.run(script)
     if "trainer.train()" in code and ("callbacks=" in code or "watch(" in code):
-        assert "sftguide: watching run" in done.stdout
+        assert "sftguide: watching run" in printed
         assert list(tmp_path.rglob("sftguide-trace-*.jsonl"))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,12 @@ import pytest
 from pydantic import BaseModel
 
 from axolotl_sftguide.config.mix_settings import MixSettings
-from axolotl_sftguide.config.settings import EvaluationSettings, ScoreSettings, Settings
+from axolotl_sftguide.config.settings import (
+    EvaluationSettings,
+    ParkingSettings,
+    ScoreSettings,
+    Settings,
+)
 from axolotl_sftguide.evidence import (
     CLAIMS,
     DEFAULTS,
@@ -22,6 +29,8 @@ from axolotl_sftguide.evidence import (
     claim,
     claims_table,
 )
+from axolotl_sftguide.evidence.page import page_with_parts
+from axolotl_sftguide.signals.forecast import EarlierRun
 
 PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "docs" / "evidence.md"
@@ -53,6 +62,8 @@ def numeric_defaults(model: type[Any], path: str = "") -> Iterator[tuple[str, fl
 
 def all_defaults() -> dict[str, float]:
     found = dict(numeric_defaults(Settings))
+    parking = "early_termination.prediction.parking"
+    found |= numeric_defaults(ParkingSettings, parking)
     found |= numeric_defaults(EvaluationSettings, "early_termination.evaluation")
     found |= numeric_defaults(ScoreSettings, "score")
     return found | dict(numeric_defaults(MixSettings, "mix"))
@@ -62,7 +73,8 @@ def defaults_table() -> str:
     lines = ["| setting | default | reason | grade |", "|---|---|---|---|"]
     for path, value in all_defaults().items():
         why, grade = DEFAULTS[path]
-        lines.append(f"| `{path}` | {value:g} | {why} | {grade} |")
+        shown = f"{value / 2**30:g}GiB" if path.endswith(".disk") else f"{value:g}"
+        lines.append(f"| `{path}` | {shown} | {why} | {grade} |")
     return "\n".join(lines) + "\n"
 
 
@@ -93,17 +105,57 @@ def test_the_page_shows_the_measured_outcomes_of_the_rules() -> None:
         assert curves.table_of([curves.Row(**row) for row in rows]) in PAGE.read_text()
 
 
-@pytest.mark.parametrize("size", [12, 40])
-def test_the_page_shows_what_rules_and_pruners_save_and_lose(size: int) -> None:
-    stopping, results = benchmark("stopping")
-    rows = [stopping.Result(**row) for row in results["policies"]]
-    assert stopping.table_of(rows, size) in PAGE.read_text()
+def test_the_page_shows_what_rules_and_pruners_save_and_lose() -> None:
+    stopping, _ = benchmark("stopping")
+    page = PAGE.read_text()
+    assert page_with_parts(page, stopping.page_parts()) == page
 
 
-def test_the_page_shows_how_often_predicted_chances_came_true() -> None:
-    stopping, results = benchmark("stopping")
-    rows = [stopping.Calibration(**row) for row in results["calibration"]]
-    assert stopping.calibration_table(rows) in PAGE.read_text()
+def test_a_result_replaces_that_of_its_study_and_policy(tmp_path: Path) -> None:
+    stopping, _ = benchmark("stopping")
+    path, name = tmp_path / "r.json", "median stopping"
+    one, two = (stopping.Result(s, name, 12, 0.1, 1.0, None) for s in ("a", "b"))
+    chance = stopping.Calibration("0.0% to 0.5%", 1, 0.1, 0.1, 1.0)
+    stopping.write(path, [one, two], [chance], [])
+    stopping.write(path, [replace(two, saved=0.3)], [replace(chance, own=True)], [])
+    found = json.loads(path.read_text())
+    assert [r["saved"] for r in found["policies"]] == [0.1, 0.3]
+    assert [r["own"] for r in found["calibration"]] == [False, True]
+
+
+def test_a_score_is_called_predictable_where_the_interval_excludes_zero() -> None:
+    """A study whose loss shows the score from half of the run on, and one of noise."""
+    stopping, _ = benchmark("stopping")
+    looks = stopping.LOOKS
+    for late, expected in ((True, looks[7:]), (False, ())):
+        draw = random.Random(1)
+        runs = []
+        for i in range(30):
+            losses = [draw.random() for _ in looks]
+            if late:
+                losses[7:] = [1 - i / 30] * (len(looks) - 7)
+            earlier = EarlierRun(str(i), float(i), 1.0, tuple(losses), str(i))
+            runs.append(stopping.Run(str(i), float(i), (), earlier, earlier))
+        found = stopping.predictable(stopping.Study("s", tuple(runs)))
+        assert tuple(found.clear)[-len(expected) or len(looks) :] == expected
+        assert len(found.clear) <= len(expected) + 2
+    assert "55%" in stopping._spans(looks[8:])
+
+
+def test_a_stop_by_evaluations_needs_bad_evaluations_at_two_looks() -> None:
+    stopping, _ = benchmark("stopping")
+    looks = len(stopping.LOOKS)
+
+    def run(name: str, score: float, value: float) -> Any:
+        earlier = EarlierRun(name, score, 1.0, (1.0,) * looks, name)
+        evaluated = replace(earlier, losses=(value,) * looks)
+        return stopping.Run(name, score, (), earlier, evaluated)
+
+    kept = [run(str(i), -i / 10 + 0.01 * (i % 2), 1 + i / 10) for i in range(8)]
+    for signal, at in (("loss", None), ("evaluations", 0.2), ("either", 0.2)):
+        policy = stopping.by_signal(0.02, signal)
+        assert policy(run("bad", -2.0, 3.0), kept, random.Random(0)) == at
+        assert policy(run("good", 0.1, 0.9), kept, random.Random(0)) is None
 
 
 def test_the_page_shows_the_measured_outcomes_of_patience_on_evaluations() -> None:

@@ -19,18 +19,21 @@ from axolotl_sftguide.cli.evidence_files import (
     read_tables,
     shipped_coverage,
     shipped_judgements,
+    shipped_own,
     shipped_tables,
 )
 from axolotl_sftguide.evidence import CLAIMS
 from axolotl_sftguide.evidence.adapter_rates import base_of, judge_rates, size_of
 from axolotl_sftguide.evidence.judgements import from_dict, verdict
 from axolotl_sftguide.evidence.loss_curves import PEFT, SCRATCH, judge_early_loss
+from axolotl_sftguide.evidence.own_grids import judge_grids
 from axolotl_sftguide.evidence.page import page_with_parts, parts
 from axolotl_sftguide.evidence.paper import PAPER_CLAIMS, with_figures
 from axolotl_sftguide.evidence.replay import QUESTIONS, TABLES, rows_used
 from axolotl_sftguide.evidence.sft_scores import SCORES, copied_scores, judge_scores
 
 PAGE = Path(__file__).parent.parent / "docs" / "evidence.md"
+GRIDS = PAGE.parent.parent / "benchmarks" / "grids" / "results"
 
 
 def run(*words: str) -> Result:
@@ -41,7 +44,9 @@ def run(*words: str) -> Result:
 
 
 def made() -> dict[str, str]:
-    return parts(shipped_judgements(), shipped_tables(), shipped_coverage())
+    return parts(
+        shipped_judgements(), shipped_tables(), shipped_coverage(), shipped_own()
+    )
 
 
 def test_every_table_on_the_page_is_made_from_the_results() -> None:
@@ -61,17 +66,25 @@ def test_each_interval_on_the_page_is_one_of_the_results() -> None:
     number = r"([+-]?[\d.]+)"
     shown = {
         tuple(float(x) for x in found)
-        for name in ("paper", "replay")
+        for name in ("paper", "own", "replay")
         for found in re.findall(rf"{number} \({number} to {number}\)", made()[name])
     }
-    known = {(j.value, j.low, j.high) for j in shipped_judgements()}
+    known = {(j.value, j.low, j.high) for j in [*shipped_judgements(), *shipped_own()]}
     assert shown == known
 
 
 def test_every_verdict_follows_from_its_interval() -> None:
-    for j in shipped_judgements():
+    for j in [*shipped_judgements(), *shipped_own()]:
         assert j.low <= j.value <= j.high
         assert j.verdict == verdict(j.low, j.high, j.expects, j.margin), j
+
+
+def test_our_own_figures_are_those_of_the_grids_in_the_repository() -> None:
+    grids = [json.loads(path.read_text()) for path in GRIDS.glob("*.json")]
+    shown = {j.table.removeprefix("grids/") for j in shipped_own()}
+    found = judge_grids({g["name"]: g for g in grids if g["name"] in shown})
+    assert found == shipped_own()
+    assert {j.claim for j in found} <= {k for said in PAPER_CLAIMS for k in said.claims}
 
 
 def test_a_figure_of_the_papers_claims_must_name_one_judgement() -> None:
@@ -82,7 +95,7 @@ def test_a_figure_of_the_papers_claims_must_name_one_judgement() -> None:
 
 def test_every_claim_that_is_judged_or_cited_exists() -> None:
     named = {key for q in QUESTIONS for key in q.claims}
-    named |= {j.claim for j in shipped_judgements()}
+    named |= {j.claim for j in [*shipped_judgements(), *shipped_own()]}
     named |= {key for said in PAPER_CLAIMS for key in said.claims}
     text = " ".join(f"{said.others} {said.here}" for said in PAPER_CLAIMS)
     named |= set(re.findall(r"`([\w-]+)`", text))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from forked import Forked
 
 SWEEP = {"optuna"}
 MIX = {"orjson", "zstandard"}
@@ -27,30 +30,35 @@ for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     try:
         import_module(found.name)
     except ImportError:
-        print(found.name.removeprefix(package.__name__ + "."))
+        print("without:", found.name.removeprefix(package.__name__ + "."))
 """
 
 
-def without(absent: set[str]) -> set[str]:
+@pytest.fixture
+def without(forked: Forked, tmp_path: Path) -> Callable[[set[str]], set[str]]:
     """The modules that cannot be imported without some packages."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(absent=sorted(absent))],
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return set(done.stdout.split())
+
+    def names(absent: set[str]) -> set[str]:
+        script = tmp_path / "imports.py"
+        script.write_text(SCRIPT.format(absent=sorted(absent)))
+        lines = forked.run(script).splitlines()
+        return {line.split()[1] for line in lines if line.startswith("without: ")}
+
+    return names
 
 
-def test_without_mix_and_sweep_the_hosts_and_all_else_import() -> None:
+def test_without_mix_and_sweep_the_hosts_and_all_else_import(
+    without: Callable[[set[str]], set[str]],
+) -> None:
     found = without(MIX | SWEEP)
     assert "sweep.pruner" in found
     assert any(name.startswith("mixing._") for name in found)
     assert [name for name in found if not name.startswith(OF_AN_EXTRA)] == []
 
 
-def test_without_any_extra_only_what_needs_one_does_not_import() -> None:
+def test_without_any_extra_only_what_needs_one_does_not_import(
+    without: Callable[[set[str]], set[str]],
+) -> None:
     found = without(MIX | SWEEP | WITH_THE_HOSTS | HOSTS | {"psycopg"})
     of_a_host = (*OF_AN_EXTRA, "hosts.", "monitor.", "callbacks")
     assert [name for name in found if not name.startswith(of_a_host)] == []

@@ -12,9 +12,9 @@ from curves import run
 
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.signals import Observation
-from axolotl_sftguide.signals.comparability import Candidate, same_forecast
+from axolotl_sftguide.signals.comparability import Candidate, forecast_key
 from axolotl_sftguide.signals.forecast import Forecast, earlier_run
-from axolotl_sftguide.signals.regression import Line, student_quantile, student_tail
+from axolotl_sftguide.signals.regression import Line
 from axolotl_sftguide.stopping.backtest import RulesPolicy, backtest
 from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns, baselines
 from axolotl_sftguide.stopping.rules import Prediction, Verdict, fold
@@ -28,15 +28,6 @@ FIELDS = {
     "data": {"rows": 10, "digest": "abc"},
     "micro_batch_size": 4,
 }
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 10, 39, 100])
-def test_students_t_is_that_of_scipy(freedom: int) -> None:
-    stats = pytest.importorskip("scipy.stats")
-    for t in (-3.0, -0.5, 0.0, 0.7, 2.0, 20.0):
-        assert student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom))
-    expected = stats.t.ppf(0.975, freedom)
-    assert student_quantile(0.975, freedom) == pytest.approx(expected)
 
 
 def test_nineteen_of_twenty_new_points_lie_in_their_interval() -> None:
@@ -72,7 +63,7 @@ def recorded(
 
 
 def forecast(runs: Sequence[RecordedRun]) -> Forecast:
-    earlier = tuple(earlier_run(r.id, r.score, r.curve.points) for r in runs)
+    earlier = tuple(earlier_run(r.id, r.score, r.curve.points, r.setting) for r in runs)
     return Forecast(earlier, "exact match")
 
 
@@ -107,6 +98,34 @@ def test_the_best_run_and_one_like_the_others_are_not() -> None:
 
 def test_three_earlier_runs_say_nothing() -> None:
     assert verdict_on(2.5, GOOD[:3], 99) is None
+
+
+def test_repeats_of_three_settings_say_nothing() -> None:
+    repeats = [replace(r, setting=f"s{i // 3}") for i, r in enumerate(GOOD)]
+    assert verdict_on(2.5, repeats, 99) is None
+    resumed = [replace(r, setting=f"s{i // 2}") for i, r in enumerate(GOOD)]
+    verdict = verdict_on(2.5, resumed, 99)
+    assert verdict is not None
+    assert "by 8 finished runs of 4 settings; the best" in verdict.reason
+
+
+def test_with_repeats_a_prediction_is_as_unsure_as_by_so_many_settings() -> None:
+    draw = random.Random(3)
+    inside = {None: 0, 5: 0}
+    for _ in range(2000):
+        xs = [draw.gauss(0, 1) for _ in range(5)]
+        # What a setting has that its loss does not show is the same in its repeats.
+        own = [-x + draw.gauss(0, 0.5) for x in xs]
+        pairs = [(x, y + draw.gauss(0, 0.1)) for x, y in zip(xs, own, strict=True)] * 4
+        new = draw.gauss(0, 1)
+        score = -new + draw.gauss(0, 0.5) + draw.gauss(0, 0.1)
+        for settings in inside:
+            line = Line.fit([p[0] for p in pairs], [p[1] for p in pairs], settings)
+            assert line is not None
+            low, high = line.interval(new)
+            inside[settings] += low <= score <= high
+    assert inside[5] / 2000 == pytest.approx(0.95, abs=0.015)
+    assert inside[None] / 2000 < 0.9
 
 
 def test_where_a_lower_loss_goes_with_a_worse_score_nothing_is_found() -> None:
@@ -185,9 +204,9 @@ def test_runs_in_memory_give_the_forecast_of_their_curves() -> None:
 def test_runs_of_one_base_and_data_predict_each_other(
     changed: dict[str, object], same: bool
 ) -> None:
-    assert same_forecast(FIELDS, {**FIELDS, **changed}) is same
+    assert (forecast_key(FIELDS) == forecast_key({**FIELDS, **changed})) is same
 
 
 def test_unknown_data_predict_nothing() -> None:
     unknown = {**FIELDS, "data": {"rows": None, "digest": None}}
-    assert not same_forecast(unknown, unknown)
+    assert forecast_key(unknown) is None

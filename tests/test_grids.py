@@ -55,8 +55,9 @@ def test_seeds_of_one_setting_are_drawn_together(signals: Any) -> None:
 def test_a_signal_that_orders_settings_by_chance_has_a_wide_interval(
     signals: Any,
 ) -> None:
-    # Three settings of five equal seeds are three data, however many runs they are.
-    rows = [[(float(i), float(i), 8.0)] * 5 for i in (1, 2)] + [[(3.0, 1.5, 8.0)] * 5]
+    # Five settings of five equal seeds are five data, however many runs they are.
+    scores = (2.0, 1.0, 3.0, 5.0, 4.0)
+    rows = [[(float(i), score, 8.0)] * 5 for i, score in enumerate(scores)]
     assert signals.over_all([row for group in rows for row in group]) > 0.4
     low, high = signals.interval(rows, signals.over_all)
     assert low < 0 < high

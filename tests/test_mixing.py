@@ -591,8 +591,9 @@ class TestFaults:
             "Nothing to mix: none of 41 rows can be used.",
             "40 rows: the last message is not from the assistant; "
             "the first is a.jsonl: row 1",
-            "1 row: a row of raw text is not a conversation; Axolotl trains it with "
-            "type: completion; the first is a.jsonl: row 41",
+            "1 row: a row of raw text is not a conversation; split it into messages, "
+            "or train on all of it in Axolotl with type: completion; the first is "
+            "a.jsonl: row 41",
         ]
 
     def test_a_mix_of_empty_files_is_refused(

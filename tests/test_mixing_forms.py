@@ -578,3 +578,11 @@ def test_no_text_of_any_row_is_lost_without_being_named(count: int) -> None:
             read_rows += 1
         assert not lost, row
     assert min(read_rows, refused) > count / 10
+
+
+def test_the_index_that_pandas_writes_is_no_text() -> None:
+    reader = RowReader(SourceSettings(path="x"))
+    row = {"": "0", "Unnamed: 0": "7", "question": "How many?", "answer": "Two."}
+    _, found = reader.read(row)
+    assert [m["content"] for m in found["messages"]] == ["How many?", "Two."]
+    assert reader.passed == {"": 1, "Unnamed: 0": 1}

@@ -12,6 +12,7 @@ import pytest
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.mixing import load_mix
 from axolotl_sftguide.mixing._columns import Rows
+from axolotl_sftguide.mixing._exclusion import Excluded
 from axolotl_sftguide.mixing._order import largest_deviation
 from axolotl_sftguide.mixing._plan import Plan, plan
 
@@ -130,7 +131,8 @@ class TestDuplicates:
     def test_excluded_rows_are_left_out(self) -> None:
         of = saying([0, 0, 1], "abc")
         excluded = np.array([[ord("b"), ord("b") + 7], [ord("c"), 0]], np.uint64)
-        made = plan(of, settings({}, {}), excluded)
+        among = Excluded(excluded, [2]).among(of, None)
+        made = plan(of, settings({}, {}), among)
         assert sorted(made.train.tolist()) == [0, 2]
         assert made.excluded == {0: 1}
 

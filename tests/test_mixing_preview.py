@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import MixError
-from axolotl_sftguide.mixing import preview
+from axolotl_sftguide.mixing import longer_than, preview
+from axolotl_sftguide.mixing._lengths import lengths_of
 
 ASK = {"role": "user", "content": "How tall is it?"}
 SAY = {"role": "assistant", "content": "Ninety metres."}
@@ -98,3 +100,44 @@ def test_the_command_prints_it_and_builds_nothing(
     assert done.output.count("assistant: [[Ninety metres.]]") == 3
     assert "a.jsonl, row 3: messages" in done.output
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "spec.yml"]
+
+
+class TestLengths:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_are_those_of_all_rows(self, seed: int) -> None:
+        draw = random.Random(seed)
+        tokens = [int(draw.lognormvariate(5, 1.5)) + 1 for _ in range(997)]
+        found = lengths_of(tokens)
+        assert found is not None
+        ordered = sorted(tokens)
+        assert (found["rows"], found["longest"]) == (997, ordered[-1])
+        assert (found["median"], found["p90"]) == (ordered[498], ordered[897])
+        assert sum(found["up_to"].values()) == 997
+        for limit in (64, 96, 256, 1536, 2048, 10**7):
+            longer = sum(length > limit for length in tokens)
+            assert longer_than(found, limit) == (longer, True)
+        at_most, exact = longer_than(found, 200)
+        assert at_most >= sum(length > 200 for length in tokens)
+        assert not exact
+
+    def test_of_no_rows_are_none(self) -> None:
+        assert lengths_of([]) is None
+
+    def test_of_a_mix_stand_beside_sequence_len(
+        self, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        long = {"role": "assistant", "content": "It is very tall. " * 40}
+        rows = [{"messages": [ASK, SAY]}, {"messages": [ASK, long]}]
+        own = spec(tmp_path, *rows)
+        own["tokenizer"] = str(base)
+        config = {"sequence_len": 96, "sftguide": {"mix": own}}
+        Path("config.yml").write_text(json.dumps(config))
+        for words in ([], ["--preview"]):
+            done = CliRunner().invoke(main, ["mix", "config.yml", *words])
+            assert done.exit_code == 0, done.output
+            assert "1 row (50.0%) longer than sequence_len 96" in done.output
+        done = CliRunner().invoke(
+            main, ["mix", "config.yml", "--preview", "--sequence-len", "1536"]
+        )
+        assert "0 rows longer than sequence_len 1,536" in done.output

@@ -213,8 +213,20 @@ def test_reasoning_is_kept() -> None:
     [
         (
             {"text": "x"},
-            "a row of raw text is not a conversation; Axolotl trains it with "
-            "type: completion (text)",
+            "a row of raw text is not a conversation; split it into messages, or train "
+            "on all of it in Axolotl with type: completion (text)",
+        ),
+        (
+            {"text": "### Human: Why?### Assistant: Why not?"},
+            "a row of raw text is not a conversation; split it into messages, or train "
+            "on all of it in Axolotl with type: completion (text, whose turns begin "
+            "with '### Human:')",
+        ),
+        (
+            {"system": "SYSTEM: Be brief.", "chat": "USER: Why?\n\n\nASSISTANT: So."},
+            "a row of raw text is not a conversation; split it into messages, or train "
+            "on all of it in Axolotl with type: completion (chat, whose turns begin "
+            "with 'USER:')",
         ),
         (
             {"words": "x"},

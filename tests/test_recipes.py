@@ -136,7 +136,7 @@ PLANNED = [r for r in shipped_recipes() if "# Memory:" in r.text]
 @pytest.mark.parametrize("recipe", PLANNED, ids=lambda recipe: recipe.name)
 def test_the_memory_in_a_header_is_what_the_planner_estimates(recipe: Recipe) -> None:
     config = yaml.safe_load(recipe.text)
-    gpus = 8 if "# Node:   8 cards of 80 GB" in recipe.text else 1
+    gpus = 8 if "# Node:   8 GPUs of 80 GB" in recipe.text else 1
     made = plan_memory(config, KNOWN[config["base_model"]], gpus=gpus)
     told = re.search(r"# Memory: ([\d.]+) GiB", recipe.text)
     assert told is not None

@@ -51,6 +51,7 @@ def file(tmp_path: Path) -> RunHistory:
 
 def finished(history: RunHistory, run_id: str, value: float, **row: Any) -> None:
     score = {"metric": "m", "goal": "max", **row.pop("score", {})}
+    row = {"config": {"learning_rate": 5e-4, "weight_decay": run_id}, **row}
     history.begin(run_row(run_id, **row))
     history.add_score(run_id, Score(value=value, **score))
     history.end(run_id, "finished")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -47,9 +48,9 @@ def test_each_trial_is_claimed_once_by_one_of_many_workers(
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     words = [sys.executable, str(script), resolve_storage(storage), str(tmp_path)]
-    workers = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    options = {"stdout": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "WORKERS": "4"}
+    workers = [subprocess.Popen(words, env=environment, **options) for _ in range(4)]
     claimed = [w.communicate(timeout=300)[0].split() for w in workers]
     assert [w.returncode for w in workers] == [0] * 4
     # Each worker has planned the same 24, and none was entered twice.
@@ -59,7 +60,7 @@ def test_each_trial_is_claimed_once_by_one_of_many_workers(
 
 
 WORKER = """
-import sys
+import os, sys, time
 from pathlib import Path
 from axolotl_sftguide.sweep import Objective, Range, SearchSpace, SweepStudy
 from axolotl_sftguide.sweep.storage import as_storage_error
@@ -69,6 +70,11 @@ study = SweepStudy(
     sys.argv[1], "s", space=space, recipe={"seed": 1}, objective=Objective("m", "max"),
     output_dir=Path(sys.argv[2]) / "out", sampler="random",
 )
+# All begin together, however long each takes to start.
+folder = Path(sys.argv[2])
+(folder / f"ready-{os.getpid()}").touch()
+while len(list(folder.glob("ready-*"))) < int(os.environ.get("WORKERS", 1)):
+    time.sleep(0.01)
 study.plan(24)
 while (trial := study.claim()) is not None:
     print(trial.number)

@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import _host, _keys, _model_fit, _numbers, _own_block, _pairs, _refused
+from . import (
+    _entries,
+    _harmful,
+    _host,
+    _keys,
+    _model_fit,
+    _needs,
+    _numbers,
+    _own_block,
+    _pairs,
+    _precision,
+    _public_data,
+    _refused,
+    _run_length,
+    _templates,
+    _tokenizer,
+)
 from ._files import other_file
 from ._finding import Finding, Weight
 from ._placeholders import without_placeholders
@@ -31,8 +47,30 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _pairs.checkpoints,
     _pairs.evaluation_memory,
     _pairs.parallel,
+    _needs.inert_keys,
+    _run_length.length,
+    _run_length.held_out,
+    _run_length.cadence,
+    _precision.precision,
+    _entries.entries,
+    _public_data.public_data,
+    _templates.templates,
+    _templates.unused_template,
+    _templates.tools,
+    _tokenizer.added_tokens,
+    _tokenizer.special_tokens,
+    _tokenizer.other_tokenizer,
+    _tokenizer.model_file,
+    _harmful.over_the_base,
+    _harmful.kept_checkpoint,
+    _harmful.random_weights,
+    _harmful.small_range,
+    _harmful.secrets,
+    _harmful.watchdog,
     _model_fit.no_targets,
     _model_fit.targets,
+    _model_fit.experts,
+    _model_fit.layer_numbers,
     _model_fit.layer_class,
     _model_fit.positions,
     _host.traps,
@@ -46,6 +84,7 @@ _FOR_SFT: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _host.data,
     _numbers.rate,
     _numbers.batch,
+    _numbers.beta2,
     _numbers.epochs,
     _numbers.adapters,
 )
@@ -59,6 +98,7 @@ def advise(
     parameters: int | None = None,
     model_type: str | None = None,
     model: Mapping[str, Any] | None = None,
+    steps: int | None = None,
 ) -> list[Finding]:
     """Check an Axolotl config against published evidence and Axolotl's behaviour.
 
@@ -71,6 +111,7 @@ def advise(
             judged by what was shown for billions of parameters.
         model_type: The `model_type` in the model's `config.json`, if known.
         model: The model's `config.json`, if known.
+        steps: Number of optimizer steps, if it was counted on the prepared rows.
 
     Returns:
         The most serious findings first; those of one weight by what they cost, and
@@ -82,7 +123,7 @@ def advise(
     config, found, filled = without_placeholders(config)
     model = model or {}
     model_type = model_type or model.get("model_type")
-    view = View(config, rows, ranks, parameters, model_type, model)
+    view = View(config, rows, ranks, parameters, model_type, model, steps)
     missing = ("required-key", "no-data", "no-seed", "warmup-default")
     found += [
         finding
@@ -128,7 +169,11 @@ def _once(found: list[Finding]) -> Iterator[Finding]:
 
 
 def summary(
-    config: Mapping[str, Any], *, rows: int | None = None, ranks: int = 1
+    config: Mapping[str, Any],
+    *,
+    rows: int | None = None,
+    ranks: int = 1,
+    steps: int | None = None,
 ) -> list[str]:
     """Summarise in four lines what a run will do: model, data, step and schedule."""
-    return run_summary(View(config, rows, ranks))
+    return run_summary(View(config, rows, ranks, counted_steps=steps))

@@ -38,6 +38,8 @@ class Rule:
     """Module and function of Axolotl or of a library that it uses."""
     general: bool = False
     """Whether it holds for nearly every config, and is listed in the closing line."""
+    own: bool = False
+    """Whether it is about this package's own block or comments."""
 
 
 _RUN, _LATE, _START, _PART, _LITTLE = Cost
@@ -120,6 +122,231 @@ RULES: dict[str, Rule] = {
         "The schema allows any number here, but the run cannot use this one.",
         _LATE,
         "utils/config/__init__.py: normalize_config",
+    ),
+    "key-twice": Rule(
+        "YAML readers take the last of two equal keys of a mapping, without a word.",
+        _RUN,
+        "PyYAML, SafeLoader.construct_mapping",
+    ),
+    "key-without-effect": Rule(
+        "The key is read only together with another one, which is not set.",
+        _PART,
+        f"{_BASE}: TrainerBuilderBase",
+    ),
+    "rows-padded": Rule(
+        "With `pad_to_sequence_len` all rows are as long as the longest that is "
+        "allowed. With packing they are filled with samples, without it with padding.",
+        _LITTLE,
+        "utils/collators/batching.py",
+    ),
+    "sequence-len-default": Rule(
+        "Without `sequence_len` rows of more than 512 tokens are dropped while the "
+        "data are prepared.",
+        _RUN,
+        f"{_SCHEMA}.sequence_len",
+    ),
+    "max-steps-and-epochs": Rule(
+        "`max_steps` takes precedence over `num_epochs`.",
+        _LITTLE,
+        f"{_SCHEMA}.max_steps",
+    ),
+    "held-out-all": Rule(
+        "Axolotl takes a `val_set_size` up to 1 as a share; `datasets` refuses 1.0.",
+        _LATE,
+        "utils/data/sft.py: _handle_train_dataset_split",
+    ),
+    "held-out-most": Rule(
+        "`val_set_size` is the share of rows for evaluation, not for training.",
+        _RUN,
+        "utils/data/sft.py: _handle_train_dataset_split",
+    ),
+    "evaluation-on-training-rows": Rule(
+        "A loss on rows that the model is trained on shows no overfitting.",
+        _PART,
+        "utils/data/sft.py: _load_raw_datasets",
+    ),
+    "evaluation-after-run": Rule(
+        "Nothing is evaluated after the start if `eval_steps` exceeds the steps.",
+        _PART,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "checkpoint-after-run": Rule(
+        "No checkpoint is made before the end if `save_steps` exceeds the steps.",
+        _LITTLE,
+        f"{_BASE}: _configure_save_and_eval_strategy",
+    ),
+    "warmup-most": Rule(
+        "The learning rate rises during the warmup and falls after it.",
+        _RUN,
+        f"{_BASE}: _configure_warmup_and_logging",
+    ),
+    "flash-attention-float32": Rule(
+        "Flash attention has no float32. With `bf16` and `fp16` off Axolotl loads the "
+        "model in float32.",
+        _LATE,
+        "utils/config/__init__.py: resolve_dtype",
+    ),
+    "float16-weights": Rule(
+        "With `fp16` and no adapter the trained weights are float16, and torch's "
+        "gradient scaler refuses float16 gradients.",
+        _LATE,
+        "utils/config/__init__.py: resolve_dtype",
+    ),
+    "format-field": Rule(
+        "A user-defined format is filled with `str.format` and two names.",
+        _LATE,
+        "prompt_strategies/user_defined.py: load",
+    ),
+    "format-without-prompt": Rule(
+        "Without `{instruction}` in the format, the answer alone is in the text.",
+        _RUN,
+        "prompt_strategies/user_defined.py: load",
+    ),
+    "roles-none": Rule(
+        "Turns are trained on if their role is in `roles_to_train`.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "roles-without-assistant": Rule(
+        "Turns are trained on if their role is in `roles_to_train`.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "turn-end-off": Rule(
+        "A model that never trains on the end of a turn does not learn to stop.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplateStrategy",
+    ),
+    "turn-end-untrained": Rule(
+        "Axolotl trains on the ends of turns that are in `eot_tokens`, by default the "
+        "tokenizer's `eos_token`. A template that ends turns with another token needs "
+        "`eot_tokens`. The tokens are those of the model's repository.",
+        _RUN,
+        "prompt_strategies/chat_template.py: _validate_eot_and_eos_tokens",
+    ),
+    "template-missing": Rule(
+        "`type: chat_template` takes the tokenizer's template by default, and base "
+        "models often have none.",
+        _LATE,
+        "utils/chat_templates/base.py: get_chat_template",
+    ),
+    "template-of-another": Rule(
+        "A template's marks are single tokens only for the models that it was made "
+        "for.",
+        _RUN,
+        "prompt_strategies/chat_template.py: ChatTemplatePrompter",
+    ),
+    "template-unused": Rule(
+        "`chat_template` is written into the tokenizer. Types such as alpaca have "
+        "their own form.",
+        _LITTLE,
+        "loaders/tokenizer.py: load_tokenizer",
+    ),
+    "tools-unwritten": Rule(
+        "Some of Axolotl's chat templates write messages alone. Tools and their calls "
+        "are left out of the text.",
+        _RUN,
+        "utils/chat_templates/templates",
+    ),
+    "special-tokens-untrained": Rule(
+        "Tokens under `additional_special_tokens` that the tokenizer does not have get "
+        "new rows in the embeddings, which an adapter leaves as they are.",
+        _RUN,
+        "loaders/tokenizer.py: load_tokenizer",
+    ),
+    "tokenizer-of-another": Rule(
+        "Token ids stand for other text in another tokenizer.",
+        _RUN,
+        "loaders/tokenizer.py: load_tokenizer",
+    ),
+    "pairs-swapped": Rule(
+        "The names of the columns say the opposite of the fields.",
+        _RUN,
+        "prompt_strategies/dpo/user_defined.py: default",
+    ),
+    "answers-alone": Rule(
+        "`type: completion` trains on one column, as plain text.",
+        _RUN,
+        "prompt_strategies/completion.py: load",
+    ),
+    "first-shard-alone": Rule(
+        "`shards` reads the part `shards_idx`, 0 by default, of that many parts.",
+        _RUN,
+        "utils/data/sft.py: _load_and_process_single_dataset",
+    ),
+    "type-of-other-data": Rule(
+        "The columns of well-known datasets are known by name, and the type of the "
+        "entry reads others.",
+        _LATE,
+        "prompt_strategies",
+    ),
+    "split-absent": Rule(
+        "The splits of well-known datasets are known by name.",
+        _LATE,
+        "utils/data/shared.py: load_dataset_with_config",
+    ),
+    "output-over-base": Rule(
+        "Checkpoints and the final weights are written to `output_dir`.",
+        _RUN,
+        "train.py: save_trained_model",
+    ),
+    "highest-loss-is-best": Rule(
+        "With `greater_is_better` the highest value of the metric is the best.",
+        _RUN,
+        f"{_CAUSAL}: build",
+    ),
+    "random-weights": Rule(
+        "`reinit_weights` builds the model from its config, without its weights.",
+        _RUN,
+        "loaders/model.py: ModelLoader",
+    ),
+    "gemma-float16": Rule(
+        "Gemma models were trained in bfloat16; their activations overflow float16.",
+        _RUN,
+        "utils/config/__init__.py: resolve_dtype",
+    ),
+    "secret-in-clear": Rule(
+        "The config is saved in `output_dir`, in checkpoints and by loggers.",
+        _LITTLE,
+        "train.py: save_initial_configs",
+    ),
+    "watchdog-below-loss": Rule(
+        "The watchdog stops a run whose loss stays above the threshold.",
+        _RUN,
+        "utils/callbacks/__init__.py: LossWatchDogCallback",
+    ),
+    "held-out-few": Rule(
+        "Axolotl takes a `val_set_size` above 1 as a number of rows.",
+        _LITTLE,
+        "utils/data/sft.py: _handle_train_dataset_split",
+    ),
+    "dataset-twice": Rule(
+        "Entries with the same rows are both read. A split of the merged rows puts "
+        "copies on both sides.",
+        _PART,
+        "utils/data/shared.py: merge_datasets",
+    ),
+    "layers-beyond-model": Rule(
+        "Patterns and numbers of layers that match none are ignored.",
+        _RUN,
+        "utils/freeze.py: freeze_layers_except",
+    ),
+    "tokens-untrained": Rule(
+        "New tokens have new rows in the embeddings, which an adapter trains only if "
+        "`lora_modules_to_save` lists them. Axolotl requires it.",
+        _LATE,
+        "loaders/utils.py: check_model_config",
+    ),
+    "model-gguf": Rule(
+        "GGUF files hold quantised weights for inference.",
+        _LATE,
+        "transformers, AutoModelForCausalLM.from_pretrained",
+    ),
+    "model-class": Rule(
+        "`model_type` names the class that loads the weights. A class of another "
+        "model drops weights that it does not know, such as biases.",
+        _RUN,
+        "loaders/model.py: ModelLoader",
     ),
     "packing-without-separation": Rule(
         "With sample packing a row holds several samples. Only some attention "
@@ -211,6 +438,12 @@ RULES: dict[str, Rule] = {
         _RUN,
         "peft, tuners/tuners_utils.py: inject_adapter",
     ),
+    "experts-without-adapters": Rule(
+        "Since transformers 5 the experts of a layer are one parameter. "
+        "`lora_target_linear` finds linear layers, and so none of the experts.",
+        _RUN,
+        "loaders/adapter.py: find_all_linear_names",
+    ),
     "targets-missing": Rule(
         "Axolotl gives peft an empty list of layers if no key names any, and peft has "
         "no default for an empty list.",
@@ -248,6 +481,7 @@ RULES: dict[str, Rule] = {
     "batch-size-of-block": Rule(
         "The plugin derives the accumulation from `sftguide.effective_batch_size`.",
         _START,
+        own=True,
     ),
     "packed-samples": Rule(
         "With packing a step holds more samples than rows.",
@@ -340,13 +574,22 @@ RULES: dict[str, Rule] = {
     "other-training": Rule("Advice on SFT does not apply to it.", _LITTLE),
     "placeholders": Rule("A script fills in some values later.", _LITTLE),
     "other-file": Rule("The file configures another program.", _LITTLE),
-    "unknown-ignore": Rule("A comment silences an id that does not exist.", _LITTLE),
-    "own-block": Rule("The plugin validates its block when the run starts.", _START),
+    "unknown-ignore": Rule(
+        "A comment silences an id that does not exist.", _LITTLE, own=True
+    ),
+    "own-block": Rule(
+        "The plugin validates its block when the run starts.", _START, own=True
+    ),
+    "patience-without-evaluation": Rule(
+        "The rule `evaluation` counts the host's own evaluations.", _PART, own=True
+    ),
     "own-block-name": Rule("The block is not read under this name.", _RUN, _SCHEMA),
     "own-plugin-missing": Rule(
         "Axolotl drops the block unless the plugin is listed.", _RUN, _SCHEMA
     ),
-    "mix-and-datasets": Rule("The plugin makes `datasets` from the mix.", _START),
+    "mix-and-datasets": Rule(
+        "The plugin makes `datasets` from the mix.", _START, own=True
+    ),
     "rate-adapter-low": Rule("Adapters need higher rates than full models.", _RUN),
     "rate-adapter-high": Rule("Adapters diverge at very high rates.", _RUN),
     "rate-full-high": Rule("No study of full fine-tuning used such a rate.", _RUN),
@@ -354,10 +597,20 @@ RULES: dict[str, Rule] = {
     "batch-adapter-large": Rule("Adapters lose quality in large batches.", _PART),
     "batch-large-few-rows": Rule("A large batch leaves few steps.", _PART),
     "batch-small-many-rows": Rule("Larger batches scored better.", _LITTLE),
+    "beta2-small-batch": Rule(
+        "With few samples per step Adam needs a higher `adam_beta2`, so that squared "
+        "gradients are averaged over as many tokens as with large batches.",
+        _PART,
+    ),
     "epochs-many": Rule("Small data need 2 or 3 epochs.", _LITTLE),
     "adapter-attention-only": Rule("The MLP's adapters matter most.", _PART),
     "adapter-scale": Rule("The adapter's updates are scaled by alpha / rank.", _LITTLE),
     "data-unreadable": Rule("Axolotl cannot prepare data with such rows.", _LATE),
+    "data-unprepared": Rule(
+        "Axolotl prepares all rows before it loads the model.",
+        _LATE,
+        "utils/data/sft.py: prepare_datasets",
+    ),
     "data-odd-rows": Rule("A chat template does not take such conversations.", _PART),
     "data-stale": Rule("Axolotl reuses prepared data of an earlier version.", _RUN),
     "data-untrained": Rule("Rows without a trained token teach nothing.", _RUN),

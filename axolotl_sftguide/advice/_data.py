@@ -221,3 +221,27 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             "Use sftguide.mix, which removes duplicates",
             id="data-repeated",
         )
+
+
+def with_unprepared(findings: list[Finding], error: str) -> list[Finding]:
+    """The findings, and one on data that Axolotl cannot make a run of.
+
+    Args:
+        findings: The other findings; one on rows that are not trained explains it.
+        error: What Axolotl says.
+    """
+    if any(f.id in ("data-untrained", "data-too-long") for f in findings):
+        return findings
+    small = "too small for sample_packing" in error
+    found = Finding(
+        Weight.WRONG,
+        "eval_sample_packing" if small else "datasets",
+        None,
+        "The rows for evaluation do not fill one packed row"
+        if small
+        else f"Axolotl cannot prepare the data: {error[:200]}",
+        "the run ends in an error after the data are prepared",
+        "Set eval_sample_packing: false" if small else "Correct the data",
+        id="data-unprepared",
+    )
+    return sorted([found, *findings], key=lambda f: (f.weight, f.cost))

@@ -23,6 +23,7 @@ class Weight(IntEnum):
     """Good to know."""
 
 
+_OWN = "axolotl-sftguide"
 _REPOSITORY = "https://github.com/axolotl-ai-cloud/axolotl"
 
 
@@ -69,10 +70,23 @@ class Finding:
         return rule is not None and rule.general
 
     @property
+    def _is_own(self) -> bool:
+        """Whether it is about this package's own block or comments."""
+        rule = RULES.get(self.id)
+        return rule is not None and rule.own
+
+    @property
+    def _library(self) -> str:
+        """The library of which it holds, if that is another one than Axolotl."""
+        rule = RULES.get(self.id)
+        library, comma, _ = ("" if rule is None else rule.host).partition(", ")
+        return library if comma else ""
+
+    @property
     def source(self) -> str:
         """Where it was shown, in short."""
         if self.claim is None:
-            return _host()
+            return _OWN if self._is_own else self._library or _host()
         first, *others = CLAIMS[self.claim].source.split("; ")
         return f"{first} and {len(others)} more" if others else first
 
@@ -82,6 +96,10 @@ class Finding:
         if self.claim is None:
             rule = RULES.get(self.id)
             where = "" if rule is None else rule.host
+            if self._is_own:
+                return f"{_OWN}, {where}" if where else _OWN
+            if self._library:
+                return f"{where} (as {_host()} uses it)"
             return f"{_host()}, {where}" if where else _host()
         claim = CLAIMS[self.claim]
         return f"{claim.reference} ({claim.grade}; {claim.setting})"
@@ -89,6 +107,8 @@ class Finding:
     @property
     def links(self) -> tuple[str, ...]:
         """Web addresses of the source."""
+        if self._is_own:
+            return ()
         if self.claim is None:
             return (f"{_REPOSITORY}/tree/v{host_schema().version}",)
         return CLAIMS[self.claim].links

@@ -142,7 +142,8 @@ def data(view: View) -> Iterator[Finding]:
 
 def kernels(view: View) -> Iterator[Finding]:
     """Triton kernels for adapters in a config for the CPU."""
-    for_cpu = view.config.get("bf16") is False and not view.get("fp16")
+    flash = (view.attention or "").startswith("flash")
+    for_cpu = view.config.get("bf16") is False and not view.get("fp16") and not flash
     wide = view.get("load_in_4bit") or view.get("lora_target_linear")
     unset = [key for key in LORA_KERNELS if view.config.get(key) is None]
     if (

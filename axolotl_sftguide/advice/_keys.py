@@ -237,7 +237,7 @@ def _some(known: tuple[str, ...], most: int = 12) -> str:
     return f"{listed} and {len(known) - most} more" if len(known) > most else listed
 
 
-def _of_dataset(view: View, fault: Fault, key: str) -> Finding:
+def _of_dataset(view: View, fault: Fault, key: str) -> Finding | None:
     others = {
         name
         for model in view.schema.data["models"]
@@ -252,7 +252,11 @@ def _of_dataset(view: View, fault: Fault, key: str) -> Finding:
     }
     read = set(view.schema.data["read_of_datasets"]) - inside
     if key in others or key in read:
-        return _of_other_training(view, fault, key)
+        return (
+            None
+            if _inferred(view, fault, key)
+            else _of_other_training(view, fault, key)
+        )
     new = near(key, fault.known)
     remedy = OF_DATASETS.get(key) or (f"did you mean {new!r}?" if new else _REFERENCE)
     target = DATASET_RENAMES.get(key) or (None if key in OF_DATASETS else new)
@@ -266,6 +270,13 @@ def _of_dataset(view: View, fault: Fault, key: str) -> Finding:
         id="unknown-nested-key",
         edits=(Edit("rename", fault.path, target),) if target else (),
     )
+
+
+def _inferred(view: View, fault: Fault, key: str) -> bool:
+    """Whether `ds_type` is what the file's extension says anyway."""
+    entry = dict(view.sources).get(fault.path.rpartition(".")[0], {})
+    suffix = str(entry.get("path", "")).rpartition(".")[2].removesuffix("l")
+    return key == "ds_type" and bool(fault.value == suffix)
 
 
 def _of_other_training(view: View, fault: Fault, key: str) -> Finding:

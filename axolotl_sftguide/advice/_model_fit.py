@@ -12,6 +12,7 @@ from ._view import View
 
 WRONG, AGAINST, NOTE = Weight.WRONG, Weight.AGAINST, Weight.NOTE
 
+_LAYER = re.compile(r"layers\\?\.(.+?)\\?\.")
 _PLAIN = re.compile(r"[\w.]+")
 
 
@@ -71,6 +72,73 @@ def targets(view: View) -> Iterator[Finding]:
         remedy,
         id="targets-absent",
     )
+
+
+FUSED_EXPERTS = ("mixtral", "qwen3_moe", "gpt_oss")
+"""Model types whose experts are no linear layers, since transformers 5."""
+
+_EXPERT_NAMES = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
+
+
+def experts(view: View) -> Iterator[Finding]:
+    """`lora_target_linear` on a model whose experts are no linear layers."""
+    asked = view.get("lora_target_modules", [])
+    named = asked if isinstance(asked, list) else [asked]
+    if (
+        view.model_type not in FUSED_EXPERTS
+        or not view.get("adapter")
+        or not view.get("lora_target_linear")
+        or view.get("lora_target_parameters")
+        or any("experts" in str(n) or n in _EXPERT_NAMES for n in named)
+    ):
+        return
+    yield Finding(
+        AGAINST,
+        "lora_target_linear",
+        True,
+        f"The experts of {view.model_type} models are no linear layers",
+        "adapters are on the attention alone, and most weights stay as they are",
+        "Set lora_target_parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj] "
+        "and lora_dropout: 0",
+        id="experts-without-adapters",
+    )
+
+
+def layer_numbers(view: View) -> Iterator[Finding]:
+    """Numbers of layers that the model does not have."""
+    count = view.model.get("num_hidden_layers")
+    if not isinstance(count, int):
+        return
+    asked = view.get("unfrozen_parameters", [])
+    asked = asked if isinstance(asked, list) else [asked]
+    patterns = [p for p in asked if isinstance(p, str)]
+    numbers = [m[1] for p in patterns if (m := _LAYER.search(p))]
+    absent = [n for n in numbers if not _matches(n, count)]
+    key = "unfrozen_parameters"
+    if not absent:
+        key = "peft_layers_to_transform"
+        chosen = view.get(key, [])
+        chosen = chosen if isinstance(chosen, list) else [chosen]
+        absent = [str(n) for n in chosen if isinstance(n, int) and n >= count]
+    if absent:
+        yield Finding(
+            WRONG,
+            key,
+            view.get(key),
+            f"{view.get('base_model')} has the layers 0 to {count - 1}, and {key} "
+            f"names {', '.join(absent[:3])}",
+            "these layers are not trained, without an error",
+            f"Name layers from 0 to {count - 1}",
+            id="layers-beyond-model",
+        )
+
+
+def _matches(pattern: str, count: int) -> bool:
+    """Whether a pattern for a layer's number matches one that exists."""
+    try:
+        return any(re.fullmatch(pattern, str(n)) for n in range(count))
+    except re.error:
+        return True
 
 
 def layer_class(view: View) -> Iterator[Finding]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ..evidence import CLAIMS
 from ._finding import Finding, Weight
+from ._model_fit import FUSED_EXPERTS
 from ._view import View
 
 AGAINST, NOTE = Weight.AGAINST, Weight.NOTE
@@ -57,8 +59,9 @@ def rate(view: View) -> Iterator[Finding]:
                 id="rate-adapter-high",
             )
     elif value > 1e-4 and not view.is_small:
+        kinds = {str(entry.get("type")) for _, entry in view.sources}
         yield Finding(
-            AGAINST,
+            NOTE if kinds == {"completion"} else AGAINST,  # maybe a pre-training
             "learning_rate",
             value,
             f"{_short(value)} is above every learning rate that was tried for full "
@@ -132,6 +135,24 @@ def _full_batch(view: View, path: str, samples: int, rows: int) -> Iterator[Find
         )
 
 
+def beta2(view: View) -> Iterator[Finding]:
+    """Adam's beta2 against the samples per step."""
+    value, samples = view.number("adam_beta2"), view.samples
+    if value is None or samples is None or not 0 < value < 0.98 or samples > 64:
+        return
+    same = 0.95 ** (samples / 512)  # the paper's beta2 at its batch, same half-life
+    yield Finding(
+        NOTE,
+        "adam_beta2",
+        view.get("adam_beta2"),
+        f"adam_beta2: {value:g} suits large batches, and a step has {samples} samples",
+        "squared gradients are averaged over few samples",
+        f"Set adam_beta2: {min(same, 0.9999):.4g}, or leave it at 0.999",
+        "small-batch",
+        id="beta2-small-batch",
+    )
+
+
 def epochs(view: View) -> Iterator[Finding]:
     """Epochs over the data."""
     value = view.number("num_epochs")
@@ -158,13 +179,16 @@ def adapters(view: View) -> Iterator[Finding]:
         return
     targets = view.get("lora_target_modules", [])
     targets = targets if isinstance(targets, list) else [targets]
+    sure = view.model_type is not None  # experts of a mixture may not be linear layers
     if (
         targets
         and not view.get("lora_target_linear")
+        and not view.get("lora_target_parameters")
+        and view.model_type not in FUSED_EXPERTS
         and ({str(t).rpartition(".")[2] for t in targets} <= _ATTENTION)
     ):
         yield Finding(
-            AGAINST,
+            AGAINST if sure else NOTE,
             "lora_target_modules",
             targets,
             "Only attention layers have adapters",
@@ -174,12 +198,15 @@ def adapters(view: View) -> Iterator[Finding]:
             id="adapter-attention-only",
         )
     rank, alpha = view.number("lora_r"), view.number("lora_alpha")
-    if rank and alpha and alpha / rank > 4:
+    rooted = bool(view.get("peft_use_rslora"))
+    scale = alpha / (math.sqrt(rank) if rooted else rank) if rank and alpha else 0
+    if scale > (8 if rooted else 4):
+        by = "the square root of lora_r" if rooted else "lora_r"
         yield Finding(
             NOTE,
             "lora_alpha",
             alpha,
-            f"lora_alpha is {alpha / rank:g} times lora_r",
+            f"lora_alpha is {scale:g} times {by}",
             "the adapter's updates are scaled by that factor",
             "Set lora_alpha: 32 at any rank",
             "adapter-alpha",

@@ -50,6 +50,20 @@ def own_block(view: View) -> Iterator[Finding]:
             "Add axolotl_sftguide.SFTGuidePlugin to plugins",
             id="own-plugin-missing",
         )
+    early = view.block.get("early_termination")
+    patience = early.get("evaluation") if isinstance(early, dict) else None
+    held_out = view.evaluates or (view.mix or {}).get("held_out")
+    if isinstance(patience, dict) and not held_out:
+        path = f"{BLOCK}.early_termination.evaluation"
+        yield Finding(
+            Weight.AGAINST,
+            path,
+            None,
+            f"{path} is set, and there is nothing to evaluate on",
+            "the rule never stops the run",
+            "Set val_set_size: 0.05 and eval_steps, or remove the rule",
+            id="patience-without-evaluation",
+        )
     if view.mix is not None and view.get("datasets"):
         yield Finding(
             WRONG,

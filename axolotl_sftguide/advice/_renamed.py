@@ -129,6 +129,15 @@ FOREIGN = {
 }
 """Keys at the top level without one key of Axolotl for them, and what to write."""
 
+_OF_ENTRIES = (
+    "path type split data_files ds_type field_messages message_property_mappings "
+    "field_system roles roles_to_train train_on_eos train_on_eot conversation "
+    "message_field_role message_field_content field_human field_model"
+)
+FOREIGN |= {
+    key: f"Move {key} into the entry of datasets" for key in _OF_ENTRIES.split()
+}
+
 OF_DATASETS = {
     "train_on_split": "Set split instead",
     "subset": "Set name instead",

@@ -34,6 +34,7 @@ class View:
         parameters: Number of parameters of the model, if known.
         model_type: The `model_type` in the model's `config.json`, if known.
         model: The model's `config.json`, if known.
+        counted_steps: Optimizer steps that Axolotl counts on the prepared rows.
     """
 
     config: Mapping[str, Any]
@@ -42,6 +43,7 @@ class View:
     parameters: int | None = None
     model_type: str | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
+    counted_steps: int | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a top-level key; the default if it is missing or null."""
@@ -202,6 +204,8 @@ class View:
         most = self.number("max_steps")
         if most and most > 0:
             return int(most)
+        if self.counted_steps is not None:
+            return self.counted_steps
         if self.rows is None or not self.samples:
             return None
         return math.ceil(self.rows * (self.number("num_epochs", 1) or 1) / self.samples)

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .history import no_runs, require
+from .backtest_runs import groups_of
+from .history import echo_json, no_runs, require
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..config.settings import EarlyTerminationSettings
+    from ..errors import StorageError
     from ..runs.history import Run
-    from ..stopping.backtest import Policy
-    from ..stopping.baselines import RecordedRun
+    from ..stopping.backtest import Policy, WholePolicy
+
+LEAST_RUNS = 3
+"""Fewer runs are not replayed."""
 
 
 @click.command()
 @click.option("--study", required=True, help="Study whose runs are replayed.")
-@click.option("--key", help="Comparability key. Default: the key with most runs.")
+@click.option("--key", help="Only runs with this comparability key.")
 @click.option("--metric", help="Score to use. Default: the score that most runs have.")
 @click.option(
     "--orders",
@@ -51,75 +57,70 @@ def backtest(
     how often the best run was kept, and how much score was lost, with 95% intervals
     that resample the settings of the runs.
     """
-    from ..errors import StorageError
     from ..stopping.backtest import backtest as replay_all
     from ..stopping.backtest import signal_evidence
     from .backtest_progress import Replays
-
-    history = require(storage)
-    found = history.runs(study=study, key=key)
-    if not found and key is None:
-        no_runs(history, study)
-    runs, goal = _recorded(found, metric)
-    if len(runs) < 3:
-        raise StorageError(
-            f"study {study!r} has {len(runs)} finished and scored runs with traces and "
-            f"the same comparability key; a backtest needs at least 3 ({history.url})"
-        )
-    policies = _policies(_own_settings(config))
-    with Replays(len(policies), min(orders, math.factorial(len(runs)))) as replays:
-        results = [
-            replay_all(runs, replays.counted(policy), orders=orders, seed=seed)
-            for policy in policies
-        ]
-    evidence = signal_evidence(runs)
-    if as_json:
-        _print_json(runs, results, evidence)
-        return
     from .backtest_tables import print_backtest
 
-    print_backtest(study, runs, goal, results, evidence)
+    history = require(storage)
+    runs = history.runs(study=study, key=key)
+    if not runs and key is None:
+        no_runs(history, study)
+        return
+    groups = groups_of(runs, metric)
+    large = [group for group in groups if len(group.runs) >= LEAST_RUNS]
+    if not large:
+        raise _too_few(history.url, study, key, metric, runs)
+    policies = _policies(_own_settings(config))
+    each = [min(orders, math.factorial(len(group.runs))) for group in large]
+    with Replays(len(policies) * sum(each)) as replays:
+        found = [
+            (
+                group,
+                [
+                    replay_all(group.runs, replays.counted(p), orders=orders, seed=seed)
+                    for p in policies
+                ],
+                signal_evidence(group.runs),
+            )
+            for group in large
+        ]
+    if as_json:
+        _print_json(found)
+        return
+    for group, results, evidence in found:
+        print_backtest(study, group, results, evidence)
+    left = sum(len(group.runs) for group in groups[len(large) :])
+    if left:
+        click.echo(
+            f"left out: {left} {'run' if left == 1 else 'runs'} with another base "
+            f"model or other data, of which there are fewer than {LEAST_RUNS}"
+        )
     click.echo(f"storage: {history.url}")
 
 
-def _recorded(found: list[Run], metric: str | None) -> tuple[list[RecordedRun], str]:
-    """The finished, scored runs with a trace, of the key that most of them share."""
-    from collections import Counter
+def _too_few(
+    url: str, study: str, key: str | None, metric: str | None, runs: Sequence[Run]
+) -> StorageError:
+    """What a study lacks, and what it has."""
+    from ..errors import StorageError
 
-    from ..config.differences import setting_of
-    from ..errors import TraceError
-    from ..runs.traces import read_trace
-    from ..stopping.baselines import RecordedRun
-
-    usable = [
-        run
-        for run in found
-        if run.status == "finished" and run.comparable and run.trace_path
-    ]
-    metrics = Counter(s.metric for run in usable for s in run.scores)
-    chosen = metric or next((name for name, _ in metrics.most_common(1)), "")
-    scored = [(run, run.score(chosen)) for run in usable]
-    keys = Counter(run.key for run, score in scored if score is not None)
-    largest = next((name for name, _ in keys.most_common(1)), None)
-    runs = []
-    for run, score in scored:
-        if score is None or run.key != largest:
-            continue
-        try:
-            observations = read_trace(run.trace_path or "").observations
-        except TraceError as error:
-            click.echo(f"skipped: {error}", err=True)
-            continue
-        value = score.value if score.goal == "max" else -score.value
-        if observations and value == value:
-            setting = setting_of(run.config) if run.config else ""
-            sign = 1.0 if score.goal == "max" else -1.0
-            runs.append(
-                RecordedRun(
-                    run.id, run.name, value, observations, chosen, sign, setting
-                )
-            )
-    return runs, chosen
+    metrics = sorted({score.metric for run in runs for score in run.scores})
+    if metric is not None and metrics and metric not in metrics:
+        return StorageError(
+            f"study {study!r} has no score {metric!r}; scores: {', '.join(metrics)}"
+        )
+    keys = sorted({run.key for run in runs})
+    if key is not None and not keys:
+        return StorageError(
+            f"study {study!r} has no run with the key {key!r}; the keys are in "
+            f"`sftguide runs list --study {study} --json` ({url})"
+        )
+    return StorageError(
+        f"study {study!r} has {len(runs)} runs, but fewer than {LEAST_RUNS} that are "
+        "finished and scored, have a trace, and share the base model and the data. "
+        f"A backtest needs at least {LEAST_RUNS} ({url})"
+    )
 
 
 def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
@@ -131,21 +132,29 @@ def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
     return load_settings(read_config(config).get(BLOCK)).early_termination
 
 
-def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
-    from ..config.settings import EarlyTerminationSettings
+def _policies(own: EarlyTerminationSettings | None) -> list[Policy | WholePolicy]:
+    from ..config.settings import EarlyTerminationSettings, ParkingSettings
     from ..stopping.backtest import RulesPolicy
+    from ..stopping.parking_replay import ParkingPolicy
     from ..sweep.policy import OptunaPolicy
 
     stop = EarlyTerminationSettings(action="stop")
     eager = stop.model_copy(
         update={"prediction": stop.prediction.model_copy(update={"chance": 0.1})}
     )
-    found: list[Policy] = [
+    parking = {"chance": 0.05, "parking": ParkingSettings()}
+    parks = stop.model_copy(
+        update={"prediction": stop.prediction.model_copy(update=parking)}
+    )
+    found: list[Policy | WholePolicy] = [
         RulesPolicy("default rules, action: stop", stop),
         RulesPolicy("the same, prediction.chance: 0.1", eager),
+        ParkingPolicy("the same, 0.05 and prediction.parking", parks),
     ]
     if own is not None:
-        found.append(RulesPolicy("rules of the config", own))
+        in_sweep = own.prediction.parking is not None
+        kind = ParkingPolicy if in_sweep else RulesPolicy
+        found.append(kind("rules of the config", own))
     try:
         from optuna import pruners
     except ImportError:
@@ -167,15 +176,19 @@ def _policies(own: EarlyTerminationSettings | None) -> list[Policy]:
     ]
 
 
-def _print_json(runs: Any, results: Any, evidence: Any) -> None:
-    import json
+def _print_json(found: Any) -> None:
     from dataclasses import asdict
 
-    from ..runs.redaction import json_safe
-
-    found = {
-        "runs": [{"id": r.id, "score": r.score, "steps": r.steps} for r in runs],
-        "policies": [asdict(result) for result in results],
-        "signals": [asdict(signal) for signal in evidence],
-    }
-    click.echo(json.dumps(json_safe(found), indent=2))
+    groups = [
+        {
+            "metric": group.metric,
+            "runs": [
+                {"id": r.id, "key": r.key, "score": r.score, "steps": r.steps}
+                for r in group.runs
+            ],
+            "policies": [asdict(result) for result in results],
+            "signals": [asdict(signal) for signal in evidence],
+        }
+        for group, results, evidence in found
+    ]
+    echo_json({"groups": groups})

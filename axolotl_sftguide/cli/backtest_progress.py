@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from ..stopping.backtest import Policy
+    from ..stopping.backtest import Policy, WholePolicy
     from ..stopping.baselines import RecordedRun
 
 
@@ -18,16 +18,15 @@ class Replays:
     """Counts the orders of arrival that each policy has replayed.
 
     Args:
-        policies: How many policies are replayed.
-        orders: The orders of arrival of each.
+        orders: The orders of arrival over all policies.
     """
 
-    def __init__(self, policies: int, orders: int) -> None:
+    def __init__(self, orders: int) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
             console=console, transient=True, disable=not console.is_terminal
         )
-        self._task = self._progress.add_task("replaying", total=policies * orders)
+        self._task = self._progress.add_task("replaying", total=orders)
 
     def __enter__(self) -> Replays:
         self._progress.start()
@@ -36,9 +35,16 @@ class Replays:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def counted(self, policy: Policy) -> Policy:
+    def counted(self, policy: Policy | WholePolicy) -> Policy | WholePolicy:
         """The policy; each order that it begins moves the bar."""
-        return _Counted(policy, lambda: self._progress.advance(self._task))
+        from ..stopping.backtest import WholePolicy
+
+        def advance() -> None:
+            self._progress.advance(self._task)
+
+        if isinstance(policy, WholePolicy):
+            return _CountedWhole(policy, advance)
+        return _Counted(policy, advance)
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,17 @@ class _Counted:
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
         self.on_order()
         return self.policy.begin()
+
+
+@dataclass(frozen=True)
+class _CountedWhole:
+    policy: WholePolicy
+    on_order: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        return self.policy.name
+
+    def replay(self, runs: Sequence[RecordedRun]) -> dict[str, int]:
+        self.on_order()
+        return self.policy.replay(runs)

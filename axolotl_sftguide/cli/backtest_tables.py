@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from ..signals.comparability import effective_batch_size
 from ..signals.correlation import Correlation
 from ..stopping.backtest import Backtest, SignalEvidence
-from ..stopping.baselines import RecordedRun
 from ..stopping.resampling import LEAST_SETTINGS, Interval
 from ..units import number, share
+from .backtest_runs import Group
 from .tables import console
 
 _SIGNALS = {"grad_norm": "gradient norm", "loss": "loss"}
@@ -21,17 +22,16 @@ _BETTER = {"grad_norm": -1, "loss": 1}
 
 def print_backtest(
     study: str,
-    runs: Sequence[RecordedRun],
-    metric: str,
+    group: Group,
     results: Sequence[Backtest],
     evidence: Sequence[SignalEvidence],
 ) -> None:
     """Print the results of each policy, and how signals correlate with scores."""
     out = console()
-    first = results[0]
+    first, runs = results[0], group.runs
     title = (
-        f"study {escape(study)}: {len(runs)} finished runs, score {escape(metric)}, "
-        f"mean over {first.orders} orders of arrival"
+        f"study {escape(study)}: {len(runs)} finished runs, score "
+        f"{escape(group.metric)}, mean over {first.orders} orders of arrival"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("policy", no_wrap=True)
@@ -55,7 +55,7 @@ def print_backtest(
             *([share(result.near_best_kept or 0.0, 1)] if near else []),
         )
     out.print(table)
-    for note in _notes(results, len(runs)):
+    for note in (*_peers(group), *_notes(results, len(runs))):
         out.print(note)
     signals = Table(
         title="correlation of early signals with the final score", title_justify="left"
@@ -70,6 +70,24 @@ def print_backtest(
             _answer(found.signal, found.correlation),
         )
     out.print(signals)
+
+
+def _peers(group: Group) -> Iterator[str]:
+    """Which runs are compared with which, where not all are."""
+    if group.others:
+        yield f"Other scores of these runs, for --metric: {', '.join(group.others)}."
+    if group.keys == 1:
+        return
+    yield (
+        f"These runs have {group.keys} comparability keys. comparison and cohort "
+        "compare runs of one key, prediction learns from all, as in a live run."
+    )
+    sizes = {effective_batch_size(run.key_fields) for run in group.runs}
+    if len(sizes) > 1:
+        yield (
+            f"They have {len(sizes)} batch sizes: a larger batch has a lower gradient "
+            "norm whatever its score, and the correlations below do not allow for that."
+        )
 
 
 def _notes(results: Sequence[Backtest], runs: int) -> Iterator[str]:

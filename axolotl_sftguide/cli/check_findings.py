@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from ..advice import Examined, Finding
+    from ..hosts.axolotl import ExaminedRun
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def collect(config: Path, options: Options) -> Checked:
     Raises:
         SFTGuideError: If it cannot be read, or its data cannot be prepared.
     """
-    from ..advice import silenced, summary
+    from ..advice import repeated_keys, silenced, summary, with_unprepared
     from ..config.yaml_file import read_config, read_text
 
     known: dict[str, Any] = {"rows": options.rows, "ranks": options.ranks}
@@ -76,13 +77,18 @@ def collect(config: Path, options: Options) -> Checked:
         loaded = read_config(config)
     unreadable = _unreadable(loaded) if options.data else []
     fatal = any(finding.weight == 0 for finding in unreadable)
-    examined = examine(config) if options.data and not fatal else []
-    known["rows"] = options.rows or sum(found.rows for found in examined) or None
+    found = examine(config) if options.data and not fatal else None
+    examined = found.datasets if found else []
+    if found and found.run and not options.rows:
+        known["rows"] = found.run.rows
+        known["steps"] = found.run.steps_as_set(found.wanted, options.ranks)
     findings = _findings(loaded, known, examined, unreadable)
+    if found and found.error:
+        findings = with_unprepared(findings, found.error)
     if options.host:
         findings = _with_host(config, findings)
     text = read_text(config)
-    findings, gone = silenced(text, findings)
+    findings, gone = silenced(text, [*repeated_keys(text), *findings])
     shown = [f for f in findings if options.with_general or not f.is_general]
     other = any(f.id == "other-file" for f in shown)
     return Checked(
@@ -178,8 +184,8 @@ def _with_host(config: Path, findings: list[Finding]) -> list[Finding]:
     return [found, *findings]
 
 
-def examine(config: Path) -> list[Examined]:
-    """Tokenise a config's data with Axolotl and count what is trained.
+def examine(config: Path) -> ExaminedRun:
+    """Tokenise a config's data with Axolotl, count what is trained, and the steps.
 
     Raises:
         SFTGuideError: If Axolotl is missing or cannot prepare the data.
@@ -189,13 +195,13 @@ def examine(config: Path) -> list[Examined]:
     os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
     with redirect_stdout(sys.stderr):  # Axolotl logs to stdout, which has our answer
         try:
-            from ..hosts.axolotl import examined_datasets
+            from ..hosts.axolotl import examined_run
         except ImportError:
             raise SFTGuideError(
                 "--data needs Axolotl: pip install 'axolotl-sftguide[axolotl]'"
             ) from None
         try:
-            return list(examined_datasets(str(config)))
+            return examined_run(str(config))
         except SFTGuideError:
             raise
         except Exception as error:  # Axolotl has no common class of errors

@@ -62,6 +62,11 @@ def shipped_judgements() -> list[Judgement]:
     return [from_dict(values) for values in _shipped()["judgements"]]
 
 
+def shipped_own() -> list[Judgement]:
+    """The judgements by this project's own grids."""
+    return [from_dict(values) for values in _shipped()["own"]]
+
+
 def shipped_tables() -> dict[str, dict[str, int]]:
     """How many rows the tables had from which those judgements were made."""
     counted: dict[str, dict[str, int]] = _shipped()["tables"]

@@ -77,6 +77,11 @@ _HELP = {"help_option_names": ["-h", "--help"]}
     help="With --preview: the model whose chat template is applied.  "
     "[default: tokenizer in SPEC]",
 )
+@click.option(
+    "--sequence-len",
+    type=click.IntRange(min=1),
+    help="Count the rows with more tokens.  [default: sequence_len in SPEC]",
+)
 def mix(
     spec: Path,
     output_dir: Path,
@@ -87,12 +92,14 @@ def mix(
     preview: bool,
     preview_rows: int,
     tokenizer: str | None,
+    sequence_len: int | None,
 ) -> None:
     """Build one dataset from the phases in SPEC, or verify one.
 
     SPEC is a YAML file with `phases`, or an Axolotl config with `sftguide.mix`.
     """
     mixing = _mixing()
+    from .mix_lengths import lines_of, sequence_len_of
     from .mix_tables import MixProgress, print_mix
 
     settings = mixing.read_mix(spec)
@@ -101,11 +108,12 @@ def mix(
     if changed:
         values = settings.model_dump() | changed
         settings = mixing.load_mix(values, path=str(spec))
+    sequence_len = sequence_len or sequence_len_of(spec)
     if preview:
         from .mix_preview import print_preview
 
         found = mixing.preview(settings, rows=preview_rows, tokenizer=tokenizer)
-        print_preview(found)
+        print_preview(found, sequence_len)
         return
     with MixProgress() as progress:
         mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
@@ -113,6 +121,9 @@ def mix(
         click.echo(mixed.manifest.to_json(), nl=False)
         return
     print_mix(mixed)
+    if mixed.manifest.lengths is not None:
+        for line in lines_of(mixed.manifest.lengths, sequence_len, "Rows"):
+            click.echo(line)
     click.echo(_entry(mixed))
 
 

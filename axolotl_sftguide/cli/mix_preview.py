@@ -8,9 +8,13 @@ from collections.abc import Sequence
 import click
 
 from ..mixing import PreviewedRow, PreviewedSource
+from .mix_lengths import lines_of
+from .mix_tables import rows
 
 
-def print_preview(sources: Sequence[PreviewedSource]) -> None:
+def print_preview(
+    sources: Sequence[PreviewedSource], sequence_len: int | None = None
+) -> None:
     """The conversations of each source, with what is trained on marked."""
     coloured = sys.stdout.isatty()
     shown = "in colour" if coloured else "in [[ ]]"
@@ -21,6 +25,11 @@ def print_preview(sources: Sequence[PreviewedSource]) -> None:
         for row in source.rows:
             click.echo(_heading(row))
             click.echo(_text(row, coloured))
+        if source.lengths is not None:
+            number = source.lengths["rows"]
+            what = f"First {rows(number)}" if number > 1 else "First row"
+            for line in lines_of(source.lengths, sequence_len, what):
+                click.echo(line)
         for problem in source.problems:
             click.echo(f"Cannot be used: {problem}")
         if not source.rows and not source.problems:

@@ -23,6 +23,7 @@ WIDTH = 80
 _NAMES_WIDTH = 20
 _ALWAYS = ("read", "written")
 _COLUMNS_SHOWN = 8
+_EXAMPLES_SHOWN = 3
 
 
 class MixProgress:
@@ -120,6 +121,16 @@ def _notes(manifest: Manifest) -> Iterator[str]:
                 f"{file['file']}: {count(file['matched'])} of {rows(file['rows'])} "
                 "matched and excluded"
             )
+    for one in manifest.near_duplicate_examples[:_EXAMPLES_SHOWN]:
+        yield (
+            f"{one['row']}: left out, as {one['similarity']:.0%} similar to "
+            f"{one['similar_to']}"
+        )
+    for one in manifest.overlap_examples[:_EXAMPLES_SHOWN]:
+        yield (
+            f"{one['row']}: left out, as it has {one['overlap']:.0%} of the n-grams of "
+            f"the question in {one['excluded']}"
+        )
     if any("prompt_completion" in part.forms for part in manifest.parts):
         yield (
             "TRL trains only the completion of a prompt, but whole conversations. To "
@@ -148,7 +159,11 @@ def _reasons(part: PhasePart) -> dict[str, int]:
     texts = {str(code): text for code, text in FAULTS.items()}
     # A manifest of version 0.1.0 has the text in the place of the code.
     found = {texts.get(code, code): n for code, n in part.faults.items()}
-    found |= {f"duplicate of a row in {path}": n for path, n in part.duplicates.items()}
+    for kind, by_path in (
+        ("duplicate of", part.duplicates),
+        ("near-duplicate of", part.near_duplicates),
+    ):
+        found |= {f"{kind} a row in {path}": n for path, n in by_path.items()}
     found |= {
         "does not match where": part.filtered,
         "in an excluded file": part.excluded,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import click
 from . import plan_page, plan_simulated
 
 if TYPE_CHECKING:
+    from ..hosts.axolotl import PreparedRun
     from ..planning import BatchPlan, MemoryPlan
     from ..runs.throughput import Throughput
 
@@ -20,17 +23,12 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "size"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        from pydantic import ByteSize, TypeAdapter, ValidationError
+        from ..config.sizes import parse_size
 
-        text = str(value).strip()
-        is_bare = text.replace(".", "", 1).isdigit()
         try:
-            size = TypeAdapter(ByteSize).validate_python(
-                f"{text}GiB" if is_bare else text
-            )
-        except ValidationError:
+            return parse_size(value)
+        except ValueError:
             self.fail(f"{value!r} is not a size; write 24GiB or 24GB", param, ctx)
-        return int(size)
 
 
 @click.command()
@@ -106,12 +104,17 @@ def plan(
         if not simulate:
             raise PlanError(f"{config}: {error}") from None
         ctx.exit(_simulate_alone(loaded, model_config, gpu_bytes, as_json))
+    count: Callable[[int, int], int] | None = None
     if data:
-        rows, row_tokens = _counted(config)
+        found = _prepared(config)
+        rows, row_tokens = found.rows, found.row_tokens(gpus)
+        count = partial(found.steps, ranks=gpus)
     most = max(1, made.largest_micro_batch)
     batch, missing = None, plan_page.NO_BATCH
     try:
-        batch = plan_batch(loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens)
+        batch = plan_batch(
+            loaded, most, gpus=gpus, rows=rows, row_tokens=row_tokens, count=count
+        )
     except PlanError as error:
         missing = str(error)
     past, unknown = _past(storage or _block(loaded).get("storage"), loaded)
@@ -183,13 +186,20 @@ def _block(loaded: dict[str, Any]) -> dict[str, Any]:
     return block if isinstance(block, dict) else {}
 
 
-def _counted(config: Path) -> tuple[int, float]:
-    """Number of rows in a config's data, and mean tokens per row."""
+def _prepared(config: Path) -> PreparedRun:
+    """The rows that a config trains on, after Axolotl's preparation.
+
+    Raises:
+        PlanError: If they are not prepared before training, or cannot be.
+    """
+    from ..errors import PlanError
     from .check_findings import examine
 
     found = examine(config)
-    rows = sum(each.rows for each in found)
-    return rows, max(1.0, sum(each.tokens for each in found) / max(1, rows))
+    if found.run is None:
+        why = found.error or "its rows are not prepared before training"
+        raise PlanError(f"{config}: --data has no rows to count: {why}")
+    return found.run
 
 
 def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput], str]:
@@ -245,7 +255,7 @@ def _as_dict(
         "not_planned": list(made.not_planned),
         "states_are_exact": made.states_are_exact,
         "parameters": made.architecture.parameters,
-        "batch": None if batch is None else asdict(batch),
+        "batch": None if batch is None else {**asdict(batch), "cards": batch.gpus},
         "throughput": [{**asdict(t), "hours": hours.get(t)} for t in past],
     }
 

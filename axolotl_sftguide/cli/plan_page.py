@@ -18,7 +18,7 @@ NO_BATCH = "depends on row count and length; pass --rows and --row-tokens, or --
 
 def batch_line(batch: BatchPlan, packed: bool) -> str:
     """How a step is made up."""
-    gpus = f"{batch.cards} GPU{'s' * (batch.cards > 1)}"
+    gpus = f"{batch.gpus} GPU{'s' * (batch.gpus > 1)}"
     product = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {gpus}"
     text = f"{batch.sequences} sample{'s' * (batch.sequences > 1)} = {product}"
     if packed:

@@ -15,6 +15,7 @@ from rich.table import Table
 from ..config.differences import flatten, varied_keys
 from ..errors import TraceError
 from ..runs.history import Run
+from ..runs.marker import latest_checkpoint
 from ..runs.traces import Trace, read_trace
 from ..signals import Observation, Point
 from ..signals.comparability import effective_batch_size
@@ -25,6 +26,13 @@ from .sparkline import sparkline
 from .tables import console, label, score_beside, seconds_of, shown, status_of
 
 Fact = tuple[str, str]
+
+_DECIDED = {
+    "warn": "warning",
+    "park": "parked",
+    "resume": "resumed",
+    "stop": "stopped",
+}
 
 
 def print_run(
@@ -46,7 +54,7 @@ def print_run(
     """
     out = console()
     out.print(f"[bold]{escape(run.name)}[/] {status_of(run)} {_outcome(run)}")
-    if run.reason and not any(d.action == "stop" for d in run.decisions):
+    if run.reason and not any(d.action in ("stop", "park") for d in run.decisions):
         out.print(escape(run.reason))
     for facts in (_went(run, points, out), _was(run, study), _is_at(run)):
         out.print()
@@ -106,7 +114,9 @@ def _trace_of(run: Run) -> Trace | None:
 def _outcome(run: Run) -> str:
     took = duration(seconds_of(run))
     saved = run.steps_saved
-    rest = f", {count(saved)} saved ({share(saved, run.max_steps)})" if saved else ""
+    so_far = " so far" if run.status == "parked" else ""
+    part = share(saved, run.max_steps)
+    rest = f", {count(saved)} saved{so_far} ({part})" if saved else ""
     return f"at step {count(run.step)} of {count(run.max_steps)} after {took}{rest}"
 
 
@@ -122,7 +132,7 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
         yield from source_facts(trace, out)
     yield from noise_scale_fact(observations)
     for decision in run.decisions:
-        what = "warning" if decision.action == "warn" else "stopped"
+        what = _DECIDED.get(decision.action, decision.action)
         at = f"step {count(decision.step)} ({count(decision.samples_seen)} samples)"
         yield what, escape(f"{at}, rule {decision.rule}: {decision.reason}")
     if not run.decisions:
@@ -158,6 +168,9 @@ def _is_at(run: Run) -> Iterator[Fact]:
     yield "started", f"{datetime.fromtimestamp(run.started_at):%Y-%m-%d %H:%M:%S}"
     yield "output", escape(run.output_dir)
     yield "trace", escape(run.trace_path or "none")
+    checkpoint = latest_checkpoint(run.output_dir) if run.status == "parked" else None
+    if checkpoint is not None:
+        yield "checkpoint", escape(checkpoint)
 
 
 def _training(fields: dict[str, Any], config: dict[str, Any]) -> str:

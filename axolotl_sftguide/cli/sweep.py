@@ -132,6 +132,7 @@ def sweep(
             devices=devices,
             arguments=axolotl_args,
             on_end=display.ended,
+            on_note=display.note,
         )
         lost = work.requeue_lost()
         display.begin(entered.plan(wanted), lost, chosen)

@@ -43,6 +43,7 @@ class SweepDisplay:
         counts = self._study.counts()
         done = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
         so_far = f", {done} done" if done else ""
+        so_far += f", {counts['PARKED']} parked" if "PARKED" in counts else ""
         goal = "highest" if objective.goal == "max" else "lowest"
         self._print(
             f"study {self._study.name}: {trials} trials{so_far}, sampler {sampler}, "
@@ -65,7 +66,7 @@ class SweepDisplay:
     def ended(self, ended: Ended) -> None:
         """Print one line for a trial that has ended."""
         run, values = ended.run, _values(ended.trial)
-        began = self._began.get(ended.trial.number)
+        began = self._began.pop(ended.trial.number, None)
         took = "" if began is None else f", {duration(time.monotonic() - began)}"
         head = ended.trial.name
         if ended.value is not None:
@@ -76,6 +77,12 @@ class SweepDisplay:
             )
         elif run is not None and run.status == "finished":
             self._print(f"{head} trained, and has no value: {ended.why}", values)
+        elif run is not None and run.status == "parked":
+            self._print(
+                f"{head} parked at step {count(run.step)} of {count(run.max_steps)} "
+                f"by {ended.why}",
+                values + took,
+            )
         elif run is not None:
             self._saved += run.steps_saved
             self._print(
@@ -86,12 +93,17 @@ class SweepDisplay:
         else:
             self._print(f"{head} failed: {ended.why}", values)
 
+    def note(self, trial: Trial, line: str) -> None:
+        """Print a line about a trial."""
+        self._print(f"{trial.name} {line}", _values(trial))
+
     def interrupted(self) -> None:
         """Print the number of trials left after an interruption."""
-        waiting = self._study.counts().get("WAITING", 0)
+        counts = self._study.counts()
+        parked = f", {counts['PARKED']} parked" if "PARKED" in counts else ""
         self._print(
-            f"interrupted: trainings ended, {waiting} trials left; run the same "
-            "command again to resume"
+            f"interrupted: trainings ended, {counts.get('WAITING', 0)} trials "
+            f"left{parked}; run the same command again to resume"
         )
 
     def done(self) -> None:
@@ -102,6 +114,7 @@ class SweepDisplay:
             for state, word in (
                 ("COMPLETE", "finished"),
                 ("PRUNED", "stopped"),
+                ("PARKED", "parked"),
                 ("FAIL", "failed or interrupted"),
                 ("RUNNING", "running in other workers"),
             )

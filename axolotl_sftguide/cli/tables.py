@@ -23,6 +23,7 @@ _COLOUR = {
     "finished": "green",
     "running": "cyan",
     "terminated": "yellow",
+    "parked": "yellow",
     "failed": "red",
     "dead": "red",
 }

@@ -10,6 +10,8 @@ _NO_HYPERPARAMETERS = frozenset(
         "output_dir",
         "axolotl_config_path",
         "dataset_prepared_path",
+        "resume_from_checkpoint",
+        "auto_resume_from_checkpoints",
         "sftguide.study",
         "sftguide.name",
         "sftguide.storage",
@@ -24,13 +26,25 @@ _NO_HYPERPARAMETERS = frozenset(
 
 
 NO_SETTING = frozenset(
-    ("seed", "data_seed", "name", "run_name", "hub_model_id", "logging_dir")
+    (
+        "seed",
+        "data_seed",
+        "name",
+        "run_name",
+        "hub_model_id",
+        "logging_dir",
+        "resume_from_checkpoint",
+        "auto_resume_from_checkpoints",
+    )
 )
 """The last part of keys that repeats of a setting differ in."""
 
 
 def setting_of(config: Mapping[str, Any]) -> str:
-    """The same text for configurations that differ in seeds and names only."""
+    """The same text for configurations that differ in seeds and names only.
+
+    A run that was resumed has the setting of the run that it continues.
+    """
     kept = {
         key: repr(value)
         for key, value in flatten(config).items()

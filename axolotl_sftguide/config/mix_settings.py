@@ -148,6 +148,8 @@ class MixSettings(Block):
     """Seed of the order and of the rows that are drawn."""
     deduplicate: bool = True
     """Keep only the first of duplicate rows, across all phases."""
+    near_duplicates: float | None = Field(None, ge=0.6, lt=1)
+    """Leave out rows that are this similar to an earlier row, such as 0.8."""
     shares_by: Literal["rows", "tokens"] = "rows"
     """The unit of shares and repeats."""
     tokenizer: str | None = None
@@ -156,8 +158,13 @@ class MixSettings(Block):
     """Reach the shares by repeating rows instead of leaving some out."""
     exclude: list[str] = Field(default_factory=list)
     """Files whose conversations must not be trained on, such as evaluation data."""
-    exclude_by: Literal["conversation", "question"] = "conversation"
-    """What must be equal: the whole conversation, or its first user message alone."""
+    exclude_by: Literal["conversation", "question", "ngrams"] = "conversation"
+    """What must be equal: the whole conversation, its first user message, or `ngrams`:
+    some consecutive words of that message, anywhere in a row."""
+    exclude_ngram: int = Field(13, ge=5, le=50)
+    """With `ngrams`: the number of consecutive words."""
+    exclude_overlap: float = Field(0.0, ge=0, le=1)
+    """With `ngrams`: the least share of a message's n-grams that a row must have."""
     held_out: float = Field(0.0, ge=0, lt=1)
     """Share of each dataset that is written to `held-out.jsonl`."""
     replay: float = Field(0.0, ge=0, lt=1)
@@ -186,6 +193,8 @@ class MixSettings(Block):
                     f"{key} is {values[0]!r} in one dataset and {values[1]!r} in "
                     "another; give all datasets the same value"
                 )
+        if self.near_duplicates is not None and not self.deduplicate:
+            raise ValueError("near_duplicates needs deduplicate: true")
         if self.replay and self.strategy != "phased":
             raise ValueError("replay needs strategy: phased")
         if shares and self.strategy == "phased":

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import nearest_hint
 from .mix_settings import MixSettings
+from .sizes import Size
 from .validation import Block, parse
 
 BLOCK = "sftguide"
@@ -107,6 +114,15 @@ class CohortSettings(Block):
     """Consecutive optimizer steps with both signals worse that trigger the rule."""
 
 
+class ParkingSettings(Block):
+    """Trials of a sweep that end early with a checkpoint, and may be resumed."""
+
+    chance: float = Field(0.1, gt=0, lt=1)
+    """Maximum chance to beat the best finished run at which a trial is parked."""
+    disk: Size = 20 * 2**30
+    """Maximum size of the parked checkpoints of a sweep together, such as 20GiB."""
+
+
 class PredictionSettings(Block):
     """A run whose predicted score is hardly above that of the best finished run."""
 
@@ -119,6 +135,18 @@ class PredictionSettings(Block):
     """The loss must lie in this share of the finished runs with the highest losses."""
     looks: int = Field(2, ge=1)
     """Looks in a row, one every 5% of the run, at which both must hold."""
+    parking: ParkingSettings | None = None
+    """What a sweep parks before it is certain; without this block, nothing."""
+
+    @model_validator(mode="after")
+    def _parked_before_given_up(self) -> PredictionSettings:
+        if self.parking is not None and self.parking.chance < self.chance:
+            raise ValueError(
+                f"parking.chance {self.parking.chance:g} is below chance "
+                f"{self.chance:g}, at which parked trials are resumed; write at least "
+                f"parking.chance: {self.chance:g}"
+            )
+        return self
 
 
 class EvaluationSettings(Block):

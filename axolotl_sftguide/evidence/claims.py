@@ -537,8 +537,8 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     "early_termination.cohort.sigmas": ("as for `comparison`", "derived"),
     "early_termination.cohort.patience": ("as for `comparison`", "derived"),
     "early_termination.prediction.chance": (
-        "on twelve studies of others, at most 2% of this rule's draws lost the best "
-        "run (benchmarks/stopping.py)",
+        "on twelve studies of others and four grids of our own, less than 1% of the "
+        "draws lost the best run (benchmarks/stopping.py)",
         "measured here",
     ),
     "early_termination.prediction.worst": (
@@ -548,6 +548,15 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     ),
     "early_termination.prediction.looks": (
         "one look that was bad by chance stops nothing",
+        "derived",
+    ),
+    "early_termination.prediction.parking.chance": (
+        "on studies of others, 0.2 to 0.9 saved no more and parked more runs "
+        "(benchmarks/parking.py)",
+        "measured here",
+    ),
+    "early_termination.prediction.parking.disk": (
+        "a disk has room for it",
         "derived",
     ),
     "early_termination.evaluation.patience": (
@@ -565,6 +574,12 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
     ),
     "score.batch_size": ("only speed depends on it", "derived"),
     "mix.seed": ("any seed will do; the same seed makes the same mix", "derived"),
+    "mix.exclude_ngram": (
+        "the longest n-grams of GPT-3 (arXiv 2005.14165, appendix C); of GSM8K's "
+        "training rows, 4 share 13 words with a test question, and 97 share 8 words",
+        "measured here",
+    ),
+    "mix.exclude_overlap": ("one n-gram is enough, as for GPT-3", "follow-up"),
     "mix.held_out": ("opt-in", "derived"),
     "mix.replay": ("opt-in", "derived"),
 }

@@ -15,20 +15,14 @@ from dataclasses import dataclass
 from statistics import NormalDist, StatisticsError, correlation, fmean
 from typing import TypeVar
 
+from ..students_t import quantile
+
 T = TypeVar("T")
 
 RESAMPLES = 4000
 SEED = 42
 LEAST_CLUSTERS = 5
 """With fewer clusters there is no interval, and no verdict."""
-
-# Student's t at 97.5% for 1 to 30 degrees of freedom.
-_T_975 = (
-    "12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228 2.201 2.179 2.160 "
-    "2.145 2.131 2.120 2.110 2.101 2.093 2.086 2.080 2.074 2.069 2.064 2.060 2.056 "
-    "2.052 2.048 2.045 2.042"
-)
-_T = [float(value) for value in _T_975.split()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +132,7 @@ def _estimate(
         return None
     ordered = sorted(found)
     degrees = clusters - 1
-    t = _T[degrees - 1] if degrees <= len(_T) else 1.96 + 2.4 / degrees
-    tail = NormalDist().cdf(-t * (clusters / degrees) ** 0.5)
+    tail = NormalDist().cdf(-quantile(0.025, degrees) * (clusters / degrees) ** 0.5)
     at = min(round(tail * len(ordered)), len(ordered) // 2)
     return Estimate(value, ordered[at], ordered[-1 - at], count, clusters)
 

@@ -27,6 +27,7 @@ def parts(
     judgements: Sequence[Judgement],
     rows: Mapping[str, Mapping[str, int]],
     coverage: Mapping[str, Any],
+    own: Sequence[Judgement],
 ) -> dict[str, str]:
     """The text of each part, by its name.
 
@@ -34,17 +35,19 @@ def parts(
         judgements: What the replay found.
         rows: How many rows each table has, and how many have scores set aside.
         coverage: How often such intervals covered the truth in simulations.
+        own: What this project's own grids say.
     """
     return {
         "claims": claims_table(),
-        "paper": _paper(judgements),
+        "paper": _paper(judgements, own),
+        "own": _own(own),
         "replay": _replay(judgements),
         "tables": _tables(rows),
         "coverage": _coverage(coverage),
     }
 
 
-def _paper(judgements: Sequence[Judgement]) -> str:
+def _paper(judgements: Sequence[Judgement], own: Sequence[Judgement]) -> str:
     lines = [
         "| the paper says | others measured | we measured | verdict | for whom |",
         "|---|---|---|---|---|",
@@ -52,7 +55,8 @@ def _paper(judgements: Sequence[Judgement]) -> str:
     for said in PAPER_CLAIMS:
         keys = ", ".join(f"`{key}`" for key in said.claims)
         others = with_figures(said.others, judgements)
-        cells = (f"{said.says} ({keys})", others, said.here, said.verdict, said.whom)
+        here = with_figures(said.here, own)
+        cells = (f"{said.says} ({keys})", others, here, said.verdict, said.whom)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -63,19 +67,34 @@ def _replay(judgements: Sequence[Judgement]) -> str:
         f"{len(judgements)} estimates, {clear} of them with a clear verdict; each "
         f"interval comes from {RESAMPLES:,} resamples of whole clusters.",
     ]
+    lines += _by_claim(judgements)
+    judged = {claim for question in QUESTIONS for claim in question.claims}
+    other = ", ".join(f"`{key}`" for key in CLAIMS if key not in judged)
+    lines += ["", f"No public table here can judge the other claims: {other}."]
+    return "\n".join(lines) + "\n"
+
+
+def _own(judgements: Sequence[Judgement]) -> str:
+    return "\n".join(_by_claim(judgements)[1:]) + "\n"
+
+
+def _by_claim(judgements: Sequence[Judgement]) -> list[str]:
+    """One table for each claim, after an empty line."""
+    lines: list[str] = []
     for claim in dict.fromkeys(j.claim for j in judgements):
-        lines += ["", f"`{claim}`: {CLAIMS[claim].statement}.", ""]
-        lines += ["| runs | estimate (95%) | claim says | resampled | verdict |"]
-        lines += ["|---|---|---|---|---|"]
+        lines += ["", f"`{claim}`: {CLAIMS[claim].statement}.", "", *_HEAD]
         for setting in dict.fromkeys(j.setting for j in judgements if j.claim == claim):
             lines.append(f"| **{setting}** | | | | |")
             lines += [
                 _row(j) for j in judgements if j.claim == claim and j.setting == setting
             ]
-    judged = {claim for question in QUESTIONS for claim in question.claims}
-    other = ", ".join(f"`{key}`" for key in CLAIMS if key not in judged)
-    lines += ["", f"No public table here can judge the other claims: {other}."]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+_HEAD = (
+    "| runs | estimate (95%) | claim says | resampled | verdict |",
+    "|---|---|---|---|---|",
+)
 
 
 def _row(judgement: Judgement) -> str:

@@ -24,7 +24,8 @@ class HubPush:
 
     def stop(self, args: Any) -> None:
         """Turn pushing off for the rest of the training."""
-        self._set, args.push_to_hub = args.push_to_hub, False
+        if self._set is None:
+            self._set, args.push_to_hub = args.push_to_hub, False
 
     def end(self, trainer: Any) -> None:
         """Give the setting back at the end of the training."""

@@ -62,6 +62,8 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
         session = session_of(trainer)
         if not self._questions or not state.is_world_process_zero:
             return
+        if session is not None and session.is_parked:
+            return  # it is scored once it was trained to the end
         value = self._score(trainer)
         if session is not None:
             session.scored(Score(self.settings.metric, value, "max", self._base))

@@ -27,6 +27,7 @@ from ._calling import (
     resumed_checkpoint,
     saved_checkpoint,
 )
+from ._parking import request_whole_save
 from ._pushing import HubPush
 from .sources import source_table
 
@@ -225,6 +226,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self.settings = settings or early_termination_settings(**keywords)
         self.push_terminated = push_terminated
         self.stopped = False
+        self.parked = False
         self._trainer = trainer
         self._monitor: GradientMonitorCallback | None = None
         self._push = HubPush()
@@ -234,7 +236,7 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         """Find the monitor, or add one."""
         trainer = calling_trainer(self._trainer)
         self._push.begin(trainer)
-        self.stopped = False
+        self.stopped = self.parked = False
         self._monitor = find_callback(trainer, GradientMonitorCallback)
         if self._monitor is None:
             self._monitor = GradientMonitorCallback(trainer=trainer)
@@ -246,12 +248,12 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         """Stop the training if the session decided so; the same on every rank."""
         if self._monitor is not None:
             self._monitor.close_step(state)
-        self._stop(args, control)
+        self._stop(args, state, control)
 
     @fail_safe
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop the training if the session decided so at this log."""
-        self._stop(args, control)
+        self._stop(args, state, control)
 
     @fail_safe
     def on_evaluate(
@@ -260,12 +262,12 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         """Stop the training if the session decided so at this evaluation."""
         if self._monitor is not None:
             self._monitor.evaluated(metrics)
-        self._stop(args, control)
+        self._stop(args, state, control)
 
     @fail_safe
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop the training if the session decided so at this save."""
-        self._stop(args, control)
+        self._stop(args, state, control)
 
     @fail_safe
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -279,13 +281,18 @@ class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
         self._push.end(calling_trainer(self._trainer))
         self._monitor = None
 
-    def _stop(self, args: Any, control: Any) -> None:
+    def _stop(self, args: Any, state: Any, control: Any) -> None:
         session = self._monitor.session if self._monitor else None
-        if session is None or self.stopped or not session.should_stop:
+        if session is None or self.stopped:
             return
-        self.stopped = True
+        if session.should_park:  # at the next save, which is requested here
+            self._push.stop(args)
+            request_whole_save(session, args, state, control)
+        if not session.should_stop:
+            return
+        self.stopped, self.parked = True, session.is_parked
         control.should_training_stop = True
         control.should_evaluate = False
         control.should_save = control.should_save and session.due_save_is_good
-        if not self.push_terminated:
+        if not self.push_terminated or self.parked:
             self._push.stop(args)

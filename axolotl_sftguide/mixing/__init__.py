@@ -28,10 +28,16 @@ _faults       the reasons why a row cannot be used
 _inspect      the faulty rows of a dataset by file and number
 _fingerprint  a hash that is equal for duplicates
 _tokens       the length of a conversation in tokens
+_words        its words, and hashes of those that follow one another
+_lengths      how long the rows are
+_minhash      the bands of its MinHash
+_extras       which of these are computed of each row
 
 Planning the dataset:
 _columns      all rows as columns
 _exclusion    rows that must not be trained on
+_overlap      rows that share sequences of words with them
+_near         near-duplicates
 _shares       how many rows each source gets
 _order        the order of the rows
 _random       reproducible random numbers per row
@@ -47,6 +53,7 @@ _empty        mixes that are refused because a part is empty
 _write        last pass: lines in the order of the plan
 _parquet      last pass, for rows with optional columns
 _account      what became of each row
+_examples     rows that are left out for a likeness
 _manifest     manifest.json
 _verify       `verify`: build again and compare
 _preview      `preview`: the first conversations of each source
@@ -67,6 +74,7 @@ if TYPE_CHECKING:
     from ._inspect import UNTRAINED as UNTRAINED
     from ._inspect import FaultyRow as FaultyRow
     from ._inspect import faulty_rows as faulty_rows
+    from ._lengths import longer_than as longer_than
     from ._manifest import Manifest as Manifest
     from ._manifest import PhasePart as PhasePart
     from ._manifest import Written as Written
@@ -95,6 +103,7 @@ _HOME = {
     "PreviewedSource": "._preview",
     "Written": "._manifest",
     "load_mix": "._spec",
+    "longer_than": "._lengths",
     "mix": "._mix",
     "preview": "._preview",
     "read_mix": "._spec",
@@ -117,6 +126,7 @@ __all__ = [
     "Written",
     "faulty_rows",
     "load_mix",
+    "longer_than",
     "mix",
     "preview",
     "read_mix",

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from ..config.mix_settings import MixSettings
 from ..units import count
+from ._examples import Examples
 from ._faults import FaultCode
 from ._identity import FORM
+from ._lengths import lengths_of
 from ._manifest import Manifest, PhasePart, Written
 from ._order import largest_deviation
 from ._pieces import InputFile
@@ -30,6 +32,7 @@ def account(
     made: Plan,
     written: Mapping[str, Written],
     excluded: Sequence[tuple[int, int]],
+    examples: Examples,
 ) -> Manifest:
     """The manifest.
 
@@ -42,6 +45,7 @@ def account(
         made: The plan.
         written: The files of the mix.
         excluded: For each excluded file, its rows and those that the sources have.
+        examples: Some of the rows that are left out for a likeness.
     """
     order = source_of[made.train]
     deviation = None
@@ -61,6 +65,9 @@ def account(
         trains_by_part=any(piece.has_message_key("train_detail") for piece in spooled),
         notes=[*inputs.notes, *_costs_of_shares(settings, made)],
         largest_prefix_deviation_rows=deviation,
+        lengths=None if tokens is None else lengths_of(tokens[made.train]),
+        near_duplicate_examples=examples.near_duplicates,
+        overlap_examples=examples.overlaps,
         written=dict(written),
     )
 
@@ -81,6 +88,7 @@ def _parts(
     row_tokens = None
     if tokens is not None:
         row_tokens = np.bincount(order, tokens[made.train].astype(np.float64), count)
+    near = _near_duplicates(settings, source_of, made)
     parts = []
     for source, own in enumerate(settings.sources):
         pieces = [piece for piece in spooled if piece.piece.source == source]
@@ -105,6 +113,7 @@ def _parts(
                     for (again, before), number in sorted(made.duplicates.items())
                     if again == source
                 },
+                near_duplicates=near.get(source, {}),
                 excluded=made.excluded.get(source, 0),
                 not_drawn=made.not_drawn.get(source, 0),
                 held_out=int(held_out[source]),
@@ -115,6 +124,25 @@ def _parts(
             )
         )
     return parts
+
+
+def _near_duplicates(
+    settings: MixSettings, source_of: NDArray[np.uint16], made: Plan
+) -> dict[int, dict[str, int]]:
+    """For each source, its near-duplicates by the source of the row that is kept."""
+    pairs = Counter(
+        zip(
+            source_of[made.near.rows].tolist(),
+            source_of[made.near.originals].tolist(),
+            strict=True,
+        )
+    )
+    found: dict[int, dict[str, int]] = {}
+    for (again, before), number in sorted(pairs.items()):
+        path = settings.sources[before].path
+        own = found.setdefault(again, {})
+        own[path] = own.get(path, 0) + number
+    return found
 
 
 def _costs_of_shares(settings: MixSettings, made: Plan) -> Iterator[str]:

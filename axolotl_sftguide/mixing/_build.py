@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,8 +14,12 @@ from ..errors import MixError
 from ._account import account
 from ._columns import Hashes, Rows
 from ._empty import refuse_empty
+from ._examples import Examples, near_duplicate_examples, overlap_examples
 from ._exclusion import read_excluded
+from ._extras import Wanted
 from ._manifest import DATA, HELD_OUT, Manifest, Written
+from ._near import Bands, find_near_duplicates
+from ._overlap import Overlaps
 from ._parquet import reads_as_dates, write_parquet
 from ._plan import Plan, phase_of_sources, plan
 from ._refusals import refuse_faults, refuse_sources
@@ -48,22 +53,45 @@ def build(
     Raises:
         MixError: If rows cannot be used and `on_error` is `fail`, or if no row can.
     """
-    spooled = _spool_all(settings, inputs, folder / "pieces", pool, progress)
-    by_question = settings.exclude_by == "question"
-    excluded = read_excluded(inputs.excluded, by_question, pool)
+    pieces = folder / "pieces"
+    excluded = read_excluded(inputs.excluded, settings, pool)
+    ngrams = None if excluded.ngrams is None else excluded.ngrams.save(pieces)
+    wanted = Wanted(
+        tokenizer=inputs.tokenizer,
+        questions=bool(settings.exclude) and settings.exclude_by == "question",
+        bands=settings.near_duplicates is not None,
+        ngrams=ngrams,
+        overlap=settings.exclude_overlap,
+    )
+    spooled = _spool_all(settings, inputs, wanted, pieces, pool, progress)
     _refuse_changed(inputs)
     labels = [label for _, label in inputs.pieces]
     refuse_sources(settings, labels, spooled)
     refuse_faults(labels, spooled, settings.on_error)
     rows = _columns(spooled)
-    made = plan(rows, settings, excluded.hashes)
-    matched = excluded.matched(rows)
+    overlaps = None
+    if ngrams is not None:
+        overlaps = Overlaps.of([(len(piece.ends), piece.overlaps) for piece in spooled])
+    bands = [Bands(own.bands_path, own.bands_start, len(own.ends)) for own in spooled]
+    lines = Lines(spooled)
+    for piece in spooled:
+        piece.ends = np.empty(0, np.int64)  # `lines` has them
+    near = settings.near_duplicates
+    find = None if near is None else partial(find_near_duplicates, bands, lines, near)
+    made = plan(rows, settings, excluded.among(rows, overlaps), find)
+    matched = excluded.matched(rows, overlaps)
+    examples = Examples(
+        near_duplicate_examples(lines, made.near),
+        overlap_examples(lines, overlaps, excluded.places),
+    )
     source, tokens = rows.source, rows.tokens
     del rows  # the fingerprints take most of the memory
     refuse_empty(settings, source, made)
-    written = _write_all(settings, spooled, made, folder, pool, progress)
+    written = _write_all(settings, spooled, lines, made, folder, pool, progress)
     counts = list(zip(excluded.rows, matched, strict=True))
-    return account(settings, inputs, spooled, source, tokens, made, written, counts)
+    return account(
+        settings, inputs, spooled, source, tokens, made, written, counts, examples
+    )
 
 
 def _refuse_changed(inputs: Inputs) -> None:
@@ -79,23 +107,15 @@ def _refuse_changed(inputs: Inputs) -> None:
 def _spool_all(
     settings: MixSettings,
     inputs: Inputs,
+    wanted: Wanted,
     folder: Path,
     pool: Workers,
     progress: Progress,
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
-    sources, tokenizer = settings.sources, inputs.tokenizer
-    by_question = bool(settings.exclude) and settings.exclude_by == "question"
+    sources = settings.sources
     tasks = [
-        (
-            p,
-            sources[p.source],
-            names[p.source],
-            label,
-            str(folder),
-            tokenizer,
-            by_question,
-        )
+        (p, sources[p.source], names[p.source], label, str(folder), wanted)
         for p, label in inputs.pieces
     ]
     whole = sum(file.size_bytes for file in inputs.files)
@@ -134,14 +154,12 @@ def _halves(spooled: Sequence[Spooled]) -> tuple[Hashes, Hashes]:
 def _write_all(
     settings: MixSettings,
     spooled: Sequence[Spooled],
+    lines: Lines,
     made: Plan,
     folder: Path,
     pool: Workers,
     progress: Progress,
 ) -> dict[str, Written]:
-    lines = Lines(spooled)
-    for piece in spooled:
-        piece.ends = np.empty(0, np.int64)  # `lines` has them
     files: dict[str, Any] = {DATA: made.train}
     if settings.held_out:
         files[HELD_OUT] = made.held_out

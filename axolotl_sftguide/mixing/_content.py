@@ -137,8 +137,8 @@ def named_detail(key: str, value: Any, text: str) -> list[dict[str, Any]]:
 def is_empty(value: Any) -> bool:
     """Whether a value says nothing: null, or a text or a container without content."""
     if isinstance(value, str):
-        return not value.strip() or value.strip() in ("[]", "{}", "null")
-    if isinstance(value, Mapping):
+        return value.strip() in ("", "[]", "{}", "null")
+    if isinstance(value, dict):
         return all(is_empty(part) for part in value.values())
     if isinstance(value, (list, tuple)):
         return all(is_empty(part) for part in value)

@@ -25,17 +25,16 @@ def refuse_empty(
     Raises:
         MixError: With the counts, one line for each.
     """
-    usable = np.bincount(source_of, minlength=len(settings.sources)).tolist()
     written = np.bincount(source_of[made.train], minlength=len(settings.sources))
     empty = [i for i, left in enumerate(made.available) if not left]
     lines = [
-        _empty(own, index, usable[index], made)
+        _empty(own, index, source_of, made)
         for index, own in enumerate(settings.sources)
         if index in empty and (own.share is not None or made.not_drawn.get(index))
     ]
     if not lines:
         lines = [
-            _empty(own, index, usable[index], made)
+            _empty(own, index, source_of, made)
             for index, own in enumerate(settings.sources)
             if index not in empty and not written[index]
         ]
@@ -50,15 +49,20 @@ def refuse_empty(
         raise MixError("\n".join(lines))
 
 
-def _empty(own: SourceSettings, index: int, usable: int, made: Plan) -> str:
+def _empty(
+    own: SourceSettings, index: int, source_of: NDArray[np.uint16], made: Plan
+) -> str:
     """Why a source has no row in the mix."""
+    usable = int((source_of == index).sum())
     duplicates = sum(n for (a, _), n in made.duplicates.items() if a == index)
+    near = int((source_of[made.near.rows] == index).sum())
     excluded, not_drawn = made.excluded.get(index, 0), made.not_drawn.get(index, 0)
     reasons = {
         "duplicates": duplicates,
+        "near-duplicates": near,
         "in an excluded file": excluded,
         "not drawn": not_drawn,
-        "held out": usable - duplicates - excluded - not_drawn,
+        "held out": usable - duplicates - near - excluded - not_drawn,
     }
     why = ", ".join(f"{count(n)} {what}" for what, n in reasons.items() if n)
     given = f"share is {own.share:g}, but " if own.share is not None else ""

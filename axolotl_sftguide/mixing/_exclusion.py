@@ -8,15 +8,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..config.mix_settings import SourceSettings
+from ..config.mix_settings import MixSettings, SourceSettings
 from ..errors import MixError
-from ._columns import Hashes, Rows, find_among
+from ._columns import NO_ROWS, Hashes, Indices, Rows, find_among
 from ._faults import RowFault
-from ._fingerprint import fingerprint, question_fingerprint
+from ._fingerprint import as_hashes, fingerprint, question_fingerprint
 from ._forms import RowReader
+from ._overlap import Ngrams, Overlaps
 from ._pieces import InputFile, Piece
 from ._refusals import broken_file, fault_lines, unread_lines
-from ._spool import Spooled, all_rows, as_hashes
+from ._spool import Spooled, all_rows
+from ._words import ngrams_of
 from ._workers import Workers
 
 
@@ -28,9 +30,21 @@ class Excluded:
     """Their fingerprints, of shape (n, 2), file after file."""
     rows: Sequence[int] = ()
     """The number of rows of each file."""
+    ngrams: Ngrams | None = None
+    """Those of the questions, in place of fingerprints."""
+    places: Sequence[tuple[str, int]] = ()
+    """With `ngrams`, the file and the number of each row."""
 
-    def matched(self, rows: Rows) -> list[int]:
+    def among(self, rows: Rows, overlaps: Overlaps | None) -> Indices:
+        """The rows of the mix that are excluded."""
+        if overlaps is not None:
+            return np.unique(overlaps.rows)
+        return find_among(*rows.compared, self.hashes) if len(self.hashes) else NO_ROWS
+
+    def matched(self, rows: Rows, overlaps: Overlaps | None) -> list[int]:
         """For each file, how many of its rows are among those of the mix."""
+        if overlaps is not None:
+            return overlaps.matched(self.rows)
         if not len(self.hashes):
             return [0] * len(self.rows)
         high, low = rows.compared
@@ -43,25 +57,45 @@ class Excluded:
 
 
 def read_excluded(
-    files: Sequence[InputFile], by_question: bool, pool: Workers
+    files: Sequence[InputFile], settings: MixSettings, pool: Workers
 ) -> Excluded:
-    """The fingerprints of all rows of the excluded files.
+    """The fingerprints, or the n-grams, of all rows of the excluded files.
 
     Args:
         files: The files.
-        by_question: Whether only the first user message is compared.
+        settings: The settings of the mix.
         pool: The workers that read.
 
     Raises:
         MixError: If a row cannot be read: it would be trained on unnoticed.
     """
+    n = settings.exclude_ngram if settings.exclude_by == "ngrams" else 0
     tasks = [
-        (piece, SourceSettings(path=file.label), by_question)
+        (piece, SourceSettings(path=file.label), settings.exclude_by, n)
         for file in files
         for piece in file.pieces
     ]
     labels = [file.label for file in files for _ in file.pieces]
-    found = list(pool.map(hashes_of, tasks))
+    found = list(pool.map(read_piece, tasks))
+    _refuse_unread(labels, found)
+    if not found:
+        return Excluded()
+    counts = dict.fromkeys(labels, 0)
+    for label, piece in zip(labels, found, strict=True):
+        counts[label] += len(piece.numbers)
+    rows = [counts.get(file.label, 0) for file in files]
+    if not n:
+        return Excluded(np.concatenate([piece.hashes for piece in found]), rows)
+    ngrams = Ngrams.of([own for piece in found for own in piece.ngrams], n)
+    places = [
+        (label, number)
+        for label, piece in zip(labels, found, strict=True)
+        for number in piece.numbers
+    ]
+    return Excluded(rows=rows, ngrams=ngrams, places=places)
+
+
+def _refuse_unread(labels: Sequence[str], found: Sequence[Spooled]) -> None:
     lines = []
     for label, piece in zip(labels, found, strict=True):
         if piece.broken is not None:
@@ -73,18 +107,21 @@ def read_excluded(
             "\n".join([f"exclude: {line}" for line in lines[:20]])
             + "\nA row of an excluded file that cannot be read would be trained on."
         )
-    if not found:
-        return Excluded()
-    counts = dict.fromkeys(labels, 0)
-    for label, piece in zip(labels, found, strict=True):
-        counts[label] += len(piece.hashes)
-    rows = [counts.get(file.label, 0) for file in files]
-    return Excluded(np.concatenate([piece.hashes for piece in found]), rows)
 
 
-def hashes_of(piece: Piece, settings: SourceSettings, by_question: bool) -> Spooled:
-    """The fingerprints of the rows of a piece, and its faults."""
-    found = Spooled(piece, "", np.empty((0, 2), np.uint64), np.empty(0, np.int64))
+@dataclass
+class ReadPiece(Spooled):
+    """The rows of a piece of an excluded file."""
+
+    numbers: list[int] = field(default_factory=list)
+    """The number of each row."""
+    ngrams: list[Hashes] = field(default_factory=list)
+    """With `exclude_by: ngrams`, those of each row's question."""
+
+
+def read_piece(piece: Piece, settings: SourceSettings, by: str, n: int) -> ReadPiece:
+    """The fingerprints, or the n-grams, of the rows of a piece, and its faults."""
+    found = ReadPiece(piece, "", np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     digests = bytearray()
     reader = RowReader(settings, piece.kind in ("parquet", "arrow"))
     for number, row in all_rows(piece):
@@ -92,10 +129,13 @@ def hashes_of(piece: Piece, settings: SourceSettings, by_question: bool) -> Spoo
         try:
             if isinstance(row, RowFault):
                 raise row
-            if by_question:
+            if by == "ngrams":
+                found.ngrams.append(ngrams_of(iter([reader.question(row)]), n))
+            elif by == "question":
                 digests += question_fingerprint(reader.question(row))
             else:
                 digests += fingerprint(reader.read(row)[1])
+            found.numbers.append(number)
         except RowFault as fault:
             found.note(number, fault)
         except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -67,8 +67,8 @@ FAULTS: Mapping[FaultCode, str] = {
     "field_output: chosen (or field_messages: chosen) and ignore: [rejected]",
     "question-empty": "the question is empty",
     "question-or-answer-missing": "the question or the answer column is missing",
-    "raw-text": "a row of raw text is not a conversation; Axolotl trains it with "
-    "type: completion",
+    "raw-text": "a row of raw text is not a conversation; split it into messages, or "
+    "train on all of it in Axolotl with type: completion",
     "role-missing": "a message has no role",
     "role-repeated": "two consecutive messages have the same role",
     "role-unknown": "unknown role",

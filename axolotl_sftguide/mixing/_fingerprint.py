@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
+
+from ._columns import Hashes
 
 _KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name")
 _WHITESPACE = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)
+_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
+_INDENTED = re.compile("\n[ \t]")
 
 
 def fingerprint(conversation: Mapping[str, Any]) -> bytes:
@@ -27,7 +35,7 @@ def fingerprint(conversation: Mapping[str, Any]) -> bytes:
                     text = value if isinstance(value, str) else _sorted_calls(value)
                     parts += (key.encode(), _normalized(text))
     if "tools" in conversation:
-        parts += (b"tools", _sorted(json.loads(conversation["tools"])).encode())
+        parts += (b"tools", _sorted_tools(conversation["tools"]))
     if "chat_template_kwargs" in conversation:
         kwargs = _sorted(conversation["chat_template_kwargs"])
         parts += (b"chat_template_kwargs", kwargs.encode())
@@ -39,8 +47,15 @@ def question_fingerprint(question: str) -> bytes:
     return hashlib.blake2b(_normalized(question), digest_size=16).digest()
 
 
-def _sorted(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+def as_hashes(digests: bytearray) -> Hashes:
+    """Fingerprints that follow one another, as an array of shape (n, 2)."""
+    return np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+@lru_cache(maxsize=64)
+def _sorted_tools(tools: str) -> bytes:
+    """The same for all rows of many datasets."""
+    return _sorted(json.loads(tools)).encode()
 
 
 def _sorted_calls(calls: list[dict[str, Any]]) -> str:
@@ -63,7 +78,7 @@ def _normalized(text: str) -> bytes:
 
     A text with an indented line keeps its lines and their indentation.
     """
-    if "\n " in text or "\n\t" in text:
+    if "\n" in text and _INDENTED.search(text):
         return _with_indentation(text.strip())
     if not text.isascii():
         return " ".join(text.split()).encode()

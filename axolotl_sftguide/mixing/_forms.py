@@ -16,7 +16,7 @@ from ._names import TURNS
 from ._questions import QuestionReader
 from ._tools import tools_of, tools_of_functions, without_nulls
 from ._turns import TurnReader, chat_template_role, is_plain
-from ._unread import Unread, cell
+from ._unread import Unread, cell, present
 from ._whole import as_turns
 
 _CHANGE_NO_ROW = frozenset(
@@ -134,24 +134,28 @@ class RowReader:
             return self._questions.read(row, used)
         if self._type is not None and not self._type.reads_turns:
             return self._questions.read_type(row, self._type, used)
-        for column in TURNS:
-            if as_turns(cell(row, column)) is not None or (
-                column == "messages" and row.get(column) is not None
-            ):
-                return self._from_turns(row, column, used)
+        for column in present(row, TURNS):
+            value = row[column]
+            turns = as_turns(value)
+            if turns is not None or (column == "messages" and value is not None):
+                return self._from_turns(row, column, used, turns)
         if self._type is not None:
             columns = ", ".join(sorted(row)[:8])
             raise RowFault("columns-unknown", f"no messages, but {columns}")
         return self._questions.read(row, used)
 
     def _from_turns(
-        self, row: Mapping[str, Any], column: str, used: set[str]
+        self,
+        row: Mapping[str, Any],
+        column: str,
+        used: set[str],
+        turns: list[Any] | None = None,
     ) -> tuple[Form, list[dict[str, Any]]]:
         used.add(column)
-        turns = as_turns(cell(row, column), strict=True)
+        turns = turns or as_turns(cell(row, column), strict=True)
         if not turns:
             raise RowFault("turns-missing", column)
-        sharegpt = isinstance(turns[0], Mapping) and "from" in turns[0]
+        sharegpt = isinstance(turns[0], dict) and "from" in turns[0]
         messages = [self._turns.message(turn) for turn in turns]
         if messages[-1]["role"] != "assistant" and cell(row, "chosen"):
             raise RowFault("preference-pair")

@@ -30,8 +30,8 @@ class Written:
 class PhasePart:
     """One source: how many rows were read, and what became of them.
 
-    `rows_read` is the sum of `filtered`, `faults`, `duplicates`, `excluded`,
-    `not_drawn`, `held_out` and `rows`, less `repeated`.
+    `rows_read` is the sum of `filtered`, `faults`, `duplicates`, `near_duplicates`,
+    `excluded`, `not_drawn`, `held_out` and `rows`, less `repeated`.
     """
 
     phase: str
@@ -58,6 +58,8 @@ class PhasePart:
     """Rows in the dataset, with repetitions."""
     tokens: int | None = None
     """Tokens of these rows, if they are counted."""
+    near_duplicates: dict[str, int] = field(default_factory=dict)
+    """Near-duplicates left out, by the source of the row that is kept."""
     not_read: dict[str, int] = field(default_factory=dict)
     """Rows by the columns, and messages by the keys, that were left out of them."""
 
@@ -79,6 +81,12 @@ class Manifest:
     """Whether parts of messages have a `train` flag."""
     notes: list[str] = field(default_factory=list)
     """What was not read, one line each."""
+    lengths: dict[str, Any] | None = None
+    """The lengths of the rows in tokens, if they are counted, see `_lengths`."""
+    near_duplicate_examples: list[dict[str, Any]] = field(default_factory=list)
+    """The least similar of the near-duplicates, with the rows that are kept."""
+    overlap_examples: list[dict[str, Any]] = field(default_factory=list)
+    """The rows with the least overlap with a question of an excluded file."""
 
     def file(self, name: str) -> str | None:
         """The file that is called `DATA` or `HELD_OUT`; None if there is none."""

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from functools import cache
 
-TURNS = "messages conversations conversation dialogue dialog turns chat data".split()
+TURNS = tuple(
+    "messages conversations conversation dialogue dialog turns chat data".split()
+)
 """Columns with the messages of a conversation."""
 
-QUESTION = "instruction prompt question query problem user human inputs input".split()
-ANSWER = "output completion answer response solution assistant targets target".split()
+QUESTION = tuple(
+    "instruction prompt question query problem user human inputs input".split()
+)
+ANSWER = tuple(
+    "output completion answer response solution assistant targets target".split()
+)
 """Columns of one question and one answer. The first one with text is used."""
 
 CONTEXT = ("context",)
 """Columns of text that belongs to the question."""
 
-SYSTEM = "system system_prompt system_message".split()
-REASONING = "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
+SYSTEM = tuple("system system_prompt system_message".split())
+REASONING = tuple(
+    "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
+)
 """Columns of the text that precedes the answer."""
 
 SWITCHES = frozenset("on off yes no true false none low medium high".split())
 """Values of a column such as `reasoning` that only says whether there is any."""
 
-PREFERENCE = "chosen rejected chosen_messages rejected_messages".split()
-MEDIA = "image images video videos audio audios".split()
+PREFERENCE = tuple("chosen rejected chosen_messages rejected_messages".split())
+MEDIA = tuple("image images video videos audio audios".split())
 
 OTHERS_CONTENT = frozenset(
     """
@@ -66,7 +74,7 @@ _METADATA_ENDINGS = tuple(
     _type _types _url _urls _uuid _version
     """.split()
 )
-_METADATA_STARTS = ("_", "meta_", "num_", "original_", "is_", "has_", "n_")
+_METADATA_STARTS = ("_", "unnamed:", "meta_", "num_", "original_", "is_", "has_", "n_")
 
 TURN_METADATA = frozenset(
     """
@@ -85,7 +93,8 @@ def is_metadata(column: str) -> bool:
     """Whether a column describes its row, by its name."""
     name = column.lower()
     return (
-        name in METADATA
+        not name  # the index that pandas writes
+        or name in METADATA
         or name.endswith(_METADATA_ENDINGS)
         or name.startswith(_METADATA_STARTS)
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,34 @@ from numpy.typing import NDArray
 from ..config.mix_settings import MixSettings, SourceSettings
 from ._columns import (
     NO_ROWS,
-    Hashes,
     Indices,
     Rows,
     Weights,
-    find_among,
     total,
 )
 from ._order import phased, stacked
 from ._random import DRAW, HELD_OUT, shuffled
 from ._shares import limiting_source, passes, sizes
+
+_EXAMPLES = 20
+
+
+@dataclass
+class NearDuplicates:
+    """Rows that are left out."""
+
+    rows: Indices = field(default_factory=NO_ROWS.copy)
+    originals: Indices = field(default_factory=NO_ROWS.copy)
+    """For each of them, the earlier row that it is similar to."""
+    similarities: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def least(self) -> list[int]:
+        """The places of those that are the most likely to be left out wrongly."""
+        order = np.lexsort((self.rows, self.similarities))
+        return [int(place) for place in order[:_EXAMPLES]]
+
+
+FindNear: TypeAlias = Callable[[NDArray[np.bool_]], NearDuplicates]
 
 
 @dataclass
@@ -33,6 +52,8 @@ class Plan:
     """Rows kept for evaluation."""
     duplicates: dict[tuple[int, int], int] = field(default_factory=dict)
     """Duplicates left out, by their source and the source of the row that is kept."""
+    near: NearDuplicates = field(default_factory=NearDuplicates)
+    """Rows left out because they are similar to an earlier one."""
     excluded: dict[int, int] = field(default_factory=dict)
     """By source, rows left out because an excluded file contains them."""
     not_drawn: dict[int, int] = field(default_factory=dict)
@@ -47,23 +68,31 @@ class Plan:
     """The source that has too few rows for its share."""
 
 
-def plan(rows: Rows, settings: MixSettings, excluded: Hashes | None = None) -> Plan:
+def plan(
+    rows: Rows,
+    settings: MixSettings,
+    excluded: Indices = NO_ROWS,
+    find_near: FindNear | None = None,
+) -> Plan:
     """Plan the whole dataset.
 
     Args:
         rows: All rows, source after source.
         settings: The settings of the mix.
-        excluded: Fingerprints of rows that must not be trained on, of shape (n, 2).
+        excluded: Rows that must not be trained on.
+        find_near: Finds near-duplicates among the rows for which an array is true.
     """
     made = Plan(NO_ROWS, NO_ROWS)
     kept = np.ones(len(rows), bool)
-    if excluded is not None and len(excluded):
-        left_out = find_among(*rows.compared, excluded)
-        kept[left_out] = False
-        sources, counts = np.unique(rows.source[left_out], return_counts=True)
+    if len(excluded):
+        kept[excluded] = False
+        sources, counts = np.unique(rows.source[excluded], return_counts=True)
         made.excluded = dict(zip(sources.tolist(), counts.tolist(), strict=True))
     if settings.deduplicate:
         _deduplicate(rows, kept, made)
+    if find_near is not None:
+        made.near = find_near(kept)
+        kept[made.near.rows] = False
     drawn = _draw_all(rows, kept, settings, made)
     made.available = [len(indices) for indices in drawn]
     weights: Weights = np.ones(len(rows), np.uint8)

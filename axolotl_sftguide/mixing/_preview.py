@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..config.mix_settings import MixSettings, SourceSettings
 from ..errors import MixError
 from ._faults import RowFault
 from ._forms import RowReader
+from ._lengths import Lengths, lengths_of
 from ._mix import as_settings
 from ._pieces import Piece, whole_file
 from ._rendered import Segments, load_tokenizer, plain_segments, rendered_segments
 from ._sources import find_files
 from ._spool import all_rows
-from ._tokens import tokenizer_at
+from ._tokens import token_counter, tokenizer_at
 from ._where import matches
+
+_LENGTHS = 1000
+"""Rows whose lengths are counted."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class PreviewedSource:
     rows: list[PreviewedRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """The rows before them that cannot be used, and why."""
+    lengths: Lengths | None = None
+    """The lengths of its first 1,000 usable rows; None without a tokenizer."""
 
 
 def preview(
@@ -68,33 +76,61 @@ def preview(
     settings = as_settings(spec)
     root = Path(base or ".").resolve()
     name = tokenizer or settings.tokenizer
-    loaded = None if name is None else load_tokenizer(tokenizer_at(name, root))
-    return [
-        _previewed(phase.name, source, root, rows, loaded)
-        for phase in settings.phases
-        for source in phase.datasets
-    ]
+    place = None if name is None else tokenizer_at(name, root)
+    loaded = None if place is None else load_tokenizer(place)
+    found = []
+    for phase in settings.phases:
+        for source in phase.datasets:
+            own = _previewed(phase.name, source, root, rows, loaded)
+            if place is not None and own.rows:
+                own.lengths = lengths_of(_first_lengths(source, root, place))
+            found.append(own)
+    return found
 
 
 def _previewed(
     phase: str, source: SourceSettings, root: Path, wanted: int, tokenizer: Any
 ) -> PreviewedSource:
     found = PreviewedSource(phase, source.path)
+    for label, number, read in _rows(source, root):
+        if len(found.rows) >= wanted or len(found.problems) >= wanted:
+            return found
+        try:
+            form, own = read()
+            found.rows.append(_row(label, number, form, own, tokenizer))
+        except (RowFault, MixError) as error:
+            found.problems.append(f"{label}: row {number}: {error}")
+    return found
+
+
+def _first_lengths(source: SourceSettings, root: Path, tokenizer: str) -> list[int]:
+    """The lengths of the first usable rows."""
+    count = token_counter(tokenizer)
+    found: list[int] = []
+    for _, _, read in _rows(source, root):
+        # A template may refuse a row with any exception.
+        with suppress(Exception):
+            found.append(count(read()[1]))
+        if len(found) == _LENGTHS:
+            break
+    return found
+
+
+def _rows(
+    source: SourceSettings, root: Path
+) -> Iterator[tuple[str, int, Callable[[], tuple[str, dict[str, Any]]]]]:
+    """The file and number of each row that `where` keeps, and what reads it."""
     for label, piece in _pieces(source, root):
         reader = RowReader(source, piece.kind in ("parquet", "arrow"))
         for number, row in all_rows(piece):
-            if len(found.rows) >= wanted or len(found.problems) >= wanted:
-                return found
-            try:
-                if isinstance(row, RowFault):
-                    raise row
-                if source.where and not matches(row, source.where):
-                    continue
-                form, own = reader.read(row)
-                found.rows.append(_row(label, number, form, own, tokenizer))
-            except (RowFault, MixError) as error:
-                found.problems.append(f"{label}: row {number}: {error}")
-    return found
+            if isinstance(row, RowFault):
+                yield label, number, partial(_raise, row)
+            elif not source.where or matches(row, source.where):
+                yield label, number, partial(reader.read, row)
+
+
+def _raise(fault: RowFault) -> NoReturn:
+    raise fault
 
 
 def _row(

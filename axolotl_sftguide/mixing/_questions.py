@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..config.dataset_types import DatasetType
@@ -21,10 +21,28 @@ from ._names import (
 )
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
-from ._unread import actual, cell
+from ._unread import actual, cell, present
 from ._whole import as_turns, pairs
 
 Messages = list[dict[str, Any]]
+
+_INPUTS = ("input", *CONTEXT)
+_ANSWERS = (*ANSWER, "answers")
+_ALL = (*QUESTION, *ANSWER)
+
+_RAW = ("text", "content", *TURNS)
+_MARKS = (
+    "### Human:",
+    "### Assistant:",
+    "### Instruction:",
+    "<|im_start|>",
+    "<|start_header_id|>",
+    "<start_of_turn>",
+    "[INST]",
+    "USER:",
+    "Human:",
+)
+"""How turns begin in datasets of raw text, such as Guanaco's and Glaive's."""
 
 
 class QuestionReader:
@@ -53,7 +71,7 @@ class QuestionReader:
         if question is None and settings.field_output is not None:
             question = _first(row, TURNS, taken)
         taken.add(question)
-        answer = settings.field_output or _first(row, [*ANSWER, "answers"], taken)
+        answer = settings.field_output or _first(row, _ANSWERS, taken)
         if answer == "answers" and not is_tool_calls(cell(row, "answers")):
             answer = None
         if answer is None or (is_empty(row.get(answer)) and question is None):
@@ -90,8 +108,8 @@ class QuestionReader:
         """The messages before the answer, with the columns appended to the question."""
         inputs = self._inputs or [
             name
-            for name in (actual(row, "input"), *(actual(row, c) for c in CONTEXT))
-            if isinstance(row.get(name), str) and name not in (question, answer)
+            for name in present(row, _INPUTS)
+            if isinstance(row[name], str) and name not in (question, answer)
         ]
         before = _as_messages(row, question, "user", self._turns, used)
         for name in inputs:
@@ -130,8 +148,7 @@ class QuestionReader:
     def system(self, row: Mapping[str, Any], used: set[str]) -> str:
         """The system message of a row, from its own column; may be empty."""
         named = self._settings.field_system
-        for column in [named] if named else SYSTEM:
-            name = column if named else actual(row, column)
+        for name in [named] if named else present(row, SYSTEM):
             if name in self._settings.ignore:
                 continue
             text = row.get(name)
@@ -178,12 +195,13 @@ class QuestionReader:
         if named:
             return RowFault("question-or-answer-missing", ", ".join(named))
         columns = [str(c)[:40] for c in row if not is_empty(row[c])]
-        if any(actual(row, c) in columns for c in PREFERENCE):
+        if any(name in columns for name in present(row, PREFERENCE)):
             return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
-        if [c.lower() for c in columns if c.lower() in ("text", "content")] and (
-            _first(row, [*QUESTION, *ANSWER], set()) is None
-        ):
-            return RowFault("raw-text", ", ".join(sorted(columns)[:8]))
+        raw = [name for name in present(row, _RAW) if isinstance(row[name], str)]
+        if raw and _first(row, _ALL, set()) is None:
+            mark = next((mark for mark in _MARKS if mark in row[raw[0]]), None)
+            marked = f", whose turns begin with {mark!r}" if mark else ""
+            return RowFault("raw-text", f"{raw[0]}{marked}")
         return RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
 
 
@@ -265,9 +283,9 @@ def _cell_text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _first(
-    row: Mapping[str, Any], columns: Sequence[str], taken: set[Any]
+    row: Mapping[str, Any], columns: tuple[str, ...], taken: set[Any]
 ) -> str | None:
     """The first of these columns that has content, or else that exists."""
-    names = [actual(row, column) for column in columns]
-    found = [n for n in names if n not in taken and row.get(n) is not None]
+    names = present(row, columns)
+    found = [n for n in names if n not in taken and row[n] is not None]
     return next((n for n in found if not is_empty(row[n])), found[0] if found else None)

@@ -40,18 +40,18 @@ def hashed(
     found = np.empty(len(indices), np.uint64)
     with np.errstate(over="ignore"):
         salt = seed * 0x9E3779B97F4A7C15 + purpose * 0x100000001B3 + number
-        mixed = _splitmix(np.array([salt % 2**64], np.uint64))[0]
+        mixed = splitmix(np.array([salt % 2**64], np.uint64))[0]
         for start in range(0, len(indices), BLOCK_ROWS):
             part = indices[start : start + BLOCK_ROWS]
             # Duplicates get different numbers, or they would follow one another.
             again = rows.again[part].astype(np.uint64) << np.uint64(32)
-            found[start : start + len(part)] = _splitmix(
-                rows.low[part] ^ _splitmix(rows.high[part] ^ again) ^ mixed
+            found[start : start + len(part)] = splitmix(
+                rows.low[part] ^ splitmix(rows.high[part] ^ again) ^ mixed
             )
     return found
 
 
-def _splitmix(values: Hashes) -> Hashes:
+def splitmix(values: Hashes) -> Hashes:
     """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -14,13 +14,13 @@ import orjson
 
 from ..config.mix_settings import SourceSettings
 from ._columns import Hashes
+from ._extras import NOTHING, Extras, Wanted
 from ._faults import FaultCode, RowFault, UnreadText
-from ._fingerprint import fingerprint, question_fingerprint
-from ._forms import RowReader, first_question
+from ._fingerprint import as_hashes, fingerprint
+from ._forms import RowReader
 from ._heads import BLOCK_BYTES
 from ._pieces import Piece
 from ._readers import rows_of
-from ._tokens import token_counter
 from ._turns import OPTIONAL_KEYS
 from ._where import WhereSeen, matches
 from ._whole import expanded
@@ -53,6 +53,11 @@ class Spooled:
     """Tokens per row, if they are counted."""
     questions: Hashes | None = None
     """The fingerprints of the first user messages, if they are needed."""
+    bands_path: str = ""
+    bands_start: int = 0
+    """Where the bands of the rows are, band after band, if they are needed."""
+    overlaps: list[tuple[int, int, float]] = field(default_factory=list)
+    """The row, from 0, the excluded question and the share of its n-grams."""
     keys: int = 0
     """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, one bit each."""
     rows_read: int = 0
@@ -94,8 +99,7 @@ def spool(
     phase: str,
     label: str,
     folder: str,
-    tokenizer: str | None = None,
-    by_question: bool = False,
+    wanted: Wanted = NOTHING,
 ) -> Spooled:
     """Read a piece and write its usable rows as uniform lines.
 
@@ -105,53 +109,43 @@ def spool(
         phase: The name of its phase.
         label: The `source` of its rows in the dataset.
         folder: Where the lines are written, into one file per worker.
-        tokenizer: Counts the tokens of each row, if given.
-        by_question: Whether the fingerprints of the questions are needed.
+        wanted: What else is computed of each row.
     """
     path = os.path.join(folder, f"{os.getpid()}.jsonl")
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
-    hashes, ends, tokens = bytearray(), array("q"), array("L")
-    questions = bytearray()
-    count = token_counter(tokenizer) if tokenizer is not None else None
+    hashes, ends = bytearray(), array("q")
+    extras = Extras(wanted)
     with open(path, "ab", buffering=BLOCK_BYTES) as file:
         found.start = end = file.tell()
         for number, row, digest in _conversations(found, settings):
-            number_of_tokens = 0 if count is None else count(row)
+            whole = {**row, "phase": phase, "source": label, "row": number}
             if "chat_template_kwargs" in row:
                 kwargs = row["chat_template_kwargs"]
-                row["chat_template_kwargs"] = orjson.dumps(kwargs).decode()
-            row |= {"phase": phase, "source": label, "row": number}
+                whole["chat_template_kwargs"] = orjson.dumps(kwargs).decode()
             try:
-                line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+                line = orjson.dumps(whole, option=orjson.OPT_APPEND_NEWLINE)
             except TypeError as error:
                 found.note(number, RowFault("unwritable", str(error)))
                 continue
             file.write(line)
             hashes += digest
-            if by_question:
-                questions += question_fingerprint(first_question(row["messages"]))
+            extras.add(row)
             end += len(line)
             ends.append(end)
-            tokens.append(number_of_tokens)
     found.hashes = as_hashes(hashes)
-    if by_question:
-        found.questions = as_hashes(questions)
     found.ends = np.array(ends, np.int64)
-    if count is not None:
-        found.tokens = np.array(tokens, np.uint32)
+    found.tokens, found.questions = extras.tokens, extras.questions
+    found.overlaps = extras.overlaps
+    found.bands_path = f"{path}.bands"
+    found.bands_start = extras.write_bands(found.bands_path)
     return found
-
-
-def as_hashes(digests: bytearray) -> Hashes:
-    """Fingerprints that follow one another, as an array of shape (n, 2)."""
-    return np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def _conversations(
     found: Spooled, settings: SourceSettings
 ) -> Iterator[tuple[int, dict[str, Any], bytes]]:
     """The usable rows with their numbers and fingerprints; the others are counted."""
-    where, wanted = settings.where, found.where
+    where, seen = settings.where, found.where
     reader = RowReader(settings, found.piece.kind in ("parquet", "arrow"))
     for number, row in all_rows(found.piece):
         found.rows_read += 1
@@ -159,7 +153,7 @@ def _conversations(
             if isinstance(row, RowFault):
                 raise row
             if where:
-                wanted.see(row, where)
+                seen.see(row, where)
                 if not matches(row, where):
                     found.filtered += 1
                     continue

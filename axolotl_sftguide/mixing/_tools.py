@@ -85,7 +85,7 @@ def is_tool_calls(value: Any) -> bool:
         isinstance(value, list)
         and bool(value)
         and all(
-            isinstance(call, Mapping)
+            isinstance(call, dict)
             and "name" in call
             and ("arguments" in call or "parameters" in call)
             for call in value
@@ -93,14 +93,13 @@ def is_tool_calls(value: Any) -> bool:
     )
 
 
-def to_json(value: Any) -> str:
-    """A value as JSON text, with its keys in their order."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+to_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+"""A value as JSON text, with its keys in their order."""
 
 
 def without_nulls(value: Any) -> Any:
     """The value without the nulls that Arrow writes for missing keys."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {k: without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
         return [without_nulls(part) for part in value]
@@ -108,16 +107,18 @@ def without_nulls(value: Any) -> Any:
 
 
 def _tool_call(call: Any, from_arrow: bool) -> dict[str, Any]:
-    if not isinstance(call, Mapping):
+    if not isinstance(call, dict):
         raise RowFault("tool-call-not-mapping")
     function = call.get("function")
     if isinstance(function, str):
         function = {**call, "name": function}
     elif function is None:
         function = call
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise RowFault("tool-call-unnamed")
     for holder in (call, function):
+        if holder.keys() <= _CALL_KEYS:
+            continue
         unknown = sorted(k for k in holder.keys() - _CALL_KEYS if holder[k])
         if unknown:
             raise RowFault("tool-call-key", ", ".join(unknown))
@@ -146,7 +147,7 @@ def _arguments(arguments: Any, from_arrow: bool) -> str:
         if not isinstance(parsed, dict):
             raise RowFault("tool-arguments-not-json", arguments[:40])
         return arguments
-    if not isinstance(arguments, Mapping):
+    if not isinstance(arguments, dict):
         raise RowFault("tool-arguments-not-json", type(arguments).__name__)
     return to_json(without_nulls(arguments) if from_arrow else arguments)
 
@@ -159,5 +160,5 @@ def _parsed(text: str, code: Any) -> Any:
 
 
 def _check_tools(tools: Any) -> None:
-    if not isinstance(tools, list) or not all(isinstance(t, Mapping) for t in tools):
+    if not isinstance(tools, list) or not all(isinstance(t, dict) for t in tools):
         raise RowFault("tools-not-json", type(tools).__name__)

@@ -65,6 +65,21 @@ def is_plain(turn: Any) -> bool:
     )
 
 
+def _simple(turn: Any) -> dict[str, Any] | None:
+    """The message of a turn with only a role and a text, under their usual keys."""
+    if type(turn) is not dict or len(turn) != 2:
+        return None
+    if "role" in turn:
+        role, content = turn["role"], turn.get("content")
+    else:
+        role, content = turn.get("from"), turn.get("value")
+    if type(content) is str and type(role) is str and role not in _CALL_ROLES:
+        role = _ROLE_NAMES.get(role, role)
+        if role in ROLES:
+            return {"role": role, "content": content}
+    return None
+
+
 class TurnReader:
     """Reads the turns of one source.
 
@@ -98,6 +113,7 @@ class TurnReader:
             names.values(),
         )
         self._ignored = frozenset(settings.ignore)
+        self._is_simple = not (names or self._roles or settings.ignore)
 
     def message(self, turn: Any) -> dict[str, Any]:
         """One turn as a message.
@@ -105,9 +121,11 @@ class TurnReader:
         Raises:
             RowFault: If the turn is not a message.
         """
-        if is_plain(turn) and self._role is None and not self._roles:
-            return {"role": turn["role"], "content": turn["content"]}
-        if not isinstance(turn, Mapping):
+        simple = _simple(turn) if self._is_simple else None
+        return simple or self._message(turn)
+
+    def _message(self, turn: Any) -> dict[str, Any]:
+        if not isinstance(turn, dict):
             raise RowFault("turn-not-mapping", type(turn).__name__)
         turn = {k: v for k, v in turn.items() if v is not None}
         for key in self._ignored.intersection(turn):

@@ -40,6 +40,18 @@ def actual(row: Mapping[str, Any], column: str) -> str:
     return column if column in row else _lowered(tuple(row)).get(column, column)
 
 
+def present(row: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the columns that a row has, in their order, as the row writes them."""
+    return _present(tuple(row), columns)
+
+
+@lru_cache(maxsize=1024)
+def _present(own: tuple[str, ...], columns: tuple[str, ...]) -> tuple[str, ...]:
+    lowered = _lowered(own)
+    names = [column if column in own else lowered.get(column) for column in columns]
+    return tuple(name for name in names if name is not None)
+
+
 @lru_cache(maxsize=1024)
 def _lowered(columns: tuple[str, ...]) -> dict[str, str]:
     return {column.lower(): column for column in columns if isinstance(column, str)}

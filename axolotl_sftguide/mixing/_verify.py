@@ -89,6 +89,8 @@ def _differences(
 ) -> list[str]:
     """The differences between two manifests, and between the rows of their files."""
     then, now = asdict(manifest), asdict(again)
+    # Settings that were added since have their defaults.
+    then["settings"] = load_mix(then["settings"]).model_dump(mode="json")
     if manifest.form == 1:  # of version 0.1.0, which had fewer counts
         then, now = _as_version_0_1_0(then), _as_version_0_1_0(now)
     problems = []

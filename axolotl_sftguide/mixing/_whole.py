@@ -96,7 +96,7 @@ def expanded(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_turn(value: Any) -> bool:
-    return isinstance(value, Mapping) and (
+    return isinstance(value, dict) and (
         "role" in value
         or "from" in value
         or any(q in value and a in value for q, a in _PAIRS)
@@ -137,7 +137,7 @@ def _node(node: Mapping[str, Any], trained: set[int]) -> dict[str, Any]:
 
 def _parts(turn: Any) -> list[Any]:
     """One turn, or the messages of one that has a question and its answer."""
-    if not isinstance(turn, Mapping) or "role" in turn or "from" in turn:
+    if not isinstance(turn, dict) or "role" in turn or "from" in turn:
         return [turn]
     for question, answer in _PAIRS:
         if question in turn and answer in turn:

@@ -13,6 +13,7 @@ from ..runs import marker
 from ..runs.traces import MEMORY_EVENT
 from ..stopping.judge import Finding, Judge, JudgeState
 from ..stopping.rules import Verdict
+from ..units import count
 from . import evaluation_notices, notices
 from .evaluations import Best
 from .parts import Parts
@@ -104,6 +105,40 @@ def mark_stop(
         samples_seen=samples_seen,
         checkpoint=checkpoint,
         marker=marked.name,
+    )
+
+
+def mark_parked(
+    output_dir: str,
+    run_id: str,
+    verdict: Verdict,
+    checkpoint: str,
+    *,
+    step: int,
+    max_steps: int,
+    samples_seen: int,
+) -> str:
+    """Mark the output folder of a parked run, and return the message for the user.
+
+    The model that the host saves at the end is not fully trained, as that of a run
+    that was stopped.
+    """
+    termination = marker.Termination(
+        run_id=run_id,
+        rule=verdict.rule,
+        reason=verdict.reason,
+        step=step,
+        samples_seen=samples_seen,
+        bad_since=verdict.bad_since,
+        last_good_checkpoint=checkpoint,
+        found_at=verdict.step,
+        parked=True,
+    )
+    marker.mark(output_dir, termination)
+    return (
+        f"parked at step {step} of {max_steps} ({count(samples_seen)} samples) by "
+        f"{verdict.rule}: {verdict.reason}. The sweep resumes it from {checkpoint} if "
+        "later runs show that it has a chance"
     )
 
 

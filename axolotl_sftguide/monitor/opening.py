@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..signals.noise_scale import WINDOW
 from ..stopping.baselines import baselines
 from ..stopping.judge import Judge, actions_of, describe, judge_of
 from ..stopping.objectives import SUPERVISED, Objective
+from ..stopping.parking import STAGE_VARIABLE, Stage, stage_named
 from . import notices
 from .accumulation import loss_normalisation, make_exact
 from .capture import StepCapture
@@ -143,6 +145,7 @@ def _open(
         row = _run_row(trainer, settings, run, output_dir, comparable, config)
         recorder = _recorder(row, settings, resumed, step)
     every = settings.monitor.noise_scale_every
+    stage = stage_named(os.environ.get(STAGE_VARIABLE))
     host = HostBatch.of(trainer)
     meter = RunMeter(
         SampleCount(host, trainer.state.epoch or 0.0),
@@ -161,7 +164,9 @@ def _open(
         ),
         meter=meter,
         recorder=recorder,
-        judge=_judge(run, recorder.history, rules, objective, trainer.state.max_steps),
+        judge=_judge(
+            run, recorder.history, rules, objective, trainer.state.max_steps, stage
+        ),
         resumed=resumed,
         sources=sources_record(trainer, table, settings, recorder),
         evaluations=evaluation_watch(trainer, rules, objective, resumed, guard),
@@ -170,7 +175,8 @@ def _open(
         trainer, run.without, output_dir, parts, settings.effective_batch_size
     )
     session.begin()
-    return session, _banner(trainer, run, settings, rules, objective, recorder)
+    banner = _banner(trainer, run, settings, rules, objective, recorder, stage)
+    return session, banner
 
 
 def _make_exact(trainer: Any, ranks: Ranks) -> None:
@@ -249,6 +255,7 @@ def _judge(
     rules: EarlyTerminationSettings,
     objective: Objective,
     max_steps: int,
+    stage: Stage | None,
 ) -> Judge:
     """The judge of the run. Only the first rank compares it with earlier runs."""
     if history is None:
@@ -261,7 +268,7 @@ def _judge(
     doubt = compared.cohort.doubt if compared.cohort else None
     if doubt is not None and actions_of(rules, objective)["cohort"] == "stop":
         logger.warning(notices.cohort_only_warns(doubt))
-    return judge_of(rules, compared, objective, max_steps)
+    return judge_of(rules, compared, objective, max_steps, stage)
 
 
 def _banner(
@@ -271,6 +278,7 @@ def _banner(
     rules: EarlyTerminationSettings,
     objective: Objective,
     recorder: RunRecorder | NoRecorder,
+    stage: Stage | None,
 ) -> str:
     if objective is not SUPERVISED and rules is not NO_RULES:
         name = type(trainer).__name__
@@ -280,7 +288,7 @@ def _banner(
         run_id=run.without,
         study=run.study,
         key=run.key,
-        rules=describe(rules, objective),
+        rules=describe(rules, objective, stage),
         trace=trace if settings.monitor.trace else None,
         history="none" if recorder.history is None else recorder.history.url,
     )

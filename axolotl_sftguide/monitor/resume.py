@@ -6,52 +6,19 @@ its samples, so that a resume finds its own run and not the newest in the folder
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SFTGuideError
+from ..runs.checkpoints import read_note
 from ..runs.traces import PATTERN, Trace, read_trace, trace_path
 from ..signals import Observation
 from . import notices
 
 logger = logging.getLogger(__name__)
-
-NOTE = "sftguide-run.json"
-"""The name of the file in a checkpoint."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """What a checkpoint says of its run."""
-
-    run_id: str
-    step: int
-    samples_seen: int
-    """Training samples seen up to the checkpoint."""
-
-
-_FIELDS = frozenset(f.name for f in fields(Note))
-
-
-def write_note(checkpoint: str | Path, note: Note) -> None:
-    """Write the note into a checkpoint, if the folder exists."""
-    folder = Path(checkpoint)
-    if folder.is_dir():
-        text = json.dumps(asdict(note), indent=2) + "\n"
-        (folder / NOTE).write_text(text, encoding="utf-8")
-
-
-def read_note(checkpoint: str | Path) -> Note | None:
-    """The note of a checkpoint; None if it has no readable one."""
-    try:
-        values = json.loads((Path(checkpoint) / NOTE).read_text(encoding="utf-8"))
-        return Note(**{k: v for k, v in values.items() if k in _FIELDS})
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..runs.history import Score, Status
+from ..runs.checkpoints import Note, write_note
+from ..runs.history import Score
 from ..signals import Observation
 from ..stopping.judge import Finding
 from . import endings, notices
+from .outcome import Outcome
 from .pace import Pace
 from .parts import Parts
 from .recorder import decision_of
-from .resume import Note, write_note
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class Session:
         # A resume replays the recorded steps. Findings that only warn are not reported
         # again; a run that a rule stopped, or would stop now, is stopped again.
         past = parts.resumed.past
-        self._judged, replayed = parts.judge.step(parts.judge.init(), past)
+        judged, replayed = parts.judge.step(parts.judge.init(), past)
+        self._judged = judged.resumed()
         self._standing = (
             *endings.standing(parts.judge, self._judged, replayed, parts.resumed.stops),
             *parts.evaluations.standing(),
@@ -63,8 +65,7 @@ class Session:
         self._observed_at: int = trainer.state.global_step
         self._watching = True
         self._unseen = False
-        self._status: Status = "finished"
-        self._reason: str | None = None
+        self._outcome = Outcome(trainer, output_dir, run_id, parts)
         self._ended = False
         self.due_save_is_good = False
         """Whether a stop leaves the weights good enough for a save that is due."""
@@ -72,8 +73,22 @@ class Session:
 
     @property
     def should_stop(self) -> bool:
-        """Whether a rule has stopped the run; the same on every rank."""
-        return self._status == "terminated"
+        """Whether a rule has stopped or parked the run; the same on every rank."""
+        return self._outcome.stopped
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether the run ends with a checkpoint that its sweep may resume."""
+        return self._outcome.status == "parked"
+
+    @property
+    def should_park(self) -> bool:
+        """Whether the run ends at its next checkpoint; the same on every rank."""
+        return self._outcome.parks
+
+    def request_save(self, *, due: bool) -> None:
+        """Note that the run will be parked at this step, where a save may be due."""
+        self._outcome.request_save(due=due)
 
     def begin(self) -> None:
         """Attach to the trainer."""
@@ -117,8 +132,10 @@ class Session:
         if ranks.count == 1:
             self.observe()
         if ranks.main and self._observed_at == self._trainer.state.global_step:
-            note = Note(self.run_id, self._observed_at, meter.samples_seen)
+            extra = self._outcome.saves_extra
+            note = Note(self.run_id, self._observed_at, meter.samples_seen, extra)
             self._parts.guard.call(lambda: write_note(checkpoint, note), None)
+        self._outcome.saved(checkpoint, self._observed_at)
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
         """Record the host's own evaluation, and apply the rule on evaluations.
@@ -181,19 +198,20 @@ class Session:
         pruned = self._parts.loop.in_epoch
         if not pruned or self._parts.ranks.count == 1:
             self.observe()
-        if pruned and self._status == "finished":
+        if pruned and self._outcome.status == "finished":
             # A hyperparameter search announces the end of a trial that it prunes.
-            self._status = "terminated"
+            self._outcome.status = "terminated"
             step = self._trainer.state.global_step
-            self._reason = f"ended at step {step} by the hyperparameter search"
+            reason = f"ended at step {step} by the hyperparameter search"
+            self._outcome.reason = reason
         elif self._unseen:
-            self._reason = "its steps could not be seen"
+            self._outcome.reason = "its steps could not be seen"
         self.end()
 
     def abandon(self, reason: str) -> None:
         """Record that the run failed, and detach from the trainer."""
         if not self._ended:
-            self._status, self._reason = "failed", reason
+            self._outcome.status, self._outcome.reason = "failed", reason
             self.end()
 
     def end(self) -> None:
@@ -217,10 +235,9 @@ class Session:
         self._parts.loop.detach()
         if self._parts.ranks.main:
             self._parts.guard.call(self._report, None)
-            endings.update_marker(
-                self._output_dir, self._trainer, finished=self._status == "finished"
-            )
-        self._parts.recorder.end(self._status, self._reason)
+            finished = self._outcome.status == "finished"
+            endings.update_marker(self._output_dir, self._trainer, finished=finished)
+        self._parts.recorder.end(self._outcome.status, self._outcome.reason)
 
     def _is_saved_at(self, step: int) -> bool:
         """Whether all ranks save after this step, as its arguments say."""
@@ -240,40 +257,18 @@ class Session:
             return
         guard, no_stops = self._parts.guard, list[Finding]()
         stops = guard.call(lambda: self._stops_among(find), no_stops)
-        if self._parts.ranks.any(bool(stops)) and self._status != "terminated":
-            # Not guarded: a rank on which something failed stops with the others.
-            self._status = "terminated"
-            self._reason = "a rule on another rank stopped the run"
-            guard.call(lambda: self._terminate(stops), None)
+        self._outcome.decide(stops, self._observed_at)
 
     def _stops_among(self, find: Callable[[], list[Finding]]) -> list[Finding]:
-        """The findings that stop the run; the others are reported and recorded."""
-        if self._status == "terminated":
+        """The findings that end the run; the others are reported and recorded."""
+        if self.should_stop:
             return []
         found = find()
         for finding in found:
             if finding.action == "warn" and self._parts.ranks.main:
                 self._parts.recorder.decision(decision_of(finding))
                 logger.warning(notices.bad_run(finding.verdict))
-        return [finding for finding in found if finding.action == "stop"]
-
-    def _terminate(self, stops: Sequence[Finding]) -> None:
-        if not stops or not self._parts.ranks.main:
-            return
-        verdict = stops[0].verdict
-        self._reason = f"{verdict.rule}: {verdict.reason}"
-        self._parts.recorder.decision(decision_of(stops[0]))
-        logger.warning(
-            endings.mark_stop(
-                self._output_dir,
-                self.run_id,
-                verdict,
-                step=self._observed_at,
-                max_steps=self._trainer.state.max_steps,
-                samples_seen=self._parts.meter.samples_seen,
-                best=self._parts.evaluations.best_of(verdict),
-            )
-        )
+        return [finding for finding in found if finding.action != "warn"]
 
     def _report(self) -> None:
         endings.report(self._parts, self._batch_size, stopped=self.should_stop)

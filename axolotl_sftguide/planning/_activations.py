@@ -65,7 +65,7 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
                 f"bitsandbytes, nn.Linear{'4bit' if setting.bits == 4 else '8bitLt'}",
             )
         )
-    if setting.cards > 1 and setting.stage == 3:
+    if setting.gpus > 1 and setting.stage == 3:
         parts.append(_gathered(arch, setting))
     if setting.adapter and setting.half:
         parts.append(_adapter_copies(arch, setting))

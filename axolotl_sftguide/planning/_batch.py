@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ class BatchPlan:
 
     micro_batch_size: int
     accumulation: int
-    cards: int
+    gpus: int
     samples: float | None
     """Samples per step over all GPUs; with packing a mean, None if unknown."""
     steps_an_epoch: int | None
@@ -29,7 +29,7 @@ class BatchPlan:
     @property
     def sequences(self) -> int:
         """Sequences per step over all GPUs: samples, or packed rows of samples."""
-        return self.micro_batch_size * self.accumulation * self.cards
+        return self.micro_batch_size * self.accumulation * self.gpus
 
 
 def plan_batch(
@@ -39,6 +39,7 @@ def plan_batch(
     gpus: int = 1,
     rows: int | None = None,
     row_tokens: float | None = None,
+    count: Callable[[int, int], int] | None = None,
 ) -> BatchPlan | None:
     """Divide the requested batch into micro batches that fit.
 
@@ -52,6 +53,8 @@ def plan_batch(
         gpus: Number of data-parallel GPUs.
         rows: Number of training rows.
         row_tokens: Mean number of tokens per row, for packing.
+        count: Counts the steps of the run for a micro batch and an accumulation; if
+            given, it replaces the estimate from `rows` and `row_tokens`.
 
     Returns:
         None if the batch depends on `rows` or `row_tokens`, and they are not given.
@@ -80,10 +83,22 @@ def plan_batch(
         micro, accumulation = _divide(int(asked or given), most, gpus)
     samples = packed and micro * accumulation * gpus * packed
     an_epoch = math.ceil(rows / samples) if rows and samples else None
-    steps = an_epoch and math.ceil(an_epoch * number["num_epochs"])
+    steps = _steps(number, samples, rows)
     if number["max_steps"] > 0:
-        steps = min(steps or number["max_steps"], number["max_steps"])
+        steps = int(number["max_steps"])
+    elif count is not None:
+        steps = count(micro, accumulation)
+        an_epoch = math.ceil(steps / number["num_epochs"])
     return BatchPlan(micro, accumulation, gpus, samples, an_epoch, steps)
+
+
+def _steps(
+    number: Mapping[str, Any], samples: float | None, rows: int | None
+) -> int | None:
+    """Steps of the whole run, as Axolotl counts them for rows that are not packed."""
+    if not rows or not samples:
+        return None
+    return math.ceil(rows * float(number["num_epochs"]) / samples)
 
 
 def _asked(config: Mapping[str, Any]) -> Any:

@@ -52,7 +52,7 @@ class Setting:
     """Rows of an evaluation's batch; 0 if nothing is evaluated."""
     half: bool
     """Whether the training runs in 16 bits."""
-    cards: int
+    gpus: int
     stage: int
     """ZeRO's stage: the GPUs divide the optimizer from 1 on, gradients from 2 on and
     weights at 3, as FSDP does; 0 if each GPU has everything."""
@@ -119,7 +119,7 @@ def read_setting(
             config, number["micro_batch_size"], held_out=held_out
         ),
         half=half,
-        cards=gpus,
+        gpus=gpus,
         stage=stage if gpus > 1 else 0,
         float32_shards=gpus > 1 and fsdp,
         float32_copies=half and stage > 0 and not fsdp,

@@ -137,7 +137,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
     parts.append(
         Part("gradients", trained * wide // by, note, formula + over, "torch.autograd")
     )
-    if setting.cards > 1 and not setting.stage:
+    if setting.gpus > 1 and not setting.stage:
         source = "torch, DistributedDataParallel (gradient_as_bucket_view)"
         note = "DDP's copy of the gradients"
         parts.append(Part("gradient buckets", trained * wide, note, formula, source))
@@ -167,5 +167,5 @@ def _offloaded(part: Part, setting: Setting) -> Part:
 
 def _divided(setting: Setting, *, stage: int) -> tuple[int, str]:
     """How many GPUs divide a part from this stage of ZeRO on, and a text for it."""
-    cards = setting.cards if setting.stage >= stage else 1
-    return cards, f" / {cards} GPUs" if cards > 1 else ""
+    gpus = setting.gpus if setting.stage >= stage else 1
+    return gpus, f" / {gpus} GPUs" if gpus > 1 else ""

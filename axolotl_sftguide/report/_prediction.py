@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.differences import setting_of
 from ..runs.history import Run, best_shared_metric
 from ..signals import Point
-from ..signals.comparability import same_forecast
+from ..signals.comparability import forecast_key
 from ..signals.forecast import EarlierRun, Forecast, Outlook, earlier_run
 from ._thin import rounded
 
@@ -22,6 +23,8 @@ class _Scored:
     ended_at: float
     sign: float
     past: EarlierRun
+    key: str | None
+    """Shared with the runs that may predict its score."""
 
 
 def predictions(
@@ -45,7 +48,8 @@ def predictions(
             other
             for other in scored
             if other.ended_at <= one.run.started_at
-            and same_forecast(one.run.key_fields, other.run.key_fields)
+            and one.key is not None
+            and one.key == other.key
         ][-_MOST_RUNS:]
         looks = _looks(one, earlier)
         if looks:
@@ -63,8 +67,10 @@ def _scored(
     if run.status != "finished" or not run.comparable:
         return None
     sign = 1.0 if score.goal == "max" else -1.0
-    past = earlier_run(run.id, sign * score.value, own)
-    return _Scored(run, run.ended_at or run.heartbeat_at, sign, past)
+    setting = setting_of(run.config) if run.config else ""
+    past = earlier_run(run.id, sign * score.value, own, setting)
+    ended_at = run.ended_at or run.heartbeat_at
+    return _Scored(run, ended_at, sign, past, forecast_key(run.key_fields))
 
 
 def _looks(one: _Scored, earlier: Sequence[_Scored]) -> list[dict[str, Any]]:

@@ -36,6 +36,8 @@ class Termination:
     """The optimizer step of the best evaluation, if `evaluation` stopped the run."""
     best_checkpoint: str | None = None
     """The checkpoint of that evaluation, or else the nearest, if there is one."""
+    parked: bool = False
+    """Whether its sweep may resume the run, from `last_good_checkpoint`."""
 
     @property
     def weights_are_lost(self) -> bool:
@@ -44,7 +46,9 @@ class Termination:
         return bad and self.loaded_checkpoint is None
 
     def __str__(self) -> str:
-        if self.best_step is None:
+        if self.parked:
+            after = f"its sweep may resume it from {self.last_good_checkpoint}"
+        elif self.best_step is None:
             after = f"last good checkpoint: {self.last_good_checkpoint or 'none'}"
         else:
             best = self.best_checkpoint or "none"
@@ -52,7 +56,8 @@ class Termination:
         if self.loaded_checkpoint is not None:
             after += f", and these are the weights of {self.loaded_checkpoint}"
         return (
-            f"run {self.run_id} was stopped at step {self.step} by {self.rule} "
+            f"run {self.run_id} was {'parked' if self.parked else 'stopped'} at step "
+            f"{self.step} by {self.rule} "
             f"({self.reason}); {after}"
         )
 

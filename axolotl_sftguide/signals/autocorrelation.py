@@ -16,8 +16,13 @@ from functools import lru_cache
 from itertools import pairwise
 from statistics import fmean
 
+from .. import students_t
+
 _HIGHEST = 0.97
 """Coefficients above it cannot be told from a trend."""
+
+_FEWEST = 10
+"""With fewer degrees of freedom nothing is known of the correlation: it counts as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Noise:
         Noise alone exceeds it as often as a normal variable exceeds `sigmas`.
         """
         error = math.sqrt(self.variance_of_mean(steps))
-        return students_t(sigmas, self.freedom) * error
+        return students_t.as_rare_as(sigmas, self.freedom) * error
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +84,55 @@ class Moments:
         """The noise with these moments; infinite without a stretch."""
         if not self.weight:
             return Noise()
-        ratio = self.products / self.squares if self.squares else 0.0
-        coefficient = _coefficient(ratio, self.length)
-        variance = self.squares / self.weight / _moments(coefficient, self.length)[0]
         stretches = self.weight**2 / self.squared_weight
-        # The logarithm of a mean's variance has about the variance 2 / freedom. It is
-        # the sum of two parts: the variance of the innovations, and (1 - r)^-2.
-        loss = 1 + 2 * (1 + coefficient) / (1 - coefficient)
-        freedom = stretches * (self.length - 1) / loss
-        return Noise(variance, coefficient, max(1.0, freedom))
+        freedom = stretches * (self.length - 1)
+        squares, products = self.squares / self.weight, self.products / self.weight
+        return _noise(squares, products, (self.length,), freedom)
 
 
-def noise_of(values: Sequence[float]) -> Noise:
-    """The noise of at least two values around their mean."""
-    return Moments(len(values)).add(values).noise()
+def noise_of(*stretches: Sequence[float], highest: float = _HIGHEST) -> Noise:
+    """The noise of stretches of values, each around its own mean.
 
+    Infinite if no stretch has two values.
 
-def students_t(sigmas: float, freedom: float) -> float:
-    """The value that Student's t exceeds as often as a normal variable does `sigmas`.
-
-    Wallace's approximation (1959): 0.1% off at 1.96 and 15 degrees of freedom, 2% at 3
-    and 5 degrees, and too large below. SciPy is not installed everywhere that runs
-    train.
+    Args:
+        stretches: The values.
+        highest: The largest coefficient of an autoregression that is believed.
     """
-    normal = sigmas * (8 * freedom + 3) / (8 * freedom + 1)
-    return math.sqrt(freedom * math.expm1(min(700.0, normal**2 / freedom)))
+    long = [values for values in stretches if len(values) > 1]
+    if not long:
+        return Noise()
+    each = [Moments(len(values)).add(values) for values in long]
+    squares = math.fsum(m.squares for m in each)
+    products = math.fsum(m.products for m in each)
+    lengths = tuple(m.length for m in each)
+    freedom = sum(lengths) - len(lengths)
+    return _noise(squares, products, lengths, freedom, highest)
+
+
+def _noise(
+    squares: float,
+    products: float,
+    lengths: tuple[int, ...],
+    freedom: float,
+    highest: float = _HIGHEST,
+) -> Noise:
+    """The noise for which the sums over stretches of these lengths are expected.
+
+    Args:
+        squares: The sum of squares around the means of the stretches.
+        products: The sum of products of neighbours.
+        lengths: The lengths of the stretches.
+        freedom: Degrees of freedom of the squares if the values were independent.
+        highest: The largest coefficient.
+    """
+    few = freedom < _FEWEST or not squares
+    coefficient = 0.0 if few else _coefficient(products / squares, lengths, highest)
+    variance = squares / _expected(coefficient, lengths)[0]
+    # The logarithm of a mean's variance has about the variance 2 / freedom. It is
+    # the sum of two parts: the variance of the innovations, and (1 - r)^-2.
+    loss = 1 + 2 * (1 + coefficient) / (1 - coefficient)
+    return Noise(variance, coefficient, max(1.0, freedom / loss))
 
 
 @lru_cache(maxsize=256)
@@ -122,12 +151,18 @@ def _moments(coefficient: float, length: int) -> tuple[float, float]:
     return n - factor, products
 
 
-def _coefficient(ratio: float, length: int) -> float:
+def _expected(coefficient: float, lengths: Sequence[int]) -> tuple[float, float]:
+    """The same over several stretches."""
+    each = [_moments(coefficient, length) for length in lengths]
+    return sum(m[0] for m in each), sum(m[1] for m in each)
+
+
+def _coefficient(ratio: float, lengths: Sequence[int], highest: float) -> float:
     """The coefficient with which products over squares are expected to be `ratio`."""
-    low, high = 0.0, _HIGHEST
+    low, high = 0.0, highest
     for _ in range(20):
         middle = (low + high) / 2
-        squares, products = _moments(middle, length)
+        squares, products = _expected(middle, lengths)
         if products < ratio * squares:
             low = middle
         else:

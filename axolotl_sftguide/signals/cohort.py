@@ -22,6 +22,7 @@ class CohortPoint:
     loss: float
     """The share `quantile` of the peers has a higher loss."""
     peers: int
+    """Earlier runs; repeats of a setting count once."""
     grad_norm_error: float = 0.0
     """The standard error of the norm's quantile."""
     loss_error: float = 0.0
@@ -89,30 +90,30 @@ EARLY = 0.25
 """The share of a run at which its signals are correlated with the scores."""
 
 
-def doubt_of(runs: Sequence[tuple[float, float, float]]) -> str | None:
-    """Why earlier runs do not support the cohort rule; None if they do.
+def doubt_of(settings: Sequence[tuple[float, float, float]]) -> str | None:
+    """Why earlier settings do not support the cohort rule; None if they do.
 
     In arXiv 2412.13337, section 4, lower early norms and higher early losses go with
     better scores. A signal is doubted if its rank correlation with the score is not
-    clearly different from zero in these runs, or has the opposite sign.
+    clearly different from zero in these settings, or has the opposite sign.
 
     Args:
-        runs: Early loss, early norm and final score of each run; a higher score is
-            better.
+        settings: Early loss, early norm and final score of each setting, as means over
+            its repeats; a higher score is better.
     """
     doubts = []
     for name, sign, index in (("gradient norm", -1, 1), ("loss", 1, 0)):
-        found = spearman([run[index] for run in runs], [run[2] for run in runs])
+        found = spearman([s[index] for s in settings], [s[2] for s in settings])
         if found is None:
             doubts.append(
-                f"{len(runs)} runs do not show whether the early {name} predicts the "
-                "score"
+                f"{len(settings)} settings do not show whether the early {name} "
+                "predicts the score"
             )
         elif not found.clear or found.value * sign < 0:
             doubts.append(
                 f"the early {name} correlates with the score at {found.value:+.2f} "
                 f"(95% interval {found.low:+.2f} to {found.high:+.2f}) "
-                f"over {len(runs)} runs"
+                f"over {len(settings)} settings"
             )
     return " and ".join(doubts) or None
 

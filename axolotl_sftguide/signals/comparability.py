@@ -71,6 +71,14 @@ class Candidate:
         ratio = None if self.fields is None else batch_ratio(self.fields, fields)
         return ratio if ratio == 1 or self.noise_measured else None
 
+    def forecast_ratio_of(self, key: str, fields: Mapping[str, Any]) -> float | None:
+        """The same; 1 if only the loss of the other run says something of its score."""
+        ratio = self.batch_ratio_of(key, fields)
+        if ratio is not None or self.fields is None:
+            return ratio
+        own = forecast_key(self.fields)
+        return 1.0 if own is not None and own == forecast_key(fields) else None
+
 
 FORECAST_FIELDS = (
     "host",
@@ -86,11 +94,14 @@ Batch size, adapter, precision and all that a sweep varies may differ.
 """
 
 
-def same_forecast(fields: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether the scores of two runs may be predicted from one another's losses."""
+def forecast_key(fields: Mapping[str, Any]) -> str | None:
+    """Equal for runs whose scores may be predicted from one another's losses.
+
+    None if the base model or the data are unknown.
+    """
     if not fields.get("base_model") or not (fields.get("data") or {}).get("digest"):
-        return False
-    return all(fields.get(name) == others.get(name) for name in FORECAST_FIELDS)
+        return None
+    return comparability_key({name: fields.get(name) for name in FORECAST_FIELDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,8 @@ class Peer:
     metric: str = "score"
     sign: float = 1.0
     """-1 if lower values of the metric are better, so that `score` is negated."""
+    setting: str = ""
+    """What it shares with its repeats: runs that differ in seeds and names only."""
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:

@@ -31,6 +31,8 @@ class EarlierRun:
     """Its first loss, before the run has learned much."""
     losses: tuple[float, ...]
     """Its loss at each of `LOOKS`; NaN if it has none there."""
+    setting: str = ""
+    """What it shares with its repeats; a run without a setting has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,14 @@ class Outlook:
     """The score of the best earlier run."""
     runs: int
     """Earlier runs that the prediction rests on."""
+    settings: int
+    """Their settings. Repeats of one, with other seeds, are not independent."""
     lower_is_better: bool
     """Whether runs with a lower loss scored better; else the loss predicts nothing."""
     rank: float
     """The share of the earlier runs with a lower loss."""
+    loss: float
+    """The run's own loss."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,19 @@ class Forecast:
         any is not positive. Runs whose first losses are on another scale are left out.
 
         Returns:
-            None if fewer than `LEAST_POINTS` earlier runs can be compared.
+            None if the earlier runs that can be compared have fewer than
+            `LEAST_POINTS` settings.
         """
         there = [run for run in self.runs if math.isfinite(run.losses[look])]
         peers = _of_same_scale(there, first)
-        if len(peers) < LEAST_POINTS or not math.isfinite(loss):
+        settings = len({run.setting or run.id for run in peers})
+        if settings < LEAST_POINTS or not math.isfinite(loss):
             return None
         losses = [run.losses[look] for run in peers]
         scores = [run.score for run in peers]
         logs = min(loss, *losses) > 0
         xs = [math.log(v) for v in losses] if logs else losses
-        line = Line.fit(xs, scores)
+        line = Line.fit(xs, scores, settings)
         if line is None:
             return None
         x = math.log(loss) if logs else loss
@@ -94,16 +102,21 @@ class Forecast:
             chance=line.chance_above(x, max(scores)),
             best=max(scores),
             runs=len(peers),
+            settings=settings,
             lower_is_better=line.slope < 0,
             rank=fmean(other < loss for other in losses),
+            loss=loss,
         )
 
 
-def earlier_run(run_id: str, score: float, points: Sequence[Point]) -> EarlierRun:
+def earlier_run(
+    run_id: str, score: float, points: Sequence[Point], setting: str = ""
+) -> EarlierRun:
     """A finished run with its loss at each look, from its curve."""
     total = points[-1].samples_seen if points else 0
     losses = tuple(_loss_at(points, look, total) for look in LOOKS)
-    return EarlierRun(run_id, score, points[0].loss if points else math.nan, losses)
+    first = points[0].loss if points else math.nan
+    return EarlierRun(run_id, score, first, losses, setting)
 
 
 def _loss_at(points: Sequence[Point], share: float, total: int) -> float:

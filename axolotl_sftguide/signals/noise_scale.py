@@ -20,9 +20,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import NormalDist, covariance, fmean
+from statistics import covariance, fmean
 
-from .autocorrelation import noise_of, students_t
+from .. import students_t
+from .autocorrelation import noise_of
 from .observations import Observation
 
 LEAST_STEPS = 16
@@ -38,7 +39,6 @@ _WIDEST = 10.0
 """An interval whose ends differ by a larger factor says nothing on the batch size."""
 
 _START = Observation(0, 0, 0.0, 0.0, 0.0)
-_Z_95 = NormalDist().inv_cdf(0.975)
 
 
 def noise_in_squared_norm(
@@ -183,7 +183,7 @@ class _Means:
             freedom: Degrees of freedom of the variances.
             alike: The variance of a mean over that with independent values.
         """
-        scale = alike * students_t(_Z_95, freedom) ** 2 / len(above)
+        scale = alike * students_t.quantile(0.025, freedom) ** 2 / len(above)
         return cls(
             fmean(above),
             fmean(below),

@@ -1,8 +1,4 @@
-"""A straight line through a few points, and what it says of the next one.
-
-Student's t is summed in closed form for whole degrees of freedom (Abramowitz and Stegun
-1964, 26.7.3 and 26.7.4): runs are judged while they train, where SciPy may be missing.
-"""
+"""A straight line through a few points, and what it says of the next one."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+
+from .. import students_t
 
 LEAST_POINTS = 4
 """Two points more than a line has parameters."""
@@ -27,12 +25,22 @@ class Line:
     error: float
     """Standard deviation of the points around the line."""
     points: int
+    """Independent ones."""
 
     @classmethod
-    def fit(cls, xs: Sequence[float], ys: Sequence[float]) -> Line | None:
-        """The line; None for fewer than `LEAST_POINTS` points or if all x are equal."""
-        n = len(xs)
-        if n < LEAST_POINTS:
+    def fit(
+        cls, xs: Sequence[float], ys: Sequence[float], independent: int | None = None
+    ) -> Line | None:
+        """The line; None for fewer than `LEAST_POINTS` points or if all x are equal.
+
+        Args:
+            xs: Where the points are.
+            ys: Their values.
+            independent: How many of them are independent, if not all are: what is
+                stated of a new point is then as unsure as with so many points.
+        """
+        n, k = len(xs), len(xs) if independent is None else independent
+        if k < LEAST_POINTS:
             return None
         mean_x, mean_y = fmean(xs), fmean(ys)
         squares = math.fsum((x - mean_x) ** 2 for x in xs)
@@ -44,7 +52,8 @@ class Line:
             (y - mean_y - slope * (x - mean_x)) ** 2
             for x, y in zip(xs, ys, strict=True)
         )
-        return cls(slope, mean_x, mean_y, squares, math.sqrt(left / (n - 2)), n)
+        error = math.sqrt(left * k / n / (k - 2))
+        return cls(slope, mean_x, mean_y, squares * k / n, error, k)
 
     def at(self, x: float) -> float:
         """The value on the line."""
@@ -52,7 +61,7 @@ class Line:
 
     def interval(self, x: float) -> tuple[float, float]:
         """The 95% prediction interval of one new point."""
-        half = student_quantile(0.975, self.points - 2) * self._error_at(x)
+        half = students_t.quantile(0.025, self.points - 2) * self._error_at(x)
         return self.at(x) - half, self.at(x) + half
 
     def chance_above(self, x: float, y: float) -> float:
@@ -60,43 +69,8 @@ class Line:
         error = self._error_at(x)
         if error == 0:
             return float(self.at(x) > y)
-        return student_tail((y - self.at(x)) / error, self.points - 2)
+        return students_t.tail((y - self.at(x)) / error, self.points - 2)
 
     def _error_at(self, x: float) -> float:
         spread = (x - self.mean_x) ** 2 / self.squares_x
         return self.error * math.sqrt(1 + 1 / self.points + spread)
-
-
-def student_tail(t: float, freedom: int) -> float:
-    """The probability that Student's t is above `t`."""
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    if freedom == 1:
-        inside = 2 * angle / math.pi
-    elif freedom % 2:
-        term = total = cosine
-        for i in range(3, freedom - 1, 2):
-            term *= cosine**2 * (i - 1) / i
-            total += term
-        inside = 2 / math.pi * (angle + sine * total)
-    else:
-        term = total = 1.0
-        for i in range(2, freedom - 1, 2):
-            term *= cosine**2 * (i - 1) / i
-            total += term
-        inside = sine * total
-    return (1 - inside) / 2
-
-
-def student_quantile(share: float, freedom: int) -> float:
-    """The value that Student's t is below with a probability of 0.5 to 1."""
-    low, high = 0.0, 1.0
-    while student_tail(high, freedom) > 1 - share:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        if student_tail(middle, freedom) > 1 - share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2

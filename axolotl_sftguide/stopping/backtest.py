@@ -12,11 +12,10 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Point
-from ..signals.comparability import Candidate
 from ..signals.correlation import Correlation, spearman
 from .baselines import RecordedRun, RecordedRuns, baselines
 from .judge import judge_of
@@ -39,6 +38,20 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class WholePolicy(Protocol):
+    """Decides at which step each run is left, with the whole sequence in view."""
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        ...
+
+    def replay(self, runs: Sequence[RecordedRun]) -> dict[str, int]:
+        """The step at which each run was left, of those that were not finished."""
+        ...
+
+
 @dataclass(frozen=True)
 class RulesPolicy:
     """The rules of this package."""
@@ -51,8 +64,7 @@ class RulesPolicy:
         return self._stopped_at
 
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
-        candidate = Candidate(study="", key="", without=run.id)
-        compared = baselines(candidate, RecordedRuns(kept), self.settings)
+        compared = baselines(run.candidate, RecordedRuns(kept), self.settings)
         judge = judge_of(self.settings, compared, max_steps=run.steps)
         state = judge.init()
         for observation in run.observations:
@@ -99,8 +111,10 @@ class SignalEvidence:
     correlation: Correlation | None
 
 
-def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
+def replay(runs: Sequence[RecordedRun], policy: Policy | WholePolicy) -> dict[str, int]:
     """The step at which each stopped run was stopped, for one order of arrival."""
+    if isinstance(policy, WholePolicy):
+        return policy.replay(runs)
     stopped_at = policy.begin()
     kept: list[RecordedRun] = []
     stopped: dict[str, int] = {}
@@ -114,7 +128,11 @@ def replay(runs: Sequence[RecordedRun], policy: Policy) -> dict[str, int]:
 
 
 def backtest(
-    runs: Sequence[RecordedRun], policy: Policy, *, orders: int, seed: int = 0
+    runs: Sequence[RecordedRun],
+    policy: Policy | WholePolicy,
+    *,
+    orders: int,
+    seed: int = 0,
 ) -> Backtest:
     """A policy over random orders of arrival, starting with the recorded one.
 

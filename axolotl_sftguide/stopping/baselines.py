@@ -6,21 +6,25 @@ holds them in memory for the backtest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from statistics import fmean
+from typing import Any, Protocol, TypeVar
 
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Curve, Observation, Point
 from ..signals.cohort import EARLY, Cohort, doubt_of, grid
-from ..signals.comparability import Candidate, Peer
+from ..signals.comparability import Candidate, Peer, effective_batch_size
 from ..signals.curves import at_batch_ratio
 from ..signals.forecast import Forecast, earlier_run
 from ..signals.regression import LEAST_POINTS
 
 _MOST_FORECASTING = 200
 """More earlier runs make a prediction hardly better, and their curves must be read."""
+
+_Values = TypeVar("_Values", bound=tuple[float, ...])
 
 
 class Curves(Protocol):
@@ -69,7 +73,7 @@ def baselines(
     return Baselines(
         _reference(peers, curves, settings.comparison.reference),
         _cohort(peers, curves, settings.cohort.quantile),
-        _forecast(curves, candidate) if _predicts(settings) else None,
+        forecast_of(candidate, curves) if _predicts(settings) else None,
     )
 
 
@@ -92,14 +96,14 @@ def _predicts(settings: EarlyTerminationSettings) -> bool:
     return (settings.prediction.action or settings.action) != "off"
 
 
-def _forecast(curves: Curves, candidate: Candidate) -> Forecast | None:
-    """The newest scored peers with their losses at each look."""
+def forecast_of(candidate: Candidate, curves: Curves) -> Forecast | None:
+    """The newest scored peers of a run with their losses at each look."""
     peers = curves.forecast_peers(candidate)
     scored = [peer for peer in peers if peer.score is not None][-_MOST_FORECASTING:]
-    if len(scored) < LEAST_POINTS:
+    if len({peer.setting or peer.id for peer in scored}) < LEAST_POINTS:
         return None
     runs = tuple(
-        earlier_run(peer.id, peer.score, curves.points(peer.id))
+        earlier_run(peer.id, peer.score, curves.points(peer.id), peer.setting)
         for peer in scored
         if peer.score is not None
     )
@@ -119,18 +123,28 @@ def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | 
             yield {i: p for i, p in restated.items() if p is not None}
 
     first, last = span
+    setting = {peer.id: peer.setting or peer.id for peer in peers}
     (early,) = read([first + round(EARLY * (last - first))])
     scored = [
-        (early[peer.id].loss, early[peer.id].grad_norm, peer.score)
+        (setting[peer.id], (early[peer.id].loss, early[peer.id].grad_norm, peer.score))
         for peer in peers
         if peer.score is not None and peer.id in early
     ]
     where = grid(first, last)
     along = (
-        (at, [(p.loss, p.grad_norm) for p in points.values()])
+        (at, _means((setting[i], (p.loss, p.grad_norm)) for i, p in points.items()))
         for at, points in zip(where, read(where), strict=True)
     )
-    return Cohort.of(along, quantile, doubt_of(scored))
+    return Cohort.of(along, quantile, doubt_of(_means(scored)))
+
+
+def _means(values: Iterable[tuple[str, _Values]]) -> list[_Values]:
+    """The mean over the runs of each setting: repeats are not independent."""
+    found: dict[str, list[_Values]] = defaultdict(list)
+    for setting, own in values:
+        found[setting].append(own)
+    means = (tuple(map(fmean, zip(*own, strict=True))) for own in found.values())
+    return list(means)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -146,11 +160,21 @@ class RecordedRun:
     """-1 if lower values of the metric are better, so that `score` is negated."""
     setting: str = ""
     """What it shares with the runs that differ from it in the seed only."""
+    key: str = ""
+    """Its comparability key."""
+    key_fields: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of the key."""
 
     @property
     def steps(self) -> int:
         """The number of optimizer steps."""
         return self.observations[-1].step
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        """The run as one that is compared with others."""
+        measured = any(o.grad_noise is not None for o in self.observations)
+        return Candidate("", self.key, self.key_fields, measured, self.id)
 
     @cached_property
     def curve(self) -> Curve:
@@ -159,21 +183,38 @@ class RecordedRun:
 
 
 class RecordedRuns:
-    """Curves in memory: runs of one study and one comparability key."""
+    """Curves in memory: finished and scored runs of one study."""
 
     def __init__(self, runs: Sequence[RecordedRun]) -> None:
         self._runs = {run.id: run for run in runs}
 
     def peers(self, candidate: Candidate) -> list[Peer]:
-        """All the runs but the candidate, in the order they were given."""
-        return self.forecast_peers(candidate)
+        """The runs that are compared with the candidate, in the order of the runs."""
+        return self._peers(candidate, candidate.batch_ratio_of)
 
     def forecast_peers(self, candidate: Candidate) -> list[Peer]:
-        """The same runs: all are of one base and data."""
+        """The runs whose losses may predict the candidate's score."""
+        return self._peers(candidate, candidate.forecast_ratio_of)
+
+    def _peers(
+        self,
+        candidate: Candidate,
+        ratio_of: Callable[[str, Mapping[str, Any]], float | None],
+    ) -> list[Peer]:
         return [
-            Peer(run.id, run.name, 1.0, None, run.score, run.metric, run.sign)
+            Peer(
+                run.id,
+                run.name,
+                ratio,
+                effective_batch_size(run.key_fields),
+                run.score,
+                run.metric,
+                run.sign,
+                run.setting,
+            )
             for run in self._runs.values()
             if run.id != candidate.without
+            and (ratio := ratio_of(run.key, run.key_fields)) is not None
         ]
 
     def points(self, run_id: str) -> tuple[Point, ...]:

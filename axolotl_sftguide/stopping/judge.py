@@ -11,7 +11,7 @@ through `step`; `holding` then gives the findings that still hold at the last of
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..config.settings import EarlyTerminationSettings
@@ -19,6 +19,7 @@ from ..signals import Observation
 from .baselines import Baselines
 from .evaluation import evaluation_rule
 from .objectives import ORDER, SUPERVISED, Objective
+from .parking import Stage, limits_of
 from .rules import (
     BeyondCohort,
     Divergence,
@@ -41,7 +42,7 @@ _FEWEST_PEERS = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule's verdict and what the settings do about it: `warn` or `stop`."""
+    """A rule's verdict and what is done about it: `warn`, `park` or `stop`."""
 
     verdict: Verdict
     action: str
@@ -57,6 +58,11 @@ class JudgeState:
     """Each rule's verdict at the last step."""
     reported: frozenset[tuple[int, str]] = frozenset()
     """Positions of the rules that have reported a finding, with its action."""
+
+    def resumed(self) -> JudgeState:
+        """The state of a run that goes on: it may be parked at a later step again."""
+        kept = frozenset(pair for pair in self.reported if pair[1] != "park")
+        return replace(self, reported=kept)
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ def judge_of(
     compared: Baselines | None = None,
     objective: Objective = SUPERVISED,
     max_steps: int | None = None,
+    parking: Stage | None = None,
 ) -> Judge:
     """The judge of a run: the rules that the settings switch on.
 
@@ -121,8 +128,10 @@ def judge_of(
             at the run alone are on.
         objective: What the run's loss means.
         max_steps: Optimizer steps of the whole run, where they are known.
+        parking: For a run that its sweep may park, whether it was parked before.
     """
-    rules = rules_of(settings, compared or Baselines(), objective, max_steps)
+    compared = compared or Baselines()
+    rules = rules_of(settings, compared, objective, max_steps, parking)
     return Judge(tuple((rule, action) for rule, action in rules if action != "off"))
 
 
@@ -131,9 +140,10 @@ def rules_of(
     compared: Baselines,
     objective: Objective = SUPERVISED,
     max_steps: int | None = None,
+    parking: Stage | None = None,
 ) -> list[tuple[Rule, str]]:
     """Each rule of the settings with its action, `off` included."""
-    actions = actions_of(settings, objective)
+    actions = actions_of(settings, objective, parking)
     loss_counts = objective.loss_shows_progress
     non_finite, divergence = settings.non_finite, settings.divergence
     flat, versus = settings.not_learning, settings.comparison
@@ -165,12 +175,8 @@ def rules_of(
         )
         rules.append(Patience(Grace(worse, versus.grace), versus.patience))
     if compared.forecast is not None and max_steps:
-        ahead = settings.prediction
-        rules.append(
-            Prediction(
-                compared.forecast, max_steps, ahead.chance, ahead.worst, ahead.looks
-            )
-        )
+        limits = limits_of(settings.prediction, parking)
+        rules.append(Prediction(compared.forecast, max_steps, *limits))
     if compared.cohort is None or compared.cohort.doubt is not None:
         actions["comparison"] = min(actions["comparison"], "warn", key=ORDER.index)
     found = [(rule, actions[rule.name]) for rule in rules]
@@ -202,11 +208,14 @@ def _cohort_rules(
 
 
 def actions_of(
-    settings: EarlyTerminationSettings, objective: Objective = SUPERVISED
+    settings: EarlyTerminationSettings,
+    objective: Objective = SUPERVISED,
+    parking: Stage | None = None,
 ) -> dict[str, str]:
     """Each rule's action: its own, or the common one, as far as the loss allows.
 
-    The common action lets the rules on early signals warn, but not stop.
+    The common action lets the rules on early signals warn, but not stop. A run that
+    `prediction` would stop is parked by a sweep that can resume it.
     """
     chosen = {}
     alone = ("non_finite", "divergence", "not_learning")
@@ -214,19 +223,25 @@ def actions_of(
         most = "warn" if name in ON_EARLY_SIGNALS else "stop"
         common = min(settings.action, most, key=ORDER.index)
         chosen[name] = getattr(settings, name).action or common
-    return objective.limited(chosen)
+    limited = objective.limited(chosen)
+    if parking is not None and settings.prediction.parking is not None:
+        limited["prediction"] = limited["prediction"].replace("stop", "park")
+    return limited
 
 
 def describe(
-    settings: EarlyTerminationSettings, objective: Objective = SUPERVISED
+    settings: EarlyTerminationSettings,
+    objective: Objective = SUPERVISED,
+    parking: Stage | None = None,
 ) -> str:
     """The rules by action, such as `stops on non_finite; warns on divergence`."""
-    actions = actions_of(settings, objective)
+    actions = actions_of(settings, objective, parking)
     on_evaluations = evaluation_rule(settings, objective)
     if on_evaluations is not None:
         actions["evaluation"] = on_evaluations[1]
     parts = []
-    for verb, action in (("stops on", "stop"), ("warns on", "warn")):
+    verbs = (("stops on", "stop"), ("parks on", "park"), ("warns on", "warn"))
+    for verb, action in verbs:
         names = [name for name, chosen in actions.items() if chosen == action]
         if names:
             parts.append(f"{verb} {', '.join(names)}")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
-from ..signals.autocorrelation import students_t
+from ..students_t import quantile
 from .baselines import RecordedRun
 
 LEAST_SETTINGS = 5
@@ -130,7 +130,7 @@ def _middle(values: Sequence[float], settings: int) -> Interval:
     """The middle 95% of resampled values, widened for few settings as by Student."""
     ordered = sorted(values)
     wider = math.sqrt(settings / (settings - 1))
-    tail = NormalDist().cdf(-students_t(_Z_95, settings - 1) * wider)
+    tail = NormalDist().cdf(-quantile(0.025, settings - 1) * wider)
     at = round(tail * len(ordered))
     return ordered[at], ordered[-1 - at]
 

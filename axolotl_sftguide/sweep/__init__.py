@@ -5,8 +5,13 @@ _objective        the value that trials are compared by
 _sampler          how values are chosen
 _study            the trials in Optuna's storage: queued, claimed, finished
 _trial            one trial: its values, folder and worker; how it ended
+_config           the complete config of one trial
+_parked           the parked trials in Optuna's storage: added, taken, dropped
+_parking          which trials are parked, resumed, or stopped for good
 _prepared         where a trial keeps its tokenised data
 _training         the training of one trial
+_runs             the trials' runs in the run history
+_lock             what one worker may do at a time
 _sweep            workers that train trials until none is left
 axolotl_process   `axolotl train` as a child process
 export            runs of the history as an Optuna study

@@ -64,6 +64,10 @@ class Range(Block):
         )
         return float(chosen)
 
+    def value_of(self, stored: Number) -> Number:
+        """The value that Optuna has stored."""
+        return stored
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -78,8 +82,11 @@ class Choice:
 
     def suggest(self, trial: Any, name: str) -> Any:
         """The value that Optuna's sampler chooses."""
-        chosen = trial.suggest_categorical(name, self.labels)
-        return self.values[self.labels.index(chosen)]
+        return self.value_of(trial.suggest_categorical(name, self.labels))
+
+    def value_of(self, stored: Any) -> Any:
+        """The value with a label."""
+        return self.values[self.labels.index(stored)]
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,13 @@ class SearchSpace:
         """The values of one trial, by dotted key."""
         return {
             name: parameter.suggest(trial, name)
+            for name, parameter in self.parameters.items()
+        }
+
+    def values_of(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of one trial, from the parameters that Optuna has stored."""
+        return {
+            name: parameter.value_of(stored[name])
             for name, parameter in self.parameters.items()
         }
 

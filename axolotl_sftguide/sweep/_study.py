@@ -7,21 +7,23 @@ or on many, share the trials without a coordinator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from ..errors import SweepError
 from ..runs.history import Run, this_process
 from ..runs.redaction import json_safe
+from ._lock import alone
 from ._objective import Objective
 from ._sampler import SamplerName, make_sampler
 from ._space import SearchSpace
 from ._trial import (
+    CLAIMED_AT,
     FOLDER,
+    PARKED,
+    RESUMED,
     WORKER,
     Trial,
     default_name,
@@ -33,7 +35,7 @@ from ._trial import (
     training_digest,
     worker_lives,
 )
-from .storage import RUN, as_storage_error, open_storage, optuna_module, parse_url
+from .storage import RUN, as_storage_error, open_storage, optuna_module
 
 _DEFINITION = "sftguide_sweep"
 _UNVALUED = "sftguide_unvalued"
@@ -41,8 +43,6 @@ _UNVALUED = "sftguide_unvalued"
 the study trains."""
 
 _AGAIN = "again"
-_LOCK = 0x5F76_D1DF
-"""PostgreSQL's advisory lock for what only one worker may do at a time."""
 
 
 class SweepStudy:
@@ -78,13 +78,12 @@ class SweepStudy:
     ) -> None:
         self.name = name
         self.objective = objective
+        self.space = space
+        self.storage = storage
         self._optuna = optuna_module()
-        self._url = storage
-        self._space = space
         self._output_dir = output_dir
         self._sampler = sampler
         self._seed = seed
-        self._claimed: dict[int, Any] = {}
         definition = json_safe(
             {
                 "recipe": recipe,
@@ -94,7 +93,7 @@ class SweepStudy:
             }
         )
         self._trains = training_digest(definition)
-        with self._alone():
+        with alone(self.storage):
             # Optuna creates its tables without a lock.
             self._storage = open_storage(storage)
             self._study = self._open(definition)
@@ -136,11 +135,11 @@ class SweepStudy:
         Returns:
             The number of trials, not counting failed ones.
         """
-        with self._alone():
+        with alone(self.storage):
             self._requeue_unvalued()
             entered = [t for t in self._trials() if t.state != self._state("FAIL")]
             if self._sampler == "grid":
-                for combination in self._space.combinations() or []:
+                for combination in self.space.combinations() or []:
                     if not any(fixed(t) == combination for t in entered):
                         self._study.enqueue_trial(combination)
             else:
@@ -167,10 +166,10 @@ class SweepStudy:
         Returns:
             The names of these trials.
         """
-        with self._alone():
+        with alone(self.storage):
             lost = [
                 trial
-                for trial in self._trials("RUNNING")
+                for trial in self.training()
                 if not worker_lives(trial, runs.get(trial.user_attrs.get(FOLDER)))
             ]
             for trial in lost:
@@ -180,7 +179,7 @@ class SweepStudy:
     @as_storage_error
     def claim(self) -> Trial | None:
         """The next waiting trial, with its values chosen; None if none waits."""
-        with self._alone():
+        with alone(self.storage):
             waiting = self._trials("WAITING")
             if not waiting:
                 return None
@@ -188,18 +187,19 @@ class SweepStudy:
             self._study.sampler = make_sampler(self._sampler, self._seed, number)
             trial = self._study.ask()
             trial.set_user_attr(WORKER, this_process())
-            values = self._space.suggest(trial)
+            trial.set_user_attr(CLAIMED_AT, time.time())
+            values = self.space.suggest(trial)
             folder = trial.user_attrs.get(FOLDER)
             if folder is None:
                 folder = str(self._new_folder(trial.number))
                 trial.set_user_attr(FOLDER, folder)
-            self._claimed[trial.number] = trial
-            return Trial(trial.number, values, Path(folder))
+            resumed = trial.user_attrs.get(RESUMED)
+            return Trial(trial.number, values, Path(folder), resumed)
 
     @as_storage_error
     def requeue(self, trial: Trial, why: str) -> None:
         """Queue again a trial that was claimed and not finished."""
-        with self._alone():
+        with alone(self.storage):
             self._requeue(trial.number, why)
 
     @as_storage_error
@@ -225,24 +225,39 @@ class SweepStudy:
             unvalued: Whether it was trained, and only its value is missing.
             why: Why it was stopped or failed.
         """
-        asked = self._claimed[trial.number]
-        if self._trials()[trial.number].state.is_finished():
+        asked = self._trials()[trial.number]
+        if asked.state.is_finished():
             return  # an earlier attempt succeeded, but its answer was lost
-        if run_id is not None:
-            asked.set_user_attr(RUN, run_id)
-        if why is not None:
-            asked.set_user_attr("why", why)
-        if unvalued:
-            asked.set_user_attr(_UNVALUED, self._trains)
+        trains = self._trains if unvalued else None
+        self.note(asked, **{RUN: run_id, "why": why, _UNVALUED: trains})
         for step, point in (curve or {}).items():
-            asked.report(point, step)
+            self._storage.set_trial_intermediate_value(asked._trial_id, step, point)
         state = "COMPLETE" if value is not None else "PRUNED" if pruned else "FAIL"
         self._study.tell(trial.number, value, state=self._state(state))
 
+    def note(self, trial: Any, **attributes: Any) -> None:
+        """Set attributes of one of Optuna's trials, except those that are None."""
+        for name, value in attributes.items():
+            if value is not None:
+                self._storage.set_trial_user_attr(trial._trial_id, name, value)
+
+    def training(self) -> list[Any]:
+        """Optuna's trials that a worker has claimed and not parked."""
+        running = self._trials("RUNNING")
+        return [trial for trial in running if not trial.user_attrs.get(PARKED)]
+
+    def parked(self) -> list[Any]:
+        """Optuna's trials that are parked, and belong to no worker."""
+        running = self._trials("RUNNING")
+        return [trial for trial in running if trial.user_attrs.get(PARKED)]
+
     @as_storage_error
     def counts(self) -> dict[str, int]:
-        """The number of trials in each of Optuna's states, by its name."""
-        found = [trial.state.name for trial in self._trials()]
+        """The number of trials in each of Optuna's states or `PARKED`, by name."""
+        parked = {trial.number for trial in self.parked()}
+        found = [
+            "PARKED" if t.number in parked else t.state.name for t in self._trials()
+        ]
         return {name: found.count(name) for name in dict.fromkeys(found)}
 
     @as_storage_error
@@ -261,10 +276,10 @@ class SweepStudy:
             self._study.tell(number, state=self._state("FAIL"))
         # A trial without all of its values chooses the others again.
         values = {**fixed(frozen), **frozen.params}
-        folder = frozen.user_attrs.get(FOLDER)
         attributes: dict[str, Any] = {_AGAIN: number, "because": why}
-        if folder is not None:
-            attributes[FOLDER] = folder
+        for name in (FOLDER, RESUMED):
+            if name in frozen.user_attrs:
+                attributes[name] = frozen.user_attrs[name]
         self._study.enqueue_trial(values, user_attrs=attributes)
 
     def _new_folder(self, number: int) -> Path:
@@ -281,20 +296,3 @@ class SweepStudy:
 
     def _state(self, name: str) -> Any:
         return self._optuna.trial.TrialState[name]
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other workers from queueing or claiming trials meanwhile."""
-        url = parse_url(self._url)
-        if url.get_backend_name() == "sqlite":
-            from filelock import FileLock
-
-            lock = Path(f"{url.database}.sweep-lock")
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(lock):
-                yield
-            return
-        engine = sa.create_engine(url, poolclass=sa.NullPool)
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            yield

@@ -6,24 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..config.settings import BLOCK, load_settings
 from ..errors import SFTGuideError, StorageError, SweepError
-from ..runs.history import STORAGE_VARIABLE, Run, RunHistory, Score
+from ..runs.checkpoints import remove_parked
+from ..runs.history import STORAGE_VARIABLE, Run, RunHistory
 from ..runs.traces import Trace, find_traces
-from ..signals import points_of, thinned
+from ..stopping.parking import STAGE_VARIABLE, Stage
+from ._config import config_of, parks, rule_of
 from ._objective import NotValuedError
-from ._prepared import PREPARED, prepared_path
+from ._parking import Parking
+from ._runs import entered, last_runs, record_value
 from ._space import SearchSpace
 from ._study import SweepStudy
-from ._training import Interrupted, Training
+from ._training import Interrupted, Training, curve_of
 from ._trial import Ended, Running, Trial
-from .storage import CURVE_POINTS
-
-PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
-
 
 STORAGE_PATIENCE_S = 300.0
 """How long an unreachable storage is retried when a trial ends."""
@@ -43,6 +41,7 @@ class Sweep:
         devices: `CUDA_VISIBLE_DEVICES` of each worker; empty to leave it unchanged.
         arguments: More arguments for `axolotl train`.
         on_end: Called from the thread of the worker when a trial ends.
+        on_note: Called so with a trial and a line about it.
     """
 
     def __init__(
@@ -56,6 +55,7 @@ class Sweep:
         devices: Sequence[str] = (),
         arguments: Sequence[str] = (),
         on_end: Callable[[Ended], None] = lambda _: None,
+        on_note: Callable[[Trial, str], None] = lambda _, __: None,
     ) -> None:
         self.study = study
         self._recipe = recipe
@@ -66,6 +66,16 @@ class Sweep:
         self._devices = list(devices) or [""] * self._workers
         self._arguments = arguments
         self._on_end = on_end
+        self._on_note = on_note
+        self._parking = Parking(
+            study,
+            self._history,
+            lambda trial: rule_of(self.config_of(trial)),
+            on_end,
+            on_note,
+        )
+        self._parks = True
+        self._may_park = False
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._has_trained = False
@@ -74,7 +84,7 @@ class Sweep:
 
     def requeue_lost(self) -> list[str]:
         """Queue again the trials whose worker is gone, and return their names."""
-        return self.study.requeue_lost(self._last_runs())
+        return self.study.requeue_lost(last_runs(self._history, self.study.name))
 
     def run(self, on_wait: Callable[[], None] = lambda: None) -> None:
         """Train until no trial waits.
@@ -108,30 +118,14 @@ class Sweep:
         """The trials that this process is training."""
         trials = list(self._running.values())
         try:
-            runs = self._last_runs() if trials else {}
+            runs = last_runs(self._history, self.study.name) if trials else {}
         except SFTGuideError:
             runs = {}
         return [Running(trial, runs.get(str(trial.folder))) for trial in trials]
 
     def config_of(self, trial: Trial) -> dict[str, Any]:
         """The complete config of one trial."""
-        config = self._space.apply(self._recipe, trial.values)
-        block = dict(config.get(BLOCK) or {})
-        rules = dict(block.get("early_termination") or {})
-        rules.setdefault("action", "stop")
-        # The URL may hold a password, so it is passed in the environment.
-        block.pop("storage", None)
-        block.update(study=self.study.name, name=trial.name, early_termination=rules)
-        plugins = list(config.get("plugins") or [])
-        if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
-            plugins.append(PLUGIN)
-        config.update(plugins=plugins, output_dir=str(trial.folder))
-        prepared = prepared_path(config, self._space.keys)
-        if prepared is not None:
-            config[PREPARED] = prepared
-        config[BLOCK] = block
-        load_settings(block)
-        return config
+        return config_of(trial, self.study.name, self._recipe, self._space)
 
     def _goes_on(self, work: Sequence[Future[None]]) -> bool:
         faults = [future.exception() for future in work if future.done()]
@@ -142,9 +136,15 @@ class Sweep:
 
     def _work(self, worker: int) -> None:
         while not self._stop.is_set():
-            trial = self._retrying(self.study.claim)
-            if trial is None:
+            trial = self._retrying(self.study.claim) or self._retrying(
+                self._parking.next
+            )
+            if trial is None and not (self._may_park and self._running):
                 return
+            if trial is None:
+                # What trains now may be parked, or give a parked trial a chance.
+                self._stop.wait(1.0)
+                continue
             self._running[trial.number] = trial
             try:
                 self._conduct(trial, self._devices[worker])
@@ -163,18 +163,21 @@ class Sweep:
                 time.sleep(2.0)
 
     def _conduct(self, trial: Trial, device: str) -> None:
-        environment = {STORAGE_VARIABLE: self._storage}
-        if device:
-            environment["CUDA_VISIBLE_DEVICES"] = device
         try:
+            self._retrying(lambda: self._parking.explain(trial))
+            config = self.config_of(trial)
             training = Training(
-                self.config_of(trial),
+                config,
                 trial.folder,
                 arguments=self._arguments,
-                environment=environment,
+                environment=self._environment(trial, config, device),
+                resumed_at=trial.resumed_at,
             )
             trace = training.run(self._stop, self._hurry)
             self._has_trained = True
+            if trace.end is not None and trace.end["status"] == "parked":
+                self._park(trial, trace, device)
+                return
             value = self._value_of(trace)
         except Interrupted:
             self._retrying(lambda: self.study.requeue(trial, "interrupted"))
@@ -187,22 +190,50 @@ class Sweep:
         else:
             self._judge(trial, trace, value)
 
+    def _environment(
+        self, trial: Trial, config: Mapping[str, Any], device: str
+    ) -> dict[str, str]:
+        found = {STORAGE_VARIABLE: self._storage}
+        if device:
+            found["CUDA_VISIBLE_DEVICES"] = device
+        if self._parks and parks(config):
+            self._may_park = True
+            stage: Stage = "first" if trial.resumed is None else "resumed"
+            if not (trial.resumed or {}).get("alone"):
+                found[STAGE_VARIABLE] = stage
+        return found
+
+    def _park(self, trial: Trial, trace: Trace, device: str) -> None:
+        run = self._retrying(lambda: entered(self._history, trace))
+        self._report(trial, run, None, run.reason)
+        too_large = self._parking.too_large(trial)
+        if too_large is None:
+            self._retrying(lambda: self._parking.park(trial))
+            return
+        self._parks = False
+        self._on_note(trial, f"is trained on, and no trial is parked: {too_large}")
+        step = trace.observations[-1].step
+        self._conduct(replace(trial, resumed={"step": step}), device)
+
     def _value_of(self, trace: Trace) -> float | None:
         """The value of a run; None if a rule stopped it."""
         stopped = trace.end is not None and trace.end["status"] == "terminated"
         return None if stopped else self.study.objective.of(trace)
 
     def _judge(self, trial: Trial, trace: Trace, value: float | None) -> None:
-        run = self._retrying(lambda: self._entered(trace))
+        run = self._retrying(lambda: entered(self._history, trace))
+        remove_parked(trial.folder)
         stopped = run.status == "terminated"
         if value is not None:
-            self._retrying(lambda: self._record(run, value))
+            self._retrying(
+                lambda: record_value(self._history, run, self.study.objective, value)
+            )
         self._retrying(
             lambda: self.study.finish(
                 trial,
                 value,
                 run_id=run.id,
-                curve=self._curve(trace, stopped),
+                curve=curve_of(trace, self.study.objective, stopped=stopped),
                 pruned=stopped,
                 why=run.reason if stopped else None,
             )
@@ -218,13 +249,13 @@ class Sweep:
             SweepError: If the command cannot run, or no trial has a value yet and the
                 command was called wrongly or this is the second trial without one.
         """
-        run = self._retrying(lambda: self._entered(trace))
+        run = self._retrying(lambda: entered(self._history, trace))
         self._retrying(
             lambda: self.study.finish(
                 trial,
                 None,
                 run_id=run.id,
-                curve=self._curve(trace, False),
+                curve=curve_of(trace, self.study.objective),
                 unvalued=True,
                 why=str(error),
             )
@@ -256,32 +287,3 @@ class Sweep:
         best = self.study.best()
         is_best = best is not None and value is not None and best[0] == trial.name
         self._on_end(Ended(trial, run, value, why, is_best))
-
-    def _entered(self, trace: Trace) -> Run:
-        """The run in the history, which ends as its trace says.
-
-        It is imported where the history was unreachable meanwhile.
-        """
-        ended = trace.run["id"], (trace.end or {}).get("status")
-        for run in self._history.runs(study=self.study.name):
-            if (run.id, run.status) == ended:
-                return run
-        return self._history.import_trace(trace)
-
-    def _record(self, run: Run, value: float) -> None:
-        objective = self.study.objective
-        if run.score(objective.metric) is None:
-            self._history.score_run(run, Score(objective.metric, value, objective.goal))
-
-    def _curve(self, trace: Trace, stopped: bool) -> dict[int, float]:
-        # Optuna's TPE ranks stopped trials by their last intermediate value, in the
-        # direction of the objective: a loss would mislead it where more is better.
-        if stopped and self.study.objective.goal == "max":
-            return {}
-        points = thinned(points_of(trace.observations), CURVE_POINTS)
-        return {point.samples_seen: point.loss for point in points}
-
-    def _last_runs(self) -> dict[str, Run]:
-        """The last run of this study in each output folder."""
-        runs = self._history.runs(study=self.study.name)
-        return {str(Path(run.output_dir)): run for run in runs}

@@ -12,10 +12,13 @@ import psutil
 import yaml
 
 from ..errors import SweepError, TraceError
+from ..runs.checkpoints import last_whole_checkpoint
 from ..runs.history import is_alive, this_process
-from ..runs.marker import checkpoint_step
 from ..runs.traces import Trace, find_traces, read_trace
+from ..signals import points_of, thinned
+from ._objective import Objective
 from .axolotl_process import LOG, POLL_S, end_process, error_line, start_axolotl
+from .storage import CURVE_POINTS
 
 _CONFIG = "config.yml"
 _PROCESS = "sftguide-process.json"
@@ -33,6 +36,7 @@ class Training:
         folder: Its output folder.
         arguments: More arguments for `axolotl train`, such as `--launcher`.
         environment: Variables to set for it.
+        resumed_at: The step at which an earlier training was parked that is resumed.
     """
 
     def __init__(
@@ -42,7 +46,9 @@ class Training:
         *,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        resumed_at: int | None = None,
     ) -> None:
+        self._resumed_at = resumed_at
         self._config = dict(config)
         self._folder = folder
         self._arguments = tuple(arguments)
@@ -67,21 +73,21 @@ class Training:
         """
         process = self._still_running()
         if process is None:
-            trace = self._trace()
-            if trace is not None and _is_whole(trace):
+            trace = newest_trace(self._folder)
+            if trace is not None and self._is_over(trace):
                 return trace
             process = self._start()
         exit_code = self._wait(process, stop, hurry)
-        trace = self._trace()
+        trace = newest_trace(self._folder)
         # The exit status of another worker's child process is unknown.
-        if exit_code in (0, None) and trace is not None and _is_whole(trace):
+        if exit_code in (0, None) and trace is not None and self._is_over(trace):
             return trace
         raise SweepError(self._failure(exit_code))
 
     def _start(self) -> psutil.Process:
         self._folder.mkdir(parents=True, exist_ok=True)
         config = dict(self._config)
-        checkpoint = _last_whole_checkpoint(self._folder)
+        checkpoint = last_whole_checkpoint(self._folder)
         if checkpoint is not None:
             config["resume_from_checkpoint"] = str(checkpoint)
         path = self._folder / _CONFIG
@@ -124,32 +130,35 @@ class Training:
                 end_process(process, hurry.is_set)
                 raise Interrupted
 
-    def _trace(self) -> Trace | None:
-        paths = sorted(find_traces(self._folder), key=lambda p: p.stat().st_mtime)
-        try:
-            return read_trace(paths[-1]) if paths else None
-        except TraceError:
-            return None
-
     def _failure(self, exit_code: int | None) -> str:
         how = f"with status {exit_code}" if exit_code else "without a complete trace"
         return f"the training ended {how}: {error_line(self.log)} ({self.log})"
 
-
-def _last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written completely.
-
-    Transformers writes the trainer's state last, so a kill leaves it out.
-    """
-    steps = {checkpoint_step(path): path for path in folder.glob("checkpoint-*")}
-    for _, path in sorted((s, p) for s, p in steps.items() if s is not None)[::-1]:
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path
-    return None
+    def _is_over(self, trace: Trace) -> bool:
+        """Whether the training is over, and not to be resumed."""
+        status = trace.end["status"] if trace.end is not None else None
+        if status != "parked":
+            return status in ("finished", "terminated")
+        last = trace.observations[-1].step if trace.observations else 0
+        return self._resumed_at is None or last > self._resumed_at
 
 
-def _is_whole(trace: Trace) -> bool:
-    return trace.end is not None and trace.end["status"] in ("finished", "terminated")
+def newest_trace(folder: Path) -> Trace | None:
+    """The trace in an output folder that was written last; None if none is readable."""
+    paths = sorted(find_traces(folder), key=lambda path: path.stat().st_mtime)
+    try:
+        return read_trace(paths[-1]) if paths else None
+    except TraceError:
+        return None
+
+
+def curve_of(
+    trace: Trace, objective: Objective, *, stopped: bool = False
+) -> dict[int, float]:
+    """The loss by samples seen, thinned, as intermediate values for Optuna."""
+    # Optuna's TPE ranks stopped trials by their last intermediate value, in the
+    # direction of the objective: a loss would mislead it where more is better.
+    if stopped and objective.goal == "max":
+        return {}
+    points = thinned(points_of(trace.observations), CURVE_POINTS)
+    return {point.samples_seen: point.loss for point in points}

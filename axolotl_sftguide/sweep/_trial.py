@@ -14,6 +14,11 @@ from ..runs.history import Run, is_alive
 
 FOLDER = "folder"
 WORKER = "worker"
+CLAIMED_AT = "claimed_at"
+PARKED = "parked"
+"""The attribute of a parked trial: the step, and the id of its run."""
+RESUMED = "resumed"
+"""The attribute of a trial that was parked: where, and why it was resumed."""
 
 _TRAINED = ("recipe", "space", "fixed")
 """The parts of a sweep's definition that decide what is trained."""
@@ -28,11 +33,18 @@ class Trial:
     """The values that it varies, by dotted key of the config."""
     folder: Path
     """Its output folder; a repeated trial keeps the folder of the first attempt."""
+    resumed: Mapping[str, Any] | None = None
+    """If it was parked: at which `step`, and why it was resumed."""
 
     @property
     def name(self) -> str:
         """The name of the trial and of its run, such as `trial-0003`."""
         return self.folder.name
+
+    @property
+    def resumed_at(self) -> int | None:
+        """The step at which it was parked, if it was resumed."""
+        return None if self.resumed is None else int(self.resumed["step"])
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,8 @@ def worker_lives(trial: Any, run: Run | None) -> bool:
         # Claimed a moment ago, or by a worker that died in that moment.
         return bool(time.time() - trial.datetime_start.timestamp() < 60.0)
     seen_at = max(
-        trial.datetime_start.timestamp(), run.heartbeat_at if run is not None else 0.0
+        trial.user_attrs.get(CLAIMED_AT) or trial.datetime_start.timestamp(),
+        run.heartbeat_at if run is not None else 0.0,
     )
     return is_alive(**worker, heartbeat_at=seen_at)
 

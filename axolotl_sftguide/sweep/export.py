@@ -135,7 +135,8 @@ def _trial(
     if run.status == "finished" and score is not None and usable:
         state, value = states.COMPLETE, score.value
     else:
-        state = states.PRUNED if run.status == "terminated" else states.FAIL
+        stopped = run.status in ("terminated", "parked")
+        state = states.PRUNED if stopped else states.FAIL
         value = None
     flat = flatten(run.config)
     trial = optuna.create_trial(

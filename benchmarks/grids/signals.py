@@ -5,19 +5,19 @@
     python signals.py --write ../../docs/evidence.md
 
 Spearman's rank correlation of a signal at a share of the run with a score, over all
-runs of a grid. The 95% interval is a bootstrap over settings: the seeds of one setting
-are drawn together, since they are not independent evidence. `same batch` compares only
-runs with the same number of samples per step: its value is the mean over the batches,
-each with the weight of its runs. `runs that learned` score better than the most common
-answers. `learning rate, at equal final loss` is the partial correlation of the ranks.
-A grid of fewer than eight settings is shown by its means: too few for an interval.
+runs of a grid. The 95% interval is a bootstrap over settings, widened for few of them:
+the seeds of one setting are drawn together, since they are not independent evidence.
+`same batch` compares only runs with the same number of samples per step: its value is
+the mean over the batches, each with the weight of its runs. `runs that learned` score
+better than the most common answers. `learning rate, at equal final loss` is the partial
+correlation of the ranks. A grid of fewer than eight settings is shown by its means: too
+few for an interval.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,9 +25,10 @@ from pathlib import Path
 from statistics import StatisticsError, correlation
 from typing import Any
 
+from axolotl_sftguide.evidence.intervals import resampled
+
 SHARES = (0.1, 0.25, 0.5)
 WINDOW = 0.1  # of the run, before the share: single points are mostly noise
-DRAWS = 4000
 LEAST_RUNS = 5
 LEAST_SETTINGS = 8  # fewer have no interval worth its name
 LOSS, NORM = 2, 3
@@ -110,17 +111,16 @@ def interval(
     grouped: Sequence[Sequence[Row]], judge: Statistic
 ) -> tuple[float, float] | None:
     """The 95% interval by drawing settings, each with all its seeds."""
-    draw = random.Random(0)
-    values = []
-    for _ in range(DRAWS):
-        drawn = draw.choices(grouped, k=len(grouped))
-        value = judge([row for group in drawn for row in group])
-        if value is not None:
-            values.append(value)
-    if not values:
-        return None
-    values.sort()
-    return values[int(0.025 * len(values))], values[int(0.975 * len(values)) - 1]
+
+    def known(rows: Sequence[Row]) -> float:
+        value = judge(rows)
+        if value is None:
+            raise ValueError("these rows have no correlation")
+        return value
+
+    cells = [((str(i),), row) for i, group in enumerate(grouped) for row in group]
+    found = resampled(cells, known)
+    return None if found is None else (found.low, found.high)
 
 
 def shown(

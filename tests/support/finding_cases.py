@@ -441,6 +441,7 @@ REFUSED = [
     Case("removed-key", "rpo_alpha: 1.0", "rpo_alpha: null"),
     Case(
         "sharegpt",
+        "base_model: meta-llama/Llama-3.1-8B-Instruct\n"
         "datasets: [{path: a, type: sharegpt}]",
         "datasets: [{path: a, type: chat_template, field_messages: conversations, "
         "message_property_mappings: {role: from, content: value}}]",
@@ -450,7 +451,210 @@ REFUSED = [
 ]
 """What Axolotl's own validation refuses; the tests under Axolotl ask it."""
 
+INSTRUCT = "base_model: meta-llama/Llama-3.1-8B-Instruct\n"
+
 OTHERS = [
+    Case(
+        "key-without-effect",
+        "adapter: null\nlora_r: null\nlora_alpha: null\nlora_target_linear: null\n"
+        "learning_rate: 2.0e-5\nloraplus_lr_ratio: 16",
+        "loraplus_lr_ratio: null",
+    ),
+    Case(
+        "experts-without-adapters",
+        "base_model: Qwen/Qwen3-30B-A3B",
+        "lora_target_parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj]",
+    ),
+    Case("beta2-small-batch", "adam_beta2: 0.95", "adam_beta2: 0.998"),
+    Case(
+        "patience-without-evaluation",
+        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        "sftguide: {early_termination: {evaluation: {patience: 3}}}",
+        "val_set_size: 0.05\neval_steps: 50",
+    ),
+    Case(
+        "tools-unwritten",
+        f"{INSTRUCT}chat_template: llama3\n"
+        "datasets: [{path: a, type: chat_template, field_tools: tools}]",
+        "chat_template: tokenizer_default",
+    ),
+    Case(
+        "special-tokens-untrained",
+        "special_tokens: {additional_special_tokens: ['<call>']}",
+        "lora_modules_to_save: [embed_tokens, lm_head]",
+    ),
+    Case(
+        "tokenizer-of-another",
+        "tokenizer_config: Qwen/Qwen2.5-7B",
+        "tokenizer_config: meta-llama/Llama-3.1-8B",
+    ),
+    Case(
+        "pairs-swapped",
+        "rl: dpo\ndatasets: [{path: a, type: "
+        "{field_prompt: p, field_chosen: rejected, field_rejected: chosen}}]",
+        "datasets: [{path: a, type: "
+        "{field_prompt: p, field_chosen: chosen, field_rejected: rejected}}]",
+    ),
+    Case(
+        "answers-alone",
+        "datasets: [{path: a, type: completion, field: answer}]",
+        "datasets: [{path: a, type: completion, field: text}]",
+    ),
+    Case(
+        "first-shard-alone",
+        "datasets: [{path: a, type: alpaca, shards: 10}]",
+        "datasets: [{path: a, type: alpaca, preprocess_shards: 10}]",
+    ),
+    Case(
+        "type-of-other-data",
+        f"{INSTRUCT}datasets: [{{path: mlabonne/FineTome-100k, type: chat_template}}]",
+        "datasets: [{path: mlabonne/FineTome-100k, type: chat_template, "
+        "field_messages: conversations, "
+        "message_property_mappings: {role: from, content: value}}]",
+    ),
+    Case(
+        "split-absent",
+        f"{INSTRUCT}datasets: "
+        "[{path: HuggingFaceH4/ultrachat_200k, type: chat_template}]",
+        "datasets: [{path: HuggingFaceH4/ultrachat_200k, type: chat_template, "
+        "split: train_sft}]",
+    ),
+    Case("output-over-base", "base_model: ./base\noutput_dir: base", "output_dir: out"),
+    Case(
+        "highest-loss-is-best",
+        "greater_is_better: true\nmetric_for_best_model: eval_loss",
+        "greater_is_better: null",
+    ),
+    Case("random-weights", "reinit_weights: true", "reinit_weights: null"),
+    Case(
+        "gemma-float16",
+        "base_model: google/gemma-2-9b\nbf16: false\nfp16: true",
+        "bf16: true\nfp16: null",
+    ),
+    Case(
+        "secret-in-clear",
+        "comet_api_key: abcdef0123456789",
+        "comet_api_key: null",
+    ),
+    Case(
+        "watchdog-below-loss",
+        "loss_watchdog_threshold: 0.5",
+        "loss_watchdog_threshold: 5.0",
+    ),
+    Case(
+        "held-out-few",
+        "val_set_size: 5\nevals_per_epoch: 2",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "dataset-twice",
+        "datasets: [{path: a, type: alpaca}, {path: a, type: alpaca}]",
+        "datasets: [{path: a, type: alpaca}]",
+    ),
+    Case(
+        "layers-beyond-model",
+        f"{FULL}unfrozen_parameters: ['model\\.layers\\.(3[0-9])\\.', "
+        "'model.layers.40.']",
+        "unfrozen_parameters: ['model.layers.30.']",
+    ),
+    Case("rows-padded", "pad_to_sequence_len: true", "sample_packing: true"),
+    Case("sequence-len-default", "sequence_len: null", "sequence_len: 2048"),
+    Case("max-steps-and-epochs", "max_steps: 100", "max_steps: null"),
+    Case(
+        "held-out-all",
+        "val_set_size: 1\nevals_per_epoch: 2",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "held-out-most",
+        "val_set_size: 0.95\nevals_per_epoch: 2",
+        "val_set_size: 0.05",
+    ),
+    Case(
+        "evaluation-on-training-rows",
+        "test_datasets: [{path: rows.jsonl, type: alpaca, split: train}]\n"
+        "evals_per_epoch: 2",
+        "test_datasets: [{path: rows.jsonl, type: alpaca, split: test}]",
+    ),
+    Case(
+        "evaluation-after-run",
+        "max_steps: 100\nnum_epochs: null\nval_set_size: 0.05\neval_steps: 500",
+        "eval_steps: 25",
+    ),
+    Case(
+        "checkpoint-after-run",
+        "max_steps: 100\nnum_epochs: null\nsave_steps: 500",
+        "save_steps: 25",
+    ),
+    Case(
+        "warmup-most",
+        "max_steps: 100\nnum_epochs: null\nwarmup_steps: null\nwarmup_ratio: 0.8",
+        "warmup_ratio: 0.05",
+    ),
+    Case("flash-attention-float32", "bf16: false", "bf16: true"),
+    Case("float16-weights", f"{FULL}bf16: false\nfp16: true", "bf16: true\nfp16: null"),
+    Case(
+        "format-field",
+        "datasets: [{path: a, type: {field_output: b, format: '{prompt}: '}}]",
+        "datasets: [{path: a, type: {field_output: b, format: '{instruction}: '}}]",
+    ),
+    Case(
+        "format-without-prompt",
+        "datasets: [{path: a, type: {field_output: b, format: 'Answer: '}}]",
+        "datasets: [{path: a, type: {field_output: b, format: '{instruction} A: '}}]",
+    ),
+    Case(
+        "roles-none",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, roles_to_train: []}}]",
+        "datasets: [{path: a, type: chat_template, roles_to_train: [assistant]}]",
+    ),
+    Case(
+        "roles-without-assistant",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, "
+        "roles_to_train: [human]}]",
+        "datasets: [{path: a, type: chat_template, roles_to_train: [gpt]}]",
+    ),
+    Case(
+        "turn-end-off",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, train_on_eos: none}}]",
+        "datasets: [{path: a, type: chat_template, train_on_eos: turn}]",
+    ),
+    Case(
+        "turn-end-untrained",
+        "chat_template: llama3\ndatasets: [{path: a, type: chat_template}]",
+        'eot_tokens: ["<|eot_id|>"]',
+    ),
+    Case(
+        "template-missing",
+        "datasets: [{path: a, type: chat_template}]",
+        'chat_template: llama3\neot_tokens: ["<|eot_id|>"]',
+    ),
+    Case(
+        "template-of-another",
+        f"{INSTRUCT}chat_template: chatml\n"
+        "datasets: [{path: a, type: chat_template}]",
+        "chat_template: llama3",
+    ),
+    Case(
+        "template-unused",
+        "chat_template: llama3",
+        "datasets: [{path: a, type: chat_template}]\neot_tokens: ['<|eot_id|>']",
+    ),
+    Case(
+        "tokens-untrained",
+        "tokens: ['<tool>']",
+        "lora_modules_to_save: [embed_tokens, lm_head]",
+    ),
+    Case(
+        "model-gguf",
+        "base_model: TheBloke/Llama-2-7B-GGUF",
+        "base_model: meta-llama/Llama-2-7b-hf",
+    ),
+    Case(
+        "model-class",
+        "model_type: MistralForCausalLM",
+        "model_type: AutoModelForCausalLM",
+    ),
     Case("unknown-key", "learning_rat: 1", "learning_rat: null"),
     Case(
         "unknown-nested-key",
@@ -594,7 +798,7 @@ OTHERS = [
     ),
     Case(
         "kernels-on-cpu",
-        "bf16: false",
+        "bf16: false\nattn_implementation: sdpa",
         "lora_mlp_kernel: false\nlora_qkv_kernel: false\nlora_o_kernel: false",
     ),
     Case(
@@ -661,6 +865,7 @@ ELSEWHERE = {
     "batch-large-few-rows",  # these need the number of rows
     "batch-small-many-rows",
     "host-refuses",
+    "key-twice",  # this needs the text
     "other-file",
     "placeholders",
     "unknown-ignore",

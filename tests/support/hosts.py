@@ -53,11 +53,25 @@ def leave_together() -> None:
 def spare_the_collector() -> None:
     """Exempt what is loaded from garbage collection.
 
-    Axolotl collects garbage a dozen times per training, which takes longer than a tiny
-    model trains where a process has loaded both hosts.
+    The hosts collect garbage several times per training. With their modules among it,
+    that takes longer than a tiny model trains.
     """
     gc.collect()
     gc.freeze()
+
+
+def prepare_in_this_process() -> None:
+    """Keep Axolotl from starting a process to save its rows, which takes seconds."""
+    from datasets import Dataset
+
+    save = Dataset.save_to_disk
+    if save.__module__ == __name__:
+        return
+
+    def save_here(self: Any, path: Any, num_proc: Any = None, **words: Any) -> None:
+        save(self, path, **words)
+
+    Dataset.save_to_disk = save_here
 
 
 def run_axolotl(path: Path, **overrides: Any) -> Outcome:
@@ -66,6 +80,7 @@ def run_axolotl(path: Path, **overrides: Any) -> Outcome:
     from axolotl.integrations.base import PluginManager
     from axolotl.train import train
 
+    prepare_in_this_process()
     spare_the_collector()
     PluginManager.get_instance().plugins.clear()  # as in a process of its own
     cfg = load_cfg(str(path))
@@ -103,7 +118,7 @@ def make_sft_trainer(
         model = PeftModel.from_pretrained(model, lora, is_trainable=True)
     kind = "parquet" if data.suffix == ".parquet" else "json"
     rows_ = load_dataset(
-        kind, data_files=str(data), split="train", cache_dir=str(folder / "hf")
+        kind, data_files=str(data), split="train", cache_dir=str(data.parent / "hf")
     )
     settings = {
         "output_dir": str(folder / "out"),

@@ -7,29 +7,24 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+from forked import Forked
 
 PLUGINS = ["axolotl_sftguide.SFTGuidePlugin", "witness_plugin.WitnessPlugin"]
 
 
-def train_on_two_ranks(config: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+def train_on_two_ranks(
+    forked: Forked, config: dict[str, Any], folder: Path
+) -> list[dict[str, Any]]:
     """Train, and return of each rank its steps, accumulation, answers, rows, mixes."""
     path = folder / "config.yml"
     path.write_text(yaml.safe_dump({**config, "ddp_backend": "gloo"}))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*launcher, "--nproc-per-node", "2", __file__, str(path), str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "ACCELERATE_USE_CPU": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    log = folder / "ranks.log"
+    forked.run_ranks(Path(__file__), path, folder, log=log, ACCELERATE_USE_CPU="1")
     return [json.loads((folder / f"rank{r}.json").read_text()) for r in (0, 1)]
 
 

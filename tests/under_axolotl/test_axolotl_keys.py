@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from axolotl_sftguide.config.host_schema import host_schema
-from axolotl_sftguide.errors import SettingsError
-from axolotl_sftguide.hosts.known_keys import check_keys
 
 
 def test_they_are_those_of_the_host() -> None:
@@ -34,12 +30,3 @@ def test_the_keys_of_each_plugin_are_known() -> None:
     assert folders == set(schema.data["plugins"])
     with_keys = {schema.plugin_of[key] for key in schema.plugin_of}
     assert with_keys == folders
-
-
-def test_the_child_process_imports_nothing_from_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "pydantic.py").write_text("raise SystemExit(1)")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SettingsError, match="learning_ratee: is not a key of Axolotl"):
-        check_keys(["learning_ratee"], {})

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 import pytest
+from forked import Forked
 from hosts import Outcome
 from tiny import uneven_rows, write_rows
 from two_ranks import PLUGINS, train_on_two_ranks
@@ -162,6 +163,7 @@ def test_an_impossible_batch_size_gets_a_one_line_error_with_a_remedy(
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_two_ranks_agree_and_share_the_batch(
+    forked: Forked,
     axolotl_config: Callable[..., dict[str, Any]],
     uneven_data: Path,
     tmp_path: Path,
@@ -180,7 +182,7 @@ def test_two_ranks_agree_and_share_the_batch(
         num_epochs=1,
         **(PACKED if packed else {}),
     )
-    told = train_on_two_ranks(config, tmp_path)
+    told = train_on_two_ranks(forked, config, tmp_path)
     assert told[0]["accumulation"] == told[1]["accumulation"]
     steps = told[0]["steps"]
     assert steps == told[1]["steps"] >= 8

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from forked import Forked
 
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import find_traces, read_trace
@@ -43,11 +41,10 @@ def signals(
 # With several ranks, Axolotl puts each rank's model on a GPU of its own.
 ON_A_CPU = """
 import sys
-sys.path.insert(0, sys.argv[1])
 import hosts
 
 if __name__ == "__main__":
-    hosts.run_axolotl(sys.argv[2], device_map={"": "cpu"})
+    hosts.run_axolotl(sys.argv[1], device_map={"": "cpu"})
     hosts.leave_together()
 """
 
@@ -88,6 +85,7 @@ def test_8x1_is_1x8_with_packing(signals: Callable[..., Any]) -> None:
 
 
 def test_two_ranks_by_four_are_one_by_eight(
+    forked: Forked,
     signals: Callable[..., Any],
     axolotl_config: Callable[..., dict[str, Any]],
     uneven_data: Path,
@@ -108,17 +106,7 @@ def test_two_ranks_by_four_are_one_by_eight(
     path.write_text(yaml.safe_dump(config))
     script = tmp_path / "train.py"
     script.write_text(ON_A_CPU)
-    support = str(Path(__file__).parents[1] / "support")
-    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *ranks, str(script), support, str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        env={**os.environ, "ACCELERATE_USE_CPU": "1"},
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    forked.run_ranks(script, path, ACCELERATE_USE_CPU="1")
     (trace,) = map(read_trace, find_traces(tmp_path / "two"))
     assert trace.run["key_fields"]["ranks"] == 2
     assert agree(one, [(o.loss, o.grad_norm) for o in trace.observations])

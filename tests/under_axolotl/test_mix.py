@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from forked import Forked
 from hosts import Outcome
 from transformers import AutoTokenizer
 from two_ranks import PLUGINS, train_on_two_ranks
@@ -113,6 +114,7 @@ def test_what_each_dataset_trains_on_survives(
 
 
 def test_of_two_ranks_that_begin_together_one_builds(
+    forked: Forked,
     axolotl_config: Callable[..., dict[str, Any]],
     phases: list[dict[str, Any]],
     tmp_path: Path,
@@ -124,7 +126,7 @@ def test_of_two_ranks_that_begin_together_one_builds(
         dataset_prepared_path=str(tmp_path / "prepared"),
         max_steps=5,
     )
-    told = train_on_two_ranks(config, tmp_path)
+    told = train_on_two_ranks(forked, config, tmp_path)
     one, two = (rank["mixes"] for rank in told)
     assert sorted(m["built"] for m in one + two) == [False, True]
     assert one[0]["folder"] == two[0]["folder"]

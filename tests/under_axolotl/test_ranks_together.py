@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from forked import Forked
 
 SCRIPT = """
 import json, os, random, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 import hosts, torch
 
 def main():
     from stop_plugin import StopPlugin
-    config, out, stops = sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    config, out, stops = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     draw = random.Random(0)
     storages = ["/dev/null/x.db", str(out / "runs.db")]
     told = []
@@ -48,29 +45,21 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def stop_on_two_ranks(
-    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+    forked: Forked, axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> Callable[[int], list[list[int]]]:
     def run(stops: int) -> list[list[int]]:
         plugins = ["axolotl_sftguide.SFTGuidePlugin", "stop_plugin.StopPlugin"]
-        # Before CPython 3.12 a forked worker of a data loader can wait for ever for a
-        # lock that a thread of torch held at the fork.
-        config = axolotl_config(
-            plugins=plugins, ddp_backend="gloo", dataloader_num_workers=0
-        )
+        config = axolotl_config(plugins=plugins, ddp_backend="gloo")
         (tmp_path / "config.yml").write_text(yaml.safe_dump(config))
         (tmp_path / "train.py").write_text(SCRIPT)
-        support = Path(__file__).parents[1] / "support"
-        words = [tmp_path / "train.py", support, tmp_path / "config.yml", tmp_path]
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        done = subprocess.run(
-            [*launcher, "--nproc-per-node", "2", *map(str, words), str(stops)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60 + 15 * stops,
-            env={**os.environ, "ACCELERATE_USE_CPU": "1"},
+        forked.run_ranks(
+            tmp_path / "train.py",
+            tmp_path / "config.yml",
+            tmp_path,
+            stops,
+            timeout_s=60 + 15 * stops,
+            ACCELERATE_USE_CPU="1",
         )
-        assert done.returncode == 0, done.stdout[-3000:]
         return [json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)]
 
     return run

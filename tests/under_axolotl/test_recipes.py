@@ -69,7 +69,7 @@ def test_axolotl_accepts_it(
         assert load_cfg(str(recipe.relative_path)).sftguide.study
         return
     # As on the card that its header names.
-    cards = 8 if "8 cards" in recipe.text else 1
+    gpus = 8 if "8 GPUs" in recipe.text else 1
     PluginManager.get_instance().plugins.clear()
     written = DictDefault(yaml.safe_load(recipe.text))
     prepare_plugins(written)
@@ -79,9 +79,9 @@ def test_axolotl_accepts_it(
             "bf16": True,
             "fp8": False,
             "tf32": True,
-            "n_gpu": cards,
+            "n_gpu": gpus,
             "n_node": 1,
-            "compute_capability": "sm_90" if cards > 1 else "sm_86",
+            "compute_capability": "sm_90" if gpus > 1 else "sm_86",
         },
         env_capabilities={"torch_version": "2.13.0"},
     )

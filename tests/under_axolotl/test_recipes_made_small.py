@@ -46,18 +46,20 @@ def made_small(recipe: Recipe, base: Path, folder: Path) -> dict[str, Any]:
         "sequence_len": min(512, config["sequence_len"]),
     }
     mix = config["sftguide"]["mix"]
+    wanted = config["sftguide"]["effective_batch_size"]
+    count = 1100 if wanted > 100 else 330  # enough for two steps
     number = 0
     for phase in mix["phases"]:
         for dataset in phase["datasets"]:
-            rows = uneven_rows(1100, seed=number)
-            if config["sftguide"]["effective_batch_size"] < 1000:
+            rows = uneven_rows(count, seed=number)
+            if wanted < 1000:
                 for row in rows:  # a few rows per packed sequence
                     row["messages"][1]["content"] += " water" * 40
             path = write_rows(folder / f"rows{number}.jsonl", rows)
             number += 1
             for key in ("where", "revision"):
                 dataset.pop(key, None)
-            dataset |= {"path": str(path), "max_rows": 1000}
+            dataset |= {"path": str(path), "max_rows": count * 10 // 11}
     mix["deduplicate"] = False  # the words of the small data are few
     mix["held_out"] = 0.01
     return config  # type: ignore[no-any-return]

@@ -3,132 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hold
-import optuna
-import psutil
 import pytest
-import yaml
+from click.testing import CliRunner
 from postgres import Server
+from sweeper import STUDY, Sweeper, kill
 
-from axolotl_sftguide.runs.history import RunHistory, resolve_storage
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import find_traces, read_trace
-
-STUDY = "sweep-of-tests"
-SUPPORT = Path(__file__).parents[1] / "support"
-
-
-class Sweeper:
-    """Calls `sftguide sweep` in a folder of its own."""
-
-    def __init__(self, folder: Path, recipe: Path) -> None:
-        self.folder = folder
-        self._recipe = recipe
-        self._begun: list[subprocess.Popen[str]] = []
-        self.space: dict[str, Any] = {}
-        self.storage = str(folder / "runs.db")
-
-    @property
-    def out(self) -> Path:
-        return self.folder / "out"
-
-    @property
-    def study(self) -> optuna.Study:
-        return optuna.load_study(
-            study_name=STUDY, storage=resolve_storage(self.storage)
-        )
-
-    def states(self) -> list[str]:
-        return [trial.state.name for trial in self.study.trials]
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        space = self.folder / "space.yml"
-        space.write_text(yaml.safe_dump(self.space))
-        options = ["--study", STUDY, "--storage", self.storage]
-        options += ["--output-dir", str(self.out), *words]
-        command = [sys.executable, "-m", "axolotl_sftguide", "sweep"]
-        search = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
-        process = subprocess.Popen(
-            [*command, str(self._recipe), str(space), *options],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": search},
-        )
-        self._begun.append(process)
-        return process
-
-    def run(self, *words: str) -> tuple[int, str]:
-        process = self.begin(*words)
-        said, _ = process.communicate(timeout=500)
-        return process.returncode, said
-
-    def trainings(self, trial: str = "trial-") -> list[psutil.Process]:
-        """All processes of the trials, or of one, however deep."""
-        found = []
-        for process in psutil.process_iter(["cmdline", "status"]):
-            words = " ".join(process.info["cmdline"] or ())
-            alive = process.info["status"] != psutil.STATUS_ZOMBIE
-            if str(self.out / trial) in words and "sftguide" not in words and alive:
-                found.append(process)
-        return found
-
-    def wait_for(self, true: Callable[[], Any], timeout_s: float = 300.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not true():
-            assert time.monotonic() < deadline, [p.poll() for p in self._begun]
-            time.sleep(0.2)
-
-    def steps(self, trial: int) -> int:
-        """How far a trial has come."""
-        traces = find_traces(self.out / f"trial-{trial:04d}")
-        return len(read_trace(traces[-1]).observations) if traces else 0
-
-    def held(self, trial: int) -> str | None:
-        """The process of a trial that `hold_plugin` holds, or held last."""
-        path = self.out / f"trial-{trial:04d}" / hold.HELD
-        return path.read_text() if path.exists() else None
-
-    def clean_up(self) -> None:
-        for process in self._begun:
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        kill(self.trainings())
-
-
-def kill(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.Error):  # ended with its parent
-            process.kill()
-
-
-@pytest.fixture
-def sweeper(
-    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
-) -> Iterator[Callable[..., Sweeper]]:
-    made = []
-
-    def make(**overrides: Any) -> Sweeper:
-        recipe = tmp_path / "recipe.yml"
-        recipe.write_text(yaml.safe_dump(axolotl_config(**overrides)))
-        made.append(Sweeper(tmp_path, recipe))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.clean_up()
 
 
 @pytest.fixture
@@ -278,13 +166,16 @@ def test_a_config_that_axolotl_refuses_ends_the_sweep_with_its_line(
 
 
 def test_a_key_that_axolotl_does_not_know_is_refused_before_any_training(
-    sweeper: Callable[..., Sweeper],
+    sweeper: Callable[..., Sweeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And the child process that reads its keys imports no file of the user's."""
     sweep = sweeper(val_set_size=0.1)
     sweep.space = {"learning_rat": [1e-3, 2e-3], "weight_decay": [0.0, 0.1]}
-    code, said = sweep.run()
-    assert code == 2
-    assert said.strip() == (
+    (sweep.folder / "pydantic.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(sweep.folder)
+    done = CliRunner().invoke(main, ["sweep", *sweep.words()])
+    assert done.exit_code == 2
+    assert done.stderr.strip() == (
         "Error: learning_rat: is not a key of Axolotl. Did you mean 'learning_rate'?"
     )
     assert not sweep.out.exists()
@@ -324,6 +215,7 @@ def test_a_command_that_does_not_exist_is_refused_before_any_training(
     assert not sweep.out.exists()
 
 
+@pytest.mark.slow
 def test_a_value_that_a_command_does_not_print_fails_the_trial_alone(
     sweeper: Callable[..., Sweeper],
 ) -> None:

@@ -11,6 +11,7 @@ from same_bits import assert_same_bits
 
 ARMS = {
     "full": {},
+    "full, rows from a worker": {"dataloader_num_workers": 1},
     "full, clipped hard": {"max_grad_norm": 0.001},
     "full, packed": {"sample_packing": True, "sequence_len": 128, "max_steps": 8},
     "lora": {"adapter": "lora"},

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forked import Forked
 from plain import left_on, make_trainer, runs, samples_of, watched, weights
 from transformers import Trainer, TrainerCallback
 
@@ -180,15 +178,13 @@ watched(Path(sys.argv[1]), Fork()).train()
 """
 
 
-def test_a_forked_child_that_exits_leaves_the_run_alone(tmp_path: Path) -> None:
+def test_a_forked_child_that_exits_leaves_the_run_alone(
+    forked: Forked, tmp_path: Path
+) -> None:
     # In a process of its own: the child also runs the exit functions of its parent.
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    subprocess.run(
-        [sys.executable, "-c", FORKS, str(tmp_path)],
-        check=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    script = tmp_path / "train.py"
+    script.write_text(FORKS)
+    forked.run(script, tmp_path)
     (path_of_trace,) = find_traces(tmp_path)
     ends = [
         e["status"] for e in read_trace(path_of_trace).events if e["event"] == "end"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forked
 from transformers import TrainerCallback
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
@@ -21,7 +21,6 @@ from axolotl_sftguide.runs.traces import find_traces, read_trace
 SCRIPT = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from hosts import make_sft_trainer
 from transformers import TrainerCallback
 from axolotl_sftguide import GradientMonitorCallback
@@ -32,29 +31,32 @@ class Slow(TrainerCallback):
         END
 
 if __name__ == "__main__":
-    base, data, out = map(Path, sys.argv[2:5])
+    base, data, out = map(Path, sys.argv[1:4])
     trainer, _ = make_sft_trainer(
         base, data, out, GradientMonitorCallback(), Slow(), max_steps=2000,
         logging_steps=5,
     )
     trainer.train()
 """
-SUPPORT = str(Path(__file__).parent.parent / "support")
 
 
-def start(script: str, base: Path, data: Path, folder: Path) -> subprocess.Popen[str]:
-    path = folder / "train.py"
-    path.write_text(script)
-    command = [sys.executable, str(path), SUPPORT, str(base), str(data), str(folder)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+@pytest.fixture
+def start(
+    forked: Forked, base: Path, data: Path, tmp_path: Path
+) -> Callable[[str], BaseProcess]:
+    def begin(script: str) -> BaseProcess:
+        path = tmp_path / "train.py"
+        path.write_text(script)
+        log = path.with_suffix(".log")
+        return forked.begin(path, base, data, tmp_path, log=log)
+
+    return begin
 
 
 def test_kill_9_leaves_every_step_up_to_the_last_log_and_a_dead_run(
-    base: Path, data: Path, tmp_path: Path
+    start: Callable[[str], BaseProcess], tmp_path: Path
 ) -> None:
-    process = start(SCRIPT.replace("END", "pass"), base, data, tmp_path)
+    process = start(SCRIPT.replace("END", "pass"))
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         paths = find_traces(tmp_path) if (tmp_path / "out").exists() else []
@@ -64,7 +66,7 @@ def test_kill_9_leaves_every_step_up_to_the_last_log_and_a_dead_run(
     (before,) = RunHistory().runs()
     assert before.shown_status == "running"
     os.kill(before.process_id, signal.SIGKILL)
-    process.wait()
+    process.join(120)
 
     (path,) = find_traces(tmp_path)
     trace = read_trace(path)
@@ -77,11 +79,12 @@ def test_kill_9_leaves_every_step_up_to_the_last_log_and_a_dead_run(
 
 
 def test_sys_exit_in_mid_run_is_recorded_as_failed(
-    base: Path, data: Path, tmp_path: Path
+    start: Callable[[str], BaseProcess], tmp_path: Path
 ) -> None:
     end = "if args[1].global_step == 7: sys.exit(3)"
-    process = start(SCRIPT.replace("END", end), base, data, tmp_path)
-    assert process.wait(120) == 3
+    process = start(SCRIPT.replace("END", end))
+    process.join(120)
+    assert process.exitcode == 3
     (run,) = RunHistory().runs()
     assert run.status == "failed"
     (path,) = find_traces(tmp_path)

@@ -125,7 +125,7 @@ def test_under_packing_the_samples_are_counted_from_the_batches(
 def test_one_log_costs_one_host_synchronisation(
     train_trl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import inspect
+    import sys
 
     import torch
 
@@ -134,9 +134,9 @@ def test_one_log_costs_one_host_synchronisation(
         original = getattr(torch.Tensor, name)
 
         def counted(self: Any, *args: Any, _of: Any = original, **kwargs: Any) -> Any:
-            caller = inspect.stack()[1]
-            if "axolotl_sftguide" in caller.filename:
-                ours.append(caller.function)
+            caller = sys._getframe(1).f_code
+            if "axolotl_sftguide" in caller.co_filename:
+                ours.append(caller.co_name)
             return _of(self, *args, **kwargs)
 
         monkeypatch.setattr(torch.Tensor, name, counted)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from by_source import write_stacked
+from forked import Forked
 
 from axolotl_sftguide.runs.traces import find_traces, read_trace
 from axolotl_sftguide.signals.sources import TRAINING_EVENT, read_events, total
@@ -16,12 +15,11 @@ from axolotl_sftguide.signals.sources import TRAINING_EVENT, read_events, total
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from by_source import losses, rows_of_parts, tokenised
 from hosts import leave_together, make_sft_trainer
 from axolotl_sftguide import watch
 
-base, data, out = map(Path, sys.argv[2:5])
+base, data, out = map(Path, sys.argv[1:4])
 trainer, _ = make_sft_trainer(
     base, data, out, ddp_backend="gloo", logging_steps=4, num_train_epochs=1,
     max_steps=-1, learning_rate=0.0, assistant_only_loss=False,
@@ -38,26 +36,18 @@ leave_together()
 
 
 @pytest.mark.slow
-def test_the_sums_are_those_of_both_ranks(base: Path, tmp_path: Path) -> None:
+def test_the_sums_are_those_of_both_ranks(
+    forked: Forked, base: Path, tmp_path: Path
+) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
     # 15 steps of 2 ranks x 2 rows x 2 micro batches: no row is repeated.
     data = write_stacked(tmp_path / "rows.jsonl", count=120)
-    support = Path(__file__).parent.parent / "support"
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    words = map(str, [script, support, base, data, tmp_path])
-    done = subprocess.run(
-        [*launcher, "--nproc-per-node", "2", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert done.stdout.count("sftguide: loss by source (animals, colours, sky)") == 1
+    printed = forked.run_ranks(script, base, data, tmp_path)
+    assert printed.count("sftguide: loss by source (animals, colours, sky)") == 1
     (path,) = find_traces(tmp_path)
     found = total(read_events(read_trace(path).events, TRAINING_EVENT))
-    assert found is not None, done.stdout[-6000:]
+    assert found is not None, printed[-6000:]
     loss, tokens = json.loads((tmp_path / "expected.json").read_text())
     assert found.tokens == tokens
     assert found.unknown_tokens == 0

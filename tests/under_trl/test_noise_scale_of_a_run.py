@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from forked import Forked
 from same_bits import assert_same_bits
 from transformers import Trainer, TrainerCallback
 
@@ -167,11 +167,13 @@ def test_the_norm_of_a_small_batch_is_stated_at_a_large_one(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The same weights, seen in batches of 4 and of 16: what is left is noise."""
-    still = {"learning_rate": 0.0, "per_device_train_batch_size": 1, "max_steps": 96}
+    # Both see 768 samples, the whole data three times.
+    still = {"learning_rate": 0.0, "per_device_train_batch_size": 1}
     traces = [
         train_trl(
             monitor(),
             gradient_accumulation_steps=size,
+            max_steps=768 // size,
             output_dir=str(tmp_path / str(size)),
             **still,
         ).trace.observations
@@ -192,13 +194,12 @@ def root_mean_square(norms: Iterable[float]) -> float:
 SCRIPT = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
 from axolotl_sftguide import GradientMonitorCallback
 from axolotl_sftguide.config.settings import load_settings
 
-base, data, out = map(Path, sys.argv[2:5])
-settings = load_settings(json.loads(sys.argv[5]))
+base, data, out = map(Path, sys.argv[1:4])
+settings = load_settings(json.loads(sys.argv[4]))
 trainer, _ = make_sft_trainer(
     base, data, out, GradientMonitorCallback(settings=settings), ddp_backend="gloo",
     per_device_train_batch_size=1, gradient_accumulation_steps=4, max_steps=4,
@@ -210,17 +211,12 @@ leave_together()
 
 
 def test_two_ranks_by_four_have_the_noise_of_one_by_eight(
-    train_trl: Callable[..., Any], base: Path, uneven_data: Path, tmp_path: Path
+    forked: Forked, base: Path, uneven_data: Path, tmp_path: Path
 ) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    support = Path(__file__).parent.parent / "support"
-    words = [support, base, uneven_data, tmp_path / "two", json.dumps(ON)]
-    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     (tmp_path / "two").mkdir()
-    subprocess.run(
-        [sys.executable, *ranks, script, *map(str, words)], check=True, timeout=300
-    )
+    forked.run_ranks(script, base, uneven_data, tmp_path / "two", json.dumps(ON))
     (path,) = find_traces(tmp_path / "two")
     two = read_trace(path).observations
 

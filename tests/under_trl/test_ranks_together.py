@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import find_traces, read_trace
@@ -18,14 +17,13 @@ SCRIPT = """
 import json, os, random, sys
 from contextlib import redirect_stdout
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
 from planted import BrokenJudge, StopJudge
 from transformers import TrainerCallback
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
 from axolotl_sftguide.monitor import capture, opening
 
-base, data, out = map(Path, sys.argv[2:5])
+base, data, out = map(Path, sys.argv[1:4])
 rank = int(os.environ["RANK"])
 told = []
 
@@ -84,7 +82,7 @@ def broken_start():
     opening.key_fields = intact
 
 whole = out
-for mode in sys.argv[5:]:
+for mode in sys.argv[4:]:
     name, _, count = mode.partition("=")
     out = whole / name
     out.mkdir(exist_ok=True)
@@ -117,30 +115,22 @@ class Outcome:
         return one == two and len(one) == count and all(1 <= s < 12 for s in one)
 
 
-def on_two_ranks(base: Path, data: Path, folder: Path, *modes: str) -> None:
+def on_two_ranks(
+    forked: Forked, base: Path, data: Path, folder: Path, *modes: str
+) -> None:
     script = folder / "train.py"
     script.write_text(SCRIPT)
-    support = Path(__file__).parent.parent / "support"
-    words = map(str, [support, base, data, folder, *modes])
-    launcher = ["-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [sys.executable, *launcher, "--nproc-per-node", "2", script, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    forked.run_ranks(script, base, data, folder, *modes, timeout_s=900)
 
 
 @pytest.fixture(scope="module")
 def after(
-    base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory
+    forked: Forked, base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Outcome]:
     """What one start of two ranks left behind, by function."""
     folder = tmp_path_factory.mktemp("ranks")
     modes = "stops=6", "broken_judge", "broken_capture", "broken_start"
-    on_two_ranks(base, data, folder, *modes)
+    on_two_ranks(forked, base, data, folder, *modes)
     return lambda mode: Outcome(folder / mode)
 
 
@@ -152,9 +142,9 @@ def test_if_one_rank_decides_to_stop_all_ranks_stop_at_the_same_step(
 
 @pytest.mark.long
 def test_a_hundred_stops_half_of_them_without_a_storage(
-    base: Path, data: Path, tmp_path: Path
+    forked: Forked, base: Path, data: Path, tmp_path: Path
 ) -> None:
-    on_two_ranks(base, data, tmp_path, "stops=100")
+    on_two_ranks(forked, base, data, tmp_path, "stops=100")
     assert Outcome(tmp_path / "stops").stopped_together(100)
 
 

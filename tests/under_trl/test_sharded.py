@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 SCRIPT = """
 import json, os, sys
@@ -83,29 +82,23 @@ torch.distributed.destroy_process_group()
 """
 
 
-def train(folder: Path, watched: str, nan_step: int = 999) -> dict[str, object]:
+def train(
+    forked: Forked, folder: Path, watched: str, nan_step: int = 999
+) -> dict[str, object]:
     folder.mkdir()
-    (folder / "train.py").write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    words = [str(folder / "train.py"), str(folder), watched, str(nan_step)]
-    done = subprocess.run(
-        [sys.executable, *launcher, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    script = folder / "train.py"
+    script.write_text(SCRIPT)
+    forked.run_ranks(script, folder, watched, nan_step, timeout_s=600)
     found: dict[str, object] = json.loads((folder / "found.json").read_text())
     return found
 
 
 @pytest.mark.slow
 def test_norms_are_those_of_the_gathered_gradients_and_no_weight_differs(
-    tmp_path: Path,
+    forked: Forked, tmp_path: Path
 ) -> None:
-    watched = train(tmp_path / "watched", "watched")
-    alone = train(tmp_path / "alone", "alone")
+    watched = train(forked, tmp_path / "watched", "watched")
+    alone = train(forked, tmp_path / "alone", "alone")
     assert watched["steps"] == alone["steps"] == 40
     assert watched["weights"] == alone["weights"]
     assert watched["norms"] == pytest.approx(watched["gathered"], rel=1e-5)
@@ -114,8 +107,8 @@ def test_norms_are_those_of_the_gathered_gradients_and_no_weight_differs(
 
 @pytest.mark.slow
 def test_a_sharded_run_on_nan_is_stopped_though_nothing_is_logged(
-    tmp_path: Path,
+    forked: Forked, tmp_path: Path
 ) -> None:
-    found = train(tmp_path / "nan", "watched", nan_step=7)
+    found = train(forked, tmp_path / "nan", "watched", nan_step=7)
     assert found["status"] == "terminated"
     assert found["steps"] == 16

@@ -1,15 +1,14 @@
-"""Two ranks under torchrun and gloo: one trace, sums over both, one decision."""
+"""Two ranks under gloo: one trace, sums over both, one decision."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forked
 
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.marker import read_marker
@@ -18,7 +17,6 @@ from axolotl_sftguide.runs.traces import find_traces, read_trace
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from hosts import leave_together, make_sft_trainer
 from transformers import TrainerCallback
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
@@ -36,8 +34,8 @@ class Worse(TrainerCallback):
         if rank == "1":
             metrics["eval_loss"] = float(state.global_step)
 
-base, data, out = map(Path, sys.argv[2:5])
-overrides = json.loads(sys.argv[5])
+base, data, out = map(Path, sys.argv[1:4])
+overrides = json.loads(sys.argv[4])
 rules = EarlyTerminationCallback(**overrides.pop("rules", {}))
 rank = os.environ["RANK"]
 trainer, _ = make_sft_trainer(
@@ -54,23 +52,14 @@ leave_together()
 
 @pytest.fixture
 def train_on_two_ranks(
-    base: Path, data: Path, tmp_path: Path
+    forked: Forked, base: Path, data: Path, tmp_path: Path
 ) -> Callable[..., list[dict[str, Any]]]:
     def train(**overrides: Any) -> list[dict[str, Any]]:
         script = tmp_path / "train.py"
         script.write_text(SCRIPT)
-        support = Path(__file__).parent.parent / "support"
-        words = [support, base, data, tmp_path, json.dumps(overrides)]
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        done = subprocess.run(
-            [*launcher, "--nproc-per-node", "2", script, *map(str, words)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
-        assert done.stdout.count("sftguide: watching run") == 1
+        words = base, data, tmp_path, json.dumps(overrides)
+        printed = forked.run_ranks(script, *words)
+        assert printed.count("sftguide: watching run") == 1
         return [json.loads((tmp_path / f"rank{r}.json").read_text()) for r in (0, 1)]
 
     return train

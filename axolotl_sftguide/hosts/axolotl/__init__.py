@@ -4,11 +4,20 @@ _plugin        the plugin and its hooks
 _mix           a mix that replaces the config's datasets
 _batch         gradient accumulation from the effective batch size
 _data          the rows of a config as Axolotl tokenises them
+_steps         optimizer steps, counted on the prepared rows
 _memory        a warning if the training probably does not fit on the GPU
 longest_first  a sampler that starts with the longest rows
 """
 
-from ._data import examined_datasets
+from ._data import ExaminedRun, examined_run
 from ._plugin import SFTGuideArgs, SFTGuidePlugin, known_keys
+from ._steps import PreparedRun
 
-__all__ = ["SFTGuideArgs", "SFTGuidePlugin", "examined_datasets", "known_keys"]
+__all__ = [
+    "ExaminedRun",
+    "PreparedRun",
+    "SFTGuideArgs",
+    "SFTGuidePlugin",
+    "examined_run",
+    "known_keys",
+]

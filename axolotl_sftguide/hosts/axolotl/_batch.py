@@ -16,6 +16,7 @@ from ...evidence.effective_batch import (
     nearest_accumulation,
     require_enough_rows,
 )
+from ._steps import count_steps, samples_of_a_micro_step
 
 logger = logging.getLogger(__name__)
 
@@ -77,10 +78,8 @@ def print_batch(cfg: Any, wanted: int | str, trainer: Any) -> None:
 
 def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
     """Load the data and set the accumulation for them, the same on all ranks."""
-    import torch
     from axolotl.common.datasets import load_datasets
     from axolotl.utils.distributed import reduce_and_broadcast
-    from axolotl.utils.trainer import calculate_total_num_steps
 
     loaded = load_datasets(cfg=cfg)
     data = loaded.train_dataset
@@ -93,24 +92,10 @@ def accumulate_for_data(cfg: Any, wanted: int | str) -> Any:
         wanted = choice.samples
     require_enough_rows(int(wanted), rows)
 
-    def steps(accumulated: int, **changed: Any) -> int:
-        """Optimizer steps for the data; random generators keep their state."""
-        cfg.gradient_accumulation_steps = accumulated
-        cfg.batch_size = micro * accumulated * ranks
-        cfg.sample_packing_eff_est = None
-        kept = {key: cfg.get(key) for key in changed}
-        cfg.update(changed)
-        with torch.random.fork_rng():
-            found = calculate_total_num_steps(cfg, data)
-        cfg.update(kept)
-        return int(found)
-
-    a_micro_step: float = micro * ranks
-    if cfg.sample_packing:
-        a_micro_step = rows / steps(1, num_epochs=1, dataloader_drop_last=False)
+    a_micro_step = samples_of_a_micro_step(cfg, data, micro, ranks)
     derived = nearest_accumulation(int(wanted), a_micro_step)
     derived = int(reduce_and_broadcast(lambda: float(derived), max))
-    total = steps(derived)
+    total = count_steps(cfg, data, micro, derived, ranks)
     loaded.total_num_steps = min(total, cfg.max_steps) if cfg.max_steps else total
     if "ACCELERATE_GRADIENT_ACCUMULATION_STEPS" in os.environ:
         os.environ["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] = str(derived)

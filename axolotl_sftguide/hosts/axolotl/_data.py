@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...advice import Examined, examine
 from . import _mix
 from ._plugin import settings_of
+from ._steps import PreparedRun
 
 _FOR_A_CPU = {
     "bf16": False,
@@ -18,23 +20,43 @@ _FOR_A_CPU = {
 }
 
 
-def examined_datasets(config: str) -> Iterator[Examined]:
-    """Count which tokens of each dataset are trained.
+@dataclass
+class ExaminedRun:
+    """What a config's data hold, and the run that Axolotl makes of them."""
 
-    Rows are counted before Axolotl drops any for their length or labels.
+    datasets: list[Examined]
+    """Counted before Axolotl drops any rows for their length or labels."""
+    run: PreparedRun | None = None
+    """None for preference training and streamed data, or if it cannot be prepared."""
+    error: str = ""
+    """Why Axolotl cannot prepare the run."""
+    wanted: int | str | None = None
+    """The value of `sftguide.effective_batch_size`."""
+
+
+def examined_run(config: str) -> ExaminedRun:
+    """Count which tokens of each dataset are trained, and prepare the run.
 
     Args:
         config: The path of the YAML file.
     """
+    cfg, tokenizer = _loaded(config)
+    found = ExaminedRun(list(_examined(cfg, tokenizer)))
+    found.wanted = settings_of(cfg).effective_batch_size
+    if cfg.rl or cfg.streaming or cfg.pretraining_dataset or cfg.reward_model:
+        return found
+    try:
+        found.run = PreparedRun(cfg, tokenizer)
+    except ValueError as error:  # no rows are left, or too few to evaluate
+        found.error = " ".join(str(error).split())
+    return found
+
+
+def _loaded(config: str) -> tuple[Any, Any]:
+    """Axolotl's config and tokenizer, with what needs a GPU left out without one."""
     import torch
     from axolotl.cli.config import load_cfg
     from axolotl.loaders import load_tokenizer
-    from axolotl.utils.data.sft import _load_and_process_single_dataset
-    from axolotl.utils.data.shared import (
-        datasets_with_name_generator,
-        generate_dataset_hash_from_config,
-        get_prepared_dataset_path,
-    )
 
     from ...config.yaml_file import read_config
 
@@ -44,7 +66,17 @@ def examined_datasets(config: str) -> Iterator[Examined]:
     settings = settings_of(cfg)
     if settings.mix is not None:
         _mix.point_at(cfg, settings.mix)
-    tokenizer = load_tokenizer(cfg)
+    return cfg, load_tokenizer(cfg)
+
+
+def _examined(cfg: Any, tokenizer: Any) -> Iterator[Examined]:
+    from axolotl.utils.data.sft import _load_and_process_single_dataset
+    from axolotl.utils.data.shared import (
+        datasets_with_name_generator,
+        generate_dataset_hash_from_config,
+        get_prepared_dataset_path,
+    )
+
     prepared = get_prepared_dataset_path(
         cfg,
         generate_dataset_hash_from_config(cfg, cfg.datasets, tokenizer.name_or_path),

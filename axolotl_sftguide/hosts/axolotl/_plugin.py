@@ -161,7 +161,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         terminator, self._terminator = self._terminator, None
         if terminator is None or not terminator.stopped or not cfg.hub_model_id:
             return
-        if not terminator.push_terminated:
+        if not terminator.push_terminated or terminator.parked:
             logger.info(f"not pushed to {cfg.hub_model_id}: the run was stopped")
             cfg.hub_model_id = None
 

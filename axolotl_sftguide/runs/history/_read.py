@@ -8,12 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ...signals.comparability import (
-    Candidate,
-    Peer,
-    effective_batch_size,
-    same_forecast,
-)
+from ...config.differences import setting_of
+from ...signals.comparability import Candidate, Peer, effective_batch_size
 from . import _tables as t
 from ._records import Decision, Run, Score, shared_metric, shared_scores
 
@@ -53,7 +49,13 @@ def read_peers(
     """
     scored = sa.select(t.scores.c.run_id)
     query = (
-        sa.select(t.runs.c.id, t.runs.c.name, t.runs.c.key, t.runs.c.key_fields)
+        sa.select(
+            t.runs.c.id,
+            t.runs.c.name,
+            t.runs.c.key,
+            t.runs.c.key_fields,
+            t.runs.c.config,
+        )
         .where(t.runs.c.study == candidate.study, t.runs.c.id != candidate.without)
         .where(t.runs.c.status == "finished", t.runs.c.comparable)
         .where(t.runs.c.id.in_(scored))
@@ -63,10 +65,9 @@ def read_peers(
         query = query.where(t.runs.c.key == candidate.key)
     rows = connection.execute(query).all()
     ratios: dict[str, float] = {}
+    ratio_of = candidate.forecast_ratio_of if forecast else candidate.batch_ratio_of
     for row in rows:
-        ratio = candidate.batch_ratio_of(row.key, row.key_fields)
-        if forecast and ratio is None and candidate.fields is not None:
-            ratio = 1.0 if same_forecast(candidate.fields, row.key_fields) else None
+        ratio = ratio_of(row.key, row.key_fields)
         if ratio is not None:
             ratios[row.id] = ratio
     query = (
@@ -88,6 +89,7 @@ def read_peers(
             shared.get(row.id),
             metric or "score",
             1.0 if goal == "max" else -1.0,
+            setting_of(row.config) if row.config else "",
         )
         for row in rows
         if row.id in ratios

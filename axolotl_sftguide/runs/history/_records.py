@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import psutil
 
-Status = Literal["running", "finished", "terminated", "failed"]
+Status = Literal["running", "finished", "terminated", "parked", "failed"]
+"""How a run ended; `parked`: with a checkpoint from which its sweep may resume it."""
+
 Goal = Literal["max", "min"]
 Origin = Literal["run", "attached"]
 
@@ -38,7 +40,7 @@ class Decision:
 
     rule: str
     action: str
-    """`warn` or `stop`."""
+    """`warn`, `park`, `resume` or `stop`."""
     reason: str
     step: int
     samples_seen: int
@@ -97,8 +99,8 @@ class Run:
 
     @property
     def steps_saved(self) -> int:
-        """Optimizer steps that stopping the run saved."""
-        stopped = self.status == "terminated"
+        """Optimizer steps that stopping the run saved; so far, if it is parked."""
+        stopped = self.status in ("terminated", "parked")
         return max(0, self.max_steps - self.step) if stopped else 0
 
     @property
@@ -115,8 +117,14 @@ class Run:
 
 
 def best_shared_metric(runs: Iterable[Run]) -> str | None:
-    """The metric that most runs share; None if no run has a score."""
-    return shared_metric([run.scores for run in runs])
+    """The metric that most finished runs share; None if no run has a score.
+
+    Runs that did not finish count only where no run did: what a stopped run has is
+    often an evaluation on the way.
+    """
+    runs = list(runs)
+    finished = [run.scores for run in runs if run.status == "finished"]
+    return shared_metric(finished) or shared_metric(run.scores for run in runs)
 
 
 def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:

@@ -49,8 +49,8 @@ class BeyondCohort:
             reason=(
                 f"gradient norm {number(own.grad_norm.mean)} above "
                 f"{number(cohort.grad_norm)} and loss {number(own.loss.mean)} below "
-                f"{number(cohort.loss)}, the {share} of {cohort.peers} finished runs "
-                "after as many samples"
+                f"{number(cohort.loss)}, the {share} of the finished runs of "
+                f"{cohort.peers} settings after as many samples"
             ),
             step=observation.step,
             samples_seen=observation.samples_seen,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean
+
+from ...signals.autocorrelation import noise_of
 
 _MOST = 128
 """With more blocks, neighbours are merged."""
@@ -47,32 +48,14 @@ class Blocks:
 
 NO_BLOCKS = Blocks()
 
-_FEWEST_PAIRS = 10
-"""Fewer values say nothing about their correlation."""
+_HIGHEST = 0.9
+"""A stretch of a curve falls while it lasts; more correlation than this is its fall."""
 
 
 def standard_error(*stretches: Sequence[float]) -> float:
     """The standard error of the mean of the last of some stretches of a curve.
 
-    Each stretch has its own mean, and all have the same noise. Neighbouring values may
-    be correlated: the error is that of independent values, scaled up for a first-order
-    autoregression by `(1 + r) / (1 - r)`. The estimate of `r` is corrected for its
-    bias in short series, about `-(1 + 4 r) / n`.
+    Each stretch has its own mean, and all have the same noise, which may be correlated.
     """
-    squares = products = 0.0
-    count = 0
-    for values in stretches:
-        mean = fmean(values)
-        above = [v - mean for v in values]
-        squares += math.fsum(a * a for a in above)
-        products += math.fsum(a * b for a, b in pairwise(above))
-        count += len(values) - 1
-    if count < 1:
-        return math.inf
-    variance = squares / count / len(stretches[-1])
-    if count < _FEWEST_PAIRS or not squares:
-        return math.sqrt(variance)
-    n = count + len(stretches)
-    r = (n * products / squares + len(stretches)) / (n - 4 * len(stretches))
-    r = min(0.9, max(0.0, r))
-    return math.sqrt(variance * (1 + r) / (1 - r))
+    noise = noise_of(*stretches, highest=_HIGHEST)
+    return math.sqrt(noise.variance_of_mean(len(stretches[-1])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -22,6 +23,8 @@ class _State:
     bad: int = 0
     """Looks in a row at which all guards held."""
     since: int = 0
+    outlooks: tuple[Outlook | None, ...] = ()
+    """What the earlier runs say at each look; None where they say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Prediction:
             return state, None
         look = max(i for i, at in enumerate(LOOKS) if at <= share)
         outlook = self._outlook(state, look, share)
-        state = replace(state, look=look + 1)
+        outlooks = (*state.outlooks, outlook)
+        state = replace(state, look=look + 1, outlooks=outlooks)
         if outlook is None or not self._is_hopeless(outlook):
             return replace(state, bad=0), None
         since = state.since if state.bad else observation.step
@@ -66,6 +70,15 @@ class Prediction:
         if state.bad < self.looks:
             return state, None
         return state, self._verdict(outlook, observation, state.since)
+
+    def outlooks(
+        self, observations: Iterable[Observation]
+    ) -> tuple[Outlook | None, ...]:
+        """What the earlier runs say of a run at each look so far."""
+        state = self.init()
+        for observation in observations:
+            state, _ = self.step(state, observation)
+        return state.outlooks
 
     def _outlook(self, state: _State, look: int, share: float) -> Outlook | None:
         if not state.curve.means:
@@ -88,8 +101,8 @@ class Prediction:
             reason=(
                 f"predicted {metric} {number(sign * found.score)} ({number(low)} to "
                 f"{number(high)} at 95%) from the loss at {found.share:.0%} of the "
-                f"run, by {found.runs} finished runs; the best of them has "
-                f"{number(sign * found.best)}"
+                f"run, by {found.runs} finished runs{_repeats(found)}; the best of "
+                f"them has {number(sign * found.best)}"
             ),
             step=at.step,
             samples_seen=at.samples_seen,
@@ -101,6 +114,12 @@ class Prediction:
                 "chance": found.chance,
                 "best": sign * found.best,
                 "runs": found.runs,
+                "settings": found.settings,
                 "share": found.share,
+                "rank": found.rank,
             },
         )
+
+
+def _repeats(found: Outlook) -> str:
+    return f" of {found.settings} settings" if found.settings < found.runs else ""

@@ -1,0 +1,32 @@
+"""Sizes in bytes, written with a unit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError
+
+_SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
+
+
+def parse_size(value: Any) -> int:
+    """The number of bytes of a size such as 24GiB; a bare number is in GiB.
+
+    Raises:
+        ValueError: If it is not a size.
+    """
+    text = str(value).strip()
+    try:
+        bare = float(text) >= 0
+    except ValueError:
+        bare = False
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return int(_SIZE.validate_python(f"{text}GiB" if bare else text))
+    except (ValidationError, TypeError):
+        raise ValueError(f"must be a size such as 20GiB, got {value!r}") from None
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+"""A setting in bytes, written as a size."""

@@ -1,0 +1,49 @@
+"""The complete config of one trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..config.settings import BLOCK, PredictionSettings, load_settings
+from ..stopping.judge import actions_of
+from ._prepared import PREPARED, prepared_path
+from ._space import SearchSpace
+from ._trial import Trial
+
+PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
+
+
+def config_of(
+    trial: Trial, study: str, recipe: Mapping[str, Any], space: SearchSpace
+) -> dict[str, Any]:
+    """The recipe with the values of a trial, its folder, and the plugin."""
+    config = space.apply(recipe, trial.values)
+    block = dict(config.get(BLOCK) or {})
+    rules = dict(block.get("early_termination") or {})
+    rules.setdefault("action", "stop")
+    # The URL may hold a password, so it is passed in the environment.
+    block.pop("storage", None)
+    block.update(study=study, name=trial.name, early_termination=rules)
+    plugins = list(config.get("plugins") or [])
+    if not any(str(entry).endswith("SFTGuidePlugin") for entry in plugins):
+        plugins.append(PLUGIN)
+    config.update(plugins=plugins, output_dir=str(trial.folder))
+    prepared = prepared_path(config, space.keys)
+    if prepared is not None:
+        config[PREPARED] = prepared
+    config[BLOCK] = block
+    load_settings(block)
+    return config
+
+
+def rule_of(config: Mapping[str, Any]) -> PredictionSettings:
+    """The settings of the rule `prediction` in the config of a trial."""
+    return load_settings(config.get(BLOCK)).early_termination.prediction
+
+
+def parks(config: Mapping[str, Any]) -> bool:
+    """Whether the sweep parks what this rule would stop."""
+    rules = load_settings(config.get(BLOCK)).early_termination
+    stops = actions_of(rules)["prediction"] == "stop"
+    return stops and rules.prediction.parking is not None

@@ -1,0 +1,199 @@
+"""What `sftguide check` finds of known mistakes: recall by kind, and what else it says.
+
+    python benchmarks/check_mistakes.py [--clean FOLDER] [--out FILE.json]
+
+Two sets of configs have one known mistake each. `reports.yml` was written after public
+reports, beside the rules. `documentation/` was written from the hosts' documentation by
+somebody who did not see the rules. A mistake counts as found if a finding is at one of
+its keys, or names one.
+
+`--clean FOLDER` counts the findings on configs that are meant to be right, such as
+Axolotl's own examples. Each dropped key, refusal and missing evaluation among them is
+held against what the installed Axolotl makes of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from axolotl_sftguide import advise
+from axolotl_sftguide.advice import Finding, Weight, repeated_keys
+from axolotl_sftguide.planning import find_model
+
+HERE = Path(__file__).resolve().parent / "check_mistakes"
+
+
+class Mistake(NamedTuple):
+    """A config with one known mistake."""
+
+    id: str
+    text: str
+    words: str
+    keys: tuple[str, ...]
+
+
+def reports() -> Iterator[Mistake]:
+    """The configs after public reports: bases with some lines in place."""
+    given = yaml.safe_load((HERE / "reports.yml").read_text(encoding="utf-8"))
+    for entry in given["configs"]:
+        config = {**given["bases"][entry["base"]], **entry["with"]}
+        config = {key: value for key, value in config.items() if value is not None}
+        text = yaml.safe_dump(config, sort_keys=False)
+        yield Mistake(entry["id"], text, entry["mistake"], tuple(entry["keys"]))
+
+
+def documentation() -> Iterator[Mistake]:
+    """The configs written from the documentation alone; some have no mistake."""
+    folder = HERE / "documentation"
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    for name, label in labels.items():
+        text = (folder / name).read_text(encoding="utf-8")
+        keys = re.split(r"[,/;+]|\band\b|\bvs\b", label.get("key") or "")
+        named = tuple(key.strip() for key in keys if key.strip())
+        yield Mistake(name, text, label["mistake"] or "", named)
+
+
+def found_in(text: str) -> list[Finding]:
+    """All findings on a config but those that hold for nearly every one."""
+    config = yaml.safe_load(text)
+    model = find_model(str(config.get("base_model", "")))
+    found = [*repeated_keys(text), *advise(config, model=model)]
+    return [finding for finding in found if not finding.is_general]
+
+
+def is_about(finding: Finding, keys: tuple[str, ...]) -> bool:
+    """Whether a finding is at one of the keys, or names one of them."""
+    said = f"{finding.problem} {finding.remedy}"
+    for key in keys:
+        dotted = re.sub(r"\[(\d*)\]", r".\1", key).strip(".")
+        last = dotted.rpartition(".")[2]
+        at = finding.path and f"{dotted}.".startswith(f"{finding.path}.")
+        inside = finding.path.startswith(f"{dotted}.")
+        named = len(last) > 2 and re.search(rf"(?<!\w){re.escape(last)}(?!\w)", said)
+        if at or inside or named:
+            return True
+    return False
+
+
+def measured(mistakes: list[Mistake]) -> dict[str, Any]:
+    """Which mistakes are found, and what else is said of the same configs."""
+    rows, beside = [], Counter[str]()
+    controls, on_controls = 0, Counter[str]()
+    for mistake in mistakes:
+        found = found_in(mistake.text)
+        about = [f for f in found if is_about(f, mistake.keys)]
+        above = [f for f in found if f.weight < Weight.NOTE]
+        if not mistake.words:
+            controls += 1
+            on_controls.update(f.id for f in above)
+            continue
+        beside.update(f.id for f in above if f not in about)
+        rows.append(
+            {
+                "id": mistake.id,
+                "mistake": mistake.words,
+                "found": sorted({f.id for f in about}),
+                "above_a_note": any(f.weight < Weight.NOTE for f in about),
+                "beside": sorted({f.id for f in above if f not in about}),
+            }
+        )
+    hits = sum(bool(row["found"]) for row in rows)
+    others = sum(beside.values()) + sum(on_controls.values())
+    return {
+        "configs": len(rows),
+        "without_a_mistake": controls,
+        "on_those": dict(on_controls.most_common()),
+        "found": hits,
+        "found_above_a_note": sum(row["above_a_note"] for row in rows),
+        "recall": round(hits / len(rows), 3),
+        "beside": dict(beside.most_common()),
+        "precision": round(hits / max(1, hits + others), 3),
+        "rows": rows,
+    }
+
+
+def clean(folder: Path) -> dict[str, Any]:
+    """Findings on configs that are meant to be right, and which Axolotl disproves."""
+    files, quiet = 0, 0
+    ids, false = Counter[str](), []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml")):
+        text = path.read_text(encoding="utf-8")
+        config = yaml.safe_load(text)
+        if not isinstance(config, dict) or "base_model" not in config:
+            continue
+        files += 1
+        found = found_in(text)
+        above = [f for f in found if f.weight < Weight.NOTE]
+        quiet += not above
+        ids.update(f"{f.weight.name.lower()} {f.id}" for f in above)
+        false += [f"{path.name}: {f.id} {f.path}" for f in disproved(path, above)]
+    return {
+        "files": files,
+        "without_a_finding_above_a_note": quiet,
+        "findings": sum(ids.values()),
+        "disproved": false,
+        "ids": dict(ids.most_common()),
+    }
+
+
+def disproved(path: Path, found: list[Finding]) -> list[Finding]:
+    """Findings on dropped keys and refusals that do not hold for Axolotl itself."""
+    from axolotl_sftguide.advice import Cost
+    from axolotl_sftguide.hosts.axolotl_validation import refusal
+
+    refusals = [f for f in found if f.cost == Cost.START and f.id != "own-block"]
+    if not refusals:
+        return []
+    return [] if refusal(path) is not None else refusals
+
+
+def main() -> None:
+    """Print the tables, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clean", type=Path, help="a folder of configs that are right")
+    parser.add_argument("--out", type=Path, help="a file to write the results to")
+    parser.add_argument("--missed", action="store_true", help="list what is not found")
+    options = parser.parse_args()
+    sets = {"reports": list(reports())}
+    if (HERE / "documentation").is_dir():
+        sets["documentation"] = list(documentation())
+    answer: dict[str, Any] = {name: measured(given) for name, given in sets.items()}
+    for name, result in answer.items():
+        print(
+            f"{name:14} {result['found']:3} of {result['configs']:3} found "
+            f"(recall {result['recall']:.2f}), {result['found_above_a_note']} of them "
+            f"above a note; {sum(result['beside'].values())} findings beside the "
+            f"mistake, {sum(result['on_those'].values())} on "
+            f"{result['without_a_mistake']} configs without one "
+            f"(precision {result['precision']:.2f})"
+        )
+        for row in result["rows"]:
+            if options.missed and (not row["found"] or row["beside"]):
+                print(
+                    f"    {row['id']}: {row['mistake']}; {row['found']}", row["beside"]
+                )
+    if options.clean:
+        answer["clean"] = clean(options.clean)
+        result = answer["clean"]
+        print(
+            f"clean: {result['findings']} findings above a note in {result['files']} "
+            f"files, {result['without_a_finding_above_a_note']} files without; "
+            f"{len(result['disproved'])} disproved"
+        )
+        for key, count in result["ids"].items():
+            print(f"    {count:3} {key}")
+    if options.out:
+        text = json.dumps(answer, indent=1, ensure_ascii=False)
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

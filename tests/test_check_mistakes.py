@@ -1,0 +1,48 @@
+"""The benchmark of known mistakes: its results, and the table of reported ones."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from axolotl_sftguide.advice import RULES
+
+PROJECT = Path(__file__).parent.parent
+RESULTS = json.loads((PROJECT / "benchmarks/results/check_mistakes.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    path = PROJECT / "benchmarks" / "check_mistakes.py"
+    spec = importlib.util.spec_from_file_location("check_mistakes", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("given", ["reports", "documentation"])
+def test_as_many_mistakes_are_found_as_the_results_say(
+    benchmark: ModuleType, given: str
+) -> None:
+    measured = benchmark.measured(list(getattr(benchmark, given)()))
+    assert measured["found"] == RESULTS[given]["found"]
+    assert measured["recall"] >= 0.8
+    assert measured["on_those"] == {}
+
+
+def test_the_table_has_fifty_mistakes_with_threads_and_findings() -> None:
+    text = (PROJECT / "docs" / "mistakes.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|[^|]+\|([^|]+)\|([^|]+)\|$", text, flags=re.M)
+    assert sorted(int(number) for number, _, _ in rows) == list(range(1, 51))
+    assert all("https://github.com/" in threads for _, threads, _ in rows)
+    named = {
+        name for _, _, cell in rows for name in re.findall(r"`([a-z0-9-]+)`", cell)
+    }
+    assert {name for name in named if "-" in name} - {"--data"} <= set(RULES)
