@@ -44,7 +44,7 @@ function glanceSection() {
     el("ul", { class: "glance" }, view.glance.map((sentence) => el("li", {}, sentence))),
     runs.length > 1 ? filterBar() : null,
     runsTable(),
-    selectionBar(),
+    selectionBar(), // here in the order of the tab key, and always in view
   );
 }
 
