@@ -154,6 +154,37 @@ def test_settings_that_differ_are_listed_and_others_are_not(
     assert run["values"][0] == 1e-4
 
 
+def test_runs_of_the_same_name_are_called_by_study_or_id(tmp_path: Path) -> None:
+    history = RunHistory(str(tmp_path / "h.db"))
+    for run_id, name, study_name in (
+        ("1", "own", "a"),
+        ("2", "trial", "a"),
+        ("3", "trial", "b"),
+        ("4", "twice", "a"),
+        ("5", "twice", "a"),
+    ):
+        history.begin(run_row(run_id, name=name, study=study_name))
+    view = view_of(history, sorted(history.runs(), key=lambda run: run.id))
+    called = [run["label"] for run in view["runs"]]
+    assert called == ["own", "a/trial", "b/trial", "4", "5"]
+
+
+def test_one_run_is_not_called_the_best(tmp_path: Path) -> None:
+    history = RunHistory(str(tmp_path / "h.db"))
+    history.import_trace(read_trace(write_trace(tmp_path, "r1", 20)))
+    said = view_of(history, history.runs())["glance"]
+    assert said == ["name-r1 reached m 0.5 (higher is better; 0.1 before training)."]
+
+
+def test_runs_on_other_data_are_told_apart(tmp_path: Path) -> None:
+    history = RunHistory(str(tmp_path / "h.db"))
+    for i in range(2):
+        fields = {"base_model": "same", "data": {"rows": 9, "digest": f"{i}"}}
+        history.begin(run_row(f"r{i}", key_fields=fields))
+    said = view_of(history, history.runs())["glance"][-1]
+    assert said.startswith("The runs differ in training data: their losses")
+
+
 def test_the_rate_comes_first_and_seeds_last(tmp_path: Path) -> None:
     history = RunHistory(str(tmp_path / "h.db"))
     for i in range(6):
@@ -195,7 +226,7 @@ def test_what_was_not_recorded_is_left_out(tmp_path: Path) -> None:
     assert absent & set(run) == set()
     assert (view["metric"], view["best"], view["keys"]) == (None, None, [])
     assert view["glance"] == [
-        "No run has a score, so no run can be called the best.",
+        "No run has a score.",
         "name-only-a-name: running, still training.",
     ]
     page_of(view)

@@ -38,12 +38,20 @@ _FEW = 3
 
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:
-    """By run id, the name of a run, or its id where several have the name."""
+    """By run id, what a run is called: the first of these that no other run has.
+
+    Its name, its study and name, or its id.
+    """
     names = Counter(run.name for run in runs)
-    return {
-        run.id: run.name if run.name and names[run.name] == 1 else run.id
-        for run in runs
-    }
+    in_study = Counter((run.study, run.name) for run in runs)
+    found = {}
+    for run in runs:
+        found[run.id] = run.id
+        if run.name and names[run.name] == 1:
+            found[run.id] = run.name
+        elif run.name and in_study[run.study, run.name] == 1:
+            found[run.id] = f"{run.study}/{run.name}"
+    return found
 
 
 def best_of(runs: Sequence[Run], metric: str | None) -> tuple[Run, Score] | None:
@@ -71,6 +79,7 @@ def glance(runs: Sequence[Run], metric: str | None, keys: Sequence[str]) -> list
         *_warned(runs, told),
         *_others(runs, told),
         *_saved(runs),
+        *_unlike(runs),
     ]
 
 
@@ -99,17 +108,20 @@ def _value(value: object) -> str:
 def _best(runs: Sequence[Run], metric: str | None, told: _Names) -> Iterator[str]:
     found = best_of(runs, metric)
     if found is None:
-        yield "No run has a score, so no run can be called the best."
+        yield "No run has a score" + (
+            "." if len(runs) == 1 else ", so no run can be called the best."
+        )
         return
     run, score = found
     better = "higher" if score.goal == "max" else "lower"
     base = ""
     if score.base_value is not None:
         base = f"; {number(score.base_value)} before training"
-    yield (
-        f"The best run is {told(run)}: {score.metric} {number(score.value)} "
-        f"({better} is better{base})."
-    )
+    reached = f"{score.metric} {number(score.value)} ({better} is better{base})."
+    if len(runs) == 1:
+        yield f"{told(run)} reached {reached}"
+    else:
+        yield f"The best run is {told(run)}: {reached}"
 
 
 def _stopped(runs: Sequence[Run], told: _Names) -> Iterator[str]:
@@ -178,6 +190,23 @@ def _saved(runs: Sequence[Run]) -> Iterator[str]:
         yield (
             f"Stopping saved {count(saved)} of {count(planned)} planned optimizer "
             f"steps ({share(saved, planned)})."
+        )
+
+
+def _unlike(runs: Sequence[Run]) -> Iterator[str]:
+    """A warning where scores may be of different tasks."""
+    models = {run.key_fields.get("base_model") for run in runs} - {None}
+    data = [run.key_fields.get("data") for run in runs]
+    digests = {d.get("digest") for d in data if isinstance(d, Mapping)} - {None}
+    apart = [
+        word
+        for word, found in (("base model", models), ("training data", digests))
+        if len(found) > 1
+    ]
+    if apart:
+        yield (
+            f"The runs differ in {' and '.join(apart)}: their losses and scores may "
+            "not be comparable."
         )
 
 

@@ -262,7 +262,13 @@ function lineChart(options) {
       return say(frame, `${at}: ${values.join(", ") || "no value"}`, part);
     }
     const found = nearest(u);
-    say(frame, found ? `${at}: ${found.line.name} ${number(found.value)}` : `${at}: no value`, part);
+    const chosen = lines.find((line) => line.run && line.run.id === state.selected);
+    const own = chosen && valueAt(chosen.curve, x);
+    const values = [
+      typeof own === "number" ? `${chosen.name} ${number(own)}` : null,
+      found && found.line !== chosen ? `${chosen ? "nearest " : ""}${found.line.name} ${number(found.value)}` : null,
+    ];
+    say(frame, `${at}: ${values.filter(Boolean).join(", ") || "no value"}`, part);
   }
 
   function pick(u) {

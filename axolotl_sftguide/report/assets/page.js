@@ -38,13 +38,13 @@ function glanceSection() {
       "div",
       { class: "tiles" },
       view.statuses.map(([status, amount]) => tile(count(amount), status === "terminated" ? "terminated: stopped by a rule" : status)),
-      best ? tile(number(best.score), `best ${view.metric}`) : null,
+      best ? tile(number(best.score), runs.length > 1 ? `best ${view.metric}` : view.metric) : null,
       view.saved ? tile(share(view.saved, view.planned), `of steps saved (${count(view.saved)})`) : null,
     ),
     el("ul", { class: "glance" }, view.glance.map((sentence) => el("li", {}, sentence))),
-    filterBar(),
+    runs.length > 1 ? filterBar() : null,
     runsTable(),
-    selectionBar(),
+    selectionBar(), // here in the order of the tab key, and always in view
   );
 }
 

@@ -16,6 +16,7 @@ function panelsSection() {
     if (what === "filter") filterPanels();
   });
   add(runs.slice(0, AT_ONCE));
+  if (runs.length === 1) panels[0].open = true;
   if (runs.length > AT_ONCE) later(() => add(runs.slice(AT_ONCE)));
   return section;
 }
@@ -32,7 +33,7 @@ function panelOf(run) {
       badge(run),
       warnings(run),
       run.score === null ? null : el("span", { class: "score" }, `${view.metric} ${number(run.score)}`),
-      run.id === view.best ? el("span", { class: "star" }, "★ best") : null,
+      run.id === view.best && runs.length > 1 ? el("span", { class: "star" }, "★ best") : null,
     ),
   );
   panel.addEventListener("toggle", () => {

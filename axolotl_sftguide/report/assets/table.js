@@ -157,7 +157,7 @@ function rowOf(run, all) {
     {},
     all.map((column) => {
       if (column.run) {
-        const best = run.id === view.best ? el("span", { class: "star", title: "best score" }, " ★ best") : null;
+        const best = run.id === view.best && runs.length > 1 ? el("span", { class: "star", title: "best score" }, " ★ best") : null;
         const name = el("button", { type: "button", class: "run", click: () => select(run.id) }, run.label);
         return el("th", { scope: "row" }, dot(run), name, best);
       }
