@@ -62,18 +62,25 @@ _TRL_CHUNK = 256
 
 
 def _of_trl(arch: Architecture, setting: Setting, width: int) -> Part:
-    """TRL's `loss_type: chunked_nll`, which casts the output layer for each chunk."""
-    chunk = min(setting.tokens, _TRL_CHUNK)
+    """TRL's `loss_type: chunked_nll`, which casts the output layer for each chunk.
+
+    The peak is at the cast, or at the chunk's softmax.
+    """
+    chunk = min(setting.tokens, _TRL_CHUNK) * arch.vocabulary
     table = arch.vocabulary * arch.hidden
     trained = not setting.adapter or setting.whole_modules
-    copies = 4 + (width if setting.half else 0) + (4 + width if trained else 0)
+    cast = 8 * table + 2 * chunk if trained else 6 * table + 8 * chunk
+    softmax = 2 * table + 16 * chunk
     hidden = 2 * setting.tokens * arch.hidden * width
+    times = ("8", "2") if trained else ("6", "8")
+    if softmax > cast:
+        times = ("2", "16")
     return Part(
         "logits",
-        chunk * arch.vocabulary * (12 + width) + table * copies + hidden,
+        max(cast, softmax) + hidden,
         "TRL's chunked loss",
-        f"{chunk} tokens x {arch.vocabulary:,} logits x {12 + width} + {table:,} "
-        f"numbers of the output x {copies} + the hidden states twice",
+        f"{table:,} numbers of the output x {times[0]} + {chunk:,} logits x {times[1]} "
+        "+ the hidden states twice",
         "TRL 1.9, _chunked_cross_entropy_loss",
     )
 
