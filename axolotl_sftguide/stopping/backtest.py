@@ -81,7 +81,7 @@ class RulesPolicy:
         if "stop" in (actions[name] for name in ON_EARLY_SIGNALS):
             return baselines(run.candidate, curves, self.settings)
         if actions["prediction"] == "stop":
-            return Baselines(forecast=forecast_of(curves, run.candidate))
+            return Baselines(forecast=forecast_of(run.candidate, curves))
         return Baselines()
 
 

@@ -73,7 +73,7 @@ def baselines(
     return Baselines(
         _reference(peers, curves, settings.comparison.reference),
         _cohort(peers, curves, settings.cohort.quantile),
-        forecast_of(curves, candidate) if _predicts(settings) else None,
+        forecast_of(candidate, curves) if _predicts(settings) else None,
     )
 
 
@@ -96,8 +96,8 @@ def _predicts(settings: EarlyTerminationSettings) -> bool:
     return (settings.prediction.action or settings.action) != "off"
 
 
-def forecast_of(curves: Curves, candidate: Candidate) -> Forecast | None:
-    """The newest scored peers with their losses at each look."""
+def forecast_of(candidate: Candidate, curves: Curves) -> Forecast | None:
+    """The newest scored peers of a run with their losses at each look."""
     peers = curves.forecast_peers(candidate)
     scored = [peer for peer in peers if peer.score is not None][-_MOST_FORECASTING:]
     if len({peer.setting or peer.id for peer in scored}) < LEAST_POINTS:
