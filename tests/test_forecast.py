@@ -13,7 +13,7 @@ from curves import run
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.comparability import Candidate, forecast_key
-from axolotl_sftguide.signals.forecast import Forecast, earlier_run
+from axolotl_sftguide.signals.forecast import LOOKS, WINDOW, Forecast, earlier_run
 from axolotl_sftguide.signals.regression import Line
 from axolotl_sftguide.stopping.backtest import RulesPolicy, backtest
 from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns, baselines
@@ -94,6 +94,24 @@ def test_a_run_far_behind_is_found_at_the_second_look_with_figures() -> None:
 def test_the_best_run_and_one_like_the_others_are_not() -> None:
     assert verdict_on(0.35, GOOD, 98) is None
     assert verdict_on(0.55, GOOD, 97) is None
+
+
+@pytest.mark.parametrize("steps", [64, 96, 128, 176, 320, 1000])
+def test_a_stored_curve_has_the_loss_of_its_run_at_each_look(steps: int) -> None:
+    """Of a short run a few means over 16 steps are stored."""
+    levels = [0.5 + 2 * math.exp(-6 * i / steps) for i in range(steps)]
+    own = recorded(0.4, 1)
+    own = replace(own, observations=tuple(run(levels)))
+    found = earlier_run("r", 1.0, own.curve.points).losses
+    read = 0
+    for look, loss in zip(LOOKS, found, strict=True):
+        end = round(look * steps)
+        recent = levels[max(0, end - max(1, round(WINDOW * steps))) : end]
+        true = math.fsum(recent) / len(recent)
+        if math.isfinite(loss):
+            read += 1
+            assert loss == pytest.approx(true, rel=0.12 if steps >= 96 else 0.2)
+    assert read >= (7 if steps < 128 else 11 if steps > 128 else 10)
 
 
 def test_three_earlier_runs_say_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 
 from .curves import Point
@@ -120,6 +121,8 @@ def earlier_run(
 
 
 def _loss_at(points: Sequence[Point], share: float, total: int) -> float:
+    if len(points) * WINDOW < 1:
+        return _between(points, (share - WINDOW / 2) * total)
     inside = [
         point.loss
         for point in points
@@ -129,6 +132,21 @@ def _loss_at(points: Sequence[Point], share: float, total: int) -> float:
         before = [point for point in points if point.samples_seen <= share * total]
         inside = [before[-1].loss] if before else []
     return fmean(inside) if inside else math.nan
+
+
+def _between(points: Sequence[Point], samples: float) -> float:
+    """The loss on straight lines between the middles of points; NaN outside of them.
+
+    The few points of a short run are means over more of it than `WINDOW`: the last one
+    before a look is the loss of a time long past.
+    """
+    ends = [0, *(point.samples_seen for point in points)]
+    middles = [(start + end) / 2 for start, end in pairwise(ends)]
+    for i, (left, right) in enumerate(pairwise(middles)):
+        if left <= samples <= right:
+            along = (samples - left) / (right - left) if right > left else 0.0
+            return points[i].loss + along * (points[i + 1].loss - points[i].loss)
+    return math.nan
 
 
 def _of_same_scale(runs: Sequence[EarlierRun], first: float) -> list[EarlierRun]:
