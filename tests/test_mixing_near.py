@@ -209,6 +209,16 @@ class TestNgrams:
         with pytest.raises(MixError, match=r"exclude: test\.jsonl: row 2"):
             excluding([row("What?")], {"question": "Why?"}, {"note": "nothing"})
 
+    @pytest.mark.parametrize("by", ["ngrams", "conversation"])
+    def test_an_empty_excluded_file_excludes_nothing(
+        self, by: str, tmp_path: Path, make: Callable[..., Mixed]
+    ) -> None:
+        write(tmp_path / "a.jsonl", [row("What?")])
+        write(tmp_path / "test.jsonl", [])
+        made = make(exclude=["test.jsonl"], exclude_by=by)
+        assert kept(made) == [1]
+        assert made.manifest.excluded_files[0]["matched"] == 0
+
     def test_the_command_shows_what_was_left_out(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

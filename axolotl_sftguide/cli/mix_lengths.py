@@ -8,7 +8,6 @@ from typing import Any
 
 from ..config.yaml_file import read_config
 from ..units import count
-from .mix_tables import rows
 
 _BAR = 40
 
@@ -24,6 +23,7 @@ def lines_of(
         what: Which rows these are, such as `Rows`.
     """
     from ..mixing import longer_than
+    from .mix_tables import rows
 
     yield (
         f"{what}: median {count(lengths['median'])} tokens, 90% up to "

@@ -79,7 +79,7 @@ def read_excluded(
     found = list(pool.map(read_piece, tasks))
     _refuse_unread(labels, found)
     if not found:
-        return Excluded()
+        return Excluded(rows=[0] * len(files))
     counts = dict.fromkeys(labels, 0)
     for label, piece in zip(labels, found, strict=True):
         counts[label] += len(piece.numbers)
