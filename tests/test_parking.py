@@ -24,6 +24,12 @@ from axolotl_sftguide.config.settings import (
 )
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.monitor.endings import standing
+from axolotl_sftguide.runs.checkpoints import (
+    Note,
+    begin_checkpoint,
+    last_whole_checkpoint,
+    remove_parked,
+)
 from axolotl_sftguide.runs.traces import find_traces, read_trace
 from axolotl_sftguide.signals import Curve
 from axolotl_sftguide.signals.forecast import Forecast, Outlook, earlier_run
@@ -298,6 +304,18 @@ def test_a_drop_that_was_killed_halfway_is_completed_by_the_next_worker(
     (path,) = find_traces(trial.folder)
     kinds = [e.get("action", e["event"]) for e in read_trace(path).events]
     assert kinds == ["park", "end", "stop", "end"]
+
+
+def test_a_kill_while_a_checkpoint_is_saved_leaves_none_that_nobody_removes(
+    tmp_path: Path,
+) -> None:
+    scheduled, half = tmp_path / "checkpoint-10", tmp_path / "checkpoint-20"
+    scheduled.mkdir()
+    (scheduled / "trainer_state.json").write_text("{}")
+    begin_checkpoint(half, Note("r1", 20, 160, only_parked=True))
+    assert last_whole_checkpoint(tmp_path) == scheduled
+    remove_parked(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
 
 
 def test_a_parked_trial_belongs_to_no_worker_and_is_never_lost(

@@ -18,7 +18,11 @@ def request_whole_save(session: Session, args: Any, state: Any, control: Any) ->
     by_epoch = any(strategy.endswith(("epoch", "EPOCH")) for strategy in strategies)
     if by_epoch and float(state.epoch or 0.0).is_integer():
         return
-    session.request_save(due=bool(control.should_save))
+    # With this strategy, an evaluation decides whether to save.
+    if strategies[1].endswith(("best", "BEST")) and control.should_evaluate:
+        return
+    checkpoint = f"{args.output_dir}/checkpoint-{state.global_step}"
+    session.request_save(checkpoint, due=bool(control.should_save))
     # The process ends after this save, so the arguments are not restored.
     args.save_only_model = False
     args.save_total_limit = None

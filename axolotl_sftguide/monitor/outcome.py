@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from ..runs.checkpoints import Note, begin_checkpoint
 from ..runs.history import Status
 from ..stopping.judge import Finding
 from ..stopping.rules import Verdict
@@ -64,13 +65,20 @@ class Outcome:
             self._parks = True
             guard.call(lambda: self._note_parking(found), None)
 
-    def request_save(self, *, due: bool) -> None:
+    def request_save(self, checkpoint: str, *, due: bool) -> None:
         """Note whether the save at this step is made to park the run only.
 
-        The first call at a step counts: later ones find the save requested.
+        The first call at a step counts: later ones find the save requested. The note
+        is there before the save, so that a kill meanwhile leaves nothing unnoted.
         """
-        if not due:
-            self._extra_at = self._trainer.state.global_step
+        step = self._trainer.state.global_step
+        if due or self._extra_at == step:
+            return
+        self._extra_at = step
+        if self._parts.ranks.main:
+            samples = self._parts.meter.samples_seen
+            note = Note(self._run_id, step, samples, only_parked=True)
+            self._parts.guard.call(lambda: begin_checkpoint(checkpoint, note), None)
 
     @property
     def saves_extra(self) -> bool:

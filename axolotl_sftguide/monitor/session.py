@@ -86,9 +86,9 @@ class Session:
         """Whether the run ends at its next checkpoint; the same on every rank."""
         return self._outcome.parks
 
-    def request_save(self, *, due: bool) -> None:
+    def request_save(self, checkpoint: str, *, due: bool) -> None:
         """Note that the run will be parked at this step, where a save may be due."""
-        self._outcome.request_save(due=due)
+        self._outcome.request_save(checkpoint, due=due)
 
     def begin(self) -> None:
         """Attach to the trainer."""

@@ -36,6 +36,12 @@ def write_note(checkpoint: str | Path, note: Note) -> None:
         (folder / NOTE).write_text(text, encoding="utf-8")
 
 
+def begin_checkpoint(checkpoint: str | Path, note: Note) -> None:
+    """Make the folder of a checkpoint that is about to be saved, with its note."""
+    Path(checkpoint).mkdir(parents=True, exist_ok=True)
+    write_note(checkpoint, note)
+
+
 def read_note(checkpoint: str | Path) -> Note | None:
     """The note of a checkpoint; None if it has no readable one."""
     try:

@@ -14,7 +14,7 @@ from sweeper import STUDY, Sweeper, kill
 
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory, Score
-from axolotl_sftguide.runs.traces import Trace, find_traces, read_trace
+from axolotl_sftguide.runs.traces import Trace
 from axolotl_sftguide.stopping.baselines import RecordedRun
 from axolotl_sftguide.stopping.parking_replay import ParkingPolicy
 from axolotl_sftguide.sweep._training import newest_trace
@@ -30,14 +30,17 @@ PARKING = {
 
 
 def trace_of(sweep: Sweeper, trial: int) -> Trace:
-    (path,) = find_traces(sweep.out / f"trial-{trial:04d}")
-    return read_trace(path)
+    """The last trace: a training killed before its first checkpoint leaves one more."""
+    trace = newest_trace(sweep.out / f"trial-{trial:04d}")
+    assert trace is not None
+    return trace
 
 
 def actions(sweep: Sweeper, trial: int) -> list[str]:
-    """The events of a trial's trace, with the decisions by their action."""
+    """The decisions, resumes, scores and ends in a trial's trace."""
     events = trace_of(sweep, trial).events
-    return [e.get("action", e["event"]) for e in events if e["event"] != "evaluation"]
+    kinds = ("decision", "resume", "score", "end")
+    return [e.get("action", e["event"]) for e in events if e["event"] in kinds]
 
 
 def is_resumed(sweep: Sweeper, trial: int) -> bool:
@@ -72,13 +75,7 @@ def test_a_sweep_killed_while_it_parks_and_resumes_has_the_scores_of_plain_train
     kill(sweep.trainings())
     # The second: the training of the resumed trial has just begun.
     process = sweep.begin(*words)
-    sweep.wait_for(
-        lambda: (
-            find_traces(sweep.out / "trial-0005")
-            and "resume" in [e["event"] for e in trace_of(sweep, 5).events]
-        ),
-        1800.0,
-    )
+    sweep.wait_for(lambda: is_resumed(sweep, 5), 1800.0)
     process.kill()
     kill(sweep.trainings())
     process = sweep.begin(*words)
@@ -90,7 +87,7 @@ def test_a_sweep_killed_while_it_parks_and_resumes_has_the_scores_of_plain_train
     assert [a for a in actions(sweep, 5) if a != "resume"] == [
         *("park", "end", "score", "end")
     ]
-    runs = RunHistory(sweep.storage).runs(study=STUDY)
+    runs = {run.name: run for run in RunHistory(sweep.storage).runs(study=STUDY)}
     assert len(runs) == len(RATES)
     assert not list(sweep.out.rglob("checkpoint-*"))
 
@@ -103,7 +100,7 @@ def test_a_sweep_killed_while_it_parks_and_resumes_has_the_scores_of_plain_train
         found, expected = trace_of(sweep, trial), alone.trace
         seen = found.observations
         assert seen == expected.observations[: len(seen)]
-        (run,) = [r for r in runs if r.name == f"trial-{trial:04d}"]
+        run = runs[f"trial-{trial:04d}"]
         if trial == 4:
             assert (run.status, run.step < STEPS, run.scores) == (
                 "terminated",
