@@ -97,6 +97,7 @@ def test_the_users_path_works_without_a_checkout(python: Path, tmp_path: Path) -
     assert Path(run["trace_path"]).is_relative_to(mine)
 
 
+@pytest.mark.slow
 def test_the_callbacks_work_from_the_wheel(
     python: Path, base: Path, data: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
@@ -245,7 +246,9 @@ class TestDead:
             assert process.stdout.readline() == "begun\n"
             assert history.get("r1").shown_status == "running"
             process.kill()
-            time.sleep(0.2)  # a zombie now: this process has not waited for it
+            # This process has not waited for it.
+            while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
             assert history.get("r1").shown_status == "dead"
         assert history.get("r1").shown_status == "dead"
         assert history.get("r1").status == "running"

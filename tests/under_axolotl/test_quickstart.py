@@ -62,6 +62,7 @@ def test_a_pipe_gets_plain_lines_and_a_short_summary(
         assert any(line.startswith(name) for line in lines[end:]), name
 
 
+@pytest.mark.slow
 def test_a_failure_shows_the_error_and_the_path_of_the_log(
     begin: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
