@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
-from axolotl_sftguide.planning import KNOWN, plan_memory
+from axolotl_sftguide.planning import KNOWN, Trainer, plan_memory
 
 
 def shape(
@@ -177,7 +177,9 @@ def planned(row: Reported) -> float:
         "sequence_len": row.tokens,
         "micro_batch_size": row.micro,
     }
-    return plan_memory(config, MODELS[row.model]).peak_bytes / 1e9
+    trainer: Trainer = "unsloth" if row.fused else "axolotl"
+    plan = plan_memory(config, MODELS[row.model], trainer=trainer)
+    return plan.peak_bytes / 1e9
 
 
 def fitcheck(folder: Path, row: Reported) -> float | None:

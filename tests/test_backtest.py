@@ -29,7 +29,8 @@ from axolotl_sftguide.stopping.backtest import (
     replay,
     signal_evidence,
 )
-from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns
+from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns, baselines
+from axolotl_sftguide.stopping.judge import judge_of
 from axolotl_sftguide.sweep.policy import OptunaPolicy
 
 
@@ -81,6 +82,38 @@ def test_a_policy_that_only_warns_saves_and_loses_nothing() -> None:
         1,
         0,
     )
+
+
+def test_a_replay_stops_where_all_rules_together_stop_live() -> None:
+    """Rules that look at a run alone are replayed once, and those that warn never."""
+    worse = recorded("flat", 0.1)
+    flat = replace(
+        worse, observations=tuple(replace(o, grad_norm=0.0) for o in worse.observations)
+    )
+    runs = [*study(6, 0), flat, recorded("late", 0.2, loss=3.0)]
+    settings = EarlyTerminationSettings.model_validate(
+        {
+            "action": "stop",
+            "comparison": {"action": "stop"},
+            "prediction": {"chance": 0.4, "worst": 0.6},
+        }
+    )
+    policy = RulesPolicy("rules", settings)
+    for order in (runs, runs[::-1], runs[3:] + runs[:3]):
+        expected, kept = {}, []
+        for own in order:
+            compared = baselines(own.candidate, RecordedRuns(kept), settings)
+            judge = judge_of(settings, compared, max_steps=own.steps)
+            state = judge.init()
+            for observation in own.observations:
+                state, findings = judge.step(state, [observation])
+                if any(finding.action == "stop" for finding in findings):
+                    expected[own.id] = math.ceil(observation.step / 16) * 16
+                    break
+            else:
+                kept.append(own)
+        assert replay(order, policy) == expected
+        assert "flat" in expected
 
 
 def test_a_run_is_judged_by_those_before_it_only() -> None:

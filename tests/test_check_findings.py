@@ -279,6 +279,24 @@ def test_no_value_of_any_key_ends_in_an_error(value: Any) -> None:
         summary(config, rows=100)
 
 
+@pytest.mark.parametrize("value", ODD, ids=map(repr, ODD))
+def test_no_value_inside_of_a_dataset_ends_in_an_error(value: Any) -> None:
+    from axolotl_sftguide.config.host_schema import host_schema
+
+    schema = host_schema()
+    entries: list[Any] = [{"type": {key: value}} for key in schema.fields("SFTDataset")]
+    for model in ("SFTDataset", "UserDefinedPrompterType"):
+        for key in schema.fields(model):
+            entries.append({"path": "a", "type": "chat_template", key: value})
+            entries.append({"path": "a", "type": {key: value}})
+    tokens = {"additional_special_tokens": [value], "eos_token": value}
+    for entry in entries:
+        for finding in findings({**patched(), "datasets": [entry, entry]}):
+            json.dumps(finding.to_dict(), default=str)
+    for finding in findings({**patched(), "special_tokens": tokens}):
+        json.dumps(finding.to_dict(), default=str)
+
+
 class TestCommand:
     def test_a_comment_silences_a_finding_by_id(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.yml"

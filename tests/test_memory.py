@@ -481,6 +481,59 @@ def test_a_recipes_kernels_work_on_its_kind_of_model_as_planned(recipe: Recipe) 
     assert passing(model, asked) == pytest.approx(found, rel=0.05)
 
 
+class TestTrainers:
+    MODEL = KNOWN["meta-llama/Llama-3.1-8B"]
+
+    def part(self, name: str, trainer: Any = "axolotl", **keys: Any) -> Any:
+        made = plan_memory({**QLORA, **keys}, self.MODEL, trainer=trainer)
+        return next(part for part in made.parts if part.name == name)
+
+    @pytest.mark.parametrize(("tokens", "gb"), [(2972, 8.0), (78475, 24.0)])
+    def test_unsloths_own_figures_are_within_fifteen_percent(
+        self, tokens: int, gb: float
+    ) -> None:
+        asked = {**QLORA, "sequence_len": tokens, "micro_batch_size": 1}
+        made = plan_memory(asked, self.MODEL, trainer="unsloth")
+        assert made.peak_bytes / 1e9 == pytest.approx(gb, rel=0.15)
+
+    def test_hidden_states_in_the_hosts_memory_are_those_of_all_but_two_layers(
+        self,
+    ) -> None:
+        asked = {**QLORA, "activation_offloading": "hidden_states"}
+        made = plan_memory(asked, self.MODEL)
+        assert "activation_offloading" not in made.not_planned
+        here = self.part("checkpoints", activation_offloading="hidden_states")
+        assert here.size_bytes * 32 == self.part("checkpoints").size_bytes * 2
+        assert "in the host's memory" in here.note
+
+    def test_trls_adapters_on_quantised_weights_have_sixteen_bits(self) -> None:
+        kept = [self.part("adapters", trainer) for trainer in ("axolotl", "trl")]
+        assert kept[0].size_bytes == 2 * kept[1].size_bytes
+
+    def test_trls_chunks_do_not_grow_with_the_rows(self) -> None:
+        sizes = [
+            self.part(
+                "logits",
+                "trl",
+                loss_type="chunked_nll",
+                sequence_len=tokens,
+                micro_batch_size=1,
+            ).size_bytes
+            for tokens in (1024, 2048)
+        ]
+        assert sizes[1] - sizes[0] == 1024 * 2 * 4096 * 2  # the hidden states
+
+    def test_the_command_takes_the_trainer(self, tmp_path: Path) -> None:
+        path = tmp_path / "mine.yml"
+        model = {"base_model": "meta-llama/Llama-3.1-8B", "sequence_len": 32768}
+        path.write_text(yaml.safe_dump({**QLORA, **model}))
+        peaks = []
+        for trainer in ("axolotl", "unsloth"):
+            command = ["plan", str(path), "--json", "--trainer", trainer]
+            peaks.append(json.loads(CliRunner().invoke(main, command).stdout))
+        assert peaks[1]["peak_bytes"] < peaks[0]["peak_bytes"]
+
+
 class TestBatch:
     def test_the_micro_batch_divides_the_wanted_batch(self) -> None:
         config = {"sftguide": {"effective_batch_size": 32}, "num_epochs": 2}

@@ -381,7 +381,7 @@ class TestBytes:
         (found,) = (r for r in loaded if r["source"] == "b.jsonl")
         assert found["messages"][1]["tool_calls"][0]["function"] == {
             "name": "f",
-            "arguments": '{"x": 1}',
+            "arguments": {"x": 1},
         }
         assert json.loads(found["tools"])[0]["function"]["name"] == "f"
         assert verify(made.folder, base=tmp_path) == []

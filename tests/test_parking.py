@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from parked import PARKED_AT, RULE, SPACE, STEPS, ParkedSweep, losses, with_disk
 
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.cli.sweep_display import SweepDisplay
 from axolotl_sftguide.config.settings import (
     EarlyTerminationSettings,
     PredictionSettings,
@@ -29,6 +32,7 @@ from axolotl_sftguide.stopping.baselines import Baselines, RecordedRun
 from axolotl_sftguide.stopping.judge import actions_of, describe, judge_of
 from axolotl_sftguide.stopping.parking import limits_of, prospect_of
 from axolotl_sftguide.stopping.parking_replay import ParkingPolicy
+from axolotl_sftguide.sweep import Ended
 from axolotl_sftguide.sweep._parked import ParkedTrials
 
 STOP = EarlyTerminationSettings(action="stop", prediction=RULE)
@@ -213,6 +217,35 @@ def test_a_parked_run_that_is_resumed_is_one_run_with_one_trace(
     assert (finished.status, finished.steps_saved) == ("finished", 0)
     # The history can be rebuilt from the trace.
     assert made.history.import_trace(trace) == finished
+
+
+def test_runs_shows_a_parked_run_why_it_was_parked_and_what_it_saved(
+    sweep: Callable[..., ParkedSweep], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = sweep()
+    trial = made.park(0.62)
+    said = sftguide("runs", "show", trial.name, "--storage", made.storage)
+    first, *_ = said.splitlines()
+    assert first.startswith(f"{trial.name} parked at step {PARKED_AT} of {STEPS} ")
+    assert first.endswith(f"{STEPS - PARKED_AT} saved so far (75%)")
+    assert "rule prediction: weak" in said
+    assert str(trial.folder / f"checkpoint-{PARKED_AT}") in said
+    said = sftguide("runs", "list", "--storage", made.storage)
+    (line,) = [line for line in said.splitlines() if trial.name in line]
+    assert "parked" in line
+    assert "240 (75%)" in line
+    run = made.history.get("run-4")
+    with SweepDisplay(made.study) as display:
+        display.ended(Ended(trial, run, None, run.reason, False))
+    assert capsys.readouterr().out.startswith(
+        f"{trial.name} parked at step {PARKED_AT} of {STEPS} by prediction: weak"
+    )
+
+
+def sftguide(*words: str) -> str:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def test_beyond_the_budget_the_least_promising_is_stopped_for_good(

@@ -140,7 +140,7 @@ def _trained_turns(
             id="roles-without-assistant",
         )
     ends = [entry.get("train_on_eos"), entry.get("train_on_eot")]
-    if "none" in ends and not set(ends) & {"all", "turn", "last"}:
+    if "none" in ends and not any(end in ("all", "turn", "last") for end in ends):
         key = "train_on_eos" if ends[0] == "none" else "train_on_eot"
         if key == "train_on_eot" and not entry.get("train_on_eos"):
             return  # the end of text is still trained

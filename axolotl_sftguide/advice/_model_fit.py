@@ -82,14 +82,13 @@ _EXPERT_NAMES = {"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
 
 def experts(view: View) -> Iterator[Finding]:
     """`lora_target_linear` on a model whose experts are no linear layers."""
-    asked = view.get("lora_target_modules", [])
-    named = asked if isinstance(asked, list) else [asked]
+    named = view.listed("lora_target_modules")
     if (
         view.model_type not in FUSED_EXPERTS
         or not view.get("adapter")
         or not view.get("lora_target_linear")
         or view.get("lora_target_parameters")
-        or any("experts" in str(n) or n in _EXPERT_NAMES for n in named)
+        or any("experts" in str(n) or str(n) in _EXPERT_NAMES for n in named)
     ):
         return
     yield Finding(
@@ -109,17 +108,14 @@ def layer_numbers(view: View) -> Iterator[Finding]:
     count = view.model.get("num_hidden_layers")
     if not isinstance(count, int):
         return
-    asked = view.get("unfrozen_parameters", [])
-    asked = asked if isinstance(asked, list) else [asked]
+    asked = view.listed("unfrozen_parameters")
     patterns = [p for p in asked if isinstance(p, str)]
     numbers = [m[1] for p in patterns if (m := _LAYER.search(p))]
     absent = [n for n in numbers if not _matches(n, count)]
     key = "unfrozen_parameters"
     if not absent:
         key = "peft_layers_to_transform"
-        chosen = view.get(key, [])
-        chosen = chosen if isinstance(chosen, list) else [chosen]
-        absent = [str(n) for n in chosen if isinstance(n, int) and n >= count]
+        absent = [str(n) for n in view.listed(key) if isinstance(n, int) and n >= count]
     if absent:
         yield Finding(
             WRONG,

@@ -177,8 +177,7 @@ def adapters(view: View) -> Iterator[Finding]:
     """Which layers have adapters, and how adapters are scaled."""
     if view.training != "adapter":
         return
-    targets = view.get("lora_target_modules", [])
-    targets = targets if isinstance(targets, list) else [targets]
+    targets = view.listed("lora_target_modules")
     sure = view.model_type is not None  # experts of a mixture may not be linear layers
     if (
         targets

@@ -23,7 +23,7 @@ def added_tokens(view: View) -> Iterator[Finding]:
     """New tokens whose embeddings no adapter trains."""
     tokens = view.get("tokens")
     needed = _EMBEDDINGS.get(view.model_type or "", ("embed_tokens", "lm_head"))
-    saved = view.get("lora_modules_to_save", [])
+    saved = view.listed("lora_modules_to_save")
     known = view.model_type is not None  # else the layers may have other names
     complete = all(name in saved for name in needed) if known else bool(saved)
     if not tokens or not view.get("adapter") or complete:
@@ -75,13 +75,17 @@ def model_file(view: View) -> Iterator[Finding]:
 def special_tokens(view: View) -> Iterator[Finding]:
     """New special tokens whose embeddings no adapter trains."""
     extra = view.mapping("special_tokens").get("additional_special_tokens")
-    saved = view.get("lora_modules_to_save", [])
+    saved = view.listed("lora_modules_to_save")
     tokenizer = tokenizer_of(str(view.get("base_model", "")))
     own = tokenizer.own if tokenizer else None
     known = (
         {mark for pair in TEMPLATES.values() for mark in pair} if not own else {*own}
     )
-    new = [t for t in extra if t not in known] if isinstance(extra, list) else []
+    new = (
+        [t for t in map(str, extra) if t not in known]
+        if isinstance(extra, list)
+        else []
+    )
     trained = saved or view.get("peft_trainable_token_indices")
     if not new or not view.get("adapter") or trained:
         return

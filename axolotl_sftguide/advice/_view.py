@@ -59,6 +59,11 @@ class View:
             return None
         return found if math.isfinite(found) else None
 
+    def listed(self, key: str) -> list[Any]:
+        """The list at a top-level key; one value counts as a list of it."""
+        value = self.get(key, [])
+        return list(value) if isinstance(value, list) else [value]
+
     @cached_property
     def schema(self) -> HostSchema:
         """What is known of the host's keys and values."""

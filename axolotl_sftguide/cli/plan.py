@@ -12,23 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import plan_page, plan_simulated
+from .memory_size import MemorySize
 
 if TYPE_CHECKING:
     from ..hosts.axolotl import PreparedRun
-    from ..planning import BatchPlan, MemoryPlan
+    from ..planning import BatchPlan, MemoryPlan, Trainer
     from ..runs.throughput import Throughput
-
-
-class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    name = "size"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        from ..config.sizes import parse_size
-
-        try:
-            return parse_size(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a size; write 24GiB or 24GB", param, ctx)
 
 
 @click.command()
@@ -36,7 +25,7 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--gpu-memory",
     "gpu_bytes",
-    type=_MemorySize(),
+    type=MemorySize(),
     default="24GiB",
     show_default=True,
     help="Memory of one GPU.",
@@ -66,6 +55,13 @@ class _MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     is_flag=True,
     help="Also run the model's own code on tensors without memory; needs torch.",
 )
+@click.option(
+    "--trainer",
+    type=click.Choice(["axolotl", "trl", "unsloth"]),
+    default="axolotl",
+    show_default=True,
+    help="Whose code trains; the keys of CONFIG are Axolotl's.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show formulas and sources.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -80,6 +76,7 @@ def plan(
     storage: str | None,
     write: Path | None,
     simulate: bool,
+    trainer: Trainer,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -99,7 +96,9 @@ def plan(
     loaded = read_config(config)
     model_config = _model_config(config, loaded, quiet=as_json)
     try:
-        made = plan_memory(loaded, model_config, gpu_bytes=gpu_bytes, gpus=gpus)
+        made = plan_memory(
+            loaded, model_config, gpu_bytes=gpu_bytes, gpus=gpus, trainer=trainer
+        )
     except PlanError as error:
         if not simulate:
             raise PlanError(f"{config}: {error}") from None

@@ -117,8 +117,9 @@ class CohortSettings(Block):
 class ParkingSettings(Block):
     """Trials of a sweep that end early with a checkpoint, and may be resumed."""
 
-    chance: float = Field(0.1, gt=0, lt=1)
-    """Maximum chance to beat the best finished run at which a trial is parked."""
+    chance: float = Field(0.5, gt=0, lt=1)
+    """Maximum chance to beat the best finished run at which a trial is parked; with 0.1
+    fewer are parked, and the best run is lost more often."""
     disk: Size = 20 * 2**30
     """Maximum size of the parked checkpoints of a sweep together, such as 20GiB."""
 

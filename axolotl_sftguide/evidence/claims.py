@@ -551,7 +551,7 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
         "derived",
     ),
     "early_termination.prediction.parking.chance": (
-        "on studies of others, 0.2 to 0.9 saved no more and parked more runs "
+        "on studies of others, 0.1 saved no more and lost the best run more often "
         "(benchmarks/parking.py)",
         "measured here",
     ),

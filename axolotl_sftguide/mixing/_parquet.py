@@ -75,14 +75,13 @@ def write_parquet(
 def _schemas(keys: int) -> tuple[Any, Any]:
     """The schema of the lines, and the one of the file.
 
-    The arguments of a template differ by row, so that they are JSON, which `datasets`
-    reads as a mapping.
+    The arguments of calls and of a template differ by row, so that they are JSON, which
+    `datasets` reads as a mapping. Many templates write arguments as JSON, and would
+    write a text as a JSON string.
     """
     import pyarrow as pa
 
     text = pa.string()
-    call = pa.struct([("name", text), ("arguments", text)])
-    calls = pa.list_(pa.struct([("id", text), ("type", text), ("function", call)]))
     part = pa.struct(
         [
             ("begin_offset", pa.int64()),
@@ -91,21 +90,24 @@ def _schemas(keys: int) -> tuple[Any, Any]:
             ("text", text),
         ]
     )
-    types = {"tool_calls": calls, "train": pa.bool_(), "train_detail": pa.list_(part)}
-    message = [("role", text), ("content", text)]
-    for bit, key in enumerate(MESSAGE_KEYS, start=len(COLUMNS)):
-        if keys >> bit & 1:
-            message.append((key, types.get(key, text)))
     columns = [c for bit, c in enumerate(COLUMNS) if keys >> bit & 1]
 
-    def schema(kwargs: Any) -> Any:
+    def schema(json: Any) -> Any:
+        call = pa.struct([("name", text), ("arguments", json)])
+        calls = pa.list_(pa.struct([("id", text), ("type", text), ("function", call)]))
+        types = {
+            "tool_calls": calls,
+            "train": pa.bool_(),
+            "train_detail": pa.list_(part),
+        }
+        message = [("role", text), ("content", text)]
+        for bit, key in enumerate(MESSAGE_KEYS, start=len(COLUMNS)):
+            if keys >> bit & 1:
+                message.append((key, types.get(key, text)))
         return pa.schema(
             [
                 ("messages", pa.list_(pa.struct(message))),
-                *(
-                    (c, kwargs if c == "chat_template_kwargs" else text)
-                    for c in columns
-                ),
+                *((c, json if c == "chat_template_kwargs" else text) for c in columns),
                 ("phase", text),
                 ("source", text),
                 ("row", pa.int64()),

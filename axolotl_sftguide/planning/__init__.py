@@ -17,7 +17,7 @@ from ._batch import BatchPlan, plan_batch
 from ._known import KNOWN, FoundModel, find_model, locate_model
 from ._numbers import read_numbers
 from ._plan import MemoryPlan, plan_memory, slack_bytes
-from ._setting import Setting, read_setting
+from ._setting import Setting, Trainer, read_setting
 from ._states import Part, optimizer_bytes, quantised_bytes
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "MemoryPlan",
     "Part",
     "Setting",
+    "Trainer",
     "find_model",
     "locate_model",
     "optimizer_bytes",

@@ -22,15 +22,7 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
     layer = tokens * _kept_in_a_layer(arch, setting)
     parts = []
     if setting.checkpointing:
-        parts.append(
-            Part(
-                "checkpoints",
-                arch.layers * tokens * arch.hidden * width,
-                "one hidden state per layer",
-                f"{arch.layers} layers x {tokens:,} tokens x {arch.hidden} x {width}",
-                "transformers, gradient_checkpointing",
-            )
-        )
+        parts.append(_checkpoints(arch, setting, width))
         formula = f"{tokens:,} tokens x {layer // tokens:,} bytes"
         note = "activations of one layer, recomputed"
         source = "transformers, gradient_checkpointing"
@@ -67,10 +59,26 @@ def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
         )
     if setting.gpus > 1 and setting.stage == 3:
         parts.append(_gathered(arch, setting))
-    if setting.adapter and setting.half:
+    if setting.adapter and setting.half and not setting.half_adapters:
         parts.append(_adapter_copies(arch, setting))
     parts.append(logits(arch, setting))
     return parts
+
+
+def _checkpoints(arch: Architecture, setting: Setting, width: int) -> Part:
+    """The hidden state of each layer; two are on the GPU if the others are not."""
+    of_a_layer = setting.tokens * arch.hidden * width
+    layers, note = arch.layers, "one hidden state per layer"
+    if setting.offloads_checkpoints:
+        away = (arch.layers - 2) * of_a_layer
+        layers, note = 2, f"of two layers; in the host's memory: {away / 2**30:.2f} GiB"
+    return Part(
+        "checkpoints",
+        layers * of_a_layer,
+        note,
+        f"{layers} layers x {setting.tokens:,} tokens x {arch.hidden} x {width}",
+        "transformers, gradient_checkpointing",
+    )
 
 
 def _gathered(arch: Architecture, setting: Setting) -> Part:

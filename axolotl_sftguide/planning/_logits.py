@@ -24,6 +24,8 @@ def logits(arch: Architecture, setting: Setting) -> Part:
             f"{tokens:,} tokens x {arch.hidden} x {width}",
             "cut cross-entropy, arXiv 2411.09009",
         )
+    if setting.loss == "trl":
+        return _of_trl(arch, setting, width)
     if setting.loss == "liger":
         rows = min(tokens, _power_of_two(ceil(tokens / ceil(vocabulary / arch.hidden))))
         size = rows * vocabulary * (width + 4) + tokens * arch.hidden * width
@@ -53,6 +55,26 @@ def logits(arch: Architecture, setting: Setting) -> Part:
         "transformers, ForCausalLMLoss"
         if setting.loss == "plain"
         else "Axolotl 0.19.0, chunked_cross_entropy",
+    )
+
+
+_TRL_CHUNK = 256
+
+
+def _of_trl(arch: Architecture, setting: Setting, width: int) -> Part:
+    """TRL's `loss_type: chunked_nll`, which casts the output layer for each chunk."""
+    chunk = min(setting.tokens, _TRL_CHUNK)
+    table = arch.vocabulary * arch.hidden
+    trained = not setting.adapter or setting.whole_modules
+    copies = 4 + (width if setting.half else 0) + (4 + width if trained else 0)
+    hidden = 2 * setting.tokens * arch.hidden * width
+    return Part(
+        "logits",
+        chunk * arch.vocabulary * (12 + width) + table * copies + hidden,
+        "TRL's chunked loss",
+        f"{chunk} tokens x {arch.vocabulary:,} logits x {12 + width} + {table:,} "
+        f"numbers of the output x {copies} + the hidden states twice",
+        "TRL 1.9, _chunked_cross_entropy_loss",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ._activations import passing_parts
 from ._architecture import Architecture, read_architecture
 from ._evaluation import evaluation_parts
-from ._setting import Setting, read_setting
+from ._setting import Setting, Trainer, read_setting
 from ._states import Part, state_parts
 from ._unplanned import moves_states
 
@@ -55,6 +55,7 @@ def plan_memory(
     *,
     gpu_bytes: int = 24 * 2**30,
     gpus: int = 1,
+    trainer: Trainer = "axolotl",
 ) -> MemoryPlan:
     """Estimate a training's memory from its config and the model's `config.json`.
 
@@ -68,13 +69,15 @@ def plan_memory(
         gpu_bytes: Memory of one GPU in bytes.
         gpus: Number of GPUs; FSDP and ZeRO divide weights, gradients or optimizer
             between them.
+        trainer: Whose code runs the training: `axolotl`, `trl` or `unsloth`. The keys
+            are Axolotl's, and TRL's `loss_type`.
 
     Raises:
         PlanError: If the architecture is unknown, or a value is not a number.
     """
     name = str(config.get("base_model", "config.json"))
     architecture = read_architecture(model_config, name)
-    setting = read_setting(config, architecture, gpus=gpus)
+    setting = read_setting(config, architecture, gpus=gpus, trainer=trainer)
     parts, peak, at = _peak(architecture, setting)
     largest = 0
     for micro in range(1, _MOST_MICRO_BATCH + 1):

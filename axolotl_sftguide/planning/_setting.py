@@ -14,8 +14,11 @@ from ._deepspeed import Zero, read_zero
 from ._numbers import read_numbers
 from ._unplanned import not_planned
 
-Loss = Literal["plain", "chunked", "liger", "cut"]
-"""The logits: whole, in chunks, fused with the loss, or never stored."""
+Loss = Literal["plain", "chunked", "liger", "cut", "trl"]
+"""The logits: whole, in chunks, fused with the loss, never stored, in TRL's chunks."""
+
+Trainer = Literal["axolotl", "trl", "unsloth"]
+"""Whose code runs the training."""
 
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _MLP = {"gate_proj", "up_proj", "down_proj"}
@@ -64,6 +67,10 @@ class Setting:
     """FSDP or ZeRO keeps weights, and FSDP all, in the host's memory."""
     offloads_optimizer: bool
     """FSDP or ZeRO keeps gradients and optimizer in the host's memory."""
+    offloads_checkpoints: bool
+    """Hidden states that checkpointing keeps are in the host's memory."""
+    half_adapters: bool
+    """Adapters are trained in 16 bits, as TRL does with quantised weights."""
     unplanned: tuple[str, ...]
     """Keys that change the memory, and are not planned."""
 
@@ -79,7 +86,11 @@ class Setting:
 
 
 def read_setting(
-    config: Mapping[str, Any], architecture: Architecture, *, gpus: int = 1
+    config: Mapping[str, Any],
+    architecture: Architecture,
+    *,
+    gpus: int = 1,
+    trainer: Trainer = "axolotl",
 ) -> Setting:
     """Read the setting from a config.
 
@@ -87,13 +98,15 @@ def read_setting(
         config: Axolotl's config, before its own validation.
         architecture: The model's architecture.
         gpus: Number of GPUs.
+        trainer: Whose code runs the training.
 
     Raises:
         PlanError: With every wrong number.
     """
     number = read_numbers(config)
     held_out = _holds_out(config)
-    config = as_loaded(config)
+    in_chunks = trainer == "trl" and config.get("loss_type") == "chunked_nll"
+    config = {**as_loaded(config), **_OF_TRAINER[trainer]}
     targets = _targets(config, architecture)
     half = any(config.get(key) for key in ("bf16", "bfloat16", "fp16", "float16"))
     fsdp, zero = bool(config.get("fsdp_config") or config.get("fsdp")), _zero(config)
@@ -109,7 +122,7 @@ def read_setting(
         micro_batch_size=number["micro_batch_size"],
         sequence_len=number["sequence_len"],
         checkpointing=bool(config.get("gradient_checkpointing")),
-        loss=_loss(config),
+        loss="trl" if in_chunks else _loss(config),
         mlp_kernel=_kernel(config, "lora_mlp_kernel", targets, _MLP),
         attention_kernels=_kernel(config, "lora_qkv_kernel", targets, _ATTENTION),
         fused_norms=bool(config.get("liger_rms_norm")),
@@ -125,6 +138,8 @@ def read_setting(
         float32_copies=half and stage > 0 and not fsdp,
         offloads_weights=offloads or (not fsdp and zero.offloads_weights),
         offloads_optimizer=offloads or (not fsdp and zero.offloads_optimizer),
+        offloads_checkpoints=_offloads_checkpoints(config, trainer),
+        half_adapters=trainer == "trl" and half and _bits(config) is not None,
         unplanned=tuple(not_planned(config, architecture.experts == 0)),
     )
 
@@ -154,6 +169,25 @@ def _whole_modules(config: Mapping[str, Any], architecture: Architecture) -> int
     modules = config.get("lora_modules_to_save") or ()
     asked = {str(name).rpartition(".")[2] for name in modules}
     return len(asked & {"embed_tokens", "lm_head"}) if config.get("adapter") else 0
+
+
+_OF_TRAINER: dict[Trainer, dict[str, Any]] = {
+    "axolotl": {},
+    "trl": dict.fromkeys((*LORA_KERNELS, LORA_EMBEDDING_KERNEL), False),
+    "unsloth": {
+        **dict.fromkeys(LORA_KERNELS, True),
+        "liger_rms_norm": True,
+        "liger_fused_linear_cross_entropy": True,
+    },
+}
+"""What other trainers do always, in the keys of Axolotl that do the same."""
+
+
+def _offloads_checkpoints(config: Mapping[str, Any], trainer: Trainer) -> bool:
+    named = config.get("activation_offloading") == "hidden_states"
+    return bool(config.get("gradient_checkpointing")) and (
+        named or trainer == "unsloth"
+    )
 
 
 def _loss(config: Mapping[str, Any]) -> Loss:

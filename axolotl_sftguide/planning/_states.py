@@ -120,7 +120,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
     shapes = adapter_shapes(arch, setting)
     if not setting.adapter:
         shapes = [arch.parameters]
-    trained, wide = sum(shapes), own if whole else 4
+    trained, wide = sum(shapes), own if whole else 2 if setting.half_adapters else 4
     if setting.adapter:
         parts.append(
             Part(
@@ -128,7 +128,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
                 trained * wide,
                 f"rank {setting.rank}, in {8 * wide} bits",
                 f"{trained:,} numbers x {wide} bytes (rank {setting.rank})",
-                "peft, autocast_adapter_dtype",
+                "TRL, SFTTrainer" if wide == 2 else "peft, autocast_adapter_dtype",
             )
         )
     by, over = _divided(setting, stage=2)

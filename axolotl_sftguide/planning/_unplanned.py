@@ -63,6 +63,8 @@ def not_planned(loaded: Mapping[str, Any], architecture_is_dense: bool) -> list[
         architecture_is_dense: Whether all layers of the model are planned exactly.
     """
     found = [key for key in _NEVER if loaded.get(key)]
+    if loaded.get("activation_offloading") == "hidden_states":
+        found.remove("activation_offloading")
     if loaded.get("gradient_checkpointing") in ("offload", "offload_disk"):
         found.append("gradient_checkpointing: offload")
     kernel = str(loaded.get("attn_implementation") or "")

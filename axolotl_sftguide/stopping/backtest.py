@@ -10,16 +10,23 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Protocol, runtime_checkable
 
 from ..config.settings import EarlyTerminationSettings
 from ..signals import Point
 from ..signals.correlation import Correlation, spearman
-from .baselines import RecordedRun, RecordedRuns, baselines
-from .judge import judge_of
+from .baselines import (
+    Baselines,
+    RecordedRun,
+    RecordedRuns,
+    baselines,
+    forecast_of,
+)
+from .judge import ALONE, ON_EARLY_SIGNALS, Judge, actions_of, rules_of
 from .resampling import Intervals, by_setting, intervals, seed_deviation
+from .rules import Rule
 
 _APPLIED_EVERY = 16
 """A live run applies its rules at least every so many steps, and stops no later."""
@@ -54,24 +61,55 @@ class WholePolicy(Protocol):
 
 @dataclass(frozen=True)
 class RulesPolicy:
-    """The rules of this package."""
+    """The rules of this package.
+
+    Only those that may stop a run are replayed, and those that look at a run alone only
+    once for each run, because the order of arrival does not matter to them.
+    """
 
     name: str
     settings: EarlyTerminationSettings
+    _alone: dict[str, tuple[RecordedRun, int | None]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def begin(self) -> Callable[[RecordedRun, Sequence[RecordedRun]], int | None]:
         """The policy keeps no state between runs."""
         return self._stopped_at
 
     def _stopped_at(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
-        compared = baselines(run.candidate, RecordedRuns(kept), self.settings)
-        judge = judge_of(self.settings, compared, max_steps=run.steps)
-        state = judge.init()
-        for observation in run.observations:
-            state, findings = judge.step(state, [observation])
-            if any(finding.action == "stop" for finding in findings):
-                return math.ceil(observation.step / _APPLIED_EVERY) * _APPLIED_EVERY
+        known, alone = self._alone.get(run.id, (None, None))
+        if known is not run:
+            rules = rules_of(self.settings, Baselines(), max_steps=run.steps)
+            alone = _first_stop(run, rules)
+            self._alone[run.id] = run, alone
+        compared = self._compared(run, kept)
+        rules = rules_of(self.settings, compared, max_steps=run.steps)
+        others = [(rule, action) for rule, action in rules if rule.name not in ALONE]
+        found = (alone, _first_stop(run, others))
+        return min((step for step in found if step is not None), default=None)
+
+    def _compared(self, run: RecordedRun, kept: Sequence[RecordedRun]) -> Baselines:
+        """What the rules that may stop a run compare it with."""
+        actions, curves = actions_of(self.settings), RecordedRuns(kept)
+        if "stop" in (actions[name] for name in ON_EARLY_SIGNALS):
+            return baselines(run.candidate, curves, self.settings)
+        if actions["prediction"] == "stop":
+            return Baselines(forecast=forecast_of(run.candidate, curves))
+        return Baselines()
+
+
+def _first_stop(run: RecordedRun, rules: Sequence[tuple[Rule, str]]) -> int | None:
+    """The step at which one of the rules stops a run, as a live run would."""
+    judge = Judge(tuple((rule, action) for rule, action in rules if action == "stop"))
+    if not judge.rules:
         return None
+    state = judge.init()
+    for observation in run.observations:
+        state, findings = judge.step(state, [observation])
+        if any(finding.action == "stop" for finding in findings):
+            return math.ceil(observation.step / _APPLIED_EVERY) * _APPLIED_EVERY
+    return None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ from .rules import (
     WorseThan,
 )
 
+ALONE = ("non_finite", "divergence", "not_learning")
+"""The rules that look at one run alone."""
+
 ON_EARLY_SIGNALS = ("comparison", "cohort")
 """The rules after arXiv 2412.13337; in other studies they seldom found a bad run."""
 
@@ -218,8 +221,7 @@ def actions_of(
     `prediction` would stop is parked by a sweep that can resume it.
     """
     chosen = {}
-    alone = ("non_finite", "divergence", "not_learning")
-    for name in (*alone, *ON_EARLY_SIGNALS, "prediction"):
+    for name in (*ALONE, *ON_EARLY_SIGNALS, "prediction"):
         most = "warn" if name in ON_EARLY_SIGNALS else "stop"
         common = min(settings.action, most, key=ORDER.index)
         chosen[name] = getattr(settings, name).action or common

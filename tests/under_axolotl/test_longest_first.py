@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forked
 from hosts import Outcome
 from tiny import uneven_rows, write_rows
 from transformers import AutoTokenizer
@@ -65,7 +66,7 @@ def test_packed_rows_keep_their_order_with_a_warning(
 
 
 def test_two_ranks_share_one_order(
-    axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
+    forked: Forked, axolotl_config: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     config = axolotl_config(
         datasets=datasets(tmp_path),
@@ -74,7 +75,7 @@ def test_two_ranks_share_one_order(
         plugins=PLUGINS,
         max_steps=6,
     )
-    one, two = (rank["rows"] for rank in train_on_two_ranks(config, tmp_path))
+    one, two = (rank["rows"] for rank in train_on_two_ranks(forked, config, tmp_path))
     assert len(one) == len(two) == 24
     every = [json.loads(line) for line in (tmp_path / "rows.jsonl").open()]
     tokenizer = AutoTokenizer.from_pretrained(config["base_model"])

@@ -17,6 +17,7 @@ from axolotl_sftguide.runs.history import RunHistory, Score
 from axolotl_sftguide.runs.traces import Trace, find_traces, read_trace
 from axolotl_sftguide.stopping.baselines import RecordedRun
 from axolotl_sftguide.stopping.parking_replay import ParkingPolicy
+from axolotl_sftguide.sweep._training import newest_trace
 
 STEPS = 128
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 2e-4, 2e-3]
@@ -37,6 +38,11 @@ def actions(sweep: Sweeper, trial: int) -> list[str]:
     """The events of a trial's trace, with the decisions by their action."""
     events = trace_of(sweep, trial).events
     return [e.get("action", e["event"]) for e in events if e["event"] != "evaluation"]
+
+
+def is_resumed(sweep: Sweeper, trial: int) -> bool:
+    trace = newest_trace(sweep.out / f"trial-{trial:04d}")
+    return trace is not None and "resume" in [e["event"] for e in trace.events]
 
 
 def digest(folder: Path) -> str:

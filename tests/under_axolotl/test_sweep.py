@@ -80,7 +80,7 @@ def test_ctrl_c_leaves_no_process_and_no_trial_behind(
     process = sweep.begin("--workers", "2", *judge)
     sweep.wait_for(lambda: sweep.steps(0) and sweep.steps(1))
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "interrupted: trainings ended, 3 trials left" in said
     assert "Traceback" not in said

@@ -1,0 +1,14 @@
+"""Common to the tests that run Axolotl in this process."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def axolotl_logs_to_the_session() -> None:
+    """Axolotl's import ties its log to the standard output of that moment.
+
+    That of a test is closed when it ends, and each later log would be a traceback.
+    """
+    import axolotl.cli  # noqa: F401
