@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import Forked
 
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.marker import MARKER, Termination, mark, read_marker
@@ -289,7 +288,19 @@ def test_a_score_that_cannot_be_had_does_not_end_the_run(
     assert "sftguide.score.data_path: nowhere.jsonl" in capsys.readouterr().out
 
 
-def test_a_host_that_is_missing_ends_training_loudly(tmp_path: Path) -> None:
+def failed(forked: Forked, code: str, folder: Path) -> str:
+    """What a process that has to fail has printed."""
+    script, log = folder / "plugin.py", folder / "plugin.log"
+    script.write_text(code)
+    process = forked.begin(script, log=log)
+    process.join(300)
+    assert process.exitcode == 1
+    return log.read_text()
+
+
+def test_a_host_that_is_missing_ends_training_loudly(
+    forked: Forked, tmp_path: Path
+) -> None:
     """Axolotl swallows an ImportError of a plugin and trains on unguarded."""
     code = (
         "import sys; sys.modules['axolotl_sftguide.monitor.session'] = None\n"
@@ -297,14 +308,13 @@ def test_a_host_that_is_missing_ends_training_loudly(tmp_path: Path) -> None:
         "PluginManager.get_instance().register('axolotl_sftguide.SFTGuidePlugin')\n"
         "from axolotl_sftguide import GradientMonitorCallback\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode != 0
-    assert "sftguide: GradientMonitorCallback cannot be imported" in done.stderr
+    printed = failed(forked, code, tmp_path)
+    assert "sftguide: GradientMonitorCallback cannot be imported" in printed
 
 
-def test_a_plugin_that_cannot_load_is_not_swallowed(tmp_path: Path) -> None:
+def test_a_plugin_that_cannot_load_is_not_swallowed(
+    forked: Forked, tmp_path: Path
+) -> None:
     code = (
         "import sys\n"
         "from axolotl.integrations.base import PluginManager\n"
@@ -312,12 +322,9 @@ def test_a_plugin_that_cannot_load_is_not_swallowed(tmp_path: Path) -> None:
         "PluginManager.get_instance().register('axolotl_sftguide.SFTGuidePlugin')\n"
         "print('training goes on')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode != 0
-    assert "training goes on" not in done.stdout
-    assert "sftguide: SFTGuidePlugin cannot be imported" in done.stderr
+    printed = failed(forked, code, tmp_path)
+    assert "training goes on" not in printed
+    assert "sftguide: SFTGuidePlugin cannot be imported" in printed
 
 
 def stopped(rule: str, bad_since: int = 6) -> Termination:
