@@ -14,7 +14,7 @@ from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
 from ._curves import Material
 from ._thin import rounded
-from ._words import stopping_rule
+from ._words import reason_of, stopping_rule
 
 _LONGEST = 300
 """Characters of a value of a config, and of a reason."""
@@ -157,7 +157,7 @@ def _verdict(decision: Any, by_steps: bool) -> dict[str, Any]:
     return {
         "rule": decision.rule,
         "action": decision.action,
-        "reason": _short(decision.reason),
+        "reason": _short(reason_of(decision)),
         "step": decision.step,
         "samples": decision.samples_seen,
         "x": decision.step if by_steps else decision.samples_seen,
@@ -170,6 +170,7 @@ def _score(score: Score) -> dict[str, Any]:
         "metric": score.metric,
         "value": rounded(score.value, 6),
         "goal": score.goal,
+        "origin": score.origin,
         "base": rounded(score.base_value, 6),
     }
 
