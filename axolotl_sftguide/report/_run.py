@@ -105,6 +105,7 @@ def _outcome(run: Run, frame: Frame) -> dict[str, Any]:
         "saved": run.steps_saved,
         "samples": run.samples_seen,
         "score": None if score is None else rounded(score.value, 6),
+        "score_origin": None if score is None else score.origin,
         "scores": [_score(one) for one in run.scores],
         "started": _time(run.started_at),
         "seconds": rounded(max(0.0, ended - run.started_at)),
