@@ -120,7 +120,7 @@ def test_it_tells_which_run_was_best_and_which_were_stopped_and_why(
     assert "by the rule divergence" in said
     stopped = [run for run in study["runs"] if run["status"] == "terminated"]
     saved = sum(run["max_steps"] - run["step"] for run in stopped)
-    assert f"Stopping saved {saved} of 1,600 planned optimizer steps" in said
+    assert f"{saved} of 1,600 planned optimizer steps were not trained" in said
 
 
 def test_the_moment_of_each_verdict_is_a_point_of_the_curves(
@@ -174,6 +174,103 @@ def test_one_run_is_not_called_the_best(tmp_path: Path) -> None:
     history.import_trace(read_trace(write_trace(tmp_path, "r1", 20)))
     said = view_of(history, history.runs())["glance"]
     assert said == ["name-r1 reached m 0.5 (higher is better; 0.1 before training)."]
+
+
+def scored_runs(folder: Path, *runs: dict[str, Any]) -> list[str]:
+    """The sentences on finished runs, each with a score, samples, batch and base."""
+    history = RunHistory(str(folder / "h.db"))
+    for i, run in enumerate(runs):
+        fields = {
+            "micro_batch_size": run.get("batch", 8),
+            "gradient_accumulation_steps": 1,
+            "ranks": 1,
+        }
+        config = {"learning_rate": run.get("rate", 1e-4 * (i + 1)), "seed": i}
+        path = write_trace(
+            folder, f"r{i}", run.get("steps", 20), key_fields=fields, config=config
+        )
+        text = path.read_text().replace('"value": 0.5', f'"value": {run["score"]}')
+        text = re.sub(r'"base_value": [0-9.]+', f'"base_value": {run["base"]}', text)
+        path.write_text(text)
+        history.import_trace(read_trace(path))
+    return list(view_of(history, history.runs())["glance"])
+
+
+def test_the_best_run_comes_with_its_margin_and_says_if_it_was_run_once(
+    tmp_path: Path,
+) -> None:
+    said = scored_runs(
+        tmp_path, {"score": 0.5, "base": 0.1}, {"score": 0.42, "base": 0.1}
+    )
+    assert "0.08 better than the second, name-r1 (learning rate 0.0002" in said[0]
+    assert said[1].startswith("Its settings were run once")
+
+
+def test_repeats_of_the_best_settings_give_their_range(tmp_path: Path) -> None:
+    said = scored_runs(
+        tmp_path,
+        {"score": 0.5, "base": 0.1, "rate": 1e-4},
+        {"score": 0.42, "base": 0.1, "rate": 1e-4},
+        {"score": 0.3, "base": 0.1, "rate": 2e-4},
+    )
+    assert said[1] == "Its settings were run 2 times, with scores from 0.42 to 0.5."
+
+
+def test_finished_runs_no_better_than_before_training_are_named(
+    tmp_path: Path,
+) -> None:
+    said = scored_runs(
+        tmp_path, {"score": 0.5, "base": 0.1}, {"score": 0.1, "base": 0.1}
+    )
+    assert any(s.startswith("No better than before training: name-r1") for s in said)
+
+
+def test_without_a_score_before_training_the_worst_score_is_told(
+    tmp_path: Path,
+) -> None:
+    said = " ".join(
+        scored_runs(
+            tmp_path, *({"score": score, "base": "null"} for score in (0.5, 0.0, 0.3))
+        )
+    )
+    assert "The worst score of a finished run is 0, of name-r1" in said
+    assert "No better than" not in said
+
+
+def test_batch_sizes_of_unequal_samples_are_told_above_the_table(
+    tmp_path: Path,
+) -> None:
+    said = scored_runs(
+        tmp_path,
+        {"score": 0.5, "base": 0.1, "batch": 32, "steps": 80},
+        {"score": 0.3, "base": 0.1, "batch": 8, "steps": 20},
+    )
+    assert (
+        "The finished runs did not see equally many samples (160 with batch size 8, "
+        "640 with batch size 32): a better score of one batch size may come from more "
+        "samples and not from the batch size."
+    ) in said
+
+
+def test_equal_samples_are_not_remarked_on(tmp_path: Path) -> None:
+    said = scored_runs(
+        tmp_path, {"score": 0.5, "base": 0.1}, {"score": 0.3, "base": 0.1, "steps": 19}
+    )
+    assert "equally many samples" not in " ".join(said)
+
+
+def test_a_stopped_run_says_where_it_was_scored_and_its_chance(tmp_path: Path) -> None:
+    history = RunHistory(str(tmp_path / "h.db"))
+    history.import_trace(read_trace(write_trace(tmp_path, "r1", 60)))
+    figures = {"chance": 0.0014}
+    history.add_decision("r1", Decision("prediction", "stop", "why", 40, 320, figures))
+    history.end("r1", "terminated")
+    view = view_of(history, history.runs())
+    assert (
+        "name-r1 was stopped at step 60 of 100 by the rule prediction: why; its chance "
+        "to beat that was 0.14%. It was scored where it stopped: m 0.5."
+    ) in view["glance"]
+    assert view["runs"][0]["verdicts"][0]["reason"].endswith("was 0.14%")
 
 
 def test_runs_on_other_data_are_told_apart(tmp_path: Path) -> None:

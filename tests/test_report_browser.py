@@ -81,6 +81,15 @@ def test_a_page_is_read_filtered_and_searched_by_mouse_and_keyboard(
         )
         assert len(rows(tab)) == 10
 
+        # The best score first, runs without one last; below a run, its whole reason.
+        best = tab.locator("tr:has(.star) button.run").text_content()
+        assert rows(tab)[0] == best
+        assert "run-007" in rows(tab)[-3:]
+        told = tab.locator("tr:has(button.run:text('run-007')) + tr.below")
+        assert "Stopped by divergence at step" in told.inner_text()
+        assert "above the limit" in told.inner_text()
+        assert tab.locator("th:has-text('samples seen')").count() == 1
+
         # Filter: table, sentence and charts follow.
         before = ink(tab, "curves")
         tab.fill("#filter", "learning rate 0.02")
@@ -95,11 +104,11 @@ def test_a_page_is_read_filtered_and_searched_by_mouse_and_keyboard(
         assert "run-007" not in rows(tab)
         tab.check("input[value=terminated]")
 
-        # Sort by score: the best first, runs without one last.
+        # Sort by score the other way round: runs without one are still last.
         tab.click("th button:text('accuracy')")
-        best = tab.locator("tr:has(.star) button.run").text_content()
-        assert rows(tab)[0] == best
-        assert {"run-000", "run-007", "run-008"} & set(rows(tab)[-3:])
+        scored = [name for name in rows(tab) if name != "run-007"]
+        assert scored[-1] == best
+        assert rows(tab)[-1] == "run-007"
 
         # Select a run, and open its panel by the keyboard alone.
         tab.focus("button.run:text('run-004')")
@@ -110,7 +119,8 @@ def test_a_page_is_read_filtered_and_searched_by_mouse_and_keyboard(
         panel = tab.locator(".panel[open]")
         panel.locator("canvas").first.wait_for()
         text = panel.text_content()
-        assert "8 samples a step = 4 a micro batch x 2 accumulated" in text
+        batch = "micro_batch_size 4 x gradient_accumulation_steps 2"
+        assert f"8 samples per optimizer step = {batch}" in text
         assert "noise scale" in text
         assert panel.locator("canvas").count() >= 3
 

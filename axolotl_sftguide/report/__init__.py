@@ -6,6 +6,7 @@ _curves      its curves, limits and noise scale
 _prediction  what earlier runs predicted, beside the score that came
 _files       what `check` and `plan` say of its config file
 _words       what happened, in sentences
+_scores      the best and the worst scores, in sentences
 _thin        curves thinned to what a screen resolves
 _page        the page, from assets/ and vendor/
 assets/      its markup, style and scripts

@@ -14,7 +14,7 @@ from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
 from ._curves import Material
 from ._thin import rounded
-from ._words import stopping_rule
+from ._words import reason_of, stopping_rule
 
 _LONGEST = 300
 """Characters of a value of a config, and of a reason."""
@@ -105,6 +105,7 @@ def _outcome(run: Run, frame: Frame) -> dict[str, Any]:
         "saved": run.steps_saved,
         "samples": run.samples_seen,
         "score": None if score is None else rounded(score.value, 6),
+        "score_origin": None if score is None else score.origin,
         "scores": [_score(one) for one in run.scores],
         "started": _time(run.started_at),
         "seconds": rounded(max(0.0, ended - run.started_at)),
@@ -157,7 +158,7 @@ def _verdict(decision: Any, by_steps: bool) -> dict[str, Any]:
     return {
         "rule": decision.rule,
         "action": decision.action,
-        "reason": _short(decision.reason),
+        "reason": _short(reason_of(decision)),
         "step": decision.step,
         "samples": decision.samples_seen,
         "x": decision.step if by_steps else decision.samples_seen,
@@ -170,6 +171,7 @@ def _score(score: Score) -> dict[str, Any]:
         "metric": score.metric,
         "value": rounded(score.value, 6),
         "goal": score.goal,
+        "origin": score.origin,
         "base": rounded(score.base_value, 6),
     }
 

@@ -19,7 +19,8 @@ from ..runs.trainer_states import ID_PREFIX, find_trainer_states, read_trainer_s
 from ._curves import Material
 from ._prediction import predictions
 from ._run import Frame, checked, run_values
-from ._words import RULES, STATUS, best_of, glance, labels
+from ._scores import best_of, labels, unequal_samples
+from ._words import RULES, STATUS, glance
 
 _POINTS = 240_000
 """Points of all curves together; the page has to stay below 5 MB."""
@@ -95,6 +96,7 @@ def view_of(
         "UTC",
         "studies": list(dict.fromkeys(run.study for run in runs)),
         "glance": glance(runs, metric, keys),
+        "unequal": unequal_samples(runs),
         "statuses": _counts(runs),
         "metric": metric,
         "goal": None if found is None else found[1].goal,

@@ -117,9 +117,14 @@ function valueAt(curve, x) {
   return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
 }
 
+// A status in a word; where it is a value, as in the filter, both are found.
+function statusWord(status) {
+  return status === "terminated" ? "stopped" : status;
+}
+
 // What a rule did, as a symbol and in words.
 const ACTIONS = {
-  stop: { icon: "✕", word: "Stop", shape: "cross", colour: "stop", key: "moment of the verdict that stopped the run" },
+  stop: { icon: "✕", word: "Stopped", shape: "cross", colour: "stop", key: "moment of the verdict that stopped the run" },
   park: { icon: "❚❚", word: "Parked", shape: "bars", colour: "warn", key: "parked: stopped for now, with a checkpoint to resume from" },
   resume: { icon: "▶", word: "Resumed", shape: "arrow", colour: "good", key: "resumed" },
   warn: { icon: "▲", word: "Warning", shape: "triangle", colour: "warn", key: "moment of a warning" },
@@ -150,8 +155,14 @@ function tableBehind(summary, headings, rows) {
   return details;
 }
 
+const FEW_ROWS = 20; // a table of fewer is shown whole
+
+function rowsOf(table) {
+  return table.tBodies[0].rows.length;
+}
+
 function scrolling(table, label) {
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
+  return el("div", { class: rowsOf(table) > FEW_ROWS ? "scroll" : "scroll whole", tabindex: 0, role: "region", "aria-label": label }, table);
 }
 
 function simpleTable(headings, rows) {

@@ -37,9 +37,9 @@ function glanceSection() {
     el(
       "div",
       { class: "tiles" },
-      view.statuses.map(([status, amount]) => tile(count(amount), status === "terminated" ? "terminated: stopped by a rule" : status)),
+      view.statuses.map(([status, amount]) => tile(count(amount), status === "terminated" ? "stopped by a rule" : status)),
       best ? tile(number(best.score), runs.length > 1 ? `best ${view.metric}` : view.metric) : null,
-      view.saved ? tile(share(view.saved, view.planned), `of steps saved (${count(view.saved)})`) : null,
+      view.saved ? tile(share(view.saved, view.planned), `of optimizer steps not trained (${count(view.saved)})`) : null,
     ),
     el("ul", { class: "glance" }, view.glance.map((sentence) => el("li", {}, sentence))),
     runs.length > 1 ? filterBar() : null,
@@ -81,7 +81,7 @@ function mapSection() {
   const log = (run) => (byRate ? run.rate : run.batch);
   const text = (run) =>
     `${run.label}: learning rate ${number(run.rate)}, batch ${count(run.batch)}, ` +
-    (run.score === null ? run.status : `${view.metric} ${number(run.score)}`);
+    (run.score === null ? statusWord(run.status) : `${view.metric} ${number(run.score)}`);
   const points = () => {
     const kept = visibleRuns().filter((run) => run.rate > 0 && run.batch > 0 && (both || run.score !== null));
     const found = kept.map((run) => ({
@@ -96,10 +96,16 @@ function mapSection() {
   };
   const title = both ? "Batch size, learning rate and score" : `Score over ${byRate ? "learning rate" : "batch size"}`;
   const unscored = runs.filter((run) => run.score === null).length;
+  const stopped = placedRuns.filter((run) => run.status === "terminated");
+  const stoppedColours = [
+    both && stopped.some((run) => run.score !== null) ? ", in the colour of its score" : "",
+    both && stopped.some((run) => run.score === null) ? ", red without a score" : "",
+  ].join("");
   return el(
     "section",
     { id: "map" },
     el("h2", {}, title),
+    view.unequal && batches.size > 1 ? el("p", {}, view.unequal) : null,
     both ? null : el("p", {}, `The ${byRate ? "batch size" : "learning rate"} is the same in all runs.`, unscored ? ` ${plural(unscored, "run")} without a score ${unscored === 1 ? "is" : "are"} not on this chart.` : ""),
     el(
       "div",
@@ -107,7 +113,7 @@ function mapSection() {
       both || colouredByScore ? scoreLegend(both && runs.some((run) => run.score === null && run.status !== "terminated"), "ring") : null,
       !both && runs.length <= MOST_COLOURS ? runs.map((run) => el("span", { class: "key" }, dot(run), run.label)) : null,
       placedRuns.some((run) => run.status === "terminated" && (both || run.score !== null))
-        ? el("span", { class: "key" }, el("b", { class: "stop" }, "✕"), " stopped by a rule")
+        ? el("span", { class: "key" }, el("b", {}, "✕"), ` stopped by a rule${stoppedColours}`)
         : null,
       both && placedRuns.some((run) => run.status === "parked")
         ? el("span", { class: "key" }, el("b", { class: "warn" }, "❚❚"), " parked")
@@ -127,7 +133,7 @@ function mapSection() {
       }),
     ),
     tableBehind(`${title} as a table`, ["run", "learning rate", "batch size", view.metric || "score", "status"], () =>
-      visibleRuns().map((run) => [run.label, number(run.rate), count(run.batch), number(run.score), run.status]),
+      visibleRuns().map((run) => [run.label, number(run.rate), count(run.batch), number(run.score), statusWord(run.status)]),
     ),
   );
 }
@@ -277,6 +283,7 @@ function build() {
   );
   listeners.push(() => redraw());
   addEventListener("beforeprint", () => redraw(true));
+  if (charts.length) draw(charts[0]); // the others when they come near the window
 }
 
 build();

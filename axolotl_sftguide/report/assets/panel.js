@@ -65,8 +65,8 @@ function panelBody(run) {
 
 function factsOf(run) {
   const facts = [
-    ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}`]),
-    ["steps", `${count(run.step)} of ${count(run.max_steps)}${run.saved ? `, ${count(run.saved)} saved (${share(run.saved, run.max_steps)})` : ""}`],
+    ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}${run.status === "terminated" && s.origin === "run" ? "; scored where the run stopped" : ""}`]),
+    ["steps", `${count(run.step)} of ${count(run.max_steps)}${run.saved ? `, ${count(run.saved)} not trained (${share(run.saved, run.max_steps)})` : ""}`],
     ["samples seen", count(run.samples)],
     ["time", `${duration(run.seconds)}${run.step_s ? `, ${number(run.step_s, 3)} s per step` : ""}${run.device ? ` on ${run.device}` : ""}`],
     ["started", run.started],
@@ -94,8 +94,8 @@ function factsOf(run) {
 
 function batchText(run) {
   const [micro, accumulation, ranks] = run.batch_of;
-  const across = ranks > 1 ? ` x ${ranks} ranks` : "";
-  return `${plural(run.batch, "sample")} a step = ${micro} a micro batch x ${accumulation} accumulated${across}`;
+  const across = ranks > 1 ? ` x ${ranks} GPUs or processes` : "";
+  return `${plural(run.batch, "sample")} per optimizer step = micro_batch_size ${micro} x gradient_accumulation_steps ${accumulation}${across}`;
 }
 
 function differencesOf(run) {
@@ -129,12 +129,15 @@ function findingsOf(run) {
   if (!run.findings) return null;
   return [
     el("h3", {}, "Findings of sftguide check"),
+    run.findings.length && runs.length > 1
+      ? el("p", {}, "General advice on the config, from published experience. What the runs of this study measured counts more.")
+      : null,
     run.findings.length
       ? el(
           "ul",
           { class: "findings" },
           run.findings.map((f) =>
-            el("li", {}, el("b", {}, f.weight === "wrong" ? "Wrong: " : f.weight === "against" ? "Advised against: " : "Note: "), f.text, el("small", {}, ` (${f.source}; ${f.id})`)),
+            el("li", {}, el("b", {}, f.weight === "wrong" ? "Wrong: " : f.weight === "against" ? "In general advised against: " : "Note: "), f.text, el("small", {}, ` (${f.source}; ${f.id})`)),
           ),
         )
       : el("p", {}, "None."),

@@ -5,7 +5,7 @@ const STATUS_ICONS = { finished: "✓", terminated: "✕", parked: "❚❚", run
 function badge(run) {
   const icon = STATUS_ICONS[run.status] || "•";
   const words = view.status_words[run.status];
-  return el("span", { class: "badge", "data-status": run.status, title: words }, `${icon} ${run.status}`);
+  return el("span", { class: "badge", "data-status": run.status, title: words }, `${icon} ${statusWord(run.status)}`);
 }
 
 // A run that trained to its end may still have been warned about.
@@ -31,7 +31,7 @@ function filterBar() {
         setFilter(() => (box.checked ? state.hidden.delete(status) : state.hidden.add(status))),
     });
     box.checked = true;
-    return { box, label: el("label", {}, box, ` ${status} (${count(amount)})`) };
+    return { box, label: el("label", {}, box, ` ${statusWord(status)} (${count(amount)})`) };
   });
   const told = el("output", { "aria-live": "polite", for: "filter" });
   const clear = el("button", { type: "button", click: () => clearFilter() }, "Clear filter");
@@ -55,29 +55,43 @@ function filterBar() {
   );
 }
 
+const BATCH_KEYS = [
+  "micro_batch_size",
+  "batch_size",
+  "gradient_accumulation_steps",
+  "per_device_train_batch_size",
+];
+
 function columns() {
-  const keys = view.keys.slice(0, 4).map((key, i) => ({ name: key.label, of: (run) => run.values[i] }));
+  const batches = runs.some((run) => run.batch);
+  const keys = view.keys
+    .map((key, i) => ({ key: key.key, name: key.label, of: (run) => run.values[i] }))
+    .filter(({ key }) => !batches || !BATCH_KEYS.includes(key.split(".").at(-1))) // the batch size has a column
+    .slice(0, 4);
   const losses = (run) => (run.curves.loss ? run.curves.loss.y.findLast((value) => value !== null) : null);
   return [
     ...keys,
+    batches ? { name: "effective batch size", of: (run) => run.batch } : null,
+    runs.some((run) => run.samples) ? { name: "samples seen", of: (run) => run.samples, cell: (run) => count(run.samples), number: true } : null,
     view.metric ? { name: view.metric, of: (run) => run.score } : null,
     { name: "status", of: (run) => run.status, cell: (run) => [badge(run), warnings(run)], fixed: true },
     { name: "steps", of: (run) => run.step, cell: (run) => `${count(run.step)} of ${count(run.max_steps)}`, fixed: true },
-    view.saved ? { name: "steps saved", of: (run) => run.saved, cell: (run) => (run.saved ? `${count(run.saved)} (${share(run.saved, run.max_steps)})` : "–"), fixed: true } : null,
     { name: "last loss", of: losses },
-    runs.some((run) => run.reason || run.verdicts.length)
-      ? { name: "why", of: (run) => why(run), cell: (run) => why(run), wide: true }
-      : null,
   ].filter(Boolean);
 }
 
+// Why a run ended or was warned about, in full.
 function why(run) {
-  if (run.reason) return run.reason;
-  return run.verdicts.map((verdict) => `warning of ${verdict.rule}: ${verdict.reason}`).join("; ");
+  const told = run.verdicts.map((v) => `${actionOf(v).word} by ${v.rule} at step ${count(v.step)}: ${v.reason}.`);
+  if (run.reason && !run.verdicts.some((v) => v.action === "stop" || v.action === "park")) told.push(run.reason);
+  if (run.status === "terminated" && run.score !== null && run.score_origin === "run") told.push("The score is of the model where it stopped.");
+  return told.join(" ");
 }
 
-// Runs as they were started; a heading sorts by its column.
-let order = null;
+// The best score first, runs without one as they were started; a heading sorts by its column.
+let order = view.metric
+  ? { name: view.metric, of: (run) => run.score, sign: view.goal === "max" ? -1 : 1 }
+  : null;
 
 function isMissing(value) {
   return value === null || value === undefined || value === "";
@@ -109,13 +123,13 @@ function runsTable() {
       order = same ? { ...column, sign: -order.sign } : { ...column, sign: first };
       show();
     };
-    const numeric = !column.run && !column.cell && runs.some((run) => typeof column.of(run) === "number");
+    const numeric = !column.run && (column.number || !column.cell) && runs.some((run) => typeof column.of(run) === "number");
     return el("th", { scope: "col", class: numeric ? "number" : null }, el("button", { type: "button", click: sort }, column.name));
   });
   head.append(...heads);
   const rows = new Map();
   const rowFor = (run) => {
-    if (!rows.has(run.id)) rows.set(run.id, rowOf(run, all));
+    if (!rows.has(run.id)) rows.set(run.id, rowsFor(run, all));
     return rows.get(run.id);
   };
   const show = () => {
@@ -125,20 +139,21 @@ function runsTable() {
     });
     const shownRuns = sorted(visibleRuns());
     latest = shownRuns;
-    body.replaceChildren(...shownRuns.slice(0, AT_ONCE).map(rowFor));
+    body.replaceChildren(...shownRuns.slice(0, AT_ONCE).flatMap(rowFor));
     mark();
     if (shownRuns.length > AT_ONCE) later(() => showRest(shownRuns));
   };
   let latest = null;
   const showRest = (shownRuns) => {
     if (latest !== shownRuns) return; // the filter has changed since
-    body.append(...shownRuns.slice(AT_ONCE).map(rowFor));
+    body.append(...shownRuns.slice(AT_ONCE).flatMap(rowFor));
     mark();
   };
   const mark = () => {
-    for (const [id, row] of rows) {
+    for (const [id, [row, below]] of rows) {
       const chosen = id === state.selected;
       row.toggleAttribute("data-selected", chosen);
+      if (below) below.toggleAttribute("data-selected", chosen);
       row.querySelector("button").setAttribute("aria-pressed", String(chosen));
     }
   };
@@ -149,6 +164,15 @@ function runsTable() {
   show();
   const table = el("table", { class: "runs" }, el("caption", { class: "hidden" }, "All runs"), el("thead", {}, head), body);
   return scrolling(table, "Table of runs");
+}
+
+// The row of a run, and below it the reason of what happened to it, as wide as the table.
+function rowsFor(run, all) {
+  const row = rowOf(run, all);
+  const text = why(run);
+  if (!text) return [row];
+  row.classList.add("above");
+  return [row, el("tr", { class: "below" }, el("td", { colspan: all.length }, text))];
 }
 
 function rowOf(run, all) {
@@ -162,8 +186,7 @@ function rowOf(run, all) {
         return el("th", { scope: "row" }, dot(run), name, best);
       }
       const value = column.cell ? column.cell(run) : shown(column.of(run));
-      const numeric = !column.cell && typeof column.of(run) === "number";
-      if (column.wide) return el("td", { class: "wide", title: value }, el("div", {}, value));
+      const numeric = (column.number || !column.cell) && typeof column.of(run) === "number";
       return el("td", { class: column.fixed ? "fixed" : numeric ? "number" : null }, value);
     }),
   );
