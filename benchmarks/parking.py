@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from stopping import SEEDS, Result, Run, prediction, read_study, table_of
+from stopping import Result, prediction, table_of
+from studies import SEEDS, Run, public_studies
 
 from axolotl_sftguide.config.settings import ParkingSettings, PredictionSettings
 from axolotl_sftguide.signals.forecast import LOOKS, Forecast, Outlook
@@ -46,9 +47,9 @@ SIZES = (12, 40)
 class Parked(Result):
     """A result with what parking costs beside the steps."""
 
-    most_parked: float
+    most_parked: float = 0.0
     """The most checkpoints kept at a time, as a share of the runs; mean over draws."""
-    resumed: float
+    resumed: float = 0.0
     """Resumes, as a share of the runs."""
 
 
@@ -166,8 +167,8 @@ def replay(
         fmean(saved),
         fmean(kept_best),
         regret,
-        fmean(parked or [0.0]),
-        fmean(resumed or [0.0]),
+        most_parked=fmean(parked or [0.0]),
+        resumed=fmean(resumed or [0.0]),
     )
 
 
@@ -215,8 +216,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    paths = sorted(options.folder.glob("*.json"))
-    studies = {path.stem: read_study(path) for path in paths}
+    studies = {study.name: study.runs for study in public_studies(options.folder)}
     results = []
     for size in SIZES:
         for name, settings in policies().items():
