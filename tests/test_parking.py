@@ -51,6 +51,7 @@ OUTLOOK = Outlook(
     chance=0.01,
     best=0.7,
     runs=8,
+    settings=8,
     lower_is_better=True,
     rank=0.9,
     loss=2.0,

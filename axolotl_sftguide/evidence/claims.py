@@ -551,7 +551,8 @@ DEFAULTS: dict[str, tuple[str, Grade]] = {
         "derived",
     ),
     "early_termination.prediction.parking.chance": (
-        "on studies of others, 0.1 saved no more and lost the best run more often "
+        "on studies of others, 0.1 saved no more in studies of 12 runs and lost the "
+        "best run more often "
         "(benchmarks/parking.py)",
         "measured here",
     ),

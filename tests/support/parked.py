@@ -113,6 +113,7 @@ class ParkedSweep:
             name=trial.name,
             output_dir=str(trial.folder),
             max_steps=STEPS,
+            config={"learning_rate": 1e-3, "floor": trial.number},
         )
         path = trace_path(trial.folder, row["id"])
         writer = TraceWriter(path)
