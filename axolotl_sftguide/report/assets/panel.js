@@ -159,8 +159,11 @@ function signed(part) {
   return `${part > 0 ? "+" : ""}${(100 * part).toFixed(1)}%`;
 }
 
+const EVALUATION_COLOURS = [2, 4, 5]; // unlike the run's own curve, and no colour of a bad score
+
 function runCharts(run) {
   const zoom = { range: null, charts: [] };
+  const evaluations = Object.keys(run.evaluations);
   const own = (name) => {
     const curve = run.curves[name];
     if (!curve) return null;
@@ -168,13 +171,13 @@ function runCharts(run) {
     const lines = () => [
       { curve, name: SIGNALS[name], colour: colour("accent"), width: 1.5 },
       limit ? { curve: limit, name: "limit", colour: colour("stop"), dash: [5, 5], width: 1.25 } : null,
-      ...(name === "loss" ? Object.entries(run.evaluations).map(([metric, c], i) => ({ curve: c, name: metric, colour: colour(`run-${i + 1}`), width: 2 })) : []),
+      ...(name === "loss" ? Object.entries(run.evaluations).map(([metric, c], i) => ({ curve: c, name: metric, colour: colour(`run-${EVALUATION_COLOURS[i % EVALUATION_COLOURS.length]}`), width: 2 })) : []),
     ].filter(Boolean);
-    const evaluated = name === "loss" && Object.keys(run.evaluations).length;
+    const evaluated = name === "loss" && evaluations.length;
     return el(
       "figure",
       {},
-      el("figcaption", {}, SIGNALS[name], limit ? ", and the limit of the divergence rule (dashed)" : "", evaluated ? ", and the evaluation loss (thick)" : ""),
+      el("figcaption", {}, SIGNALS[name], limit ? ", and the limit of the divergence rule (dashed)" : "", evaluated ? ", and the evaluation loss (thick" : "", evaluated ? `: ${evaluations.join(", ")})` : ""),
       lineChart({
         label: `${SIGNALS[name]} of ${run.label} over ${view.x}. Arrow keys read values.`,
         yLabel: SIGNALS[name],
