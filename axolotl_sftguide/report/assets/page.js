@@ -129,6 +129,7 @@ function mapSection() {
         xLog: true,
         yLog: both,
         ticksAtValues: "xy",
+        named: !both,
         points,
       }),
     ),
@@ -319,7 +320,11 @@ function build() {
     el("ul", {}, sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, SHORT[section.id])))),
   );
   listeners.push(() => redraw());
-  addEventListener("beforeprint", () => redraw(true));
+  addEventListener("beforeprint", () => {
+    openForPrint();
+    redraw(true);
+  });
+  addEventListener("afterprint", closeAfterPrint);
   if (charts.length) draw(charts[0]); // the others when they come near the window
 }
 
