@@ -199,6 +199,42 @@ def test_dragging_zooms_both_charts_and_a_button_undoes_it(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_each_run_of_a_dozen_has_a_look_of_its_own(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 12, 60, judged=False)
+    with opened(page) as tab:
+        looks = tab.locator(".runs .dot").evaluate_all(
+            "all => all.map(d => d.className + getComputedStyle(d).color)"
+        )
+        assert len(set(looks)) == 12
+
+
+@pytest.mark.slow
+def test_predictions_say_which_runs_they_leave_out_and_show_stopped_ones(
+    tmp_path: Path,
+) -> None:
+    make_study(str(tmp_path / "runs.db"), tmp_path, 10, 160)
+    history = RunHistory(str(tmp_path / "runs.db"))
+    stopped = next(run for run in history.runs() if run.status == "terminated")
+    figures = {"predicted": 0.4, "low": 0.3, "high": 0.5, "share": 0.4, "runs": 6}
+    decision = Decision("prediction", "stop", "why", 20, 160, figures)
+    history.add_decision(stopped.id, decision)
+    history.add_score(stopped.id, Score("accuracy", 0.41, "max"))
+    page = tmp_path / "report.html"
+    view = view_of(history, history.runs())
+    page.write_text(page_of(view), encoding="utf-8")
+    predicted = sum("prediction" in run for run in view["runs"])
+    with opened(page) as tab:
+        text = tab.inner_text("#prediction")
+        assert f"{predicted} of 9 finished runs with a score are here" in text
+        assert "A run that the rule prediction stopped" in text
+        tab.click("summary:text('Predictions as a table')")
+        row = tab.locator("#prediction tr", has_text=stopped.name).inner_text()
+        assert row.split() == [
+            *(stopped.name, "0.4", "0.3", "0.5", "0.41", "6", "runs", "stopped"),
+        ]
+
+
+@pytest.mark.slow
 def test_it_prints_without_controls_and_with_all_charts(tmp_path: Path) -> None:
     page = page_on(tmp_path, 10, 160)
     with opened(page, color_scheme="dark") as tab:
@@ -212,7 +248,15 @@ def test_it_prints_without_controls_and_with_all_charts(tmp_path: Path) -> None:
         drawn = "all => all.every(p => p.querySelector('canvas, .empty'))"
         assert tab.locator("section .plot").evaluate_all(drawn)
         assert tab.evaluate("document.documentElement.dataset.theme") == "light"
+        # The details of the best run and of the stopped one are printed unasked.
+        printed = tab.locator(".panel[open] .name").all_text_contents()
+        assert "run-007" in printed
+        assert tab.locator(".panel[open]:has(.star)").count() == 1
+        wide = "document.documentElement.scrollWidth"
+        assert tab.evaluate(f"{wide} <= Math.max(innerWidth, 700)")
+        assert not tab.locator(".drag").first.is_visible()
         tab.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert tab.locator(".panel[open]").count() == 1
         assert tab.evaluate("document.documentElement.dataset.theme") is None
 
 

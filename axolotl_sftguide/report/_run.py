@@ -17,7 +17,10 @@ from ._thin import rounded
 from ._words import reason_of, stopping_rule
 
 _LONGEST = 300
-"""Characters of a value of a config, and of a reason."""
+"""Characters of a value of a config."""
+
+_LONGEST_REASON = 1500
+"""Characters of a reason, which is read in full."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _outcome(run: Run, frame: Frame) -> dict[str, Any]:
         "study": run.study,
         "status": run.shown_status,
         "rule": stopping_rule(run),
-        "reason": _short(run.reason or ""),
+        "reason": _short(run.reason or "", _LONGEST_REASON),
         "step": run.step,
         "max_steps": run.max_steps,
         "saved": run.steps_saved,
@@ -158,7 +161,7 @@ def _verdict(decision: Any, by_steps: bool) -> dict[str, Any]:
     return {
         "rule": decision.rule,
         "action": decision.action,
-        "reason": _short(reason_of(decision)),
+        "reason": _short(reason_of(decision), _LONGEST_REASON),
         "step": decision.step,
         "samples": decision.samples_seen,
         "x": decision.step if by_steps else decision.samples_seen,
@@ -190,8 +193,8 @@ def _is_number(value: Any) -> bool:
     return numeric and math.isfinite(value)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+def _short(text: str, most: int = _LONGEST) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _time(seconds: float) -> str:

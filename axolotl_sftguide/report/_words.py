@@ -13,7 +13,7 @@ RULES = {
     "non_finite": "The loss or the gradient norm was NaN or infinite.",
     "divergence": "The loss or the gradient norm rose above the run's own level and "
     "stayed there.",
-    "not_learning": "The loss had not fallen from where it began, or there was no "
+    "not_learning": "The loss had not fallen by more than its noise, or there was no "
     "gradient.",
     "comparison": "Higher gradient norm and lower loss than a finished run after as "
     "many samples.",

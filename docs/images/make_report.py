@@ -48,7 +48,7 @@ def main() -> None:
         train_the_sweep()
     page = STORAGE.with_name("report.html")
     sftguide("report", "--study", STUDY, "--storage", STORAGE, "-o", page)
-    with chromium(viewport={"width": 1180, "height": 1120}) as tab:
+    with chromium(viewport={"width": 1180, "height": 1380}) as tab:
         tab.goto(page.as_uri())
         tab.wait_for_selector(".uplot canvas")
         tab.wait_for_timeout(500)

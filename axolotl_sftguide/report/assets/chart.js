@@ -307,6 +307,7 @@ function drawMarks(u, marks) {
   const ratio = devicePixelRatio;
   const context = u.ctx;
   context.save();
+  context.setLineDash([]); // the last line may have left its own
   context.beginPath();
   context.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
   context.clip();

@@ -3,7 +3,7 @@
 const SIGNALS = { loss: "loss", grad_norm: "gradient norm" };
 const MANY = 30; // with more runs, lines are thin and only a selected one is named
 const logWanted = { value: null };
-const smoothWanted = { value: runs.length > MOST_COLOURS };
+const smoothWanted = { value: runs.length > COLOURS };
 
 // A logarithmic scale is the default where a run leaves the range of the others.
 function logOf(found) {
@@ -16,7 +16,7 @@ function linesOf(shownRuns, curveOf, limitOf) {
   const ordered = shownRuns.filter((run) => run !== chosen);
   ordered.sort((a, b) => (a.id === view.best) - (b.id === view.best));
   if (chosen) ordered.push(chosen);
-  const few = shownRuns.length <= MOST_COLOURS;
+  const few = shownRuns.length <= COLOURS;
   const lines = [];
   for (const run of ordered) {
     const curve = curveOf(run);
@@ -27,6 +27,7 @@ function linesOf(shownRuns, curveOf, limitOf) {
       curve,
       name: run.label,
       colour: runColour(run),
+      dash: isDashed(run) ? [12, 4] : undefined,
       width: run === chosen ? 2.5 : run.id === view.best && !few ? 2.2 : many ? 0.8 : 1.4,
       alpha: chosen && run !== chosen ? 0.2 : many && run.id !== view.best && run !== chosen ? 0.5 : 0.95,
     });
@@ -38,7 +39,7 @@ function linesOf(shownRuns, curveOf, limitOf) {
         name: `limit of ${run.label}`,
         colour: runColour(run),
         width: 1.25,
-        dash: [5, 5],
+        dash: [3, 4],
         alpha: chosen && run !== chosen ? 0.2 : 0.9,
       });
     }
@@ -145,7 +146,7 @@ function curveLegend() {
     runs.length <= MOST_COLOURS
       ? runs.map((run) => el("span", { class: "key" }, dot(run), ` ${run.label}`))
       : null,
-    runs.length > MOST_COLOURS && view.best ? el("span", { class: "key" }, "thick: the best run") : null,
+    runs.length > COLOURS && view.best ? el("span", { class: "key" }, `thick: the best run${runs.length <= MOST_COLOURS ? "; hollow dot: dashed line" : ""}`) : null,
     Object.entries(ACTIONS)
       .filter(([action]) => some(action))
       .map(([, { icon, key, colour: name }]) =>
@@ -161,7 +162,7 @@ function curveLegend() {
             : " limit of the divergence rule, for the selected run",
         )
       : null,
-    el("span", { class: "hint" }, "Click a line to select a run. Drag to zoom."),
+    el("span", { class: "drag" }, "Click a line to select a run. Drag to zoom."),
   );
 }
 

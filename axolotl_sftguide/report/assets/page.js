@@ -128,7 +128,8 @@ function mapSection() {
         yLabel: both ? "batch size in samples" : view.metric,
         xLog: true,
         yLog: both,
-        ticksAtValues: true,
+        ticksAtValues: "xy",
+        named: !both,
         points,
       }),
     ),
@@ -138,19 +139,29 @@ function mapSection() {
   );
 }
 
+// What the rule predicted when it stopped a run, beside the score where it stopped.
+function predictedWhenStopped(run) {
+  const verdict = run.verdicts.findLast((v) => v.rule === "prediction" && v.action === "stop");
+  const { predicted, low, high, share: part } = (verdict && verdict.figures) || {};
+  if (run.status !== "terminated" || run.score === null || predicted === undefined || low === undefined) return null;
+  return { predicted, low, high, share: part, runs: verdict.figures.runs };
+}
+
 function predictionSection() {
   const predicted = runs.filter((run) => run.prediction && run.score !== null);
   if (predicted.length < 3) return null;
+  const finished = runs.filter((run) => run.status === "finished" && run.score !== null);
+  const stopped = runs.filter(predictedWhenStopped);
   const looks = [...new Set(predicted.flatMap((run) => run.prediction.map((look) => look.share)))].sort();
   let wanted = looks.includes(0.35) ? 0.35 : looks[0];
   const told = el("p", { "aria-live": "polite" });
-  const lookOf = (run) => run.prediction.find((look) => look.share === wanted);
+  const lookOf = (run) => predictedWhenStopped(run) || run.prediction.find((look) => look.share === wanted);
   const tell = () => {
     const found = visibleRuns().filter((run) => predicted.includes(run) && lookOf(run));
     const inside = found.filter((run) => lookOf(run).low <= run.score && run.score <= lookOf(run).high);
     told.textContent =
       `At ${Math.round(100 * wanted)}% of the run, the 95% interval held the actual score in ` +
-      `${count(inside.length)} of ${plural(found.length, "run")}.`;
+      `${count(inside.length)} of ${plural(found.length, "finished run")}.`;
   };
   const choose = el(
     "select",
@@ -159,12 +170,20 @@ function predictionSection() {
   );
   listeners.push((what) => what === "filter" && tell());
   tell();
-  const shownRuns = () => visibleRuns().filter((run) => predicted.includes(run) && lookOf(run));
+  const shownRuns = () => visibleRuns().filter((run) => (predicted.includes(run) && lookOf(run)) || stopped.includes(run));
+  const others = finished.length - predicted.length;
   return el(
     "section",
     { id: "prediction" },
     el("h2", {}, "Predicted and actual scores"),
-    el("p", {}, "For each finished run: the score that the runs finished before it predict, from its loss at one share of the run, with the 95% interval. On the dashed line, the prediction equals the actual score."),
+    el(
+      "p",
+      {},
+      "For each finished run: the score that the runs finished before it predict, from its loss at one share of the run, with the 95% interval. ",
+      "The intervals are those of a straight line through earlier runs, and may reach beyond scores that are possible, such as below 0. ",
+      others > 0 ? `${count(predicted.length)} of ${plural(finished.length, "finished run")} with a score ${predicted.length === 1 ? "is" : "are"} here; before the other${others === 1 ? "" : ` ${count(others)}`} began, too few runs of the same model and data with a similar first loss had finished (at least four settings are needed).` : null,
+    ),
+    stopped.length ? el("p", {}, el("b", { "aria-hidden": "true" }, "✕"), ` A run that the rule prediction stopped: what it predicted then for the end of the run, against the score where the run stopped. It is not counted below.`) : null,
     el("div", { class: "controls" }, el("label", {}, "Share of the run ", choose)),
     told,
     el(
@@ -174,36 +193,52 @@ function predictionSection() {
         label: `Predicted and final ${view.metric}, one symbol a run. Arrow keys go from run to run.`,
         xLabel: `predicted ${view.metric}`,
         yLabel: `actual ${view.metric}`,
+        named: true,
         points: () =>
           shownRuns().map((run) => {
             const look = lookOf(run);
+            const ended = stopped.includes(run) ? `stopped at ${Math.round(100 * look.share)}%, score there` : "actual";
             return {
               run,
               x: look.predicted,
               y: run.score,
               xs: [look.low, look.high],
               colour: runColour(run),
-              text: `${run.label}: predicted ${number(look.predicted)} (${number(look.low)} to ${number(look.high)}) by ${plural(look.runs, "run")}, actual ${number(run.score)}`,
+              shape: stopped.includes(run) ? "cross" : "disc",
+              text: `${run.label}: predicted ${number(look.predicted)} (${number(look.low)} to ${number(look.high)}) by ${plural(look.runs, "run")}, ${ended} ${number(run.score)}`,
             };
           }),
         lines: () => {
           const ends = extent(shownRuns().flatMap((run) => [run.score, lookOf(run).predicted]));
-          return ends ? [ends.map((v) => ({ x: v, y: v }))] : [];
+          return ends ? [[...ends.map((v) => ({ x: v, y: v })), "predicted = actual"]] : [];
         },
       }),
     ),
-    tableBehind("Predictions as a table", ["run", "predicted", "low", "high", "actual", "by"], () =>
+    tableBehind("Predictions as a table", ["run", "predicted", "low", "high", "actual", "by", "ended"], () =>
       shownRuns().map((run) => {
         const look = lookOf(run);
-        return [run.label, number(look.predicted), number(look.low), number(look.high), number(run.score), plural(look.runs, "run")];
+        return [run.label, number(look.predicted), number(look.low), number(look.high), number(run.score), plural(look.runs, "run"), statusWord(run.status)];
       }),
     ),
   );
 }
 
+function noiseFollows(measured) {
+  const above = measured.filter((run) => run.noise.batch > (run.noise.high ?? Infinity)).length;
+  const below = measured.filter((run) => run.noise.batch < run.noise.low).length;
+  const rest = measured.length - above - below;
+  return [
+    above ? `In ${plural(above, "run")} the batch is larger than the noise scale (below the dashed line): samples beyond the noise scale gain little. ` : "",
+    below ? `In ${plural(below, "run")} the batch is smaller than the noise scale (above the line): a larger one would still reduce gradient noise. ` : "",
+    rest ? `In ${plural(rest, "run")} the interval includes the batch size, and nothing follows. ` : "",
+    "What that does to the final score was not measured.",
+  ];
+}
+
 function noiseSection() {
   const measured = runs.filter((run) => run.noise && run.noise.scale > 0);
-  const withheld = runs.filter((run) => run.noise && !(run.noise.scale > 0));
+  const withheld = runs.filter((run) => run.noise && !(run.noise.scale > 0)).length;
+  const unmeasured = runs.length - measured.length - withheld;
   if (measured.length < 2) return null; // one is in the panel of its run
   const top = Math.max(...measured.map((run) => run.noise.high ?? run.noise.scale));
   const shownRuns = () => visibleRuns().filter((run) => measured.includes(run));
@@ -215,10 +250,12 @@ function noiseSection() {
       "p",
       {},
       "The noise scale is the batch size at which noise and signal in a gradient are equal, an estimate of the critical batch size. ",
-      "Above the dashed line, a larger batch would still reduce gradient noise; below it, a batch is larger than the noise scale. ",
-      "What that does to the final score was not measured.",
-      withheld.length ? ` ${plural(withheld.length, "run")} with an interval too wide to say anything ${withheld.length === 1 ? "is" : "are"} left out.` : "",
+      `${count(measured.length)} of ${plural(runs.length, "run")} ${measured.length === 1 ? "is" : "are"} shown, each by its symbol with the 95% interval`,
+      withheld ? `; the interval of ${count(withheld)} is too wide to say anything` : "",
+      unmeasured ? `; of ${count(unmeasured)}, no noise scale was measured` : "",
+      ".",
     ),
+    el("p", {}, noiseFollows(measured)),
     el(
       "figure",
       {},
@@ -226,7 +263,8 @@ function noiseSection() {
         label: "Gradient noise scale against batch size, one symbol a run. Arrow keys go from run to run.",
         xLabel: "batch size in samples",
         yLabel: "noise scale in samples",
-        ticksAtValues: true,
+        ticksAtValues: "x",
+        named: true,
         xLog: true,
         yLog: true,
         points: () =>
@@ -244,7 +282,7 @@ function noiseSection() {
           ),
         lines: () => {
           const ends = extent(shownRuns().flatMap((run) => [run.noise.batch, run.noise.scale]));
-          return ends ? [ends.map((v) => ({ x: v, y: v }))] : [];
+          return ends ? [[...ends.map((v) => ({ x: v, y: v })), "noise scale = batch size"]] : [];
         },
       }),
     ),
@@ -282,7 +320,11 @@ function build() {
     el("ul", {}, sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, SHORT[section.id])))),
   );
   listeners.push(() => redraw());
-  addEventListener("beforeprint", () => redraw(true));
+  addEventListener("beforeprint", () => {
+    openForPrint();
+    redraw(true);
+  });
+  addEventListener("afterprint", closeAfterPrint);
   if (charts.length) draw(charts[0]); // the others when they come near the window
 }
 

@@ -42,6 +42,28 @@ function panelOf(run) {
   return panel;
 }
 
+// On paper, the best run and the runs that a rule stopped or warned about are shown too.
+const MOST_PRINTED = 8;
+let openedForPrint = [];
+
+function openForPrint() {
+  const told = (run) => run.id === view.best || run.verdicts.length || run.status === "terminated" || run.status === "failed";
+  const shownRuns = visibleRuns().filter(told);
+  shownRuns.sort((a, b) => (b.id === view.best) - (a.id === view.best));
+  for (const run of shownRuns.slice(0, MOST_PRINTED)) {
+    const panel = document.getElementById(`panel-${position.get(run.id)}`);
+    if (!panel || panel.open) continue;
+    fillPanel(panel, run);
+    panel.open = true;
+    openedForPrint.push(panel);
+  }
+}
+
+function closeAfterPrint() {
+  for (const panel of openedForPrint) panel.open = false;
+  openedForPrint = [];
+}
+
 function fillPanel(panel, run) {
   if (panel.childElementCount === 1) panel.append(panelBody(run));
 }
@@ -159,8 +181,11 @@ function signed(part) {
   return `${part > 0 ? "+" : ""}${(100 * part).toFixed(1)}%`;
 }
 
+const EVALUATION_COLOURS = [2, 6, 4]; // unlike the run's own curve, and no colour of a bad score
+
 function runCharts(run) {
   const zoom = { range: null, charts: [] };
+  const evaluations = Object.keys(run.evaluations);
   const own = (name) => {
     const curve = run.curves[name];
     if (!curve) return null;
@@ -168,13 +193,13 @@ function runCharts(run) {
     const lines = () => [
       { curve, name: SIGNALS[name], colour: colour("accent"), width: 1.5 },
       limit ? { curve: limit, name: "limit", colour: colour("stop"), dash: [5, 5], width: 1.25 } : null,
-      ...(name === "loss" ? Object.entries(run.evaluations).map(([metric, c], i) => ({ curve: c, name: metric, colour: colour(`run-${i + 1}`), width: 2 })) : []),
+      ...(name === "loss" ? Object.entries(run.evaluations).map(([metric, c], i) => ({ curve: c, name: metric, colour: colour(`run-${EVALUATION_COLOURS[i % EVALUATION_COLOURS.length]}`), width: 2 })) : []),
     ].filter(Boolean);
-    const evaluated = name === "loss" && Object.keys(run.evaluations).length;
+    const evaluated = name === "loss" && evaluations.length;
     return el(
       "figure",
       {},
-      el("figcaption", {}, SIGNALS[name], limit ? ", and the limit of the divergence rule (dashed)" : "", evaluated ? ", and the evaluation loss (thick)" : ""),
+      el("figcaption", {}, SIGNALS[name], limit ? ", and the limit of the divergence rule (dashed)" : "", evaluated ? ", and the evaluation loss (thick" : "", evaluated ? `: ${evaluations.join(", ")})` : ""),
       lineChart({
         label: `${SIGNALS[name]} of ${run.label} over ${view.x}. Arrow keys read values.`,
         yLabel: SIGNALS[name],
@@ -194,18 +219,18 @@ function runSources(run) {
   const names = [...new Set([...Object.keys(training), ...Object.keys(held)])].sort();
   if (!names.length) return null;
   const lines = () => [
-    ...names.filter((name) => training[name]).map((name) => ({ curve: training[name], name, colour: colour(`run-${names.indexOf(name) % MOST_COLOURS}`), width: 1.5 })),
+    ...names.filter((name) => training[name]).map((name) => ({ curve: training[name], name, colour: colour(`run-${names.indexOf(name) % COLOURS}`), width: 1.5 })),
     ...Object.entries(held).map(([name, curve]) => ({
       curve,
       name: `${name}, held out`,
-      colour: colour(`run-${Math.max(0, names.indexOf(name)) % MOST_COLOURS}`),
+      colour: colour(`run-${Math.max(0, names.indexOf(name)) % COLOURS}`),
       width: 1.5,
       dash: [5, 5],
     })),
   ];
   const keys = names.map((name, i) => {
     const mark = el("span", { class: "dot", "aria-hidden": "true" });
-    const paint = () => mark.style.setProperty("background", colour(`run-${i % MOST_COLOURS}`));
+    const paint = () => mark.style.setProperty("color", colour(`run-${i % COLOURS}`));
     paint();
     listeners.push((what) => what === "theme" && paint());
     return el("span", { class: "key" }, mark, ` ${name}`);

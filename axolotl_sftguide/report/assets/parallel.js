@@ -62,10 +62,10 @@ function parallelSection() {
       "p",
       {},
       "Each line is a run; it passes the values of its settings and ends at its score. ",
-      "Drag along an axis to keep only the runs in a range, or move the two handles of an axis ",
-      "with the arrow keys. Runs without a score end before the last axis.",
+      "Runs without a score end before the last axis. ",
+      el("span", { class: "drag" }, "Drag along an axis to keep only the runs in a range, or move the two handles of an axis with the arrow keys."),
     ),
-    colouredByScore ? scoreLegend() : null,
+    showsScores ? scoreLegend() : null,
     chart.node,
     tableBehind("Settings and scores as a table", ["run", ...axes.map((axis) => axis.label)], () =>
       visibleRuns().map((run) => [run.label, ...axes.map((axis) => shown(axis.raw(run)))]),
@@ -105,7 +105,7 @@ function runPath(run, axes, x, y) {
   const line = svg("polyline", {
     points: points.join(" "),
     fill: "none",
-    stroke: kept ? runColour(run) : colour("grid"),
+    stroke: kept ? lineColour(run) : colour("grid"),
     "stroke-width": chosen ? 3.5 : runs.length > MANY ? 1 : 2,
     opacity: !kept ? 0.5 : chosen ? 1 : state.selected ? 0.25 : runs.length > MANY ? 0.45 : 0.9,
     click: () => select(run.id),

@@ -1,7 +1,9 @@
 // Charts of one symbol a run: the map, predictions, and noise scales.
 
-// options: label, xLabel, yLabel, xLog, yLog, height, points(), and lines() between two
-// points. A point has x, y, colour, text, shape, and optionally run, xs or ys (an interval).
+const MOST_NAMED = 12; // more names would hide one another
+
+// options: label, xLabel, yLabel, xLog, yLog, height, points(), named (whether the runs of
+// few points are named), and lines(): two points each, and optionally a text. A point has x, y, colour, text, shape, and optionally run, xs or ys (an interval).
 function scatterChart(options) {
   const height = options.height || 340;
   const frame = chartFrame(options.label, height);
@@ -18,7 +20,7 @@ function scatterChart(options) {
       frame.plot.append(el("p", { class: "empty" }, "No run matches the filter."));
       return;
     }
-    const guides = (options.lines ? options.lines() : []).flat();
+    const guides = (options.lines ? options.lines() : []).flatMap(([one, other]) => [one, other]);
     const xs = padded(extent([...points, ...guides].flatMap((p) => [p.x, ...(p.xs || [])])), options.xLog, 2);
     const ys = padded(extent([...points, ...guides].flatMap((p) => [p.y, ...(p.ys || [])])), options.yLog, 2);
     const ticks = { x: fewValues(options.xLog, "x"), y: fewValues(options.yLog, "y") };
@@ -47,7 +49,7 @@ function scatterChart(options) {
 
   // A few values of a setting, such as batch sizes, are themselves the ticks.
   function fewValues(log, name) {
-    if (!log || !options.ticksAtValues) return null;
+    if (!log || !options.ticksAtValues || !options.ticksAtValues.includes(name)) return null;
     const values = [...new Set(points.map((p) => p[`tick_${name}`] ?? p[name]))].sort((a, b) => a - b);
     const near = values.some((value, i) => i && value / values[i - 1] < 1.3);
     return values.length <= 12 && !near ? values : null;
@@ -60,10 +62,11 @@ function scatterChart(options) {
     u.ctx.beginPath();
     u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     u.ctx.clip();
-    for (const [one, other] of options.lines ? options.lines() : []) {
+    for (const [one, other, text] of options.lines ? options.lines() : []) {
       u.ctx.setLineDash([6 * ratio, 5 * ratio]);
       stroke(u.ctx, at(one), at(other), colour("muted"), 1.25 * ratio);
       u.ctx.setLineDash([]);
+      if (text) write(u, text, below(between(at(one), at(other), 0.4), 14 * ratio), colour("muted"));
     }
     for (const p of points) {
       const thin = points.length > 60 ? 0.35 : 0.8;
@@ -77,8 +80,34 @@ function scatterChart(options) {
       u.ctx.globalAlpha = faded(p.run) ? 0.25 : 1;
       const size = (points.length > 100 ? 4 : 6) * (chosen ? 1.6 : 1) * ratio;
       drawSymbol(u.ctx, p.shape || "disc", x, y, size, p.colour, ratio);
+      if (options.named && p.run && points.length <= MOST_NAMED) write(u, p.run.label, [x, y + (y < u.bbox.top + 20 * ratio ? 12 : -12) * ratio], colour("ink"));
     });
     u.ctx.restore();
+  }
+
+  // Text beside a place, on the side where there is room; long names are cut.
+  function write(u, text, [x, y], pen) {
+    const { left, width } = u.bbox;
+    const ratio = devicePixelRatio;
+    u.ctx.font = `${12 * ratio}px system-ui, sans-serif`;
+    u.ctx.textBaseline = "middle";
+    const atRight = x > left + 0.75 * width;
+    u.ctx.textAlign = atRight ? "right" : "left";
+    const short = text.length > 40 ? `${text.slice(0, 39)}…` : text;
+    const place = [x + (atRight ? -8 : 8) * ratio, y];
+    u.ctx.lineWidth = 4 * ratio;
+    u.ctx.strokeStyle = colour("paper");
+    u.ctx.strokeText(short, ...place);
+    u.ctx.fillStyle = pen;
+    u.ctx.fillText(short, ...place);
+  }
+
+  function between([x1, y1], [x2, y2], part) {
+    return [x1 + part * (x2 - x1), y1 + part * (y2 - y1)];
+  }
+
+  function below([x, y], distance) {
+    return [x, y + distance];
   }
 
   function stroke(context, [x1, y1], [x2, y2], pen, width) {

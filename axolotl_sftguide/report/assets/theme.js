@@ -45,8 +45,9 @@ addEventListener("afterprint", () => {
   applyTheme(theme);
 });
 
-// Few runs have a colour each; many are coloured by their score.
-const MOST_COLOURS = 8;
+// Few runs have a colour each, from the ninth on with dashes; many are coloured by score.
+const COLOURS = 8;
+const MOST_COLOURS = 2 * COLOURS;
 const scores = runs.map((run) => run.score).filter((score) => score !== null);
 const scoreRange = extent(scores);
 const colouredByScore = runs.length > MOST_COLOURS && scoreRange !== null;
@@ -77,12 +78,23 @@ function scoreColour(score) {
 function runColour(run) {
   if (colouredByScore) return scoreColour(run.score);
   if (runs.length > MOST_COLOURS) return colour("unscored");
-  return colour(`run-${position.get(run.id)}`);
+  return colour(`run-${position.get(run.id) % COLOURS}`);
+}
+
+function isDashed(run) {
+  return runs.length <= MOST_COLOURS && position.get(run.id) >= COLOURS;
+}
+
+// For charts with an axis of the score, on which its colour helps from some runs on.
+const showsScores = runs.length > COLOURS && scoreRange !== null;
+
+function lineColour(run) {
+  return showsScores ? scoreColour(run.score) : runColour(run);
 }
 
 function dot(run) {
-  const node = el("span", { class: "dot", "aria-hidden": "true" });
-  const paint = () => node.style.setProperty("background", runColour(run));
+  const node = el("span", { class: isDashed(run) ? "dot open" : "dot", "aria-hidden": "true" });
+  const paint = () => node.style.setProperty("color", runColour(run));
   paint();
   listeners.push((what) => what === "theme" && paint());
   return node;
