@@ -172,7 +172,7 @@ function rowsFor(run, all) {
   const text = why(run);
   if (!text) return [row];
   row.classList.add("above");
-  return [row, el("tr", { class: "below" }, el("td", { colspan: all.length }, text))];
+  return [row, el("tr", { class: "below" }, el("td", { colspan: all.length }, el("div", {}, text)))];
 }
 
 function rowOf(run, all) {
