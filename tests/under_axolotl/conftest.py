@@ -12,3 +12,9 @@ def axolotl_logs_to_the_session() -> None:
     That of a test is closed when it ends, and each later log would be a traceback.
     """
     import axolotl.cli  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def no_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`axolotl preprocess` leaves this set, and datasets then come without steps."""
+    monkeypatch.delenv("AXOLOTL_IS_PREPROCESS", raising=False)

@@ -42,8 +42,8 @@ def accepted(config: dict[str, Any]) -> bool:
     from axolotl.utils.dict import DictDefault
 
     logging.disable(logging.WARNING)
-    PluginManager._instance = None
-    PluginManager.plugins.clear()
+    manager = PluginManager.get_instance()  # `axolotl.train` keeps this one
+    manager.plugins.clear()
     cfg = DictDefault(copy.deepcopy(config))
     try:
         prepare_plugins(cfg)
@@ -55,8 +55,7 @@ def accepted(config: dict[str, Any]) -> bool:
         return False
     finally:
         logging.disable(logging.NOTSET)
-        PluginManager._instance = None
-        PluginManager.plugins.clear()
+        manager.plugins.clear()
     return True
 
 

@@ -11,15 +11,18 @@ from axolotl_sftguide import plan_memory
 
 @pytest.mark.parametrize(("hidden", "words"), [(256, 8192), (2048, 8192)])
 def test_the_planned_logits_are_within_five_percent(hidden: int, words: int) -> None:
-    from trl.trainer.sft_trainer import _chunked_cross_entropy_loss
+    from trl.trainer import sft_trainer
 
+    chunked = getattr(sft_trainer, "_chunked_cross_entropy_loss", None)
+    if chunked is None:
+        pytest.skip("this TRL has no chunked loss of its own")
     states = torch.randn(1, 512, hidden, dtype=torch.bfloat16, requires_grad=True)
     table = torch.randn(words, hidden, dtype=torch.bfloat16)
     labels = torch.randint(0, words, (1, 512))
     with PeakMemory(collect=True) as peak:
         peak.known([states, table, labels])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss, *_ = _chunked_cross_entropy_loss(states, table, 256, labels=labels)
+            loss, *_ = chunked(states, table, 256, labels=labels)
         loss.backward()
     model = {
         "model_type": "llama",
