@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from axolotl_sftguide.advice import RULES
+from scripts import load_script
 
 PROJECT = Path(__file__).parent.parent
 RESULTS = json.loads((PROJECT / "benchmarks/results/check_mistakes.json").read_text())
@@ -19,12 +19,7 @@ RESULTS = json.loads((PROJECT / "benchmarks/results/check_mistakes.json").read_t
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
     path = PROJECT / "benchmarks" / "check_mistakes.py"
-    spec = importlib.util.spec_from_file_location("check_mistakes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(path)
 
 
 @pytest.mark.parametrize("given", ["reports", "documentation"])

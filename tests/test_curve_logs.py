@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -13,18 +12,15 @@ from typing import Any
 
 import pytest
 
+from scripts import load_script
+
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "curve_logs.py"
 PATH = "runs/größe (1)/trainer_state.json"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("curve_logs", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def committed(folder: Path, history: list[dict[str, Any]]) -> str:

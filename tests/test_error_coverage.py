@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from scripts import load_script
 
 PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "docs" / "evidence.md"
@@ -19,13 +19,7 @@ CORRELATIONS = ("0", "0.5", "0.8")
 @pytest.fixture(scope="module")
 def benchmark() -> Any:
     path = PROJECT / "benchmarks" / "error_coverage.py"
-    spec = importlib.util.spec_from_file_location("benchmark_error_coverage", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(path)
 
 
 def test_the_page_shows_what_was_simulated(benchmark: Any) -> None:

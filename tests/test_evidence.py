@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +29,7 @@ from axolotl_sftguide.evidence import (
 )
 from axolotl_sftguide.evidence.page import page_with_parts
 from axolotl_sftguide.signals.forecast import EarlierRun
+from scripts import load_script
 
 PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "docs" / "evidence.md"
@@ -89,12 +88,7 @@ def test_the_page_shows_the_defaults_as_they_are() -> None:
 def benchmark(name: str) -> tuple[Any, Any]:
     """A benchmark as a module, and its committed results."""
     path = PROJECT / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_script(path)
     results = PROJECT / "benchmarks" / "results" / f"{name}.json"
     return module, json.loads(results.read_text())
 

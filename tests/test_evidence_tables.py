@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ import pytest
 
 from axolotl_sftguide.evidence.loss_curves import LORA_V50, PEFT
 from axolotl_sftguide.evidence.replay import TABLES
+from scripts import load_script
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "evidence_tables.py"
 
@@ -41,12 +41,7 @@ are excluded.
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("evidence_tables", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_every_table_is_fetched_once_from_one_commit(script: ModuleType) -> None:

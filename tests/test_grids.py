@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from scripts import load_script
+
 GRIDS = Path(__file__).parent.parent / "benchmarks" / "grids"
 WORDNET = Path("/usr/share/wordnet")
 RESULTS = sorted((GRIDS / "results").glob("*.json"))
@@ -18,12 +19,7 @@ RESULTS = sorted((GRIDS / "results").glob("*.json"))
 
 @pytest.fixture(scope="module")
 def signals() -> Any:
-    spec = importlib.util.spec_from_file_location("grid_signals", GRIDS / "signals.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(GRIDS / "signals.py")
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
+
+from scripts import load_script
 
 PROJECT = Path(__file__).parent.parent
 RESULTS = json.loads((PROJECT / "benchmarks/results/parking.json").read_text())
@@ -17,13 +17,7 @@ RESULTS = json.loads((PROJECT / "benchmarks/results/parking.json").read_text())
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
     path = PROJECT / "benchmarks" / "parking.py"
-    spec = importlib.util.spec_from_file_location("parking_benchmark", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "parking_benchmark", module)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(path)
 
 
 @pytest.mark.parametrize("size", [12, 40])

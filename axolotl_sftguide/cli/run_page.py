@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..config.differences import flatten, varied_keys
+from ..config.training_kind import training_kind
 from ..errors import TraceError
 from ..runs.history import Run
 from ..runs.marker import latest_checkpoint
@@ -143,7 +144,7 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
 def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
     fields, config = run.key_fields, flatten(run.config)
     yield "model", escape(str(fields.get("base_model") or config.get("base_model")))
-    yield "training", escape(_training(fields, config))
+    yield "training", escape(training_kind(fields, config))
     yield "optimizer", escape(_optimizer(config))
     batch = _batch(fields)
     if batch:
@@ -171,17 +172,6 @@ def _is_at(run: Run) -> Iterator[Fact]:
     checkpoint = latest_checkpoint(run.output_dir) if run.status == "parked" else None
     if checkpoint is not None:
         yield "checkpoint", escape(checkpoint)
-
-
-def _training(fields: dict[str, Any], config: dict[str, Any]) -> str:
-    adapter = fields.get("adapter")
-    if not adapter:
-        return "full fine-tuning"
-    four = config.get("load_in_4bit") or config.get("adapter") == "qlora"
-    kind = "QLoRA" if four else "LoRA"
-    if not isinstance(adapter, dict):
-        return kind
-    return f"{kind}, r {adapter.get('r')}, alpha {adapter.get('lora_alpha')}"
 
 
 def _optimizer(config: dict[str, Any]) -> str:

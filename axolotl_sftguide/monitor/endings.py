@@ -76,15 +76,8 @@ def mark_stop(
 ) -> str:
     """Mark the output folder of a stopped run, and return the message for the user."""
     checkpoint = marker.last_good_checkpoint(output_dir, verdict.bad_since)
-    termination = marker.Termination(
-        run_id=run_id,
-        rule=verdict.rule,
-        reason=verdict.reason,
-        step=step,
-        samples_seen=samples_seen,
-        bad_since=verdict.bad_since,
-        last_good_checkpoint=checkpoint,
-        found_at=verdict.step,
+    termination = replace(
+        _termination(run_id, verdict, checkpoint, step, samples_seen),
         best_step=best.step if best else None,
         best_checkpoint=best.checkpoint if best else None,
     )
@@ -123,18 +116,8 @@ def mark_parked(
     The model that the host saves at the end is not fully trained, as that of a run
     that was stopped.
     """
-    termination = marker.Termination(
-        run_id=run_id,
-        rule=verdict.rule,
-        reason=verdict.reason,
-        step=step,
-        samples_seen=samples_seen,
-        bad_since=verdict.bad_since,
-        last_good_checkpoint=checkpoint,
-        found_at=verdict.step,
-        parked=True,
-    )
-    marker.mark(output_dir, termination)
+    termination = _termination(run_id, verdict, checkpoint, step, samples_seen)
+    marker.mark(output_dir, replace(termination, parked=True))
     return (
         f"parked at step {step} of {max_steps} ({count(samples_seen)} samples) by "
         f"{verdict.rule}: {verdict.reason}. The sweep resumes it from {checkpoint} if "
@@ -204,3 +187,22 @@ def report(parts: Parts, batch_size: int | str | None, *, stopped: bool) -> None
     for line in lines:
         if line is not None:
             logger.info(line)
+
+
+def _termination(
+    run_id: str,
+    verdict: Verdict,
+    checkpoint: str | None,
+    step: int,
+    samples_seen: int,
+) -> marker.Termination:
+    return marker.Termination(
+        run_id=run_id,
+        rule=verdict.rule,
+        reason=verdict.reason,
+        step=step,
+        samples_seen=samples_seen,
+        bad_since=verdict.bad_since,
+        last_good_checkpoint=checkpoint,
+        found_at=verdict.step,
+    )

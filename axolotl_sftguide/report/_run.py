@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..config.differences import flatten
+from ..config.training_kind import training_kind
 from ..runs.history import Run, Score
 from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
@@ -130,7 +131,7 @@ def _settings(run: Run, frame: Frame) -> dict[str, Any]:
         "batch": effective_batch_size(fields),
         "batch_of": [fields.get(name) for name in BATCH_FIELDS],
         "model": _short(str(fields.get("base_model") or config.get("base_model"))),
-        "adapter": _adapter(fields, config),
+        "adapter": training_kind(fields, config),
         "optimizer": _plain(config.get("optimizer") or config.get("optim")),
         "schedule": _plain(
             config.get("lr_scheduler") or config.get("lr_scheduler_type")
@@ -139,17 +140,6 @@ def _settings(run: Run, frame: Frame) -> dict[str, Any]:
         "sequence_len": fields.get("sequence_len"),
         "packing": bool(fields.get("packing")),
     }
-
-
-def _adapter(fields: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    adapter = fields.get("adapter")
-    if not adapter:
-        return "full fine-tuning"
-    four_bits = config.get("load_in_4bit") or config.get("adapter") == "qlora"
-    kind = "QLoRA" if four_bits else "LoRA"
-    if not isinstance(adapter, Mapping):
-        return kind
-    return f"{kind}, r {adapter.get('r')}, alpha {adapter.get('lora_alpha')}"
 
 
 def _verdict(decision: Any, by_steps: bool) -> dict[str, Any]:
