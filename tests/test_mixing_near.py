@@ -239,5 +239,5 @@ class TestNgrams:
         assert done.exit_code == 0, done.output
         shown = " ".join(done.output.split())
         assert "near-duplicate of a row in a.jsonl" in shown
-        assert "a.jsonl:2: left out, as 99% similar to a.jsonl:1" in shown
-        assert "a.jsonl:3: left out, as it has 100% of the n-grams" in shown
+        assert "a.jsonl:2: left out, because it is 99% similar to a.jsonl:1" in shown
+        assert "a.jsonl:3: left out, because it has 100% of the n-grams" in shown

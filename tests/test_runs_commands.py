@@ -87,7 +87,7 @@ class TestList:
         assert "no run has 'learning_rat'" in said
 
     def test_a_time_that_is_none_is_named(self) -> None:
-        assert "'yesterday' is no date" in faulty(
+        assert "'yesterday' is not a date" in faulty(
             "runs", "list", "--since", "yesterday"
         )
 

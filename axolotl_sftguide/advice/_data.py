@@ -224,7 +224,7 @@ def data_findings(found: Examined) -> Iterator[Finding]:
 
 
 def with_unprepared(findings: list[Finding], error: str) -> list[Finding]:
-    """The findings, and one on data that Axolotl cannot make a run of.
+    """The findings, and one if Axolotl cannot start a run on the data.
 
     Args:
         findings: The other findings; one on rows that are not trained explains it.

@@ -77,7 +77,7 @@ class Finding:
 
     @property
     def _library(self) -> str:
-        """The library of which it holds, if that is another one than Axolotl."""
+        """The library that it is about, if that is not Axolotl."""
         rule = RULES.get(self.id)
         library, comma, _ = ("" if rule is None else rule.host).partition(", ")
         return library if comma else ""

@@ -32,7 +32,7 @@ def length(view: View) -> Iterator[Finding]:
             "max_steps",
             view.get("max_steps"),
             f"max_steps: {most:,.0f} ends the run, whatever num_epochs is",
-            f"there may be more or less than {epochs:g} epochs",
+            f"the run may train for more or fewer than {epochs:g} epochs",
             "Remove max_steps or num_epochs",
             id="max-steps-and-epochs",
         )

@@ -123,13 +123,13 @@ def _notes(manifest: Manifest) -> Iterator[str]:
             )
     for one in manifest.near_duplicate_examples[:_EXAMPLES_SHOWN]:
         yield (
-            f"{one['row']}: left out, as {one['similarity']:.0%} similar to "
-            f"{one['similar_to']}"
+            f"{one['row']}: left out, because it is {one['similarity']:.0%} similar "
+            f"to {one['similar_to']}"
         )
     for one in manifest.overlap_examples[:_EXAMPLES_SHOWN]:
         yield (
-            f"{one['row']}: left out, as it has {one['overlap']:.0%} of the n-grams of "
-            f"the question in {one['excluded']}"
+            f"{one['row']}: left out, because it has {one['overlap']:.0%} of the "
+            f"n-grams of the question in {one['excluded']}"
         )
     if any("prompt_completion" in part.forms for part in manifest.parts):
         yield (

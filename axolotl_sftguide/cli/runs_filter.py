@@ -34,7 +34,7 @@ class Since(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             return datetime.fromisoformat(str(value)).timestamp()
         except ValueError:
             self.fail(
-                f"{value!r} is no date and no time span; write 2026-11-26, or 12h, 7d "
+                f"{value!r} is not a date or a time span; write 2026-11-26, or 12h, 7d "
                 "or 2w",
                 param,
                 ctx,

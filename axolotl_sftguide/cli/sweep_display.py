@@ -128,7 +128,7 @@ class SweepDisplay:
             metric = self._study.objective.metric
             self._print(f"best: {trial}, {metric} {number(value)}, in {folder}")
         self._print(f"compare: sftguide runs list --study {self._study.name}")
-        self._print(f"look: sftguide report --study {self._study.name}")
+        self._print(f"charts: sftguide report --study {self._study.name}")
 
     def _print(self, line: str, aside: str = "") -> None:
         text = escape(line) + (f" [dim]({escape(aside)})[/]" if aside else "")
