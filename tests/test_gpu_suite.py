@@ -86,9 +86,17 @@ def test_the_plan_of_an_adapter_is_close_to_what_a_gpu_allocated(
     assert shown in DOCS
 
 
-@pytest.mark.parametrize("name", ["8b-stacked-qlora", "8b-granite-stacked-qlora"])
+@pytest.mark.parametrize(
+    ("name", "sequences"),
+    [
+        ("8b-stacked-qlora", 1),
+        ("7b-stacked-qlora", 1),
+        ("8b-granite-stacked-qlora", 1),
+        ("3b-stacked-lora", 2),
+    ],
+)
 def test_the_plan_of_a_recipe_is_close_to_what_axolotl_reported_on_a_gpu(
-    name: str,
+    name: str, sequences: int
 ) -> None:
     rows = json.loads((RESULTS / "gpu_recipes.json").read_text())["rows"]
     (row,) = [row for row in rows if row["recipe"] == name]
@@ -100,7 +108,7 @@ def test_the_plan_of_a_recipe_is_close_to_what_axolotl_reported_on_a_gpu(
     assert f"| a step | {reported:.2f} | {planned / 2**30:.2f} (" in DOCS
     reported = max(found["allocated_gib"] for found in row["evaluations"])
     setting = read_setting(recipe, read_architecture(KNOWN[recipe["base_model"]]))
-    assert setting.eval_batch_size == 1
+    assert setting.evaluation_rows == sequences
     _, plan = tensors(recipe, recipe["base_model"])
     kept = ("weights", "quantised weights", "other weights", "adapters")
     sizes = {part.name: part.size_bytes for part in plan.parts}

@@ -739,6 +739,10 @@ class TestPlan:
         assert made.peak_at == "evaluation"
         logits = next(p for p in made.parts if p.name == "evaluation logits")
         assert logits.size_bytes == 16 * 2048 * 128256 * 10
+        packed = plan_memory({**asked, "sample_packing": True}, model)
+        micro = QLORA["micro_batch_size"]
+        logits = next(p for p in packed.parts if p.name == "evaluation logits")
+        assert logits.size_bytes == micro * 2048 * 128256 * 10
         never = plan_memory({**QLORA, "val_set_size": 0.1}, model)
         assert never.peak_bytes == plan_memory(QLORA, model).peak_bytes
 

@@ -467,6 +467,12 @@ RULES: dict[str, Rule] = {
         _LATE,
         "utils/schemas/validation.py: hint_eval_train_mbsz",
     ),
+    "eval-batch-ignored": Rule(
+        "Axolotl packs an evaluation into batches of `micro_batch_size` sequences. "
+        "`eval_batch_size` counts only without packing.",
+        _LATE,
+        "core/trainers/base.py: _create_multipack_sampler",
+    ),
     "deepspeed-own-scheduler": Rule(
         "A scheduler or optimizer in DeepSpeed's file replaces the one in the config.",
         _RUN,

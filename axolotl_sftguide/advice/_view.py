@@ -174,6 +174,14 @@ class View:
         """Whether a row holds several samples."""
         return bool(self.get("sample_packing"))
 
+    @property
+    def packs_evaluations(self) -> bool:
+        """Whether Axolotl packs the rows of an evaluation."""
+        packs = self.config.get("eval_sample_packing")
+        if packs is None:
+            packs = not self.get("eval_table_size")
+        return bool(self.packed and packs and not self.other_kind)
+
     @cached_property
     def block(self) -> Mapping[str, Any]:
         """The `sftguide:` block, or an empty one."""

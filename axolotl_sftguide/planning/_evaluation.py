@@ -13,7 +13,7 @@ def evaluation_parts(arch: Architecture, setting: Setting) -> list[Part]:
     Without a backward pass one layer's activations are small beside them. Liger's
     fused loss is for training alone: in an evaluation the model writes all logits.
     """
-    rows = setting.eval_batch_size
+    rows = setting.evaluation_rows
     if not rows:
         return []
     tokens, width = rows * setting.sequence_len, 2 if setting.half else 4
@@ -29,7 +29,7 @@ def evaluation_parts(arch: Architecture, setting: Setting) -> list[Part]:
         Part(
             "evaluation logits",
             tokens * numbers,
-            f"eval_batch_size {rows}, not during a step",
+            f"a batch of {rows}, not during a step",
             formula,
             "transformers, Trainer.prediction_step",
         )

@@ -51,8 +51,8 @@ class Setting:
     """Liger's activation, which is recomputed in the backward pass."""
     eager: bool
     """Whether attention writes its scores, as `eager` does."""
-    eval_batch_size: int
-    """Rows of an evaluation's batch; 0 if nothing is evaluated."""
+    eval_batch_size: int | None
+    """Rows of an evaluation's batch: 0 without one, None for the micro batch's."""
     half: bool
     """Whether the training runs in 16 bits."""
     gpus: int
@@ -78,6 +78,13 @@ class Setting:
     def fused_adapters(self) -> bool:
         """Whether kernels cover all adapters, so that autocast copies none."""
         return self.mlp_kernel and self.attention_kernels
+
+    @property
+    def evaluation_rows(self) -> int:
+        """Rows or packed sequences in a batch of an evaluation; 0 without one."""
+        if self.eval_batch_size is None:
+            return self.micro_batch_size
+        return self.eval_batch_size
 
     @property
     def tokens(self) -> int:
@@ -128,9 +135,7 @@ def read_setting(
         fused_norms=bool(config.get("liger_rms_norm")),
         fused_glu=bool(config.get("liger_glu_activation")),
         eager=config.get("attn_implementation") == "eager",
-        eval_batch_size=_eval_batch_size(
-            config, number["micro_batch_size"], held_out=held_out
-        ),
+        eval_batch_size=_eval_batch_size(config, held_out=held_out),
         half=half,
         gpus=gpus,
         stage=stage if gpus > 1 else 0,
@@ -173,9 +178,13 @@ def _whole_modules(config: Mapping[str, Any], architecture: Architecture) -> int
 
 _OF_TRAINER: dict[Trainer, dict[str, Any]] = {
     "axolotl": {},
-    "trl": dict.fromkeys((*LORA_KERNELS, LORA_EMBEDDING_KERNEL), False),
+    "trl": {
+        **dict.fromkeys((*LORA_KERNELS, LORA_EMBEDDING_KERNEL), False),
+        "eval_sample_packing": False,
+    },
     "unsloth": {
         **dict.fromkeys(LORA_KERNELS, True),
+        "eval_sample_packing": False,
         "liger_rms_norm": True,
         "liger_fused_linear_cross_entropy": True,
     },
@@ -238,12 +247,26 @@ def _holds_out(config: Mapping[str, Any]) -> bool:
     return isinstance(mix, Mapping) and bool(mix.get("held_out"))
 
 
-def _eval_batch_size(config: Mapping[str, Any], micro: int, *, held_out: bool) -> int:
-    """Rows of an evaluation's batch; 0 without data, or without a time to evaluate."""
+def _packs_evaluations(config: Mapping[str, Any]) -> bool:
+    """Whether Axolotl packs the rows of an evaluation."""
+    packs = config.get("eval_sample_packing")
+    if packs is None:
+        packs = not config.get("eval_table_size")
+    return bool(config.get("sample_packing") and packs)
+
+
+def _eval_batch_size(config: Mapping[str, Any], *, held_out: bool) -> int | None:
+    """Rows of an evaluation's batch; 0 without data, or without a time to evaluate.
+
+    None stands for the micro batch, which Axolotl fills wherever it packs the rows of
+    an evaluation (core/trainers/base.py, `_create_multipack_sampler`).
+    """
     has_rows = held_out or config.get("val_set_size") or config.get("test_datasets")
     strategy = config.get("eval_strategy") or config.get("evaluation_strategy") or "no"
     when = config.get("eval_steps") or config.get("evals_per_epoch") or strategy != "no"
     size = config.get("eval_batch_size")
     if not has_rows or not when:
         return 0
-    return size if isinstance(size, int) and size > 0 else micro
+    if not isinstance(size, int) or size <= 0 or _packs_evaluations(config):
+        return None
+    return size

@@ -755,6 +755,16 @@ OTHERS = [
         "eval_batch_size: 2",
     ),
     Case(
+        "eval-batch-ignored",
+        "sample_packing: true\nval_set_size: 0.1\neval_steps: 50\neval_batch_size: 8",
+        "eval_batch_size: 2",
+    ),
+    Case(
+        "eval-batch-ignored",
+        "sample_packing: true\nval_set_size: 0.1\neval_steps: 50\neval_batch_size: 1",
+        "eval_sample_packing: false",
+    ),
+    Case(
         "batch-size-ignored",
         "gradient_accumulation_steps: null\nbatch_size: 64",
         "batch_size: null\ngradient_accumulation_steps: 32",
