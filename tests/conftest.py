@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,6 +36,10 @@ os.environ.update(
     AXOLOTL_DO_NOT_TRACK="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false"
 )
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what runs in its background so, and our child processes inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LOADED = pytest.StashKey[int]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 RUN_BY = {
@@ -57,7 +62,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
     )
     for item in items:
-        if "forked" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "counted_apart" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("counted apart"))
+        elif "forked" in fixtures:
             group = "axolotl" if "under_axolotl" in item.path.parts else "others"
             item.add_marker(pytest.mark.xdist_group(f"forked {group}"))
         elif item.path.stem in SHARES_A_FIXTURE:

@@ -149,6 +149,7 @@ def test_two_sweeps_on_postgresql_share_the_trials(
     assert "@" not in "".join(p.read_text() for p in sweep.out.rglob("config.yml"))
 
 
+@pytest.mark.slow
 def test_a_config_that_axolotl_refuses_ends_the_sweep_with_its_line(
     sweeper: Callable[..., Sweeper],
 ) -> None:
