@@ -20,13 +20,18 @@ from postgres import Server, programs
 from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 
 PROJECT = Path(__file__).parent.parent
-SHARES_A_FIXTURE = {
-    "test_packaging",
-    "test_mixing_pythons",
-    "test_transformers_versions",
-}
+SHARES_A_FIXTURE = {"test_packaging", "test_transformers_versions"}
 """Modules whose fixtures cost more than their tests: one worker runs each of them."""
-LONGEST = {"test_packaging", "test_recipes_made_small", "test_quickstart", "test_sweep"}
+LONGEST = {
+    "test_mixing_pythons",
+    "test_noise_scale_of_the_quickstart",
+    "test_packaging",
+    "test_parked_sweep",
+    "test_quickstart",
+    "test_recipes",
+    "test_recipes_made_small",
+    "test_sweep",
+}
 OUR_PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
