@@ -35,7 +35,10 @@ class Forked:
     Of several instances only the newest works, because a process has one such server.
     """
 
+    _newest: Forked
+
     def __init__(self, *more: str) -> None:
+        Forked._newest = self
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([*HOSTS, *more])
@@ -44,6 +47,7 @@ class Forked:
         self, script: Path, *words: Any, log: Path, **environment: str
     ) -> ForkServerProcess:
         """Start a script in a process whose output goes to a file."""
+        assert self is Forked._newest, "it would be forked from another's hosts"
         command = [str(script), *map(str, words)]
         variables = {**os.environ, **environment}
         process = self._context.Process(
