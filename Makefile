@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRL_VENV := .venv-trl
 TRL_LOCK := tests/trl-lock.txt
-WORKERS ?= 2
+# One more than two cores: some tests wait for processes that they have started.
+WORKERS ?= 3
 AXOLOTL := axolotl==0.19.0
 # The first whose states are read, the first with norms, the last of 4, and a later 5.
 TRANSFORMERS := 4.30.2 4.38.2 4.57.1 5.23.0

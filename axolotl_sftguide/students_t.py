@@ -58,9 +58,9 @@ def density(t: float, freedom: float) -> float:
 
 
 def as_rare_as(sigmas: float, freedom: float) -> float:
-    """The value that Student's t exceeds as often as a normal variable does `sigmas`.
+    """The value that Student's t exceeds as often as a normal one exceeds `sigmas`.
 
-    It is infinite where a normal variable exceeds them with no measurable probability.
+    It is infinite where that probability is too small to be computed.
     """
     return quantile(_NORMAL.cdf(-sigmas), freedom)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,13 +20,18 @@ from postgres import Server, programs
 from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 
 PROJECT = Path(__file__).parent.parent
-SHARES_A_FIXTURE = {
-    "test_packaging",
-    "test_mixing_pythons",
-    "test_transformers_versions",
-}
+SHARES_A_FIXTURE = {"test_packaging", "test_transformers_versions"}
 """Modules whose fixtures cost more than their tests: one worker runs each of them."""
-LONGEST = {"test_packaging", "test_recipes_made_small", "test_quickstart", "test_sweep"}
+LONGEST = {
+    "test_mixing_pythons",
+    "test_noise_scale_of_the_quickstart",
+    "test_packaging",
+    "test_parked_sweep",
+    "test_quickstart",
+    "test_recipes",
+    "test_recipes_made_small",
+    "test_sweep",
+}
 OUR_PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
@@ -34,6 +40,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(
     AXOLOTL_DO_NOT_TRACK="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false"
 )
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what runs in its background so, and our child processes inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LOADED = pytest.StashKey[int]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
@@ -57,7 +67,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
     )
     for item in items:
-        if "forked" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "counted_apart" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("counted apart"))
+        elif "forked" in fixtures:
             group = "axolotl" if "under_axolotl" in item.path.parts else "others"
             item.add_marker(pytest.mark.xdist_group(f"forked {group}"))
         elif item.path.stem in SHARES_A_FIXTURE:

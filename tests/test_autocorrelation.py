@@ -31,7 +31,7 @@ def test_noise_alone_exceeds_two_errors_about_as_often_as_it_should(
 ) -> None:
     """Nominally 2.3%; errors of independent steps are exceeded by 26% at 0.8."""
     draw = random.Random(steps)
-    rounds, exceeded = 1000, 0
+    rounds, exceeded = 500, 0
     for _ in range(rounds):
         made = average_of(autoregressive(draw, steps, correlation))
         exceeded += made.mean > made.limit(2.0)

@@ -329,7 +329,7 @@ def test_missing_files_are_named_with_their_claims_and_addresses(
         ("massive-sft.csv", "", "has no columns"),
         ("grids/peft_metamath.json", "{", "is damaged"),
         ("grids/peft_metamath.json", "[]", "no list 'runs'"),
-        ("grids/peft_metamath.json", '{"runs": [1]}', "is no mapping"),
+        ("grids/peft_metamath.json", '{"runs": [1]}', "is not a mapping"),
         (
             "grids/peft_metamath.json",
             '{"runs": [{"config": 1, "score": "x", "points": [[1]]}]}',

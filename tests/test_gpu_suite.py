@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from forked import Forked
 
 from axolotl_sftguide.planning import KNOWN, MemoryPlan, plan_memory
 from axolotl_sftguide.planning._architecture import read_architecture
@@ -20,22 +19,12 @@ from axolotl_sftguide.recipes import find_recipe
 SUITE = Path(__file__).parent.parent / "benchmarks" / "gpu_qlora.py"
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SUITE), *words],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-
-
 def test_a_small_model_goes_through_it_on_the_cpu_and_no_memory_is_claimed(
-    tmp_path: Path,
+    forked: Forked, tmp_path: Path
 ) -> None:
     pytest.importorskip("bitsandbytes")
-    done = run("--smoke", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "peak not measured" in done.stdout
+    printed = forked.run(SUITE, "--smoke", "--out", tmp_path, log=tmp_path / "log")
+    assert "peak not measured" in printed
     said = json.loads((tmp_path / "gpu_qlora.json").read_text())
     (row,) = said["rows"]
     assert said["where"] == "cpu, no memory measured"
@@ -44,10 +33,14 @@ def test_a_small_model_goes_through_it_on_the_cpu_and_no_memory_is_claimed(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="it would be measured")
-def test_without_a_gpu_nothing_is_measured_and_a_message_says_so() -> None:
-    done = run()
-    assert done.returncode == 1
-    assert "no CUDA device here: nothing measured" in done.stderr
+def test_without_a_gpu_nothing_is_measured_and_a_message_says_so(
+    forked: Forked, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    process = forked.begin(SUITE, log=log)
+    process.join(200)
+    assert process.exitcode == 1
+    assert "no CUDA device here: nothing measured" in log.read_text()
 
 
 RESULTS = SUITE.parent / "results"

@@ -76,6 +76,7 @@ def test_a_loss_that_is_not_finite_counts_as_the_largest(signals: Any) -> None:
     assert signals.signal(run, signals.LOSS, 0.4) == 1.0
 
 
+@pytest.mark.slow
 def test_the_evidence_page_has_the_tables_of_the_results(signals: Any) -> None:
     page = (GRIDS.parent.parent / "docs" / "evidence.md").read_text()
     assert signals.written_into(page, signals.report(signals.RESULTS)) == page

@@ -43,7 +43,7 @@ def coverage(draw: random.Random, rows: int, columns: int, crossed: bool) -> flo
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(
     rows: int, columns: int, crossed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intervals, "RESAMPLES", 600)
+    monkeypatch.setattr(intervals, "RESAMPLES", 300)
     assert 0.9 <= coverage(random.Random(1), rows, columns, crossed) <= 0.99
 
 

@@ -91,7 +91,7 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path, storage: str) -> None
     assert kills <= 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_hundred_kills_lose_and_double_nothing(
     tmp_path: Path, new_storage: Callable[[], str]
 ) -> None:

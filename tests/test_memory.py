@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 from counted_step import counted
+from forked import Forked
 from qlora import QLORA
 from runs import run_row
 
@@ -152,16 +154,15 @@ class TestShapes:
     def test_adapters_are_those_that_peft_makes(self, name: str, targets: Any) -> None:
         from peft import LoraConfig, get_peft_model
 
-        architecture = read_architecture(KNOWN[name], name)
+        config = {**KNOWN[name], "num_hidden_layers": 2}
+        architecture = read_architecture(config, name)
         asked = {"adapter": "lora", "lora_r": 8, "lora_target_modules": targets}
         if isinstance(targets, list) and architecture.model_type == "phi3":
             with pytest.raises(PlanError, match="no layer of this model"):
                 read_setting(asked, architecture)  # its projections are fused
             return
         planned = sum(adapter_shapes(architecture, read_setting(asked, architecture)))
-        model = get_peft_model(
-            on_meta(KNOWN[name]), LoraConfig(r=8, target_modules=targets)
-        )
+        model = get_peft_model(on_meta(config), LoraConfig(r=8, target_modules=targets))
         assert planned == numbers(p for p in model.parameters() if p.requires_grad)
 
     @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ class TestPassing:
             "model_type": "llama",
             "hidden_size": 256,
             "intermediate_size": 704,
-            "num_hidden_layers": 8,
+            "num_hidden_layers": 6,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             **shape,
@@ -295,7 +296,7 @@ class TestPassing:
             "lora_mlp_kernel": False,
             "bf16": half,
             "gradient_checkpointing": checkpointing,
-            "sequence_len": 512,
+            "sequence_len": 256,
         }
         planned = passing(config, asked)
         assert planned == pytest.approx(counted(config, asked), rel=0.05)
@@ -366,24 +367,43 @@ def asked_for(*, adapter: bool, kernels: bool, **more: Any) -> dict[str, Any]:
     }
 
 
-def counted_apart(cases: list[dict[str, Any]], *words: str) -> list[int]:
-    """In a process of its own: kernels are interpreted there, and replace classes."""
-    script = Path(__file__).parent / "support" / "counted_step.py"
-    done = subprocess.run(
-        [sys.executable, str(script), *words],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return list(json.loads(done.stdout.strip().splitlines()[-1]))
+COUNTED_STEP = Path(__file__).parent / "support" / "counted_step.py"
+
+
+@pytest.fixture(scope="module")
+def counted_apart(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[list[dict[str, Any]]], list[int]]]:
+    """In a fork of another process: kernels are interpreted, and replace classes."""
+    errors = tmp_path_factory.mktemp("counted") / "errors"
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, str(COUNTED_STEP)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+
+        def count(cases: list[dict[str, Any]]) -> list[int]:
+            print(json.dumps(cases), file=process.stdin, flush=True)
+            answer = "a line that is no answer"
+            while answer and not answer.startswith(("[", "null")):
+                answer = process.stdout.readline()  # type: ignore[union-attr]
+            assert answer.startswith("["), errors.read_text()[-2000:]
+            return list(json.loads(answer))
+
+        yield count
 
 
 class TestKernels:
     """Axolotl's and Liger's, which Triton interprets on a CPU."""
 
-    def test_a_recipe_for_an_adapter_is_within_five_percent(self) -> None:
+    def test_a_recipe_for_an_adapter_is_within_five_percent(
+        self, counted_apart: Callable[..., list[int]]
+    ) -> None:
         asked = asked_for(
             adapter=True, kernels=True, gradient_checkpointing=True, **LIGER
         )
@@ -398,7 +418,11 @@ class TestKernels:
         ids=["lora kernels", "lora", "full"],
     )
     def test_each_combination_is_within_five_percent(
-        self, liger: dict[str, bool], adapter: bool, kernels: bool
+        self,
+        liger: dict[str, bool],
+        adapter: bool,
+        kernels: bool,
+        counted_apart: Callable[..., list[int]],
     ) -> None:
         asked = asked_for(adapter=adapter, kernels=kernels, **liger)
         cases = [
@@ -415,7 +439,9 @@ class TestKernels:
     @pytest.mark.parametrize(
         "half", [True, pytest.param(False, marks=pytest.mark.slow)]
     )
-    def test_the_chunked_loss_is_within_five_percent(self, half: bool) -> None:
+    def test_the_chunked_loss_is_within_five_percent(
+        self, half: bool, forked: Forked, tmp_path: Path
+    ) -> None:
         asked = asked_for(
             adapter=True,
             kernels=False,
@@ -424,7 +450,10 @@ class TestKernels:
         )
         asked |= {"sequence_len": 512, "bf16": half}
         model = {**MADE_SMALL, "num_hidden_layers": 2, "vocab_size": 16000}
-        (found,) = counted_apart([{"model": model, "asked": asked}], "chunked")
+        cases = tmp_path / "cases.json"
+        cases.write_text(json.dumps([{"model": model, "asked": asked}]))
+        said = forked.run(COUNTED_STEP, "chunked", cases, log=tmp_path / "log")
+        (found,) = json.loads(said.strip().splitlines()[-1])
         assert passing(model, asked) == pytest.approx(found, rel=0.05)
 
     @pytest.mark.parametrize(
@@ -469,7 +498,9 @@ FOR_A_GPU = [r for r in shipped_recipes() if not r.name.startswith("quickstart")
     ],
     ids=lambda recipe: recipe.name,
 )
-def test_a_recipes_kernels_work_on_its_kind_of_model_as_planned(recipe: Recipe) -> None:
+def test_a_recipes_kernels_work_on_its_kind_of_model_as_planned(
+    recipe: Recipe, counted_apart: Callable[..., list[int]]
+) -> None:
     """Liger refuses some kinds; what needs a GPU is interpreted."""
     written = yaml.safe_load(recipe.text)
     kind = KNOWN[written["base_model"]]["model_type"]

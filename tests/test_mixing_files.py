@@ -136,7 +136,7 @@ class TestFolders:
         write(tmp_path / "eval" / "validation.jsonl", 2)
         assert numbers(make("a.jsonl", exclude=["eval"])) == [3]
 
-    @pytest.mark.parametrize("count", [60, pytest.param(2000, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
     def test_have_the_splits_that_datasets_finds(
         self, tmp_path: Path, count: int
     ) -> None:

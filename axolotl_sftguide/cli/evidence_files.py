@@ -110,7 +110,7 @@ def _runs(content: Any) -> Rows:
     if not isinstance(content, Mapping) or not isinstance(content.get("runs"), list):
         raise ValueError("no list 'runs'")
     if not all(isinstance(run, Mapping) for run in content["runs"]):
-        raise ValueError("a run that is no mapping")
+        raise ValueError("an entry of 'runs' is not a mapping")
     return list(content["runs"])
 
 

@@ -124,6 +124,7 @@ def mix(
     if mixed.manifest.lengths is not None:
         for line in lines_of(mixed.manifest.lengths, sequence_len, "Rows"):
             click.echo(line)
+    click.echo("\n# For an Axolotl config:")
     click.echo(_entry(mixed))
 
 

@@ -15,7 +15,7 @@ from .mix_tables import rows
 def print_preview(
     sources: Sequence[PreviewedSource], sequence_len: int | None = None
 ) -> None:
-    """The conversations of each source, with what is trained on marked."""
+    """Print conversations of each source, with the trained text marked."""
     coloured = sys.stdout.isatty()
     shown = "in colour" if coloured else "in [[ ]]"
     click.echo(f"What is trained on is {shown}.")

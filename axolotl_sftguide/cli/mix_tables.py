@@ -67,7 +67,8 @@ def print_mix(mixed: Mixed) -> None:
     out = console()
 
     def say(line: str) -> None:
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        whole = not out.is_terminal  # only a terminal needs lines of its width
+        out.print(line, highlight=False, markup=False, soft_wrap=whole)
 
     if not mixed.built:
         say(f"{mixed.folder} already exists; not built again")

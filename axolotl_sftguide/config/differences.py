@@ -37,7 +37,7 @@ NO_SETTING = frozenset(
         "auto_resume_from_checkpoints",
     )
 )
-"""The last part of keys that repeats of a setting differ in."""
+"""The last part of the keys in which repeats of a setting may differ."""
 
 
 def setting_of(config: Mapping[str, Any]) -> str:

@@ -164,7 +164,8 @@ class MixSettings(Block):
     exclude_ngram: int = Field(13, ge=5, le=50)
     """With `ngrams`: the number of consecutive words."""
     exclude_overlap: float = Field(0.0, ge=0, le=1)
-    """With `ngrams`: the least share of a message's n-grams that a row must have."""
+    """With `ngrams`: a row is left out if it has this share of a message's n-grams, or
+    more. At 0, one is enough."""
     held_out: float = Field(0.0, ge=0, lt=1)
     """Share of each dataset that is written to `held-out.jsonl`."""
     replay: float = Field(0.0, ge=0, lt=1)

@@ -16,7 +16,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """Read the mapping in a YAML file.
 
     Raises:
-        SettingsError: If the file cannot be read or holds no mapping.
+        SettingsError: If the file cannot be read or does not hold a mapping.
     """
     text = read_text(path)
     try:

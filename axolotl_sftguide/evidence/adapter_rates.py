@@ -159,7 +159,7 @@ def _divergences(
 
 
 def _missing(losses: Losses, row: Mapping[str, str], rate: float) -> int:
-    """Ranks of a model that diverged at a rate: those missing from the table."""
+    """The number of ranks that diverged at a rate, and are missing from the table."""
     ranks = [int(rank) for rank in row["ranks"].split(",")]
     return sum((row["model"], rate, rank) not in losses for rank in ranks)
 

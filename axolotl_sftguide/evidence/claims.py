@@ -161,7 +161,7 @@ CLAIMS: dict[str, Claim] = {
     ),
     "constant-rate": Claim(
         "a constant learning rate was no worse than cosine decay; with 1,000 rows it "
-        "was no worse in chat scores, and GSM8K, MBPP and MMLU did not tell",
+        "was no worse in chat scores, and inconclusive on GSM8K, MBPP and MMLU",
         _LARGE,
         f"{PAPER}, Secs. 3.7 and 3.8; {MASSIVE}",
         "",

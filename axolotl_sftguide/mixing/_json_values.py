@@ -56,7 +56,7 @@ class _Scan:
     def __init__(self, buffer: bytes, array: bool) -> None:
         self.buffer = buffer
         self.depth = 0
-        """The brackets that are open, without that of the array."""
+        """The open brackets, not counting the array's own."""
         self.ended = False
         """Whether the array has ended."""
         self._start = self._at = 1 if array else 0

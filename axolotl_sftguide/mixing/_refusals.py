@@ -166,7 +166,7 @@ def _why_nothing(labels: Sequence[str], spooled: Sequence[Spooled]) -> list[str]
     lines = [f"Nothing to mix: none of {rows(read)} can be used."]
     filtered = sum(piece.filtered for piece in spooled)
     if filtered:
-        lines.append(f"{rows(filtered)}: left out by where")
+        lines.append(f"{rows(filtered)}: left out by the filter 'where'")
     for code, number in counts.most_common():
         lines.append(f"{rows(number)}: {FAULTS[code]}; the first is {first[code]}")
     return lines

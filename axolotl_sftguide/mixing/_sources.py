@@ -109,7 +109,7 @@ def _find(
 
 
 def _label(path: Path, root: Path) -> str:
-    """A file's name; below the root, it is the same on any machine."""
+    """A file's name, relative to the root if it lies below it."""
     whole = path.resolve()
     return (
         whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(path)

@@ -32,7 +32,7 @@ _TOLERANCE = 0.02  # bf16 has three digits
 
 
 def loss_normalisation(trainer: Any) -> str:
-    """The mean that the trainer takes, according to its settings."""
+    """How the trainer averages the loss of a step, according to its settings."""
     args = trainer.args
     if args.gradient_accumulation_steps * args.world_size == 1:
         return TOKEN_MEAN

@@ -1,4 +1,4 @@
-"""Opens the watch over the evaluations of a training, where the rule is on."""
+"""Starts to watch a training's evaluations, if the rule on evaluations is on."""
 
 from __future__ import annotations
 

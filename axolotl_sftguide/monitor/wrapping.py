@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class _Layer:
-    """One wrapper around a method: what it calls, and what it calls that with."""
+    """A wrapper: calls `around` with the method below it, or that method alone."""
 
     below: Callable[..., Any]
     around: Callable[..., Any] | None

@@ -18,7 +18,7 @@ from ._thin import rounded
 from ._words import reason_of, stopping_rule
 
 _LONGEST = 300
-"""Characters of a value of a config."""
+"""The most characters of a config value that are shown."""
 
 _LONGEST_REASON = 1500
 """Characters of a reason, which is read in full."""

@@ -163,7 +163,7 @@ class RecordedRun:
     key: str = ""
     """Its comparability key."""
     key_fields: Mapping[str, Any] = field(default_factory=dict)
-    """The fields of the key."""
+    """The fields from which the key is computed."""
 
     @property
     def steps(self) -> int:

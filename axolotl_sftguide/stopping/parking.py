@@ -93,12 +93,12 @@ def losses_beside(last: Outlook, parked: Iterable[Outlooks]) -> list[float]:
 def prospect_of(
     last: Outlook | None, beside: Sequence[float], settings: PredictionSettings
 ) -> Prospect:
-    """Whether a parked run is resumed, by the finished runs of today.
+    """Decide from the runs that have finished so far whether a parked run is resumed.
 
     Args:
-        last: What they say of it at its last look.
-        beside: The losses of other parked runs there: the finished runs alone are a
-            choice of the better ones.
+        last: What they predict for it, from its last step at which they were asked.
+        beside: The losses of other parked runs at that point. The finished runs alone
+            are a selection of the better ones.
         settings: The rule; a parked run is not resumed if `chance` and `worst` hold.
             Many finished runs predict it better, so that half of the runs, not only the
             worst third, may be left parked then.

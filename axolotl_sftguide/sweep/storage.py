@@ -86,7 +86,7 @@ _WRONG_STATEMENTS = (
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Whether the database is the cause, not what it was asked."""
+    """Whether the database itself failed, and not one wrong statement."""
     cause = error.__cause__ or error
     if isinstance(cause, sa.exc.StatementError):
         known = isinstance(cause, sa.exc.DBAPIError)

@@ -1,12 +1,14 @@
 """The peak of one training step's tensors, counted on a CPU with the host's kernels.
 
-    python counted_step.py [chunked] < cases.json
+    python counted_step.py < LINES            kernels, interpreted
+    python counted_step.py chunked CASES.json the chunked loss, compiled
 
-Reads `[{"model": config.json, "asked": keys of Axolotl}, ...]` and prints one number of
-bytes for each: without weights and their gradients, the forward pass under autocast and
-the backward pass outside of it, as in a trainer. Triton's kernels are interpreted, and
-Axolotl's and Liger's own code allocates around them. They replace classes of
-transformers, so that all cases of one process must ask for the same kernels.
+Each line, and the file, is `[{"model": config.json, "asked": keys of Axolotl}, ...]`.
+The answer is a line with one number of bytes for each: without weights and their
+gradients, the forward pass under autocast and the backward pass outside of it, as in a
+trainer. Triton's kernels are interpreted, and Axolotl's and Liger's own code allocates
+around them. They replace classes of transformers, so that each line is counted in a
+fork, and all cases of a line must ask for the same kernels.
 """
 
 from __future__ import annotations
@@ -15,14 +17,20 @@ import contextlib
 import gc
 import json
 import os
+import signal
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from peak_memory import PeakMemory
 
 from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
+
+SECONDS = 900
 
 LIGER = {
     "rope": "liger_rope",
@@ -144,10 +152,39 @@ def counted_chunked(config: dict[str, Any], asked: dict[str, Any]) -> int:
     return peak
 
 
-if __name__ == "__main__":
-    if "chunked" not in sys.argv:
-        os.environ["TRITON_INTERPRET"] = "1"
-        _interpret()
-    count = counted_chunked if "chunked" in sys.argv else counted
-    cases = json.load(sys.stdin)
+def _count(
+    count: Callable[[dict[str, Any], dict[str, Any]], int], cases: list[dict[str, Any]]
+) -> None:
     print(json.dumps([count(case["model"], case["asked"]) for case in cases]))
+
+
+def _answer_each_line() -> None:
+    """In a fork each, which costs less than to import the hosts again."""
+    os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton
+    _interpret()
+    import axolotl.monkeypatch.lora_kernels  # noqa: F401
+    import peft  # noqa: F401
+
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            status = 1
+            signal.alarm(SECONDS)  # a line that takes longer fails
+            try:
+                _count(counted, json.loads(line))
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        if os.waitpid(child, 0)[1]:
+            print("null", flush=True)
+
+
+if __name__ == "__main__":
+    if "chunked" in sys.argv:
+        _count(counted_chunked, json.loads(Path(sys.argv[-1]).read_text()))
+    else:
+        _answer_each_line()

@@ -13,26 +13,41 @@ import runpy
 import socket
 import sys
 import time
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 HOSTS = ["datasets", "peft", "trl.trainer.sft_trainer", "torch.distributed"]
-"""Axolotl is not among them, because it patches transformers."""
+AXOLOTL = [
+    "axolotl.cli.config",
+    "axolotl.common.datasets",
+    "axolotl.core.builders",
+    "axolotl.train",
+]
+"""For its own tests alone, because it patches transformers."""
 
 
 class Forked:
-    """Starts scripts; the first start imports the hosts."""
+    """Starts scripts; the first start imports the hosts.
 
-    def __init__(self) -> None:
+    Of several instances only the newest works, because a process has one such server.
+    """
+
+    _newest: Forked
+
+    def __init__(self, *more: str) -> None:
+        Forked._newest = self
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(HOSTS)
+        self._context.set_forkserver_preload([*HOSTS, *more])
 
     def begin(
         self, script: Path, *words: Any, log: Path, **environment: str
     ) -> ForkServerProcess:
         """Start a script in a process whose output goes to a file."""
+        assert self is Forked._newest, "it would be forked from another's hosts"
         command = [str(script), *map(str, words)]
         variables = {**os.environ, **environment}
         process = self._context.Process(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
+from forked import AXOLOTL, Forked
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -14,7 +18,14 @@ def axolotl_logs_to_the_session() -> None:
     import axolotl.cli  # noqa: F401
 
 
+@pytest.fixture(scope="session")
+def forked() -> Forked:
+    """Forks from a process that has imported Axolotl too."""
+    return Forked(*AXOLOTL)
+
+
 @pytest.fixture(autouse=True)
-def no_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_preprocessing() -> Iterator[None]:
     """`axolotl preprocess` leaves this set, and datasets then come without steps."""
-    monkeypatch.delenv("AXOLOTL_IS_PREPROCESS", raising=False)
+    yield
+    assert "AXOLOTL_IS_PREPROCESS" not in os.environ

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,5 +190,28 @@ def test_the_hosts_own_validation_is_told_with_its_words(tmp_path: Path) -> None
     found = refusal(path)
     assert found is not None
     assert "load_in_4bit" in found.message
+
+
+def run_here(
+    command: list[str], capsys: pytest.CaptureFixture[str], **_: Any
+) -> subprocess.CompletedProcess[str]:
+    """In the place of `subprocess.run`, whose child would import Axolotl again."""
+    with pytest.MonkeyPatch.context() as process:
+        process.setattr(sys, "path", sys.path)
+        process.setattr(sys, "argv", command[2:])
+        try:
+            exec(command[2], {})
+        finally:
+            logging.disable(logging.NOTSET)
+    return subprocess.CompletedProcess(command, 0, *capsys.readouterr())
+
+
+def test_the_hosts_own_validation_accepts_what_it_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("subprocess.run", partial(run_here, capsys=capsys))
+    path = tmp_path / "mine.yml"
     path.write_text(yaml.safe_dump(patched()))
     assert refusal(path) is None
+    path.write_text(yaml.safe_dump(patched("adapter: qlora")))
+    assert refusal(path) is not None

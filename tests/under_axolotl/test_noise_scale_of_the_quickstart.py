@@ -18,10 +18,14 @@ from axolotl_sftguide.signals.noise_scale import estimate
 STEPS = 192
 """Of 32 samples: more than one pass over the 5,200 rows."""
 
-pytestmark = pytest.mark.slow
 
-
-@pytest.mark.parametrize("arm", ["full", "lora"])
+@pytest.mark.parametrize(
+    "arm",
+    [
+        pytest.param("full", marks=pytest.mark.slow),
+        pytest.param("lora", marks=pytest.mark.long),
+    ],
+)
 def test_the_estimate_is_what_the_samples_themselves_say(
     arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_failure_shows_the_error_and_the_path_of_the_log(
     assert f"From the log {tmp_path / 'out' / 'axolotl.log'}:" in errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_training(
     begin: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:

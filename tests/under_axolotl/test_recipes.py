@@ -197,7 +197,7 @@ def test_the_control_that_is_tuned_on_the_format_alone_stays_at_chance(
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_sweep_stops_its_two_hopeless_runs_each_for_its_own_reason(
     tmp_path: Path,
 ) -> None:
@@ -225,7 +225,7 @@ def test_the_sweep_stops_its_two_hopeless_runs_each_for_its_own_reason(
         assert run["scores"][0]["value"] > 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_twin_of_the_best_run_with_another_seed_is_not_stopped(
     tmp_path: Path,
 ) -> None:

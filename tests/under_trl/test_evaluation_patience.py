@@ -145,7 +145,7 @@ def test_nothing_is_stopped_at_the_last_step(train_trl: Callable[..., Any]) -> N
 def test_epochs_can_be_counted_instead_of_steps(
     train_trl: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sixty-four steps are one epoch; a rate of zero improves nothing."""
+    """Sixteen steps are one epoch; a rate of zero improves nothing."""
     outcome = train_trl(
         GradientMonitorCallback(),
         EarlyTerminationCallback(action="off", evaluation={"patience": 1}),
@@ -155,10 +155,11 @@ def test_epochs_can_be_counted_instead_of_steps(
         max_steps=-1,
         num_train_epochs=4,
         learning_rate=0.0,
-        logging_steps=50,
+        logging_steps=12,
+        per_device_train_batch_size=8,
     )
-    assert (outcome.run.status, outcome.run.step) == ("terminated", 128)
-    assert checkpoints(outcome.output_dir) == {"checkpoint-64", "checkpoint-128"}
+    assert (outcome.run.status, outcome.run.step) == ("terminated", 32)
+    assert checkpoints(outcome.output_dir) == {"checkpoint-16", "checkpoint-32"}
     assert not remarks(capsys.readouterr().out)
 
 

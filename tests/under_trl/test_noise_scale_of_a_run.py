@@ -168,11 +168,11 @@ def test_the_norm_of_a_small_batch_is_stated_at_a_large_one(
 ) -> None:
     """The same weights, seen in batches of 4 and of 16: what is left is noise."""
     # Both see 768 samples, the whole data three times.
-    still = {"learning_rate": 0.0, "per_device_train_batch_size": 1}
+    still = {"learning_rate": 0.0, "per_device_train_batch_size": 2}
     traces = [
         train_trl(
             monitor(),
-            gradient_accumulation_steps=size,
+            gradient_accumulation_steps=size // 2,
             max_steps=768 // size,
             output_dir=str(tmp_path / str(size)),
             **still,

@@ -149,18 +149,18 @@ def test_earlier_runs_predict_that_a_run_cannot_win_and_it_is_stopped(
             EarlyTerminationCallback(action="off", prediction={"action": "stop"}),
             output_dir=str(tmp_path / name),
             learning_rate=learning_rate,
-            max_steps=160,
+            max_steps=96,
             **ONE_BY_FOUR,
         )
 
     for rate in (1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3, 5e-3):
         outcome = train(str(rate), rate)
         assert outcome.run.status == "finished"
-        last = fmean(o.loss for o in outcome.trace.observations[-16:])
+        last = fmean(o.loss for o in outcome.trace.observations[-12:])
         RunHistory().add_score(outcome.run.id, Score("accuracy", -last, "max"))
     hopeless = train("hopeless", 1e-5).run
     assert hopeless.status == "terminated"
-    assert hopeless.step < 80
+    assert hopeless.step < 48
     (decision,) = hopeless.decisions
     assert (decision.rule, decision.action) == ("prediction", "stop")
     assert decision.figures["runs"] == 6

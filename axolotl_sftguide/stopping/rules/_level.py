@@ -12,10 +12,10 @@ _FEW = 8
 """Fewer accepted values give no estimate of their spread."""
 
 _FEW_MARGIN = 2.0
-"""The least distance of the limit from a level of few values, as a share of it."""
+"""Of few values, the limit exceeds the median by this many times the largest."""
 
 _LEAST_DROP = 0.02
-"""The least fall within a streak that counts as recovery, as a share of it."""
+"""A streak recovers if its second half is lower by more than this share of it."""
 
 _TINY = 0.01
 """A level below this share of the values that follow it is no level."""
