@@ -13,7 +13,13 @@ from curves import run
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.comparability import Candidate, forecast_key
-from axolotl_sftguide.signals.forecast import LOOKS, WINDOW, Forecast, earlier_run
+from axolotl_sftguide.signals.forecast import (
+    LOOKS,
+    WINDOW,
+    Forecast,
+    earlier_run,
+    in_worst,
+)
 from axolotl_sftguide.signals.regression import Line
 from axolotl_sftguide.stopping.backtest import RulesPolicy, backtest
 from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns, baselines
@@ -177,6 +183,16 @@ def test_scores_of_which_lower_is_better_are_shown_as_they_are() -> None:
     assert verdict.figures["low"] < verdict.figures["high"]
     assert verdict.figures["predicted"] > verdict.figures["best"]
     assert "predicted eval_loss" in verdict.reason
+
+
+@pytest.mark.parametrize("share", [1 / 3, 0.3333])
+@pytest.mark.parametrize("finished", [4, 6, 9, 12, 30])
+def test_the_worst_third_holds_a_third_of_any_number_of_runs(
+    finished: int, share: float
+) -> None:
+    ranks = [lower / finished for lower in range(finished + 1)]
+    beaten = [rank for rank in ranks if in_worst(rank, share)]
+    assert beaten[0] == math.ceil(2 * finished / 3) / finished
 
 
 def test_a_run_with_a_log_every_tenth_step_is_judged_at_the_same_shares() -> None:

@@ -89,7 +89,7 @@ class Prediction:
     def _is_hopeless(self, outlook: Outlook) -> bool:
         return (
             outlook.lower_is_better
-            and outlook.rank >= 1 - self.worst
+            and outlook.in_worst(self.worst)
             and outlook.chance < self.chance
         )
 
