@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ...config.differences import setting_of
 from ...signals.comparability import Candidate, Peer, effective_batch_size
 from . import _tables as t
-from ._records import Decision, Run, Score, shared_metric, shared_scores
+from ._records import Decision, Run, Score, scores_on, shared_metric
 
 
 def read_runs(
@@ -76,10 +76,10 @@ def read_peers(
         .order_by(t.scores.c.recorded_at)
     )
     scores = _by_run(Score, connection.execute(query).mappings())
-    metric, goal = shared_metric(scores.values()), "max"
+    metric, goal = candidate.metric or shared_metric(scores.values()), "max"
     for score in (s for own in scores.values() for s in own if s.metric == metric):
         goal = score.goal
-    shared = shared_scores(scores)
+    shared = scores_on(metric, scores)
     return [
         Peer(
             row.id,
