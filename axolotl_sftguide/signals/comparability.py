@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .curves import POINT_STEPS
+
 TOKEN_MEAN = "token mean"
 """The loss normalisation that does not depend on how a batch is split."""
 
@@ -123,6 +125,8 @@ class Peer:
     """-1 if lower values of the metric are better, so that `score` is negated."""
     setting: str = ""
     """What it shares with its repeats: runs that differ in seeds and names only."""
+    point_steps: int = POINT_STEPS
+    """Optimizer steps per point of its curve."""
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:

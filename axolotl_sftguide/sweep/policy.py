@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..signals import POINT_STEPS
 from ..stopping.baselines import RecordedRun
 
 
@@ -38,9 +37,10 @@ class OptunaPolicy:
             for index, point in enumerate(run.curve.points, start=1):
                 value = getattr(point, self.signal)
                 trial.report(value, index)
-                if trial.should_prune() and index * POINT_STEPS < run.steps:
+                step = index * run.curve.every
+                if trial.should_prune() and step < run.steps:
                     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-                    return index * POINT_STEPS
+                    return step
             study.tell(trial, value)
             return None
 
