@@ -492,3 +492,11 @@ def test_the_metric_of_a_replay_is_that_of_a_live_run_and_of_an_export(
         history.add_score(row["id"], Score("eval_loss", 1.0, "min"))
         history.end(row["id"], "terminated", "a rule")
     assert best_shared_metric(history.runs()) == "m"
+
+
+def test_a_pruner_with_brackets_gives_the_same_replay_each_time() -> None:
+    pruners = pytest.importorskip("optuna").pruners
+    policy = OptunaPolicy("h", pruners.HyperbandPruner, "loss")
+    found = [replay(study(), policy) for _ in range(6)]
+    assert found == found[:1] * 6
+    assert found[0]

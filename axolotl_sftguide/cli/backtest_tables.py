@@ -97,7 +97,7 @@ def _notes(results: Sequence[Backtest], runs: int) -> Iterator[str]:
     first = results[0]
     if first.settings < LEAST_POINTS:
         yield (
-            f"prediction needs finished runs of {LEAST_POINTS} settings, and these have "
+            f"prediction needs earlier runs of {LEAST_POINTS} settings, and these are "
             f"{first.settings}: it stops nothing here."
         )
     if first.intervals is None:

@@ -251,6 +251,7 @@ class Sweep:
                 command was called wrongly or this is the second trial without one.
         """
         run = self._retrying(lambda: entered(self._history, trace))
+        remove_parked(trial.folder)
         self._retrying(
             lambda: self.study.finish(
                 trial,
@@ -276,6 +277,8 @@ class Sweep:
             )
 
     def _fail(self, trial: Trial, why: str) -> None:
+        # It is repeated from its first step.
+        remove_parked(trial.folder)
         self._retrying(lambda: self.study.finish(trial, None, why=why))
         self._report(trial, None, None, why)
         if not self._has_trained and not find_traces(trial.folder):

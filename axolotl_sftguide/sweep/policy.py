@@ -29,7 +29,8 @@ class OptunaPolicy:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(pruner=self.make())
+        # Hyperband chooses brackets by the name, which is random by default.
+        study = optuna.create_study(study_name=self.name, pruner=self.make())
 
         def stopped_at(run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
             trial = study.ask()
