@@ -34,7 +34,7 @@ def print_backtest(
         f"study {escape(study)}: {len(runs)} finished runs, score "
         f"{escape(group.metric)}, mean over {first.orders} orders of arrival"
     )
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", pad_edge=False)
     table.add_column("policy", no_wrap=True)
     near = first.seed_deviation is not None
     headings = ["stopped", "steps saved", "best run kept", "score lost"]
@@ -95,10 +95,13 @@ def _peers(group: Group) -> Iterator[str]:
 def _notes(results: Sequence[Backtest], runs: int) -> Iterator[str]:
     """What the intervals rest on, and what the columns do not say."""
     first = results[0]
-    if first.settings < LEAST_POINTS:
+    if first.settings <= LEAST_POINTS:
         yield (
-            f"prediction needs earlier runs of {LEAST_POINTS} settings, and these are "
-            f"{first.settings}: it stops nothing here."
+            f"prediction needs earlier runs of {LEAST_POINTS} settings: it stops "
+            f"nothing in a replay of {first.settings}, but may stop a further run."
+            if first.settings == LEAST_POINTS
+            else f"prediction needs earlier runs of {LEAST_POINTS} settings, and these "
+            f"are {first.settings}: it stops nothing here."
         )
     if first.intervals is None:
         yield (
