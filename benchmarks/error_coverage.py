@@ -1,10 +1,11 @@
 """How often errors and intervals of the rules and the backtest hold as stated.
 
-    python benchmarks/error_coverage.py [--rounds 20000] [--write | --page]
+    python benchmarks/error_coverage.py [--rounds 20000] [--only PART] [--write]
 
 Simulates correlated steps, early signals and studies whose truth is known. It takes
 about ten minutes on one core. With `--write` the results go into the folder of results,
-and their tables into docs/evidence.md; `--page` makes the tables anew from there.
+and their tables into docs/evidence.md; `--page` makes the tables anew from there. With
+`--only`, one part is simulated and takes the place of that of the results.
 """
 
 from __future__ import annotations
@@ -329,27 +330,36 @@ def tables_of(results: dict[str, Any]) -> dict[str, str]:
     return made
 
 
+PARTS: dict[str, tuple[Callable[[int], Rows], int]] = {
+    "windows": (windows, 1),
+    "noise_scales": (noise_scales, 10),
+    "correlations": (correlations, 10),
+    "gates": (gates, 10),
+    "backtests": (backtests, 50),
+}
+"""By name, with the share of the rounds: one in so many."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20_000)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--page", action="store_true", help="only make the tables")
+    parser.add_argument("--only", choices=list(PARTS))
     arguments = parser.parse_args()
     rounds = arguments.rounds
     if arguments.page:
         made = tables_of(json.loads(RESULTS.read_text()))
         PAGE.write_text(page_with_parts(PAGE.read_text(), made))
         return
-    results: dict[str, Any] = {
-        "rounds": {"windows": rounds, "others": rounds // 10, "backtests": rounds // 50}
-    }
-    for name, simulate, share in (
-        ("windows", windows, 1),
-        ("noise_scales", noise_scales, 10),
-        ("correlations", correlations, 10),
-        ("gates", gates, 10),
-        ("backtests", backtests, 50),
-    ):
+    counts = {"windows": rounds, "others": rounds // 10, "backtests": rounds // 50}
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if arguments.only else {}
+    if arguments.only and results["rounds"] != counts:
+        parser.error("--only needs the --rounds of the results")
+    results["rounds"] = counts
+    for name, (simulate, share) in PARTS.items():
+        if arguments.only not in (None, name):
+            continue
         results[name] = simulate(rounds // share)
         print(name, json.dumps(results[name]), flush=True)
     made = tables_of(results)

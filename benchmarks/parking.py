@@ -85,7 +85,7 @@ class Study:
         for look in range(first_look, len(LOOKS)):
             found = self._outlook(run, look)
             right = found is not None and found.lower_is_better
-            hopeless = right and found.chance < chance and found.rank >= 1 - worst
+            hopeless = right and found.chance < chance and found.in_worst(worst)
             bad = bad + 1 if hopeless else 0
             if bad == looks:
                 ended = self.stopped if stage is None else self.parked

@@ -110,7 +110,7 @@ def by_signal(chance: float, signal: str) -> Policy:
         return (
             found is not None
             and found.lower_is_better
-            and found.rank >= 1 - settings.worst
+            and found.in_worst(settings.worst)
             and found.chance < chance
         )
 

@@ -477,6 +477,14 @@ def test_the_metric_of_a_replay_is_that_of_a_live_run_and_of_an_export(
     live = history.peers(Candidate("s", "k", without="new"))
     assert group.metric == "m" == best_shared_metric(history.runs())
     assert {peer.metric for peer in live} == {"m"}
+    named = history.peers(Candidate("s", "k", without="new", metric="eval_loss"))
+    assert {(peer.metric, peer.sign) for peer in named} == {("eval_loss", -1.0)}
+    assert [peer.score for peer in named] == [own.score - 1 for own in runs]
+    config = tmp_path / "mine.yml"
+    config.write_text("sftguide: {early_termination: {metric: eval_loss}}")
+    words = ("--study", "s", "--orders", "2", "--json", "--config", str(config))
+    (replayed,) = json.loads(invoke(*words).stdout)["groups"]
+    assert replayed["metric"] == "eval_loss"
     # A run that was stopped has an evaluation on the way, and no score.
     for i in range(5):
         row = run_row(f"stopped{i}")
@@ -484,3 +492,11 @@ def test_the_metric_of_a_replay_is_that_of_a_live_run_and_of_an_export(
         history.add_score(row["id"], Score("eval_loss", 1.0, "min"))
         history.end(row["id"], "terminated", "a rule")
     assert best_shared_metric(history.runs()) == "m"
+
+
+def test_a_pruner_with_brackets_gives_the_same_replay_each_time() -> None:
+    pruners = pytest.importorskip("optuna").pruners
+    policy = OptunaPolicy("h", pruners.HyperbandPruner, "loss")
+    found = [replay(study(), policy) for _ in range(6)]
+    assert found == found[:1] * 6
+    assert found[0]

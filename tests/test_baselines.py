@@ -48,10 +48,11 @@ def in_sql(history: RunHistory, runs: Sequence[RecordedRun]) -> RunHistory:
             own.id,
             name=own.name,
             started_at=float(started_at),
+            max_steps=own.steps,
             config={"learning_rate": own.setting or own.id, "seed": own.id},
         )
         history.begin(row)
-        history.add_points(own.id, points_of(own.observations))
+        history.add_points(own.id, points_of(own.observations, own.curve.every))
         history.add_score(own.id, Score("m", own.score, "max"))
         history.end(own.id, "finished")
     return history
@@ -119,7 +120,9 @@ def test_an_unknown_name_is_no_reference(made: Made) -> None:
 
 
 def test_a_run_that_ends_before_its_first_point_is_no_reference(made: Made) -> None:
-    assert compared(made([recorded("a", 0.1, steps=15)])) == Baselines(None, None)
+    assert compared(made([recorded("a", 0.1, steps=70, first=66)])) == Baselines(
+        None, None
+    )
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.75])

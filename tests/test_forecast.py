@@ -13,7 +13,13 @@ from curves import run
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.comparability import Candidate, forecast_key
-from axolotl_sftguide.signals.forecast import LOOKS, WINDOW, Forecast, earlier_run
+from axolotl_sftguide.signals.forecast import (
+    LOOKS,
+    WINDOW,
+    Forecast,
+    earlier_run,
+    in_worst,
+)
 from axolotl_sftguide.signals.regression import Line
 from axolotl_sftguide.stopping.backtest import RulesPolicy, backtest
 from axolotl_sftguide.stopping.baselines import RecordedRun, RecordedRuns, baselines
@@ -96,9 +102,9 @@ def test_the_best_run_and_one_like_the_others_are_not() -> None:
     assert verdict_on(0.55, GOOD, 97) is None
 
 
-@pytest.mark.parametrize("steps", [64, 96, 128, 176, 320, 1000])
+@pytest.mark.parametrize("steps", [30, 47, 63, 64, 96, 128, 176, 320, 1000])
 def test_a_stored_curve_has_the_loss_of_its_run_at_each_look(steps: int) -> None:
-    """Of a short run a few means over 16 steps are stored."""
+    """Of a short run a few means over 16 steps are stored, or each of fewer steps."""
     levels = [0.5 + 2 * math.exp(-6 * i / steps) for i in range(steps)]
     own = recorded(0.4, 1)
     own = replace(own, observations=tuple(run(levels)))
@@ -111,7 +117,26 @@ def test_a_stored_curve_has_the_loss_of_its_run_at_each_look(steps: int) -> None
         if math.isfinite(loss):
             read += 1
             assert loss == pytest.approx(true, rel=0.12 if steps >= 96 else 0.2)
-    assert read >= (7 if steps < 128 else 11 if steps > 128 else 10)
+    few = {64: 7, 96: 7, 128: 10}
+    assert read >= few.get(steps, 11)
+
+
+@pytest.mark.parametrize("steps", [20, 47])
+def test_a_run_of_few_steps_is_predicted_by_runs_of_as_few(steps: int) -> None:
+    def short(floor: float, seed: int) -> RecordedRun:
+        draw = random.Random(seed)
+        levels = (
+            floor + (2.8 - floor) * math.exp(-8 * i / steps) for i in range(steps)
+        )
+        noisy = [level * math.exp(draw.gauss(0, 0.01)) for level in levels]
+        return RecordedRun(f"r{seed}", f"r{seed}", 1 - floor, tuple(run(noisy)))
+
+    earlier = [short(0.4 + 0.05 * i, i) for i in range(8)]
+    judge = replace(rule(earlier), max_steps=steps)
+    found = fold(judge, short(1.6, 99).observations)
+    assert found is not None
+    assert found.step <= math.ceil(0.3 * steps)
+    assert fold(judge, short(0.42, 98).observations) is None
 
 
 def test_three_earlier_runs_say_nothing() -> None:
@@ -177,6 +202,16 @@ def test_scores_of_which_lower_is_better_are_shown_as_they_are() -> None:
     assert verdict.figures["low"] < verdict.figures["high"]
     assert verdict.figures["predicted"] > verdict.figures["best"]
     assert "predicted eval_loss" in verdict.reason
+
+
+@pytest.mark.parametrize("share", [1 / 3, 0.3333])
+@pytest.mark.parametrize("finished", [4, 6, 9, 12, 30])
+def test_the_worst_third_holds_a_third_of_any_number_of_runs(
+    finished: int, share: float
+) -> None:
+    ranks = [lower / finished for lower in range(finished + 1)]
+    beaten = [rank for rank in ranks if in_worst(rank, share)]
+    assert beaten[0] == math.ceil(2 * finished / 3) / finished
 
 
 def test_a_run_with_a_log_every_tenth_step_is_judged_at_the_same_shares() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from parked import PARKED_AT, RULE, SPACE, STEPS, ParkedSweep, losses, with_disk
@@ -38,7 +39,7 @@ from axolotl_sftguide.stopping.baselines import Baselines, RecordedRun
 from axolotl_sftguide.stopping.judge import actions_of, describe, judge_of
 from axolotl_sftguide.stopping.parking import limits_of, prospect_of
 from axolotl_sftguide.stopping.parking_replay import ParkingPolicy
-from axolotl_sftguide.sweep import Ended
+from axolotl_sftguide.sweep import Ended, Sweep
 from axolotl_sftguide.sweep._parked import ParkedTrials
 
 STOP = EarlyTerminationSettings(action="stop", prediction=RULE)
@@ -288,6 +289,28 @@ def test_a_parked_trial_whose_checkpoint_is_gone_is_stopped_for_good(
     (trial.folder / f"checkpoint-{PARKED_AT}" / "trainer_state.json").unlink()
     assert made.parking.next() is None
     assert "its checkpoint is gone" in str(made.dropped[0].why)
+
+
+def test_a_resumed_trial_that_fails_leaves_no_checkpoint(
+    sweep: Callable[..., ParkedSweep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sweep()
+    made.park(0.62)
+    trial = made.parking.next()
+    assert trial is not None
+    assert list(trial.folder.glob("checkpoint-*"))
+    ended: list[Ended] = []
+    work = Sweep(
+        made.study, recipe={}, space=SPACE, storage=made.storage, on_end=ended.append
+    )
+    monkeypatch.setattr(
+        "axolotl_sftguide.sweep._training.start_axolotl",
+        lambda *_, **__: psutil.Popen([sys.executable, "-c", "raise SystemExit(3)"]),
+    )
+    work._conduct(trial, "")
+    assert "the training ended with status 3" in str(ended[0].why)
+    assert made.study.counts()["FAIL"] == 1
+    assert not list(trial.folder.glob("checkpoint-*"))
 
 
 def test_a_drop_that_was_killed_halfway_is_completed_by_the_next_worker(

@@ -14,6 +14,7 @@ from axolotl_sftguide import SFTGuidePruner
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.monitor.recorder import RunRecorder
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
+from axolotl_sftguide.stopping.baselines import baselines
 
 optuna = pytest.importorskip("optuna")
 STEPS = 320
@@ -107,3 +108,18 @@ def test_a_wrong_rule_is_refused_with_its_path() -> None:
 
 def test_it_travels_to_another_process_before_it_is_used() -> None:
     assert isinstance(pickle.loads(pickle.dumps(SFTGuidePruner())), SFTGuidePruner)
+
+
+def test_it_judges_by_the_metric_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str | None] = []
+
+    def spy(candidate: Any, *rest: Any) -> Any:
+        asked.append(candidate.metric)
+        return baselines(candidate, *rest)
+
+    monkeypatch.setattr("axolotl_sftguide.sweep.pruner.baselines", spy)
+    for pruner in (SFTGuidePruner(), SFTGuidePruner(metric="f1")):
+        study(pruner).optimize(Training(tmp_path / str(len(asked))), n_trials=1)
+    assert asked == [None, "f1"]

@@ -7,7 +7,9 @@ from typing import Any
 
 import optuna
 import pytest
+from click.testing import CliRunner
 
+from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import SettingsError, SweepError
 from axolotl_sftguide.hosts.known_keys import check_keys
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
@@ -16,6 +18,7 @@ from axolotl_sftguide.sweep import (
     Objective,
     Range,
     SearchSpace,
+    check_arguments,
     choose_objective,
     read_space,
 )
@@ -239,3 +242,51 @@ def test_a_commands_value_is_the_last_number_it_prints(
     trace: Any, command: str
 ) -> None:
     assert Objective("c", "max", command).of(trace) == -0.015
+
+
+class TestArgumentsAfterTheDashes:
+    """`sftguide sweep RECIPE SPACE -- ...`."""
+
+    @pytest.mark.parametrize(
+        ("words", "remedy"),
+        [
+            ("--dataset_prepared_path prep", "dataset_prepared_path: prep"),
+            ("--dataset-prepared-path=prep", "dataset_prepared_path: prep"),
+            ("--launcher python --max-steps 8", "max_steps: 8"),
+            ("--no-bf16", "bf16: false"),
+            ("--sample-packing --debug", "sample_packing: true"),
+            ("--trl.beta 0.1", "trl.beta: 0.1"),
+        ],
+    )
+    def test_a_key_of_the_config_belongs_in_the_space(
+        self, words: str, remedy: str
+    ) -> None:
+        with pytest.raises(SettingsError) as caught:
+            check_arguments(words.split())
+        (problem,) = caught.value.problems
+        assert f"Write `{remedy}` in SPACE" in problem.text
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "",
+            "--launcher torchrun",
+            "--num-processes 2 --main_process_port 29501 --debug",
+            "--launcher accelerate -- --num_processes 2 --fsdp_version 2",
+            "--use-ray",
+        ],
+    )
+    def test_what_starts_a_training_is_passed_on(self, words: str) -> None:
+        check_arguments(words.split())
+
+    def test_the_command_refuses_it_before_the_first_trial(
+        self, tmp_path: Path
+    ) -> None:
+        recipe = SHIPPED.parent / "quickstart-cpu.yml"
+        words = [str(recipe), str(SHIPPED / "quickstart-lr.yml"), "--storage"]
+        words += [f"sqlite:///{tmp_path}/runs.db", "--", "--dataset_prepared_path", "x"]
+        done = CliRunner().invoke(main, ["sweep", *words])
+        assert done.exit_code == 2
+        (line,) = done.output.splitlines()
+        assert line.startswith("Error: --dataset_prepared_path: is a key of the")
+        assert not list(tmp_path.iterdir())

@@ -26,7 +26,11 @@ LEAST_RUNS = 3
 @click.command()
 @click.option("--study", required=True, help="Study whose runs are replayed.")
 @click.option("--key", help="Only runs with this comparability key.")
-@click.option("--metric", help="Score to use. Default: the score that most runs have.")
+@click.option(
+    "--metric",
+    help="Score to use. Default: `early_termination.metric` of --config, or else the "
+    "score that most runs have.",
+)
 @click.option(
     "--orders",
     default=200,
@@ -67,11 +71,13 @@ def backtest(
     if not runs and key is None:
         no_runs(history, study)
         return
+    own = _own_settings(config)
+    metric = metric or (own.metric if own is not None else None)
     groups = groups_of(runs, metric)
     large = [group for group in groups if len(group.runs) >= LEAST_RUNS]
     if not large:
         raise _too_few(history.url, study, key, metric, runs)
-    policies = _policies(_own_settings(config))
+    policies = _policies(own)
     each = [min(orders, math.factorial(len(group.runs))) for group in large]
     with Replays(len(policies) * sum(each)) as replays:
         found = [

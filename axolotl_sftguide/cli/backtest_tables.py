@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ..signals.comparability import effective_batch_size
 from ..signals.correlation import Correlation
+from ..signals.regression import LEAST_POINTS
 from ..stopping.backtest import Backtest, SignalEvidence
 from ..stopping.resampling import LEAST_SETTINGS, Interval
 from ..units import number, share
@@ -33,7 +34,7 @@ def print_backtest(
         f"study {escape(study)}: {len(runs)} finished runs, score "
         f"{escape(group.metric)}, mean over {first.orders} orders of arrival"
     )
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", pad_edge=False)
     table.add_column("policy", no_wrap=True)
     near = first.seed_deviation is not None
     headings = ["stopped", "steps saved", "best run kept", "score lost"]
@@ -51,21 +52,22 @@ def print_backtest(
             share(result.stopped, 1),
             share(result.steps_saved, 1) + saved,
             share(result.best_kept, 1) + kept,
-            number(result.regret) + lost,
+            number(result.regret, 2) + lost,
             *([share(result.near_best_kept or 0.0, 1)] if near else []),
         )
     out.print(table)
     for note in (*_peers(group), *_notes(results, len(runs))):
         out.print(note)
     signals = Table(
-        title="correlation of early signals with the final score", title_justify="left"
+        title="early signals at a share of the run, and the final score",
+        title_justify="left",
     )
-    for heading in ("signal", "read at", "rank correlation (95%)", "as in the paper?"):
+    for heading in ("signal", "at", "rank correlation (95%)", "as in the paper?"):
         signals.add_column(heading, no_wrap=True)
     for found in evidence:
         signals.add_row(
             _SIGNALS[found.signal],
-            f"{share(found.at, 1)} of the run",
+            share(found.at, 1),
             _interval(found.correlation),
             _answer(found.signal, found.correlation),
         )
@@ -93,6 +95,14 @@ def _peers(group: Group) -> Iterator[str]:
 def _notes(results: Sequence[Backtest], runs: int) -> Iterator[str]:
     """What the intervals rest on, and what the columns do not say."""
     first = results[0]
+    if first.settings <= LEAST_POINTS:
+        yield (
+            f"prediction needs earlier runs of {LEAST_POINTS} settings: it stops "
+            f"nothing in a replay of {first.settings}, but may stop a further run."
+            if first.settings == LEAST_POINTS
+            else f"prediction needs earlier runs of {LEAST_POINTS} settings, and these "
+            f"are {first.settings}: it stops nothing here."
+        )
     if first.intervals is None:
         yield (
             f"No intervals: they take {LEAST_SETTINGS} settings or more, and these "
@@ -129,11 +139,13 @@ def _lost(found: Interval) -> str:
 
 def _interval(found: Correlation | None) -> str:
     if found is None:
-        return "too few runs"
+        return "too few settings"
     return f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def _answer(signal: str, found: Correlation | None) -> str:
-    if found is None or not found.clear:
-        return "unclear: interval includes zero"
+    if found is None:
+        return "unclear"
+    if not found.clear:
+        return "unclear: includes zero"
     return "yes" if found.value * _BETTER[signal] > 0 else "no, the opposite sign"

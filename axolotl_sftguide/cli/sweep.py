@@ -86,8 +86,10 @@ def sweep(
     {low:, high:, log:, step:}.
 
     Run the same command again to resume. Run it in several terminals, or on several
-    machines with the same --storage, to share the trials. Arguments after `--` are
-    passed to `axolotl train`.
+    machines with the same --storage, to share the trials.
+
+    Arguments after `--` are for `axolotl train` and its launcher, such as
+    `-- --launcher torchrun`; keys of the config belong in RECIPE or SPACE.
     """
     from ..config.settings import BLOCK
     from ..config.yaml_file import read_config
@@ -95,12 +97,14 @@ def sweep(
     from ..sweep import (
         Sweep,
         SweepStudy,
+        check_arguments,
         choose_objective,
         read_space,
         require_program,
     )
     from .sweep_display import SweepDisplay
 
+    check_arguments(axolotl_args)
     config = read_config(recipe)
     found = read_space(space)
     first = found.apply(config, _first_values(found))

@@ -179,6 +179,9 @@ class EarlyTerminationSettings(Block):
     action: Action = "warn"
     """Action of the rules that do not set their own, except for `non_finite` and
     `evaluation`; `comparison` and `cohort` warn at most."""
+    metric: str | None = Field(None, min_length=1)
+    """Score by which `comparison`, `cohort` and `prediction` judge; by default the one
+    that most finished runs have. In a sweep, that by which trials are compared."""
     non_finite: NonFiniteSettings = NonFiniteSettings()
     divergence: DivergenceSettings = DivergenceSettings()
     not_learning: NotLearningSettings = NotLearningSettings()

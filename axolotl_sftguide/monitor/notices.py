@@ -166,6 +166,15 @@ def no_baselines(error: Exception) -> str:
     return f"this run is not compared with earlier runs: {error}"
 
 
+def unknown_metric(metric: str, runs: int, known: Sequence[str]) -> str:
+    """No earlier run has a score on `early_termination.metric`."""
+    return (
+        f"early_termination.metric: none of the {runs} finished runs that this run is "
+        f"compared with has a score {metric!r}, so comparison and prediction find "
+        f"nothing; their scores: {', '.join(known)}"
+    )
+
+
 def cohort_only_warns(doubt: str) -> str:
     """The `cohort` rule has `action: stop` and too little evidence for it."""
     return f"the cohort rule only warns because {doubt}"

@@ -12,12 +12,11 @@ from typing import Any
 from ..config.settings import EarlyTerminationSettings, Settings
 from ..errors import SFTGuideError
 from ..runs import marker
-from ..runs.history import RunHistory, this_process
+from ..runs.history import this_process
 from ..runs.redaction import json_safe
 from ..signals.comparability import Candidate, comparability_key
 from ..signals.noise_scale import WINDOW
-from ..stopping.baselines import baselines
-from ..stopping.judge import Judge, actions_of, describe, judge_of
+from ..stopping.judge import describe
 from ..stopping.objectives import SUPERVISED, Objective
 from ..stopping.parking import STAGE_VARIABLE, Stage, stage_named
 from . import notices
@@ -31,6 +30,7 @@ from .gradients import (
     noise_scale_obstacle,
 )
 from .identity import host_name, key_fields, objective_of
+from .judging import judge_at_start
 from .loop import TrainingLoop
 from .meter import RunMeter
 from .observer import StepObserver
@@ -133,6 +133,7 @@ def _open(
         fields=fields,
         noise_measured=micro_batches is not None,
         without=resumed.run_id or new_run_id(),
+        metric=rules.metric,
     )
     obstacles = [notices.not_identified(unread)] if unread else []
     obstacles += resumed.obstacles(step, run.key)
@@ -164,7 +165,7 @@ def _open(
         ),
         meter=meter,
         recorder=recorder,
-        judge=_judge(
+        judge=judge_at_start(
             run, recorder.history, rules, objective, trainer.state.max_steps, stage
         ),
         resumed=resumed,
@@ -247,28 +248,6 @@ def _recorder(
     if not step:
         marker.clear(row["output_dir"])
     return recorder
-
-
-def _judge(
-    run: Candidate,
-    history: RunHistory | None,
-    rules: EarlyTerminationSettings,
-    objective: Objective,
-    max_steps: int,
-    stage: Stage | None,
-) -> Judge:
-    """The judge of the run. Only the first rank compares it with earlier runs."""
-    if history is None:
-        return judge_of(rules, objective=objective, max_steps=max_steps)
-    try:
-        compared = baselines(run, history, rules)
-    except SFTGuideError as error:
-        logger.warning(notices.no_baselines(error))
-        return judge_of(rules, objective=objective, max_steps=max_steps)
-    doubt = compared.cohort.doubt if compared.cohort else None
-    if doubt is not None and actions_of(rules, objective)["cohort"] == "stop":
-        logger.warning(notices.cohort_only_warns(doubt))
-    return judge_of(rules, compared, objective, max_steps, stage)
 
 
 def _banner(

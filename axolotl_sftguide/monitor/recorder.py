@@ -15,9 +15,10 @@ from ..errors import SFTGuideError
 from ..runs.history import Decision, RunHistory, Score, Status
 from ..runs.history_writer import HistoryWriter
 from ..runs.traces import TraceWriter, read_trace, trace_path
-from ..signals import POINT_STEPS, Observation, points_of
+from ..signals import Observation
 from ..stopping.judge import Finding
 from . import notices
+from .growing_curve import GrowingCurve
 
 _PROGRESS_EVERY_S = 1.0
 _OPENING_S = 0.5
@@ -71,8 +72,7 @@ class RunRecorder:
         self._storage = storage
         self._progress_at = -math.inf
         self._last: Observation | None = None
-        in_points = (resumed_at or 0) // POINT_STEPS * POINT_STEPS
-        self._block = [o for o in past if o.step > in_points]
+        self._curve = GrowingCurve(run["max_steps"], resumed_at or 0, past)
         self._comparable: bool = run["comparable"]
         self._evaluated: dict[str, float] = {}
         self._scored = False
@@ -107,10 +107,7 @@ class RunRecorder:
             self._note_progress()
 
     def _add_points(self, observations: Sequence[Observation]) -> None:
-        block = [*self._block, *observations]
-        whole = [i for i, o in enumerate(block, start=1) if o.step % POINT_STEPS == 0]
-        end = whole[-1] if whole else 0
-        points, self._block = points_of(block[:end]), block[end:]
+        points = self._curve.add(observations)
         if points:
             self._to_history(lambda h: h.add_points(self.run_id, points))
 

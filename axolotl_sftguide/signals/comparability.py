@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .curves import POINT_STEPS
+
 TOKEN_MEAN = "token mean"
 """The loss normalisation that does not depend on how a batch is split."""
 
@@ -63,6 +65,8 @@ class Candidate:
     compared too, with their gradient norms read at its own batch size."""
     without: str = ""
     """Its own id: a run is not compared with itself."""
+    metric: str | None = None
+    """The score by which the others are judged; None for the one that most have."""
 
     def batch_ratio_of(self, key: str, fields: Mapping[str, Any]) -> float | None:
         """Another run's batch size over its own; None if the two are not comparable."""
@@ -114,13 +118,15 @@ class Peer:
     """Its batch size over the candidate's."""
     batch_size: int | None
     score: float | None
-    """Its score on the metric that most peers share; higher is better. None if it has
-    no such score."""
+    """Its score on the candidate's metric, or else on the one that most peers share;
+    higher is better. None if it has no such score."""
     metric: str = "score"
     sign: float = 1.0
     """-1 if lower values of the metric are better, so that `score` is negated."""
     setting: str = ""
     """What it shares with its repeats: runs that differ in seeds and names only."""
+    point_steps: int = POINT_STEPS
+    """Optimizer steps per point of its curve."""
 
 
 def effective_batch_size(fields: Mapping[str, Any]) -> int | None:

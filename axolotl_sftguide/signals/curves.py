@@ -20,6 +20,18 @@ def robust_scale(values: Sequence[float]) -> float:
 POINT_STEPS = 16
 """Optimizer steps per point of a curve in the run history."""
 
+_SHORT = 4 * POINT_STEPS
+"""A run of fewer steps would have hardly a point before it is half over."""
+
+
+def point_steps(max_steps: int | None) -> int:
+    """Optimizer steps per point of the curve of a run: one in a short run.
+
+    Args:
+        max_steps: Optimizer steps of the whole run, where they are known.
+    """
+    return 1 if max_steps and max_steps < _SHORT else POINT_STEPS
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -56,8 +68,10 @@ def norm_at_batch(squared_norm: float, noise: float, noise_left: float) -> float
     return math.sqrt(max(0.0, squared_norm - noise * (1 - noise_left)))
 
 
-def points_of(observations: Iterable[Observation]) -> list[Point]:
-    """A run's curve, with one point for each block of `POINT_STEPS` steps.
+def points_of(
+    observations: Iterable[Observation], every: int = POINT_STEPS
+) -> list[Point]:
+    """A run's curve, with one point for each block of so many steps.
 
     The means leave out steps that cannot be compared: not finite, not measured, or with
     uncounted samples. An incomplete block at the end gives no point.
@@ -67,7 +81,7 @@ def points_of(observations: Iterable[Observation]) -> list[Point]:
     for o in observations:
         if o.comparable:
             block.append(o)
-        if o.step % POINT_STEPS == 0:
+        if o.step % every == 0:
             if block:
                 points.append(_point(block, o.samples_seen))
             block = []
@@ -105,11 +119,15 @@ class Curve:
     """Its batch size over the batch size at which its gradient norms are read."""
     batch_size: int | None = None
     """Its batch size, where that differs from the one its norms are read at."""
+    every: int = POINT_STEPS
+    """Optimizer steps per point."""
 
     @classmethod
-    def of(cls, run_id: str, observations: Iterable[Observation]) -> Curve:
+    def of(
+        cls, run_id: str, observations: Iterable[Observation], every: int = POINT_STEPS
+    ) -> Curve:
         """The curve of a run's steps."""
-        return cls(run_id, tuple(points_of(observations)))
+        return cls(run_id, tuple(points_of(observations, every)), every=every)
 
     def at(self, samples_seen: int, window: int = POINT_STEPS) -> Point | None:
         """The mean over the `window` steps before a number of samples.
@@ -123,7 +141,7 @@ class Curve:
         """
         left = bisect_right(self.points, samples_seen, key=_samples_seen) - 1
         right = bisect_left(self.points, samples_seen, key=_samples_seen)
-        width = max(1, round(window / POINT_STEPS))
+        width = max(1, round(window / self.every))
         if left - width + 1 < 0 or right == len(self.points):
             return None
         share = _share(self.points[left], self.points[right], samples_seen)

@@ -17,6 +17,9 @@ LOOKS = tuple(round(0.05 * i, 2) for i in range(3, 14))
 WINDOW = 0.08
 """The loss is the mean over this last share of the run."""
 
+_ROUNDING = 1e-3
+"""Four of six runs are two thirds: 0.3333 for a third is meant as the fraction."""
+
 _SAME_SCALE = 1.5
 """A larger gap between the first losses of runs is another scale of the loss."""
 
@@ -60,6 +63,20 @@ class Outlook:
     """The share of the earlier runs with a lower loss."""
     loss: float
     """The run's own loss."""
+
+    def in_worst(self, share: float) -> bool:
+        """Whether the loss lies in this share of the earlier runs, the highest."""
+        return in_worst(self.rank, share)
+
+
+def in_worst(rank: float, share: float) -> bool:
+    """Whether a run is among the worst share of some runs.
+
+    Args:
+        rank: The share of the runs that are better, such as 4 / 6.
+        share: Such as 1 / 3, or the same with a few decimals.
+    """
+    return rank >= 1 - share - _ROUNDING
 
 
 @dataclass(frozen=True)

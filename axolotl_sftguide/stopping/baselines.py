@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
 from ..config.settings import EarlyTerminationSettings
-from ..signals import Curve, Observation, Point
+from ..signals import Curve, Observation, Point, point_steps
 from ..signals.cohort import EARLY, Cohort, doubt_of, grid
 from ..signals.comparability import Candidate, Peer, effective_batch_size
 from ..signals.curves import at_batch_ratio
@@ -88,7 +88,7 @@ def _reference(peers: Sequence[Peer], curves: Curves, which: str) -> Curve | Non
     if found is None or not points:
         return None
     size = None if found.batch_ratio == 1 else found.batch_size
-    return Curve(found.id, points, found.batch_ratio, size)
+    return Curve(found.id, points, found.batch_ratio, size, found.point_steps)
 
 
 def _predicts(settings: EarlyTerminationSettings) -> bool:
@@ -179,7 +179,7 @@ class RecordedRun:
     @cached_property
     def curve(self) -> Curve:
         """Its smoothed curve."""
-        return Curve.of(self.id, self.observations)
+        return Curve.of(self.id, self.observations, point_steps(self.steps))
 
 
 class RecordedRuns:
@@ -211,6 +211,7 @@ class RecordedRuns:
                 run.metric,
                 run.sign,
                 run.setting,
+                run.curve.every,
             )
             for run in self._runs.values()
             if run.id != candidate.without

@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 
 from ..config.settings import PredictionSettings
 from ..signals import Observation
-from ..signals.forecast import Forecast, Outlook
+from ..signals.forecast import Forecast, Outlook, in_worst
 from .rules import Prediction
 
 STAGE_VARIABLE = "SFTGUIDE_PARKING"
@@ -24,9 +24,6 @@ _MANY = 10
 """So many finished runs predict well enough to leave more than the worst parked."""
 
 _WORST_OF_MANY = 0.5
-
-_ROUNDING = 1e-9
-"""Four of six are two thirds, also in binary."""
 
 Stage = Literal["first", "resumed"]
 """Whether a run may be parked for the first time, or was resumed."""
@@ -124,7 +121,7 @@ def prospect_of(
     many = last.runs >= _MANY
     worst = max(settings.worst, _WORST_OF_MANY) if many else settings.worst
     among = f"{rank:.0%} of {ranked} finished or parked runs have a lower loss"
-    resumes = rank < 1 - worst - _ROUNDING
+    resumes = not in_worst(rank, worst)
     return Prospect(last.chance, resumes, f"{chance}; {among}", figures)
 
 

@@ -1,6 +1,7 @@
 """A sweep: an Optuna study whose trials are Axolotl runs.
 
 _space            the search space, and the config of one trial
+_arguments        the arguments for `axolotl train`
 _objective        the value that trials are compared by
 _sampler          how values are chosen
 _study            the trials in Optuna's storage: queued, claimed, finished
@@ -19,6 +20,7 @@ pruner, policy    the stopping rules for Optuna, and Optuna's pruners for the ba
 storage           Optuna and its storage
 """
 
+from ._arguments import check_arguments
 from ._objective import Objective, choose_objective, require_program
 from ._space import Choice, Range, SearchSpace, read_space
 from ._study import SweepStudy
@@ -35,6 +37,7 @@ __all__ = [
     "Sweep",
     "SweepStudy",
     "Trial",
+    "check_arguments",
     "choose_objective",
     "read_space",
     "require_program",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.settings import BLOCK, PredictionSettings, load_settings
+from ..config.settings import BLOCK, EarlyTerminationSettings, load_settings
 from ..stopping.judge import actions_of
 from ._prepared import PREPARED, prepared_path
 from ._space import SearchSpace
@@ -15,13 +15,22 @@ PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
 
 
 def config_of(
-    trial: Trial, study: str, recipe: Mapping[str, Any], space: SearchSpace
+    trial: Trial,
+    study: str,
+    metric: str,
+    recipe: Mapping[str, Any],
+    space: SearchSpace,
 ) -> dict[str, Any]:
-    """The recipe with the values of a trial, its folder, and the plugin."""
+    """The recipe with the values of a trial, its folder, and the plugin.
+
+    The rules judge by the metric that trials are compared by, unless the recipe says
+    otherwise.
+    """
     config = space.apply(recipe, trial.values)
     block = dict(config.get(BLOCK) or {})
     rules = dict(block.get("early_termination") or {})
     rules.setdefault("action", "stop")
+    rules.setdefault("metric", metric)
     # The URL may hold a password, so it is passed in the environment.
     block.pop("storage", None)
     block.update(study=study, name=trial.name, early_termination=rules)
@@ -37,13 +46,13 @@ def config_of(
     return config
 
 
-def rule_of(config: Mapping[str, Any]) -> PredictionSettings:
-    """The settings of the rule `prediction` in the config of a trial."""
-    return load_settings(config.get(BLOCK)).early_termination.prediction
+def rules_of(config: Mapping[str, Any]) -> EarlyTerminationSettings:
+    """The settings of the rules in the config of a trial."""
+    return load_settings(config.get(BLOCK)).early_termination
 
 
 def parks(config: Mapping[str, Any]) -> bool:
     """Whether the sweep parks what this rule would stop."""
-    rules = load_settings(config.get(BLOCK)).early_termination
+    rules = rules_of(config)
     stops = actions_of(rules)["prediction"] == "stop"
     return stops and rules.prediction.parking is not None

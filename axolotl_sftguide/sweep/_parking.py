@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config.settings import PredictionSettings
+from ..config.settings import EarlyTerminationSettings
 from ..runs.checkpoints import last_whole_checkpoint, remove_parked, size_of
 from ..runs.history import Decision, Run, RunHistory
 from ..runs.sweep_decisions import record_decision, stop_for_good
@@ -56,7 +56,7 @@ class Parking:
     Args:
         study: The study.
         history: The history of its runs.
-        settings_of: The rule of a trial, which says when it is parked.
+        settings_of: The rules of a trial; `prediction` says when it is parked.
         on_drop: Called when a parked trial is stopped for good.
         on_note: Called with a trial and a line about it.
     """
@@ -65,7 +65,7 @@ class Parking:
         self,
         study: SweepStudy,
         history: RunHistory,
-        settings_of: Callable[[Trial], PredictionSettings],
+        settings_of: Callable[[Trial], EarlyTerminationSettings],
         on_drop: Callable[[Ended], None],
         on_note: Callable[[Trial, str], None],
     ) -> None:
@@ -80,7 +80,7 @@ class Parking:
         """Park a trial; if the checkpoints are too large, drop the least promising."""
         remove_parked(trial.folder, but=last_whole_checkpoint(trial.folder))
         self._parked.add(trial)
-        parking = self._settings_of(trial).parking
+        parking = self._settings_of(trial).prediction.parking
         assert parking is not None
         found = self._all()
         while (size := sum(_size(one) for one in found)) > parking.disk:
@@ -121,7 +121,7 @@ class Parking:
     def too_large(self, trial: Trial) -> str | None:
         """Why the checkpoint of a trial cannot be kept at all; None if it can."""
         checkpoint = last_whole_checkpoint(trial.folder)
-        parking = self._settings_of(trial).parking
+        parking = self._settings_of(trial).prediction.parking
         size = 0 if checkpoint is None else size_of(checkpoint)
         if parking is None or size <= parking.disk:
             return None
@@ -158,19 +158,20 @@ class Parking:
     def _all(self) -> list[_Parked]:
         pairs = [(trial, newest_trace(trial.folder)) for trial in self._parked.all()]
         read = [(t, trace) for t, trace in pairs if trace and trace.observations]
-        said = [self._outlooks(trace) for _, trace in read]
+        said = [self._outlooks(trial, trace) for trial, trace in read]
         return [
             self._look_at(trial, trace, said[i], said[:i] + said[i + 1 :])
             for i, (trial, trace) in enumerate(read)
         ]
 
-    def _outlooks(self, trace: Trace) -> Outlooks:
+    def _outlooks(self, trial: Trial, trace: Trace) -> Outlooks:
         run = trace.run
         candidate = Candidate(
             study=self._study.name,
             key=run["key"],
             fields=run["key_fields"],
             without=run["id"],
+            metric=self._settings_of(trial).metric,
         )
         forecast = forecast_of(candidate, self._history)
         return outlooks_of(trace.observations, forecast, run["max_steps"])
@@ -180,7 +181,7 @@ class Parking:
     ) -> _Parked:
         last = own[-1] if own else None
         beside = losses_beside(last, others) if last is not None else []
-        prospect = prospect_of(last, beside, self._settings_of(trial))
+        prospect = prospect_of(last, beside, self._settings_of(trial).prediction)
         checkpoint = last_whole_checkpoint(trial.folder)
         if checkpoint is None:
             prospect = replace(prospect, resumes=False, reason="its checkpoint is gone")

@@ -14,7 +14,7 @@ from ..runs.checkpoints import remove_parked
 from ..runs.history import STORAGE_VARIABLE, Run, RunHistory
 from ..runs.traces import Trace, find_traces
 from ..stopping.parking import STAGE_VARIABLE, Stage
-from ._config import config_of, parks, rule_of
+from ._config import config_of, parks, rules_of
 from ._objective import NotValuedError
 from ._parking import Parking
 from ._runs import entered, last_runs, record_value
@@ -70,7 +70,7 @@ class Sweep:
         self._parking = Parking(
             study,
             self._history,
-            lambda trial: rule_of(self.config_of(trial)),
+            lambda trial: rules_of(self.config_of(trial)),
             on_end,
             on_note,
         )
@@ -125,7 +125,8 @@ class Sweep:
 
     def config_of(self, trial: Trial) -> dict[str, Any]:
         """The complete config of one trial."""
-        return config_of(trial, self.study.name, self._recipe, self._space)
+        metric = self.study.objective.metric
+        return config_of(trial, self.study.name, metric, self._recipe, self._space)
 
     def _goes_on(self, work: Sequence[Future[None]]) -> bool:
         faults = [future.exception() for future in work if future.done()]
@@ -250,6 +251,7 @@ class Sweep:
                 command was called wrongly or this is the second trial without one.
         """
         run = self._retrying(lambda: entered(self._history, trace))
+        remove_parked(trial.folder)
         self._retrying(
             lambda: self.study.finish(
                 trial,
@@ -275,6 +277,8 @@ class Sweep:
             )
 
     def _fail(self, trial: Trial, why: str) -> None:
+        # It is repeated from its first step.
+        remove_parked(trial.folder)
         self._retrying(lambda: self.study.finish(trial, None, why=why))
         self._report(trial, None, None, why)
         if not self._has_trained and not find_traces(trial.folder):

@@ -15,7 +15,7 @@ from ..errors import SweepError, TraceError
 from ..runs.checkpoints import last_whole_checkpoint
 from ..runs.history import is_alive, this_process
 from ..runs.traces import Trace, find_traces, read_trace
-from ..signals import points_of, thinned
+from ..signals import point_steps, points_of, thinned
 from ._objective import Objective
 from .axolotl_process import LOG, POLL_S, end_process, error_line, start_axolotl
 from .storage import CURVE_POINTS
@@ -160,5 +160,6 @@ def curve_of(
     # direction of the objective: a loss would mislead it where more is better.
     if stopped and objective.goal == "max":
         return {}
-    points = thinned(points_of(trace.observations), CURVE_POINTS)
+    every = point_steps(trace.run["max_steps"])
+    points = thinned(points_of(trace.observations, every), CURVE_POINTS)
     return {point.samples_seen: point.loss for point in points}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..signals import POINT_STEPS
 from ..stopping.baselines import RecordedRun
 
 
@@ -30,7 +29,8 @@ class OptunaPolicy:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(pruner=self.make())
+        # Hyperband chooses brackets by the name, which is random by default.
+        study = optuna.create_study(study_name=self.name, pruner=self.make())
 
         def stopped_at(run: RecordedRun, kept: Sequence[RecordedRun]) -> int | None:
             trial = study.ask()
@@ -38,9 +38,10 @@ class OptunaPolicy:
             for index, point in enumerate(run.curve.points, start=1):
                 value = getattr(point, self.signal)
                 trial.report(value, index)
-                if trial.should_prune() and index * POINT_STEPS < run.steps:
+                step = index * run.curve.every
+                if trial.should_prune() and step < run.steps:
                     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-                    return index * POINT_STEPS
+                    return step
             study.tell(trial, value)
             return None
 

@@ -88,6 +88,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
             fields=run.key_fields,
             noise_measured=any(o.grad_noise is not None for o in observations),
             without=run.id,
+            metric=self._settings.metric,
         )
         compared = baselines(candidate, self._history, self._settings)
         judge = judge_of(self._settings, compared, max_steps=run.max_steps)

@@ -9,7 +9,10 @@ from typing import Any
 
 from runs import run_row
 
-from axolotl_sftguide.config.settings import PredictionSettings
+from axolotl_sftguide.config.settings import (
+    EarlyTerminationSettings,
+    PredictionSettings,
+)
 from axolotl_sftguide.runs.checkpoints import Note, write_note
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
@@ -65,7 +68,7 @@ class ParkedSweep:
         return Parking(
             self.study,
             self.history,
-            lambda _: self.rule,
+            lambda _: EarlyTerminationSettings(prediction=self.rule),
             self.dropped.append,
             lambda trial, line: self.notes.append((trial.name, line)),
         )

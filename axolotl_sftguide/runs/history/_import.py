@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...errors import TraceError
-from ...signals import points_of
+from ...signals import point_steps, points_of
 from ..traces import NAME_EVENT, Trace
 from ._curves import add_points
 from ._records import Decision, Score
@@ -64,7 +64,8 @@ def _write(connection: sa.Connection, trace: Trace) -> str:
             score, at = Score(**_fields(Score, event)), float(event.get("at") or 0.0)
             if at >= attached.get(score.metric, 0.0):
                 add_score(connection, run_id, score, at)
-    add_points(connection, run_id, points_of(trace.observations))
+    every = point_steps(row["max_steps"])
+    add_points(connection, run_id, points_of(trace.observations, every))
     end = trace.end
     if end is not None:
         update_run(

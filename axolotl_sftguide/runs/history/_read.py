@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...config.differences import setting_of
+from ...signals import point_steps
 from ...signals.comparability import Candidate, Peer, effective_batch_size
 from . import _tables as t
-from ._records import Decision, Run, Score, shared_metric, shared_scores
+from ._records import Decision, Run, Score, scores_on, shared_metric
 
 
 def read_runs(
@@ -55,6 +56,7 @@ def read_peers(
             t.runs.c.key,
             t.runs.c.key_fields,
             t.runs.c.config,
+            t.runs.c.max_steps,
         )
         .where(t.runs.c.study == candidate.study, t.runs.c.id != candidate.without)
         .where(t.runs.c.status == "finished", t.runs.c.comparable)
@@ -76,10 +78,10 @@ def read_peers(
         .order_by(t.scores.c.recorded_at)
     )
     scores = _by_run(Score, connection.execute(query).mappings())
-    metric, goal = shared_metric(scores.values()), "max"
+    metric, goal = candidate.metric or shared_metric(scores.values()), "max"
     for score in (s for own in scores.values() for s in own if s.metric == metric):
         goal = score.goal
-    shared = shared_scores(scores)
+    shared = scores_on(metric, scores)
     return [
         Peer(
             row.id,
@@ -90,6 +92,7 @@ def read_peers(
             metric or "score",
             1.0 if goal == "max" else -1.0,
             setting_of(row.config) if row.config else "",
+            point_steps(row.max_steps),
         )
         for row in rows
         if row.id in ratios

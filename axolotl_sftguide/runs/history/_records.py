@@ -143,14 +143,15 @@ def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:
     )
 
 
-def shared_scores(scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
-    """By run id, the score on the metric that most runs share; higher is better."""
-    shared = shared_metric(scores.values())
+def scores_on(
+    metric: str | None, scores: Mapping[str, Sequence[Score]]
+) -> dict[str, float]:
+    """By run id, the score on a metric; higher is better."""
     return {
         run_id: score.value if score.goal == "max" else -score.value
         for run_id, of_run in scores.items()
         for score in of_run
-        if score.metric == shared and not math.isnan(score.value)
+        if score.metric == metric and not math.isnan(score.value)
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from ...signals import POINT_STEPS, Observation
+from ...signals import Observation, point_steps
 from ...signals.forecast import LOOKS, WINDOW, Forecast, Outlook
 from ...units import number
 from ._base import Verdict
@@ -54,7 +54,7 @@ class Prediction:
     ) -> tuple[_State, Verdict | None]:
         """Add the loss; at a look, compare the run with the earlier ones."""
         if math.isfinite(observation.loss):
-            first = (*state.first, observation.loss)[:POINT_STEPS]
+            first = (*state.first, observation.loss)[: point_steps(self.max_steps)]
             state = replace(state, first=first, curve=state.curve.add(observation.loss))
         share = observation.step / self.max_steps
         if state.look == len(LOOKS) or share < LOOKS[state.look]:
@@ -89,7 +89,7 @@ class Prediction:
     def _is_hopeless(self, outlook: Outlook) -> bool:
         return (
             outlook.lower_is_better
-            and outlook.rank >= 1 - self.worst
+            and outlook.in_worst(self.worst)
             and outlook.chance < self.chance
         )
 
