@@ -51,7 +51,8 @@ _spool        first pass: rows as uniform lines
 _refusals     mixes that are refused because of their rows
 _empty        mixes that are refused because a part is empty
 _write        last pass: lines in the order of the plan
-_parquet      last pass, for rows with optional columns
+_kwargs       last pass, for rows with arguments of the chat template
+_parquet      last pass, for rows with other optional columns
 _account      what became of each row
 _examples     rows that are left out for a likeness
 _manifest     manifest.json

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,13 @@ from ._whole import expanded
 
 COLUMNS = ("tools", "chat_template_kwargs")
 MESSAGE_KEYS = (*OPTIONAL_KEYS, "train", "train_detail")
-"""Optional columns and keys. With one of them in any row, the mix is in Parquet."""
+"""Optional columns and keys. Most of them need a file with a schema."""
+KWARGS = 1 << COLUMNS.index("chat_template_kwargs")
+NESTED_KWARGS = 1 << len(COLUMNS) + len(MESSAGE_KEYS)
+"""Bits of `Spooled.keys`: `chat_template_kwargs`, and some that need a schema too."""
+
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+"""The start of a text that Arrow may take for a time."""
 
 _FAULTS_KEPT = 20
 """The first faults of a piece are kept with their row, as is the first of each code."""
@@ -59,7 +66,7 @@ class Spooled:
     overlaps: list[tuple[int, int, float]] = field(default_factory=list)
     """The row, from 0, the excluded question and the share of its n-grams."""
     keys: int = 0
-    """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, one bit each."""
+    """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, and `NESTED_KWARGS`."""
     rows_read: int = 0
     filtered: int = 0
     """Rows left out by `where`."""
@@ -186,8 +193,23 @@ def _keys_of(row: dict[str, Any]) -> int:
     if len(row) > 1:
         for bit, column in enumerate(COLUMNS):
             keys |= (column in row) << bit
+        if keys & KWARGS and not _are_flat(row["chat_template_kwargs"]):
+            keys |= NESTED_KWARGS
     for message in row["messages"]:
         if len(message) > 2:
             for bit, key in enumerate(MESSAGE_KEYS, start=len(COLUMNS)):
                 keys |= (key in message) << bit
     return keys
+
+
+def _are_flat(kwargs: Mapping[str, Any]) -> bool:
+    """Whether the loader of JSON files leaves the values as they are.
+
+    It rounds numbers to ten decimals, and takes texts that are dates for times.
+    """
+    return all(
+        value is None
+        or isinstance(value, (bool, int))
+        or (isinstance(value, str) and not DATE.match(value))
+        for value in kwargs.values()
+    )
