@@ -17,6 +17,7 @@ from ._empty import refuse_empty
 from ._examples import Examples, near_duplicate_examples, overlap_examples
 from ._exclusion import read_excluded
 from ._extras import Wanted
+from ._forms import for_workers
 from ._kwargs import keep_their_keys, write_with_kwargs
 from ._manifest import DATA, HELD_OUT, Manifest, Written
 from ._near import Bands, find_near_duplicates
@@ -114,7 +115,7 @@ def _spool_all(
     progress: Progress,
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
-    sources = settings.sources
+    sources = list(map(for_workers, settings.sources))
     tasks = [
         (p, sources[p.source], names[p.source], label, str(folder), wanted)
         for p, label in inputs.pieces

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.dataset_types import DatasetType
-from ..config.mix_settings import Form, SourceSettings
 from ._content import is_empty, text_of
 from ._faults import RowFault
 from ._names import (
@@ -23,6 +22,9 @@ from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
 from ._unread import actual, cell, present
 from ._whole import as_turns, pairs
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import Form, SourceSettings
 
 Messages = list[dict[str, Any]]
 

@@ -8,12 +8,11 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
-from ..config.mix_settings import SourceSettings
 from ._columns import Hashes
 from ._extras import NOTHING, Extras, Wanted
 from ._faults import FaultCode, RowFault, UnreadText
@@ -25,6 +24,9 @@ from ._readers import rows_of
 from ._turns import OPTIONAL_KEYS
 from ._where import WhereSeen, matches
 from ._whole import expanded
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
 
 COLUMNS = ("tools", "chat_template_kwargs")
 MESSAGE_KEYS = (*OPTIONAL_KEYS, "train", "train_detail")
@@ -122,8 +124,9 @@ def spool(
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     hashes, ends = bytearray(), array("q")
     extras = Extras(wanted)
-    with open(path, "ab", buffering=BLOCK_BYTES) as file:
-        found.start = end = file.tell()
+    written: list[bytes] = []
+    with open(path, "ab", buffering=0) as file:
+        found.start = start = end = file.tell()
         for number, row, digest in _conversations(found, settings):
             whole = {**row, "phase": phase, "source": label, "row": number}
             if "chat_template_kwargs" in row:
@@ -134,11 +137,15 @@ def spool(
             except TypeError as error:
                 found.note(number, RowFault("unwritable", str(error)))
                 continue
-            file.write(line)
+            written.append(line)
             hashes += digest
             extras.add(row)
             end += len(line)
             ends.append(end)
+            if end - start > BLOCK_BYTES:
+                _write(file, written)
+                start = end
+        _write(file, written)
     found.hashes = as_hashes(hashes)
     found.ends = np.array(ends, np.int64)
     found.tokens, found.questions = extras.tokens, extras.questions
@@ -154,6 +161,7 @@ def _conversations(
     """The usable rows with their numbers and fingerprints; the others are counted."""
     where, seen = settings.where, found.where
     reader = RowReader(settings, found.piece.kind in ("parquet", "arrow"))
+    forms, keys = found.forms, 0
     for number, row in all_rows(found.piece):
         found.rows_read += 1
         try:
@@ -172,10 +180,18 @@ def _conversations(
         except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as error:
             found.note(number, RowFault("wrong-type", str(error)[:_MAX_DETAIL]))
             continue
-        found.keys |= _keys_of(conversation)
-        found.forms[form] += 1
+        keys |= _keys_of(conversation)
+        forms[form] += 1
         yield number, conversation, digest
+    found.keys = keys
     found.passed = reader.passed
+
+
+def _write(file: IO[bytes], lines: list[bytes]) -> None:
+    rest = memoryview(b"".join(lines))
+    lines.clear()
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def all_rows(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
