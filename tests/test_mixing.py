@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -843,6 +845,37 @@ class TestConcurrency:
         (folder,) = tmp_path.glob("stacked-*")
         assert verify(folder, base=tmp_path) == []
         assert [p for p in tmp_path.iterdir() if ".building" in p.name] == []
+
+
+def test_ctrl_c_ends_it_in_one_line_and_leaves_nothing_half_written(
+    tmp_path: Path,
+) -> None:
+    """A terminal sends the signal to all processes of the command."""
+    turns = [
+        {"role": "user", "content": "a" * 9000},
+        {"role": "assistant", "content": "b"},
+    ]
+    line = json.dumps({"messages": turns}) + "\n"
+    (tmp_path / "a.jsonl").write_text(line * 5000)
+    spec = {"phases": [{"name": "p", "datasets": [{"path": "a.jsonl"}]}]}
+    (tmp_path / "spec.yml").write_text(json.dumps(spec))
+    command = [sys.executable, "-m", "axolotl_sftguide", "mix", "spec.yml", "-o", "o"]
+    process = subprocess.Popen(
+        [*command, "--workers", "2"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (workers := psutil.Process(process.pid).children()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said == "Interrupted: no mix was written.\n"
+    assert process.returncode == 130
+    assert [p.name for p in (tmp_path / "o").iterdir() if p.suffix != ".lock"] == []
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 class TestVerify:

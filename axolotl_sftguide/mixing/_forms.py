@@ -137,6 +137,8 @@ class RowReader:
         for column in present(row, TURNS):
             value = row[column]
             turns = as_turns(value)
+            if turns and column.lower() == "turns" and _are_texts(value):
+                raise RowFault("turns-all-questions")
             if turns is not None or (column == "messages" and value is not None):
                 return self._from_turns(row, column, used, turns)
         if self._type is not None:
@@ -193,6 +195,10 @@ class RowReader:
             tools = tools_of_functions(cell(row, "functions"), from_arrow=self._arrow)
             used.add("functions")
         return tools
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def first_question(messages: Sequence[Mapping[str, Any]]) -> str:
