@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -409,6 +411,56 @@ class TestBytes:
         assert found["chat_template_kwargs"] == kwargs
         assert loaded[0]["chat_template_kwargs"] in ({}, kwargs)
 
+    @pytest.mark.parametrize(
+        ("name", "kwargs"),
+        [
+            ("data.jsonl", {"thinking": False, "reasoning_effort": "low"}),
+            ("data.parquet", {"documents": [{"title": "Hills"}], "day": "2025-01-31"}),
+        ],
+    )
+    def test_a_row_has_the_template_arguments_of_its_own_source_and_no_others(
+        self,
+        make: Callable[..., Mixed],
+        tmp_path: Path,
+        name: str,
+        kwargs: dict[str, Any],
+    ) -> None:
+        """A template may ask whether one is defined, and TRL unpacks all of them."""
+        with_kwargs = [{**row(i), "chat_template_kwargs": kwargs} for i in range(9)]
+        write(tmp_path / "a.jsonl", with_kwargs)
+        write(tmp_path / "b.jsonl", [row(100 + i) for i in range(9)])
+        made = make(["a.jsonl"], ["b.jsonl"])
+        assert made.data.name == name
+        for own in load(made, tmp_path):
+            wanted = kwargs if own["source"] == "a.jsonl" else {}
+            assert own["chat_template_kwargs"] == wanted
+        assert verify(made.folder, base=tmp_path) == []
+
+    @pytest.mark.parametrize("value", ["2025-01-31", 0.12345678901234, ["a"], {"a": 1}])
+    def test_a_template_argument_that_json_files_would_change_is_in_parquet(
+        self, make: Callable[..., Mixed], tmp_path: Path, value: Any
+    ) -> None:
+        own = {**row(1), "chat_template_kwargs": {"a": value}}
+        write(tmp_path / "a.jsonl", [row(0), own])
+        assert make(["a.jsonl"]).data.name == "data.parquet"
+
+    def test_template_arguments_of_which_the_first_rows_do_not_tell_are_in_parquet(
+        self,
+        make: Callable[..., Mixed],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("axolotl_sftguide.mixing._kwargs._FIRST_BYTES", 1000)
+        one, two = {"thinking": False}, {"enable_thinking": True}
+        for name, kwargs in (("a", one), ("b", two)):
+            own = [{**row(i, name), "chat_template_kwargs": kwargs} for i in range(9)]
+            write(tmp_path / f"{name}.jsonl", own)
+        late = make(["a.jsonl"], ["b.jsonl"], strategy="phased")
+        assert late.data.name == "data.parquet"
+        found = [own["chat_template_kwargs"] for own in load(late, tmp_path)]
+        assert found == [one] * 9 + [two] * 9
+        assert make(["a.jsonl"], ["b.jsonl"]).data.name == "data.jsonl"
+
     def test_a_name_that_reads_as_a_date_can_be_loaded(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
@@ -422,13 +474,13 @@ class TestBytes:
         assert sources == {"2024-05-01 10:00:00", "b.jsonl"}
 
 
-def load(made: Mixed, cache: Path) -> Any:
-    """A mix as both hosts load it."""
+def load(made: Mixed, cache: Path, path: Path | None = None) -> Any:
+    """A file of a mix, by default its data, as both hosts load it."""
     from datasets import load_dataset
 
     return load_dataset(
         made.manifest.ds_type,
-        data_files=str(made.data),
+        data_files=str(path or made.data),
         split="train",
         cache_dir=str(cache / "hf"),
     )
@@ -793,6 +845,37 @@ class TestConcurrency:
         (folder,) = tmp_path.glob("stacked-*")
         assert verify(folder, base=tmp_path) == []
         assert [p for p in tmp_path.iterdir() if ".building" in p.name] == []
+
+
+def test_ctrl_c_ends_it_in_one_line_and_leaves_nothing_half_written(
+    tmp_path: Path,
+) -> None:
+    """A terminal sends the signal to all processes of the command."""
+    turns = [
+        {"role": "user", "content": "a" * 9000},
+        {"role": "assistant", "content": "b"},
+    ]
+    line = json.dumps({"messages": turns}) + "\n"
+    (tmp_path / "a.jsonl").write_text(line * 5000)
+    spec = {"phases": [{"name": "p", "datasets": [{"path": "a.jsonl"}]}]}
+    (tmp_path / "spec.yml").write_text(json.dumps(spec))
+    command = [sys.executable, "-m", "axolotl_sftguide", "mix", "spec.yml", "-o", "o"]
+    process = subprocess.Popen(
+        [*command, "--workers", "2"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (workers := psutil.Process(process.pid).children()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said == "Interrupted: no mix was written.\n"
+    assert process.returncode == 130
+    assert [p.name for p in (tmp_path / "o").iterdir() if p.suffix != ".lock"] == []
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 class TestVerify:

@@ -18,6 +18,11 @@ from axolotl_sftguide.mixing._whole import expanded
 
 ASK = {"role": "user", "content": "How tall is the tower?"}
 SAY = {"role": "assistant", "content": "Ninety metres."}
+LAST_CALL = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"function": {"name": "end", "arguments": "{}"}}],
+}
 
 
 def read(row: dict[str, Any], arrow: bool = False, **settings: Any) -> dict[str, Any]:
@@ -121,6 +126,18 @@ ANSWER = "The Aare."
         (  # a column of no messages, which the conversation contains
             {"prompt": ASK["content"], "prompt_id": "1", "messages": [ASK, SAY]},
             [("user", ASK["content"]), ("assistant", SAY["content"])],
+        ),
+        (  # ChatGLM-Tuning, and pairs of what was said before and the answer
+            {"Context": QUESTION, "Response": ANSWER},
+            [("user", QUESTION), ("assistant", ANSWER)],
+        ),
+        (  # a description of the row in one column
+            {"instruction": QUESTION, "output": ANSWER, "meta": {"maker": "someone"}},
+            [("user", QUESTION), ("assistant", ANSWER)],
+        ),
+        (  # an agent's last act, whose result nobody answers
+            {"messages": [ASK, LAST_CALL, {"role": "tool", "content": "done"}]},
+            [("user", ASK["content"]), ("assistant", ""), ("tool", "done")],
         ),
         (  # Aya and FLAN
             {"inputs": QUESTION, "targets": ANSWER, "annotation_type": "original"},

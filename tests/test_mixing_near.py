@@ -7,6 +7,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,28 @@ def make(tmp_path: Path) -> Callable[..., Mixed]:
 def kept(made: Mixed) -> list[int]:
     lines = made.data.read_text().splitlines()
     return sorted(json.loads(line)["row"] for line in lines)
+
+
+def test_the_library_that_decides_the_rows_is_named_if_another_version_is_installed(
+    make: Callable[..., Mixed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row(f"question {i}", f"answer {i}") for i in range(9)]
+    write(tmp_path / "a.jsonl", rows)
+    assert make().manifest.versions == {}
+    made = make(near_duplicates=0.8)
+    installed = version("rensa")
+    assert made.manifest.versions == {"rensa": installed}
+    path = made.folder / "manifest.json"
+    path.write_text(path.read_text().replace(f'"rensa": "{installed}"', '"rensa": "0"'))
+    monkeypatch.chdir(tmp_path)
+    same = CliRunner().invoke(main, ["mix", "verify", str(made.folder)])
+    note = f"made with rensa 0, and {installed} is installed"
+    assert same.exit_code == 0
+    assert same.output.splitlines()[1] == f"Note: {note}"
+    made.data.write_text(made.data.read_text().replace("answer 3", "answer 4"))
+    other = CliRunner().invoke(main, ["mix", "verify", str(made.folder)])
+    assert other.exit_code == 1
+    assert other.output.splitlines()[-1] == f"{made.folder}: {note}"
 
 
 class TestNearDuplicates:

@@ -246,7 +246,20 @@ def test_reasoning_is_kept() -> None:
             chat(ASKED, ASKED, SAID),
             "two consecutive messages have the same role (user)",
         ),
-        (chat(ASKED), "the last message is not from the assistant"),
+        (
+            chat(ASKED, SAID, ASKED),
+            "the last message is not from the assistant or a tool",
+        ),
+        (
+            {"turns": ["Write a rhyme.", "Write it again."], "category": "writing"},
+            "the texts in `turns` may all be questions, as in MT-Bench; set "
+            "field_messages: turns if questions and answers alternate",
+        ),
+        (
+            {"text": "Add two numbers.", "code": "def f(a, b): return a + b"},
+            "no known dataset form has these columns; name them with field_messages, "
+            "or field_instruction and field_output (code, text)",
+        ),
         (
             chat(ASKED, says("system"), SAID),
             "a system message is not the first message",

@@ -115,8 +115,12 @@ def mix(
         found = mixing.preview(settings, rows=preview_rows, tokenizer=tokenizer)
         print_preview(found, sequence_len)
         return
-    with MixProgress() as progress:
-        mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
+    try:
+        with MixProgress() as progress:
+            mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
+    except KeyboardInterrupt:
+        click.echo("Interrupted: no mix was written.", err=True)
+        raise click.exceptions.Exit(130) from None
     if as_json:
         click.echo(mixed.manifest.to_json(), nl=False)
         return
@@ -139,12 +143,15 @@ def verify_mix(ctx: click.Context, folder: Path) -> None:
     Exits with status 1 if it differs. Run it in the folder where the mix was built,
     as relative paths are resolved against the working folder.
     """
-    problems = _mixing().verify(folder)
+    mixing = _mixing()
+    problems = mixing.verify(folder)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         ctx.exit(1)
     click.echo(f"{folder}: matches its sources and its spec")
+    for note in mixing.version_notes(folder):
+        click.echo(f"Note: {note}")
 
 
 def _mixing() -> Any:

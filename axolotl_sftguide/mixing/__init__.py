@@ -51,11 +51,13 @@ _spool        first pass: rows as uniform lines
 _refusals     mixes that are refused because of their rows
 _empty        mixes that are refused because a part is empty
 _write        last pass: lines in the order of the plan
-_parquet      last pass, for rows with optional columns
+_kwargs       last pass, for rows with arguments of the chat template
+_parquet      last pass, for rows with other optional columns
 _account      what became of each row
 _examples     rows that are left out for a likeness
 _manifest     manifest.json
 _verify       `verify`: build again and compare
+_versions     versions of the libraries that decide the rows
 _preview      `preview`: the first conversations of each source
 _rendered     a conversation as a chat template renders it
 _workers      the processes that share the work
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from ._spec import load_mix as load_mix
     from ._spec import read_mix as read_mix
     from ._verify import verify as verify
+    from ._verify import version_notes as version_notes
 
 _HOME = {
     "FAULTS": "._faults",
@@ -108,6 +111,7 @@ _HOME = {
     "preview": "._preview",
     "read_mix": "._spec",
     "verify": "._verify",
+    "version_notes": "._verify",
 }
 
 __all__ = [
@@ -131,6 +135,7 @@ __all__ = [
     "preview",
     "read_mix",
     "verify",
+    "version_notes",
 ]
 
 

@@ -21,6 +21,7 @@ from ._pieces import InputFile
 from ._plan import Plan, phase_of_sources
 from ._sources import Inputs
 from ._spool import Spooled
+from ._versions import versions_of
 
 
 def account(
@@ -69,6 +70,7 @@ def account(
         near_duplicate_examples=examples.near_duplicates,
         overlap_examples=examples.overlaps,
         written=dict(written),
+        versions=versions_of(settings, written),
     )
 
 

@@ -17,6 +17,8 @@ from ._empty import refuse_empty
 from ._examples import Examples, near_duplicate_examples, overlap_examples
 from ._exclusion import read_excluded
 from ._extras import Wanted
+from ._forms import for_workers
+from ._kwargs import keep_their_keys, write_with_kwargs
 from ._manifest import DATA, HELD_OUT, Manifest, Written
 from ._near import Bands, find_near_duplicates
 from ._overlap import Overlaps
@@ -24,7 +26,7 @@ from ._parquet import reads_as_dates, write_parquet
 from ._plan import Plan, phase_of_sources, plan
 from ._refusals import refuse_faults, refuse_sources
 from ._sources import Inputs
-from ._spool import Spooled, spool
+from ._spool import KWARGS, Spooled, spool
 from ._workers import Workers
 from ._write import Lines, write
 
@@ -113,7 +115,7 @@ def _spool_all(
     progress: Progress,
 ) -> list[Spooled]:
     names = [settings.phases[i].name for i in phase_of_sources(settings)]
-    sources = settings.sources
+    sources = list(map(for_workers, settings.sources))
     tasks = [
         (p, sources[p.source], names[p.source], label, str(folder), wanted)
         for p, label in inputs.pieces
@@ -175,12 +177,17 @@ def _write_all(
         keys |= piece.keys
     # Both files have the same kind, so that a config can use both.
     firsts = [lines.read(indices[:1]) for indices in files.values()]
-    as_json = not keys and not any(map(reads_as_dates, firsts))
+    as_json = not any(map(reads_as_dates, firsts)) and (
+        not keys
+        or (keys == KWARGS and all(keep_their_keys(lines, r) for r in files.values()))
+    )
     written: dict[str, Written] = {}
     for stem, indices in files.items():
         name = f"{stem}.jsonl" if as_json else f"{stem}.parquet"
         rows_sha256 = None
-        if as_json:
+        if as_json and keys:
+            sha256 = write_with_kwargs(folder / name, lines, indices, advance)
+        elif as_json:
             sha256 = write(folder / name, lines, indices, pool, advance)
         else:
             path = folder / name

@@ -13,7 +13,7 @@ from ..errors import MixError
 from ._columns import NO_ROWS, Hashes, Indices, Rows, find_among
 from ._faults import RowFault
 from ._fingerprint import as_hashes, fingerprint, question_fingerprint
-from ._forms import RowReader
+from ._forms import RowReader, for_workers
 from ._overlap import Ngrams, Overlaps
 from ._pieces import InputFile, Piece
 from ._refusals import broken_file, fault_lines, unread_lines
@@ -71,7 +71,7 @@ def read_excluded(
     """
     n = settings.exclude_ngram if settings.exclude_by == "ngrams" else 0
     tasks = [
-        (piece, SourceSettings(path=file.label), settings.exclude_by, n)
+        (piece, for_workers(SourceSettings(path=file.label)), settings.exclude_by, n)
         for file in files
         for piece in file.pieces
     ]

@@ -51,14 +51,15 @@ class Extras:
         self._tokens, self._digests = array("L"), bytearray()
         self._bands: list[NDArray[np.uint32]] = []
         self._rows = 0
+        self._is_wanted = wanted != NOTHING
         self.overlaps: list[tuple[int, int, float]] = []
         """The row, from 0, the excluded question and the share of its n-grams."""
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Compute what is wanted of the next row."""
-        wanted = self._wanted
-        if wanted == NOTHING:
+        if not self._is_wanted:
             return
+        wanted = self._wanted
         if self._count is not None:
             self._tokens.append(self._count(row))
         if wanted.questions:

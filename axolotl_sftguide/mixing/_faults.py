@@ -39,6 +39,7 @@ FaultCode = Literal[
     "too-long",
     "tools-not-json",
     "turn-not-mapping",
+    "turns-all-questions",
     "turns-missing",
     "unwritable",
     "wrong-type",
@@ -51,7 +52,7 @@ FAULTS: Mapping[FaultCode, str] = {
     "field_messages, or field_instruction and field_output",
     "content-missing": "a message has no content",
     "content-not-text": "the content of a message is not text",
-    "ends-without-answer": "the last message is not from the assistant",
+    "ends-without-answer": "the last message is not from the assistant or a tool",
     "fields-missing": "the number of fields differs from the header",
     "file-breaks-off": "the file is damaged",
     "flag-in-reasoning": "parts of the reasoning have training flags, which no "
@@ -83,6 +84,8 @@ FAULTS: Mapping[FaultCode, str] = {
     "tools-not-json": "the tools are not a list of JSON objects",
     "too-long": "the row is too long",
     "turn-not-mapping": "a message is not a JSON object",
+    "turns-all-questions": "the texts in `turns` may all be questions, as in MT-Bench; "
+    "set field_messages: turns if questions and answers alternate",
     "turns-missing": "the messages are not a list, or the list is empty",
     "unwritable": "the row cannot be written as JSON",
     "wrong-type": "a column has an unexpected type",

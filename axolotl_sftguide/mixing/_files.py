@@ -6,11 +6,14 @@ import glob
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..config.mix_settings import SourceSettings
 from ..errors import MixError, did_you_mean
 from ._folders import files_in_folder
 from ._heads import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
 
 
 @dataclass(frozen=True, slots=True)

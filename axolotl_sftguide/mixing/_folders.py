@@ -13,13 +13,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from ..config.mix_settings import SourceSettings
 from ..errors import MixError, did_you_mean
 from ._kinds import KINDS, kind_of, suffix_of
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
 
 _KEYWORDS = {
     "train": ("train", "training"),
@@ -197,6 +197,8 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _configured(folder: Path, settings: SourceSettings) -> dict[str, list[str]] | None:
     """The files of each split by the README's `configs`; None without them."""
+    import yaml
+
     try:
         text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
         header = re.match(r"\s*---\s*\n(.*?)\n---", text, re.DOTALL)

@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from ..config.dataset_types import TYPES
-from ..config.mix_settings import HOST_KEYS, Form, SourceSettings
 from ._content import flag
 from ._faults import RowFault
 from ._messages import check, lacks_system
 from ._names import TURNS
 from ._questions import QuestionReader
 from ._tools import tools_of, tools_of_functions, without_nulls
-from ._turns import TurnReader, chat_template_role, is_plain
+from ._turns import TurnReader, chat_template_role, plain_messages
 from ._unread import Unread, cell, present
 from ._whole import as_turns
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import Form, SourceSettings
+
+_PLAIN = "has_plain_settings"
 
 _CHANGE_NO_ROW = frozenset(
     "path name split revision ds_type data_files where type ignore "
     "share repeats max_rows max_tokens".split()
-).union(HOST_KEYS)
-"""Settings of a source that change no row of it."""
+)
+"""Settings of a source that change no row of it, besides those for its host alone."""
 
 
 class RowReader:
@@ -44,6 +49,8 @@ class RowReader:
     ) -> None:
         self._settings = settings
         self._arrow = from_arrow
+        if plain is None:
+            plain = getattr(settings, _PLAIN, None)
         self._plain = has_plain_settings(settings) if plain is None else plain
         self._type = TYPES.get(settings.type or "")
         self._turns = TurnReader(settings, from_arrow)
@@ -68,21 +75,14 @@ class RowReader:
                 has text that would be lost.
         """
         messages = row.get("messages")
-        if (
-            self._plain
-            and type(messages) is list
-            and messages
-            and self._unread.has_messages_alone(row)
-        ):
-            found = [
-                {"role": turn["role"], "content": turn["content"]}
-                for turn in messages
-                if is_plain(turn)
-            ]
-            if len(found) == len(messages):
-                check(found)
-                self._unread.count_alone(row)
-                return "messages", {"messages": found}
+        if self._plain and type(messages) is list and messages:
+            kind = self._unread.messages_alone(row)
+            if kind is not None:
+                found = plain_messages(messages)
+                if found is not None:
+                    check(found)
+                    kind.rows += 1
+                    return "messages", {"messages": found}
         return self._read(row)
 
     def question(self, row: Mapping[str, Any]) -> str:
@@ -137,6 +137,8 @@ class RowReader:
         for column in present(row, TURNS):
             value = row[column]
             turns = as_turns(value)
+            if turns and column.lower() == "turns" and _are_texts(value):
+                raise RowFault("turns-all-questions")
             if turns is not None or (column == "messages" and value is not None):
                 return self._from_turns(row, column, used, turns)
         if self._type is not None:
@@ -195,6 +197,10 @@ class RowReader:
         return tools
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
 def first_question(messages: Sequence[Mapping[str, Any]]) -> str:
     """The text of the first user message.
 
@@ -207,12 +213,23 @@ def first_question(messages: Sequence[Mapping[str, Any]]) -> str:
     raise RowFault("starts-without-user")
 
 
+def for_workers(settings: SourceSettings) -> SourceSettings:
+    """The settings with the same attributes, but without pydantic.
+
+    Workers of a small mix would need more time to load it than to read their rows.
+    """
+    values = dict(settings) | {_PLAIN: has_plain_settings(settings)}
+    return cast("SourceSettings", SimpleNamespace(**values))
+
+
 def has_plain_settings(settings: SourceSettings) -> bool:
     """Whether no setting of a source changes how its rows are read."""
+    from ..config.mix_settings import HOST_KEYS
+
     given = settings.model_dump(exclude_defaults=True)
     if given.get("type", "chat_template") != "chat_template":
         return False
-    return not given.keys() - _CHANGE_NO_ROW
+    return not given.keys() - _CHANGE_NO_ROW.union(HOST_KEYS)
 
 
 def _is_unmasked(row: Mapping[str, Any], used: set[str]) -> bool:

@@ -87,6 +87,8 @@ class Manifest:
     """The least similar of the near-duplicates, with the rows that are kept."""
     overlap_examples: list[dict[str, Any]] = field(default_factory=list)
     """The rows with the least overlap with a question of an excluded file."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """The versions of the libraries that decide which rows it has, or their bytes."""
 
     def file(self, name: str) -> str | None:
         """The file that is called `DATA` or `HELD_OUT`; None if there is none."""

@@ -35,10 +35,11 @@ def check(messages: Sequence[Mapping[str, Any]]) -> None:
         before = message
     if before is None:
         raise RowFault("starts-without-user")
-    if before["role"] != "assistant":
+    if before["role"] == "assistant":
+        if not before["content"].strip() and not before.get("tool_calls"):
+            raise RowFault("answer-empty")
+    elif before["role"] != "tool":
         raise RowFault("ends-without-answer")
-    if not before["content"].strip() and not before.get("tool_calls"):
-        raise RowFault("answer-empty")
 
 
 def _check_order(before: Mapping[str, Any] | None, role: str) -> None:

@@ -52,7 +52,7 @@ METADATA = frozenset(
     flags format generator grade group hash hashed_ip header id idx index intent
     intents key keyword keywords kind labels_en lang language
     language_code languages level license link
-    links locale metadata model models moderation motivation_app name notes num
+    links locale meta metadata model models moderation motivation_app name notes num
     openai_moderation origin page path persona resource
     used_in_training prompt_hash provider quality rank
     rating redacted ref

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,11 @@ import orjson
 
 from ._columns import Indices
 from ._files import checksum
-from ._spool import COLUMNS, MESSAGE_KEYS
+from ._spool import COLUMNS, DATE, MESSAGE_KEYS
 from ._write import Lines, release
 
 _GROUP_ROWS = 8192
 _GROUP_BYTES = 2**25
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def reads_as_dates(line: bytes) -> bool:
@@ -35,7 +32,7 @@ def reads_as_dates(line: bytes) -> bool:
     row = orjson.loads(line)
     contents = [message["content"] for message in row["messages"]]
     return any(
-        all(map(_DATE.match, texts))
+        all(map(DATE.match, texts))
         for texts in ([row["phase"]], [row["source"]], contents)
     )
 

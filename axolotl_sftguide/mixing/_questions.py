@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.dataset_types import DatasetType
-from ..config.mix_settings import Form, SourceSettings
 from ._content import is_empty, text_of
 from ._faults import RowFault
 from ._names import (
@@ -18,11 +17,15 @@ from ._names import (
     SWITCHES,
     SYSTEM,
     TURNS,
+    is_metadata,
 )
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
 from ._unread import actual, cell, present
 from ._whole import as_turns, pairs
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import Form, SourceSettings
 
 Messages = list[dict[str, Any]]
 
@@ -72,6 +75,9 @@ class QuestionReader:
             question = _first(row, TURNS, taken)
         taken.add(question)
         answer = settings.field_output or _first(row, _ANSWERS, taken)
+        if question is None and settings.field_output is None and answer is not None:
+            question = _first(row, CONTEXT, taken)  # as in ChatGLM-Tuning
+            taken.add(question)
         if answer == "answers" and not is_tool_calls(cell(row, "answers")):
             answer = None
         if answer is None or (is_empty(row.get(answer)) and question is None):
@@ -198,7 +204,14 @@ class QuestionReader:
         if any(name in columns for name in present(row, PREFERENCE)):
             return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
         raw = [name for name in present(row, _RAW) if isinstance(row[name], str)]
-        if raw and _first(row, _ALL, set()) is None:
+        others = [
+            c
+            for c in columns
+            if isinstance(row.get(c), str)
+            and c not in (*raw, *present(row, SYSTEM))
+            and not is_metadata(c)
+        ]
+        if raw and not others and _first(row, _ALL, set()) is None:
             mark = next((mark for mark in _MARKS if mark in row[raw[0]]), None)
             marked = f", whose turns begin with {mark!r}" if mark else ""
             return RowFault("raw-text", f"{raw[0]}{marked}")

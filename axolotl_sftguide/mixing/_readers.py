@@ -18,6 +18,9 @@ from ._pieces import Piece
 MAX_ROW_BYTES = 16 * 2**20
 """A longer row does not fit into training on a 24 GB card."""
 
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
+
 _BATCH_ROWS = 1024
 """Rows of a table in memory at a time; a batch of the file may contain all rows."""
 
@@ -77,8 +80,8 @@ def _lines(file: IO[bytes], first: int, size: int | None = None) -> NumberedRows
                 length += len(line)
             detail = f"{length / 2**20:.0f} MiB, at most {MAX_ROW_BYTES >> 20} MiB"
             yield number, RowFault("too-long", detail)
-        elif line.strip():
-            yield number, _row(line.removeprefix(b"\xef\xbb\xbf"))
+        elif not line.isspace():
+            yield number, _row(line)
         if left is not None:
             left -= length
 
@@ -87,10 +90,12 @@ def _row(text: bytes) -> dict[str, Any] | RowFault:
     try:
         row = orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if text.startswith(_MARK):
+            return _row(text.removeprefix(_MARK))
         row = _with_nan(text)
         if row is None:
             return RowFault("not-json", first_line(error))
-    if isinstance(row, dict):
+    if type(row) is dict:
         return row
     if isinstance(row, list) and row and all(map(_is_turn, row)):
         return {"messages": row}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
-from ..config.mix_settings import SourceSettings
 from ._columns import Hashes
 from ._extras import NOTHING, Extras, Wanted
 from ._faults import FaultCode, RowFault, UnreadText
@@ -25,9 +25,18 @@ from ._turns import OPTIONAL_KEYS
 from ._where import WhereSeen, matches
 from ._whole import expanded
 
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
+
 COLUMNS = ("tools", "chat_template_kwargs")
 MESSAGE_KEYS = (*OPTIONAL_KEYS, "train", "train_detail")
-"""Optional columns and keys. With one of them in any row, the mix is in Parquet."""
+"""Optional columns and keys. Most of them need a file with a schema."""
+KWARGS = 1 << COLUMNS.index("chat_template_kwargs")
+NESTED_KWARGS = 1 << len(COLUMNS) + len(MESSAGE_KEYS)
+"""Bits of `Spooled.keys`: `chat_template_kwargs`, and some that need a schema too."""
+
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+"""The start of a text that Arrow may take for a time."""
 
 _FAULTS_KEPT = 20
 """The first faults of a piece are kept with their row, as is the first of each code."""
@@ -59,7 +68,7 @@ class Spooled:
     overlaps: list[tuple[int, int, float]] = field(default_factory=list)
     """The row, from 0, the excluded question and the share of its n-grams."""
     keys: int = 0
-    """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, one bit each."""
+    """Which of `COLUMNS` and `MESSAGE_KEYS` any row has, and `NESTED_KWARGS`."""
     rows_read: int = 0
     filtered: int = 0
     """Rows left out by `where`."""
@@ -115,8 +124,9 @@ def spool(
     found = Spooled(piece, path, np.empty((0, 2), np.uint64), np.empty(0, np.int64))
     hashes, ends = bytearray(), array("q")
     extras = Extras(wanted)
-    with open(path, "ab", buffering=BLOCK_BYTES) as file:
-        found.start = end = file.tell()
+    written: list[bytes] = []
+    with open(path, "ab", buffering=0) as file:
+        found.start = start = end = file.tell()
         for number, row, digest in _conversations(found, settings):
             whole = {**row, "phase": phase, "source": label, "row": number}
             if "chat_template_kwargs" in row:
@@ -127,11 +137,15 @@ def spool(
             except TypeError as error:
                 found.note(number, RowFault("unwritable", str(error)))
                 continue
-            file.write(line)
+            written.append(line)
             hashes += digest
             extras.add(row)
             end += len(line)
             ends.append(end)
+            if end - start > BLOCK_BYTES:
+                _write(file, written)
+                start = end
+        _write(file, written)
     found.hashes = as_hashes(hashes)
     found.ends = np.array(ends, np.int64)
     found.tokens, found.questions = extras.tokens, extras.questions
@@ -147,6 +161,7 @@ def _conversations(
     """The usable rows with their numbers and fingerprints; the others are counted."""
     where, seen = settings.where, found.where
     reader = RowReader(settings, found.piece.kind in ("parquet", "arrow"))
+    forms, keys = found.forms, 0
     for number, row in all_rows(found.piece):
         found.rows_read += 1
         try:
@@ -165,10 +180,18 @@ def _conversations(
         except (TypeError, ValueError, KeyError, AttributeError, UnicodeError) as error:
             found.note(number, RowFault("wrong-type", str(error)[:_MAX_DETAIL]))
             continue
-        found.keys |= _keys_of(conversation)
-        found.forms[form] += 1
+        keys |= _keys_of(conversation)
+        forms[form] += 1
         yield number, conversation, digest
+    found.keys = keys
     found.passed = reader.passed
+
+
+def _write(file: IO[bytes], lines: list[bytes]) -> None:
+    rest = memoryview(b"".join(lines))
+    lines.clear()
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def all_rows(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
@@ -186,8 +209,23 @@ def _keys_of(row: dict[str, Any]) -> int:
     if len(row) > 1:
         for bit, column in enumerate(COLUMNS):
             keys |= (column in row) << bit
+        if keys & KWARGS and not _are_flat(row["chat_template_kwargs"]):
+            keys |= NESTED_KWARGS
     for message in row["messages"]:
         if len(message) > 2:
             for bit, key in enumerate(MESSAGE_KEYS, start=len(COLUMNS)):
                 keys |= (key in message) << bit
     return keys
+
+
+def _are_flat(kwargs: Mapping[str, Any]) -> bool:
+    """Whether the loader of JSON files leaves the values as they are.
+
+    It rounds numbers to ten decimals, and takes texts that are dates for times.
+    """
+    return all(
+        value is None
+        or isinstance(value, (bool, int))
+        or (isinstance(value, str) and not DATE.match(value))
+        for value in kwargs.values()
+    )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..config.mix_settings import SourceSettings
 from ._content import (
     flag,
     is_empty,
@@ -19,6 +18,9 @@ from ._content import (
 from ._faults import RowFault, UnreadText
 from ._names import TURN_METADATA
 from ._tools import is_tool_calls, tool_calls_of
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
 
 OPTIONAL_KEYS = ("reasoning_content", "thinking", "tool_calls", "tool_call_id", "name")
 """What a message may have besides `role` and `content`."""
@@ -55,14 +57,17 @@ def chat_template_role(role: str) -> str:
     return _ROLE_NAMES.get(role, role)
 
 
-def is_plain(turn: Any) -> bool:
-    """Whether a turn is already a message with only a role and a text."""
-    return (
-        type(turn) is dict
-        and len(turn) == 2
-        and turn.get("role") in ROLES
-        and type(turn.get("content")) is str
-    )
+def plain_messages(turns: list[Any]) -> list[dict[str, Any]] | None:
+    """The turns, if all are already messages with only a role and a text."""
+    found = []
+    for turn in turns:
+        if type(turn) is not dict or len(turn) != 2:
+            return None
+        role, content = turn.get("role"), turn.get("content")
+        if role not in ROLES or type(content) is not str:
+            return None
+        found.append({"role": role, "content": content})
+    return found
 
 
 def _simple(turn: Any) -> dict[str, Any] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..config.mix_settings import SourceSettings
 from ._content import is_empty
 from ._faults import UnreadText
 from ._names import (
@@ -19,6 +19,9 @@ from ._names import (
     SYSTEM,
     is_metadata,
 )
+
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
 
 _ADD_TO_MESSAGES = frozenset(
     ["tools", "functions", "chat_template_kwargs", "unmask", "metadata", "label"]
@@ -57,6 +60,16 @@ def _lowered(columns: tuple[str, ...]) -> dict[str, str]:
     return {column.lower(): column for column in columns if isinstance(column, str)}
 
 
+@dataclass(slots=True)
+class _Kind:
+    """Rows with the same columns."""
+
+    look: list[str]
+    """Columns that must be empty if `messages` is all that matters."""
+    rows: int = 0
+    """Rows that were read from `messages` alone."""
+
+
 class Unread:
     """Accounts for the columns that are not part of a conversation.
 
@@ -68,40 +81,36 @@ class Unread:
         self._ignored = frozenset(settings.ignore)
         self._known = self._ignored.union(settings.where)
         self._counted: Counter[str] = Counter()
-        self._alone: Counter[tuple[str, ...]] = Counter()
-        self._looked: dict[tuple[str, ...], list[str]] = {}
+        self._kinds: dict[tuple[str, ...], _Kind] = {}
 
     def passed(self) -> Counter[str]:
         """Rows by the columns that were left out of them."""
         counts = self._counted.copy()
-        for columns, rows in self._alone.items():
-            empty = {"messages", *self._looked[columns]} - {"metadata"}
-            counts.update({c: rows for c in columns if c not in empty})
+        for columns, kind in self._kinds.items():
+            empty = {"messages", *kind.look} - {"metadata"}
+            if kind.rows:
+                counts.update({c: kind.rows for c in columns if c not in empty})
         return counts
 
-    def has_messages_alone(self, row: Mapping[str, Any]) -> bool:
-        """Whether the column `messages` is all that matters in a row."""
+    def messages_alone(self, row: Mapping[str, Any]) -> _Kind | None:
+        """The kind of a row in which the column `messages` is all that matters."""
         columns = tuple(row)
-        look = self._looked.get(columns)
-        if look is None:
+        kind = self._kinds.get(columns)
+        if kind is None:
             look = [
                 column
                 for column in columns
                 if column.lower() in _ADD_TO_MESSAGES and column not in self._ignored
             ]
-            self._looked[columns] = look
-        for column in look:
+            kind = self._kinds[columns] = _Kind(look)
+        for column in kind.look:
             value = row[column]
             if column == "metadata":
                 if "unmask" in (value or ()):
-                    return False
+                    return None
             elif not is_empty(value):
-                return False
-        return True
-
-    def count_alone(self, row: Mapping[str, Any]) -> None:
-        """Count the columns of a row for which `has_messages_alone` is true."""
-        self._alone[tuple(row)] += 1
+                return None
+        return kind
 
     def account(
         self,

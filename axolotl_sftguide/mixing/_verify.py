@@ -16,6 +16,7 @@ from ._identity import mix_id
 from ._manifest import MANIFEST, Manifest, read_manifest
 from ._sources import open_sources
 from ._spec import load_mix
+from ._versions import other_versions
 from ._workers import Workers
 
 
@@ -52,7 +53,15 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
         problems += _rebuild(folder, manifest, Path(base or ".").resolve())
     except MixError as error:
         problems += str(error).splitlines()
+    if problems:
+        problems += [f"{folder}: {line}" for line in other_versions(manifest.versions)]
     return problems
+
+
+def version_notes(folder: str | Path) -> list[str]:
+    """The libraries of which a mix was made with another version, one line each."""
+    manifest = read_manifest(Path(folder))
+    return [] if manifest is None else list(other_versions(manifest.versions))
 
 
 def _rebuild(folder: Path, manifest: Manifest, root: Path) -> list[str]:
@@ -89,6 +98,7 @@ def _differences(
 ) -> list[str]:
     """The differences between two manifests, and between the rows of their files."""
     then, now = asdict(manifest), asdict(again)
+    del then["versions"], now["versions"]  # a difference in the rows names them
     # Settings that were added since have their defaults.
     then["settings"] = load_mix(then["settings"]).model_dump(mode="json")
     if manifest.form == 1:  # of version 0.1.0, which had fewer counts

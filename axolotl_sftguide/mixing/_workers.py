@@ -58,10 +58,14 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._kill()
         for process in self._all:
-            process.kill()
             with suppress(OSError, ValueError):
                 process.communicate()
+
+    def _kill(self) -> None:
+        for process in self._all:
+            process.kill()
 
     def map(
         self, function: Callable[..., T], tasks: Sequence[tuple[Any, ...]]
@@ -80,6 +84,9 @@ class Workers:
                     if i + ahead < len(tasks):
                         task = tasks[i + ahead]
                         pending.append(threads.submit(self._run, function, task))
+            except KeyboardInterrupt:
+                self._kill()  # else the threads wait for the end of their tasks
+                raise
             finally:
                 for future in pending:
                     if future is not None:
@@ -107,6 +114,7 @@ class Workers:
             [sys.executable, "-c", _LOOP, _INIT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for this process, which ends them
         )
         with self._lock:
             self._all.append(process)

@@ -14,7 +14,8 @@ from trl import SFTConfig, SFTTrainer
 from axolotl_sftguide import mix
 
 TEMPLATE = """\
-{{ bos_token }}{% if tools %}{{ tools | tojson }}{% endif %}\
+{{ bos_token }}{% if thinking is defined and not thinking %}/no_think{% endif %}\
+{% if tools %}{{ tools | tojson }}{% endif %}\
 {% for m in messages %}{{ '<|' + m.role + '|>' }}\
 {% if m.role == 'assistant' %}{% generation %}\
 {% if m.reasoning_content %}({{ m.reasoning_content }}){% endif %}{{ m.content or '' }}\
@@ -56,6 +57,9 @@ def row(form: str, i: int) -> dict[str, Any]:
         return {"conversations": [{"from": f, "value": m["content"]} for f, m in turns]}
     if form == "prompt and completion":
         return {"prompt": [ask, say, ask], "completion": [say]}
+    if form == "arguments of the template":
+        kwargs = {"thinking": False} if i % 2 else {}
+        return {"messages": [ask, say], "chat_template_kwargs": kwargs}
     if form == "reasoning":
         return {"messages": [ask, {**say, "reasoning_content": f"hill {i}"}]}
     called = {"role": "assistant", "content": "", "tool_calls": [CALL]}
@@ -83,7 +87,14 @@ def prepared(base: Path, data: Any, out: Path, **settings: Any) -> list[dict[str
 
 
 @pytest.mark.parametrize(
-    "form", ["messages", "prompt and completion", "reasoning", "tools"]
+    "form",
+    [
+        "messages",
+        "prompt and completion",
+        "arguments of the template",
+        "reasoning",
+        "tools",
+    ],
 )
 def test_the_tokens_of_each_row_are_those_of_its_source(
     form: str, base: Path, tmp_path: Path
