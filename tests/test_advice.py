@@ -264,7 +264,13 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "num_epochs: null",
         [""],
     ),
-    ("multimodal", FULL, "processor_type: AutoProcessor\nlearning_rate: 3.0e-4", [""]),
+    (
+        "multimodal",
+        FULL,
+        "processor_type: AutoProcessor\nskip_prepare_dataset: true\n"
+        "learning_rate: 3.0e-4",
+        [""],
+    ),
     (
         "nothing at all",
         "{}",
