@@ -661,9 +661,9 @@ RULES: dict[str, Rule] = {
     "patience-without-evaluation": Rule(
         "The rule `evaluation` counts the host's own evaluations.", _PART, own=True
     ),
-    "own-block-name": Rule("The block is not read under this name.", _RUN, _SCHEMA),
+    "own-block-name": Rule("The block is not read under this name.", _RUN, own=True),
     "own-plugin-missing": Rule(
-        "Axolotl drops the block unless the plugin is listed.", _RUN, _SCHEMA
+        "Axolotl drops the block unless the plugin is listed.", _RUN, own=True
     ),
     "mix-and-datasets": Rule(
         "The plugin makes `datasets` from the mix.", _START, own=True

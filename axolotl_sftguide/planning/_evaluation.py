@@ -29,7 +29,7 @@ def evaluation_parts(arch: Architecture, setting: Setting) -> list[Part]:
         Part(
             "evaluation logits",
             tokens * numbers,
-            f"eval_batch_size {rows}, not during a step",
+            f"eval_batch_size {rows}",
             formula,
             "transformers, Trainer.prediction_step",
         )
