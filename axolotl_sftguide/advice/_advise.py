@@ -52,6 +52,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _run_length.length,
     _run_length.held_out,
     _run_length.cadence,
+    _run_length.long_warmup,
     _precision.precision,
     _entries.entries,
     _public_data.public_data,

@@ -93,15 +93,13 @@ def loader_as_path(view: View) -> Iterator[Finding]:
         name = entry.get("path")
         if name not in _LOADERS or Path(str(name)).exists():
             continue
-        files = entry.get("data_files")
-        first = files[0] if isinstance(files, list) and files else files
         yield Finding(
             WRONG,
             f"{path}.path",
             name,
             f"path: {name} is the name of a format, not of a file, folder or dataset",
             "Axolotl looks for it on the Hub, and the run ends in an error",
-            f"Set path: {first or 'FILE'} and ds_type: {name.removesuffix('l')}",
+            f"Set path to the file itself and ds_type: {name.removesuffix('l')}",
             id="format-as-path",
         )
 
