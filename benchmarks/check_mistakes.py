@@ -2,10 +2,11 @@
 
     python benchmarks/check_mistakes.py [--clean FOLDER] [--out FILE.json]
 
-Two sets of configs have one known mistake each. `reports.yml` was written after public
-reports, beside the rules. `documentation/` was written from the hosts' documentation by
-somebody who did not see the rules. A mistake counts as found if a finding is at one of
-its keys, or names one.
+Three sets of configs have one known mistake each. `reports.yml` was written after
+public reports, beside the rules. `documentation/` was written from the hosts'
+documentation by somebody who did not see the rules. `pages.yml` goes through Axolotl's
+documentation page by page, after the rules were there and before they were run on it. A
+mistake counts as found if a finding is at one of its keys, or names one.
 
 `--clean FOLDER` counts the findings on configs that are meant to be right, such as
 Axolotl's own examples. Each dropped key, refusal and missing evaluation among them is
@@ -41,13 +42,24 @@ class Mistake(NamedTuple):
 
 
 def reports() -> Iterator[Mistake]:
-    """The configs after public reports: bases with some lines in place."""
-    given = yaml.safe_load((HERE / "reports.yml").read_text(encoding="utf-8"))
+    """The configs after public reports."""
+    yield from _on_bases("reports.yml")
+
+
+def pages() -> Iterator[Mistake]:
+    """The configs against Axolotl's documentation; some have no mistake."""
+    yield from _on_bases("pages.yml")
+
+
+def _on_bases(name: str) -> Iterator[Mistake]:
+    """Configs that are given as bases with some lines in place."""
+    given = yaml.safe_load((HERE / name).read_text(encoding="utf-8"))
     for entry in given["configs"]:
         config = {**given["bases"][entry["base"]], **entry["with"]}
         config = {key: value for key, value in config.items() if value is not None}
         text = yaml.safe_dump(config, sort_keys=False)
-        yield Mistake(entry["id"], text, entry["mistake"], tuple(entry["keys"]))
+        keys = tuple(entry.get("keys", ()))
+        yield Mistake(entry["id"], text, entry.get("mistake", ""), keys)
 
 
 def documentation() -> Iterator[Mistake]:
@@ -162,9 +174,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a file to write the results to")
     parser.add_argument("--missed", action="store_true", help="list what is not found")
     options = parser.parse_args()
-    sets = {"reports": list(reports())}
-    if (HERE / "documentation").is_dir():
-        sets["documentation"] = list(documentation())
+    sets = {
+        "reports": list(reports()),
+        "documentation": list(documentation()),
+        "pages": list(pages()),
+    }
     answer: dict[str, Any] = {name: measured(given) for name, given in sets.items()}
     for name, result in answer.items():
         print(

@@ -112,6 +112,15 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ("rate too high for LoRA", LORA, "learning_rate: 5.0e-3", ["learning_rate"]),
     ("rate at the end of the range", LORA, "learning_rate: 1.0e-3", []),
     (
+        "low rate of an adapter whose scale is 16",
+        LORA,
+        "learning_rate: 1.0e-5\nlora_r: 4\nlora_alpha: 64",
+        ["lora_alpha"],
+    ),
+    ("rate of Lion", LORA, "learning_rate: 2.0e-5\noptimizer: lion_8bit", []),
+    ("rate of GaLore", FULL, "learning_rate: 5.0e-3\noptimizer: galore_adamw", []),
+    ("rate of ternary weights", FULL, "learning_rate: 5e-4\nuse_onebitllms: true", []),
+    (
         "the paper's batch for an adapter",
         LORA,
         "gradient_accumulation_steps: 1920",
@@ -255,7 +264,13 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "num_epochs: null",
         [""],
     ),
-    ("multimodal", FULL, "processor_type: AutoProcessor\nlearning_rate: 3.0e-4", [""]),
+    (
+        "multimodal",
+        FULL,
+        "processor_type: AutoProcessor\nskip_prepare_dataset: true\n"
+        "learning_rate: 3.0e-4",
+        [""],
+    ),
     (
         "nothing at all",
         "{}",
@@ -386,6 +401,31 @@ def test_a_small_model_is_not_judged_by_what_was_shown_for_billions() -> None:
     written = config(FULL, "learning_rate: 1.0e-3")
     assert advise(written, parameters=1_000_000) == []
     assert advise(written, parameters=7_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("lines", "weight"),
+    [
+        ("", Weight.NOTE),
+        (
+            "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+            "sftguide: {early_termination: {evaluation: {patience: 3}}}",
+            Weight.AGAINST,
+        ),
+    ],
+)
+def test_an_evaluation_that_is_dropped_counts_if_the_run_depends_on_it(
+    lines: str, weight: Weight
+) -> None:
+    once = "val_set_size: 0.05\nevals_per_epoch: 1\nnum_epochs: 1\n"
+    found = advise(config(LORA, once + lines))
+    assert [f.weight for f in found if f.id == "evaluation-once"] == [weight]
+
+
+def test_a_rate_for_some_layers_alone_is_a_note() -> None:
+    some = "learning_rate: 2e-4\nunfrozen_parameters: [lm_head]"
+    found = advise(config(FULL, some))
+    assert [f.weight for f in found if f.id == "rate-full-high"] == [Weight.NOTE]
 
 
 def test_the_most_serious_come_first() -> None:

@@ -395,3 +395,15 @@ def test_several_configs_are_checked_in_one_call(tmp_path: Path) -> None:
     assert f"{bad}: 1 finding\n" in done.output
     answers = json.loads(CliRunner().invoke(main, [*both, "--json"]).output)
     assert [len(answer["findings"]) for answer in answers] == [0, 1]
+
+
+def test_entries_with_the_same_fault_are_one_finding(tmp_path: Path) -> None:
+    lines = ["- {path: a, type: sharegpt}"] * 3
+    config = {k: v for k, v in patched("").items() if k != "datasets"}
+    text = yaml.safe_dump(config) + "datasets:\n" + "\n".join(lines) + "\n"
+    (tmp_path / "a.yml").write_text(text)
+    done = CliRunner().invoke(main, ["check", "--json", str(tmp_path / "a.yml")])
+    given = json.loads(done.stdout)["findings"]
+    (found,) = [finding for finding in given if finding["id"] == "sharegpt"]
+    assert found["path"] == "datasets.0.type"
+    assert "2 other entries" in found["problem"]

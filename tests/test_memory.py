@@ -777,6 +777,17 @@ class TestPlan:
         never = plan_memory({**QLORA, "val_set_size": 0.1}, model)
         assert never.peak_bytes == plan_memory(QLORA, model).peak_bytes
 
+    @pytest.mark.parametrize("rows", [None, 1, 16])
+    def test_the_parts_at_the_peak_add_up_to_it(self, rows: int | None) -> None:
+        model = KNOWN["meta-llama/Llama-3.1-8B"]
+        evaluated = {"val_set_size": 0.1, "eval_steps": 50, "eval_batch_size": rows}
+        made = plan_memory({**QLORA, **(evaluated if rows else {})}, model)
+        held = [part for part in made.parts if part.name in made.at_peak]
+        assert sum(part.size_bytes for part in held) == made.peak_bytes
+        peaks = [made.step_bytes, made.evaluation_bytes or 0]
+        assert made.peak_bytes == max(peaks)
+        assert (made.evaluation_bytes is None) == (rows is None)
+
     def test_an_evaluation_on_the_rows_that_the_mix_holds_out_is_planned(self) -> None:
         model = KNOWN["Qwen/Qwen3-8B-Base"]
         block = {"mix": {"held_out": 0.01, "phases": []}}
@@ -896,6 +907,17 @@ class TestCommand:
         assert "the rest is estimated" in done.output
         assert "1 sample = micro batch 1 x 1 x 1 GPU" in done.output
         assert "unknown: there is no run history yet" in done.output
+
+    def test_the_printed_sizes_add_up_to_the_peak(self, path: Path) -> None:
+        evaluated = "val_set_size: 0.1\neval_steps: 50\neval_batch_size: 4\n"
+        path.write_text(path.read_text() + evaluated)
+        lines = CliRunner().invoke(main, ["plan", str(path)]).output.splitlines()
+        sizes = [re.match(r"(.{25}) {2,}([\d.]+) GiB {2}", line) for line in lines]
+        *parts, peak = [float(found[2]) for found in sizes if found]
+        assert sum(parts) == pytest.approx(peak, abs=0.05)
+        text = " ".join(" ".join(lines).split())
+        assert "an evaluation of 4 x 2,048; a step needs" in text
+        assert max(map(len, lines)) <= 80
 
     def test_steps_are_printed_if_the_rows_are_known(self, path: Path) -> None:
         text = path.read_text() + "gradient_accumulation_steps: 16\nnum_epochs: 2\n"

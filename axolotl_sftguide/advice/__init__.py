@@ -19,7 +19,9 @@ _host       what else Axolotl does silently
 _numbers    numbers against the evidence for their setting
 _own_block  the `sftguide:` block
 _data       which tokens of the prepared rows are trained
+_mismatch   settings that do not fit the kind of training, the model or the GPUs
 _repeated   keys that occur twice
+_joined     one finding for several entries of a list
 _placeholders  values that a script fills in
 _silenced   comments that silence findings
 _advise     all findings by weight, and a summary of the run
@@ -35,6 +37,7 @@ from ._data import (
     with_unprepared,
 )
 from ._finding import Finding, Weight
+from ._joined import joined
 from ._repeated import repeated_keys
 from ._silenced import silenced
 
@@ -48,6 +51,7 @@ __all__ = [
     "advise",
     "data_findings",
     "examine",
+    "joined",
     "repeated_keys",
     "silenced",
     "summary",

@@ -348,6 +348,84 @@ RULES: dict[str, Rule] = {
         _RUN,
         "loaders/model.py: ModelLoader",
     ),
+    "reward-type": Rule(
+        "A reward model is trained on pairs and a process reward model on steps. Other "
+        "dataset types give other columns.",
+        _LATE,
+        "utils/data/wrappers.py: get_dataset_wrapper",
+    ),
+    "vision-packing": Rule(
+        "Packed batches have a collator for text. The one for images is used only "
+        "without packing.",
+        _LATE,
+        f"{_CAUSAL}: build_collator",
+    ),
+    "vision-prepared": Rule(
+        "The collator for images reads messages from the rows. Axolotl's page on "
+        "multimodal models sets `skip_prepare_dataset: true`.",
+        _LATE,
+        "processing_strategies.py: ProcessingStrategy",
+    ),
+    "prequantised-without-adapter": Rule(
+        "Quantised weights have no gradients. transformers trains them with an adapter "
+        "alone.",
+        _LATE,
+        "transformers, trainer.py: Trainer",
+    ),
+    "format-as-path": Rule(
+        "`path` is a file, a folder or a dataset on the Hub; `ds_type` is the format.",
+        _LATE,
+        "utils/data/shared.py: load_dataset_with_config",
+    ),
+    "ends-twice": Rule(
+        "`train_on_eos` is for the tokenizer's `eos_token`, `train_on_eot` for "
+        "`eot_tokens`. A token in both has two rules, which Axolotl refuses if there "
+        "are several `eot_tokens`.",
+        _LATE,
+        "prompt_strategies/chat_template.py: _validate_eot_and_eos_tokens",
+    ),
+    "replicas-without-shards": Rule(
+        "Tensor and context parallelism are combined with FSDP, not with replicas "
+        "alone.",
+        _LATE,
+        "accelerate, parallelism_config.py: ParallelismConfig",
+    ),
+    "zero3-non-reentrant": Rule(
+        "Axolotl warns that ZeRO-3 with 4 bits and `use_reentrant: false` may find "
+        "other tensors when it recomputes activations; its page on stability says so "
+        "of ZeRO-3 in general.",
+        _LATE,
+        "utils/schemas/validation.py: warn_qlora_zero3_w_use_reentrant",
+    ),
+    "qat-adapter": Rule(
+        "`qat` quantises the base weights while they are trained. With an adapter they "
+        "are frozen, and Axolotl's support matrix lists the two as incompatible.",
+        _RUN,
+        "loaders/model.py: ModelLoader",
+    ),
+    "two-losses": Rule(
+        "Both plugins replace the forward pass of the model when it is loaded.",
+        _LITTLE,
+        "integrations/cut_cross_entropy/__init__.py: CutCrossEntropyPlugin",
+    ),
+    "decay-adapter": Rule(
+        "Axolotl's page on stability advises against a weight decay above 0.1 for "
+        "adapters.",
+        _LITTLE,
+        "docs/training_stability.qmd",
+    ),
+    "fp8-without-compile": Rule(
+        "Axolotl's page on mixed precision says that fp8 needs `torch_compile` to gain "
+        "speed.",
+        _LITTLE,
+        "docs/mixed_precision.qmd",
+    ),
+    "adamc-constant": Rule(
+        "AdamC multiplies weight decay by the ratio of the current to the highest "
+        "learning rate, which is 1 under a constant one.",
+        _LITTLE,
+        "docs/optimizers.qmd",
+    ),
     "packing-without-separation": Rule(
         "With sample packing a row holds several samples. Only some attention "
         "implementations keep them apart; with others each sample also attends to "
@@ -589,9 +667,9 @@ RULES: dict[str, Rule] = {
     "patience-without-evaluation": Rule(
         "The rule `evaluation` counts the host's own evaluations.", _PART, own=True
     ),
-    "own-block-name": Rule("The block is not read under this name.", _RUN, _SCHEMA),
+    "own-block-name": Rule("The block is not read under this name.", _RUN, own=True),
     "own-plugin-missing": Rule(
-        "Axolotl drops the block unless the plugin is listed.", _RUN, _SCHEMA
+        "Axolotl drops the block unless the plugin is listed.", _RUN, own=True
     ),
     "mix-and-datasets": Rule(
         "The plugin makes `datasets` from the mix.", _START, own=True

@@ -188,6 +188,8 @@ def _remedy(key: str, value: Any) -> str:
         word = "yes" if value else "no"
         return f'YAML reads {word} as {str(value).lower()}; write "{word}" in quotes'
     text = str(value).strip().lower()
+    if key == "gradient_checkpointing":  # `unsloth` was one in older versions
+        return "Set gradient_checkpointing: true"
     if text.endswith("%") and text[:-1].replace(".", "").isdigit():
         return f"Set {key}: {float(text[:-1]) / 100:g}"
     if text.endswith("k") and text[:-1].isdigit():

@@ -41,33 +41,72 @@ TEMPLATES = {
 }
 """By the names that `chat_template` takes."""
 
-_LLAMA = r"(meta-llama|NousResearch|unsloth)/(Meta-)?Llama-3(\.[123])?-\d+B"
-_TOKENIZERS: tuple[tuple[str, Tokenizer], ...] = (
-    (_LLAMA, Tokenizer("<|end_of_text|>", _LLAMA3, has_template=False)),
-    (f"{_LLAMA}-Instruct", Tokenizer("<|eot_id|>", _LLAMA3)),
+_LLAMA = r"(meta-llama|NousResearch)/(Meta-)?Llama-3(\.[123])?-\d+B"
+_OF_LLAMA3 = "meta-llama/llama-models, models/llama3_2/text_prompt_format.md"
+_OF_GEMMA = "ai.google.dev/gemma/docs/core/prompt-structure; axolotl 3756"
+_TOKENIZERS: tuple[tuple[str, Tokenizer, str], ...] = (
+    (
+        _LLAMA,
+        Tokenizer("<|end_of_text|>", _LLAMA3, has_template=False),
+        f"{_OF_LLAMA3}; llama.cpp 6751; sglang 3385",
+    ),
+    (
+        f"{_LLAMA}-Instruct",
+        Tokenizer("<|eot_id|>", _LLAMA3),
+        f"{_OF_LLAMA3}; discussion 119 of meta-llama/Meta-Llama-3-8B-Instruct",
+    ),
     (
         r"(meta-llama|NousResearch)/Llama-2-\d+b(-hf)?",
         Tokenizer("</s>", has_template=False),
+        "meta-llama/llama 1130; ms-swift 2831",
     ),
-    (r"(meta-llama|NousResearch)/Llama-2-\d+b-chat(-hf)?", Tokenizer("</s>")),
-    (r"mistralai/Mistral-7B-v0\.1", Tokenizer("</s>", has_template=False)),
-    (r"mistralai/Mistral-7B-v0\.[23]", Tokenizer("</s>")),
-    (r"mistralai/Mistral-7B-Instruct-v0\.[123]", Tokenizer("</s>")),
-    (r"(google|unsloth)/gemma-(2-)?\d+b(-it)?", Tokenizer("<eos>", _GEMMA)),
-    (r"(google|unsloth)/gemma-3-\d+m?b?-(it|pt)", Tokenizer("<eos>", _GEMMA)),
+    (
+        r"(meta-llama|NousResearch)/Llama-2-\d+b-chat(-hf)?",
+        Tokenizer("</s>"),
+        "transformers, models/llama/tokenization_llama.py",
+    ),
+    (
+        r"mistralai/Mistral-7B-v0\.1",
+        Tokenizer("</s>", has_template=False),
+        "tokenizer_config.json of SotiriosKastanas/"
+        "mistralai-Mistral-7B-v0.1-8-bit-gptq",
+    ),
+    (
+        r"mistralai/Mistral-7B-(Instruct-)?v0\.[123]",
+        Tokenizer("</s>"),
+        "axolotl, tests/prompt_strategies/test_chat_templates_mistral.py",
+    ),
+    (r"google/gemma-(2-)?\d+b(-it)?", Tokenizer("<eos>", _GEMMA), _OF_GEMMA),
+    (r"google/gemma-3-\d+m?b?-(it|pt)", Tokenizer("<eos>", _GEMMA), _OF_GEMMA),
     (
         r"Qwen/Qwen2(\.5)?(-Coder)?-[\d.]+B",
         Tokenizer("<|endoftext|>", _CHATML),
+        "QwenLM/Qwen3 927, by its maintainers; trl 3299",
     ),
-    (r"Qwen/Qwen2(\.5)?(-Coder)?-[\d.]+B-Instruct", Tokenizer("<|im_end|>", _CHATML)),
-    (r"Qwen/Qwen3-[\d.]+B-Base", Tokenizer("<|endoftext|>", _CHATML)),
-    (r"Qwen/Qwen3-[\d.]+B", Tokenizer("<|im_end|>", _CHATML)),
+    (
+        r"Qwen/Qwen2(\.5)?(-Coder)?-[\d.]+B-Instruct",
+        Tokenizer("<|im_end|>", _CHATML),
+        "tokenizer_config.json of alanzhai219/Qwen2-7B-Instruct-openvino",
+    ),
+    (
+        r"Qwen/Qwen3-[\d.]+B-Base",
+        Tokenizer("<|endoftext|>", _CHATML),
+        "unsloth 2945, with the numbers in Qwen's config.json",
+    ),
+    (
+        r"Qwen/Qwen3-[\d.]+B",
+        Tokenizer("<|im_end|>", _CHATML),
+        "unsloth 2945; rasbt/LLMs-from-scratch 764",
+    ),
 )
+"""Patterns of names on the Hub, what their tokenizers have, and where that is stated:
+a file, or a thread of a repository on GitHub. Unsloth's copies are not among them, as
+they may have other ends of text than the originals (unsloth 416 and 2945)."""
 
 
 def tokenizer_of(model: str) -> Tokenizer | None:
     """What is known of a model's tokenizer by the model's name on the Hub."""
-    for pattern, tokenizer in _TOKENIZERS:
+    for pattern, tokenizer, _ in _TOKENIZERS:
         if re.fullmatch(pattern, model, re.IGNORECASE):
             return tokenizer
     return None

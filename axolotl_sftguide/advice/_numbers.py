@@ -31,10 +31,14 @@ def rate(view: View) -> Iterator[Finding]:
             id="rate-extreme",
         )
         return
+    if not _like_adam(view):
+        return
     if view.training == "adapter":
         claim = CLAIMS["adapter-rate"]
         low, high = claim.low or 0.0, claim.high or 0.0
-        if value < low / 2 and not view.get("loraplus_lr_ratio"):
+        # Adam's update of an adapter grows with its scale; the studies had 2 at most.
+        moved = value * max(1.0, _scale(view) / 2)
+        if moved < low / 2 and not view.get("loraplus_lr_ratio"):
             yield Finding(
                 AGAINST,
                 "learning_rate",
@@ -58,10 +62,12 @@ def rate(view: View) -> Iterator[Finding]:
                 "adapter-rate",
                 id="rate-adapter-high",
             )
-    elif value > 1e-4 and not view.is_small:
+    elif value > 1e-4 and not view.is_small and not view.get("use_onebitllms"):
         kinds = {str(entry.get("type")) for _, entry in view.sources}
+        elsewhere = kinds == {"completion"} or bool(view.get("unfrozen_parameters"))
         yield Finding(
-            NOTE if kinds == {"completion"} else AGAINST,  # maybe a pre-training
+            # maybe a pre-training, or a training of some layers alone
+            NOTE if elsewhere else AGAINST,
             "learning_rate",
             value,
             f"{_short(value)} is above every learning rate that was tried for full "
@@ -71,6 +77,22 @@ def rate(view: View) -> Iterator[Finding]:
             "low-rate",
             id="rate-full-high",
         )
+
+
+def _like_adam(view: View) -> bool:
+    """Whether the optimizer takes the learning rates of Adam, which were studied."""
+    name = str(view.get("optimizer", "adamw_torch_fused"))
+    projected = ("galore", "q_galore", "apollo", "schedule_free")
+    known = "adam" in name or name in ("adafactor", "came_pytorch")
+    return known and not name.startswith(projected)
+
+
+def _scale(view: View) -> float:
+    """The factor by which an adapter's output is multiplied; 0 if it is not known."""
+    rank, alpha = view.number("lora_r"), view.number("lora_alpha")
+    if not rank or not alpha or rank < 0:
+        return 0.0
+    return alpha / (math.sqrt(rank) if view.get("peft_use_rslora") else rank)
 
 
 def _short(rate: float) -> str:
@@ -196,9 +218,8 @@ def adapters(view: View) -> Iterator[Finding]:
             "adapter-everywhere",
             id="adapter-attention-only",
         )
-    rank, alpha = view.number("lora_r"), view.number("lora_alpha")
+    alpha, scale = view.number("lora_alpha"), _scale(view)
     rooted = bool(view.get("peft_use_rslora"))
-    scale = alpha / (math.sqrt(rank) if rooted else rank) if rank and alpha else 0
     if scale > (8 if rooted else 4):
         by = "the square root of lora_r" if rooted else "lora_r"
         yield Finding(

@@ -94,8 +94,11 @@ def evaluation(view: View) -> Iterator[Finding]:
         and per_epoch * epochs <= 1
         and asked == ["evals_per_epoch"]
     ):
+        early = view.block.get("early_termination")
+        decides = isinstance(early, Mapping) and early.get("evaluation")
         yield Finding(
-            AGAINST,
+            # Else the weights are the same, and can be evaluated later.
+            AGAINST if decides else NOTE,
             "evals_per_epoch",
             view.get("evals_per_epoch"),
             f"evals_per_epoch: {per_epoch:g} in {epochs:g} epochs is at most one "

@@ -46,7 +46,32 @@ def _different_lengths(view: View) -> bool:
     return losses is None or len(losses) != len(weights)
 
 
+def _of_several_lengths(view: View) -> set[str]:
+    apart = set(view.schema.closed("attention_that_separates"))
+    return apart - {"sdpa", "eager"}  # these take a mask instead
+
+
 REFUSALS = (
+    Refusal(
+        "flattening-packing",
+        "batch_flattening",
+        f"{_VALIDATION}: check_batch_flattening_fa",
+        lambda v: v.config.get("batch_flattening") is True and v.packed,
+        "batch_flattening and sample_packing are both on",
+        "Remove batch_flattening",
+        remove=True,
+    ),
+    Refusal(
+        "flattening-attention",
+        "batch_flattening",
+        f"{_VALIDATION}: check_batch_flattening_fa",
+        lambda v: (
+            v.config.get("batch_flattening") is True
+            and v.attention not in _of_several_lengths(v)
+        ),
+        "batch_flattening needs an attention for rows of several lengths",
+        "Set attn_implementation: flash_attention_2, or remove batch_flattening",
+    ),
     Refusal(
         "deepspeed-and-fsdp",
         "deepspeed",

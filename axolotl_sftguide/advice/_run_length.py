@@ -138,6 +138,10 @@ def cadence(view: View) -> Iterator[Finding]:
                 f"Set {key}: {max(1, steps // 4)}",
                 id=f"{done}-after-run",
             )
+
+
+def long_warmup(view: View) -> Iterator[Finding]:
+    """A warmup over most of the run."""
     ratio = view.number("warmup_ratio")
     if ratio and 0.5 <= ratio <= 1:
         yield Finding(

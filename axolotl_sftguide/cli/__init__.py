@@ -1,5 +1,8 @@
 """The command line: `sftguide ...`, also available as `axolotl sftguide ...`.
 
+Axolotl prints its logo to stdout before it loads a plugin's command, so programs that
+read our output call `sftguide`.
+
 Command bodies import late: `sftguide --help` loads neither torch nor the run history.
 """
 

@@ -67,7 +67,7 @@ def collect(config: Path, options: Options) -> Checked:
     Raises:
         SFTGuideError: If it cannot be read, or its data cannot be prepared.
     """
-    from ..advice import repeated_keys, silenced, summary, with_unprepared
+    from ..advice import joined, repeated_keys, silenced, summary, with_unprepared
     from ..config.yaml_file import read_config, read_text
 
     known: dict[str, Any] = {"rows": options.rows, "ranks": options.ranks}
@@ -89,6 +89,7 @@ def collect(config: Path, options: Options) -> Checked:
         findings = _with_host(config, findings)
     text = read_text(config)
     findings, gone = silenced(text, [*repeated_keys(text), *findings])
+    findings = joined(findings)
     shown = [f for f in findings if options.with_general or not f.is_general]
     other = any(f.id == "other-file" for f in shown)
     return Checked(

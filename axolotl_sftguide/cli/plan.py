@@ -240,6 +240,7 @@ def _as_dict(
             {
                 "name": part.name,
                 "bytes": part.size_bytes,
+                "at_peak": part.name in made.at_peak,
                 "note": part.note,
                 "formula": part.formula,
                 "source": part.source,
@@ -248,6 +249,8 @@ def _as_dict(
         ],
         "peak_bytes": made.peak_bytes,
         "peak_at": made.peak_at,
+        "step_bytes": made.step_bytes,
+        "evaluation_bytes": made.evaluation_bytes,
         "gpu_bytes": made.gpu_bytes,
         "fits": made.fits,
         "largest_micro_batch": made.largest_micro_batch,

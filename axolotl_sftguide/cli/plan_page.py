@@ -60,22 +60,33 @@ def print_row(name: str, text: str) -> None:
         click.echo(f"{first:<{_NAME}}{line}")
 
 
-def memory_row(name: str, size: int, note: str) -> str:
-    """A line of the table with a size."""
-    return f"{name:<{_NAME}}{_gib(size)}  {note}"
+def memory_row(name: str, size: int, note: str, *, aside: bool = False) -> str:
+    """A line of the table with a size; in parentheses if it is not in the sum."""
+    shown = f"({size / 2**30:.2f} GiB)" if aside else _gib(size) + " "
+    return f"{name:<{_NAME - 1}}{shown:>12} {note}"
 
 
 def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     """Print the parts, the peak and what fits."""
     for part in made.parts:
-        click.echo(memory_row(part.name, part.size_bytes, part.note))
+        aside = part.name not in made.at_peak
+        click.echo(memory_row(part.name, part.size_bytes, part.note, aside=aside))
         if verbose:
             print_row("", f"{part.formula} ({part.source})")
     setting = made.setting
-    click.echo(
-        f"{'peak':<{_NAME}}{_gib(made.peak_bytes)}  in {made.peak_at}, micro batch "
-        f"{setting.micro_batch_size} x {setting.sequence_len:,}"
-    )
+    rows, length = setting.micro_batch_size, setting.sequence_len
+    step = f"a step of {rows} x {length:,}, at {made.peak_at}"
+    if made.peak_at == "evaluation":
+        other = f"; a step needs {made.step_bytes / 2**30:.2f} GiB"
+        step = f"an evaluation of {setting.eval_batch_size} x {length:,}{other}"
+    elif made.evaluation_bytes:
+        step += f"; an evaluation needs {made.evaluation_bytes / 2**30:.2f} GiB"
+    lines = textwrap.wrap(step, 80 - _NAME - 12)
+    click.echo(memory_row("peak", made.peak_bytes, lines[0]))
+    for line in lines[1:]:
+        click.echo(" " * (_NAME + 12) + line)
+    if any(part.name not in made.at_peak for part in made.parts):
+        click.echo("(...) is not held at the peak.")
     verdict = "fits" if made.fits else "does not fit"
     most = made.largest_micro_batch
     click.echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")

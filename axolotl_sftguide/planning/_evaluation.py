@@ -29,7 +29,7 @@ def evaluation_parts(arch: Architecture, setting: Setting) -> list[Part]:
         Part(
             "evaluation logits",
             tokens * numbers,
-            f"a batch of {rows}, not during a step",
+            f"a batch of {rows}",
             formula,
             "transformers, Trainer.prediction_step",
         )

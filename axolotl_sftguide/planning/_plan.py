@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +25,16 @@ class MemoryPlan:
     architecture: Architecture
     setting: Setting
     parts: tuple[Part, ...]
-    """All parts; those of the forward and backward pass do not all coexist."""
+    """All parts; they do not all coexist."""
     peak_bytes: int
     peak_at: str
-    """The part of the forward or backward pass during which the peak occurs."""
+    """`evaluation`, or the part of a step during which the peak occurs."""
+    at_peak: frozenset[str]
+    """Names of the parts that are held at the peak; they add up to it."""
+    step_bytes: int
+    """The peak of a step."""
+    evaluation_bytes: int | None
+    """The peak of an evaluation; None if there is none."""
     gpu_bytes: int
     largest_micro_batch: int
     """The largest micro batch that fits; 0 if none does."""
@@ -78,34 +84,52 @@ def plan_memory(
     name = str(config.get("base_model", "config.json"))
     architecture = read_architecture(model_config, name)
     setting = read_setting(config, architecture, gpus=gpus, trainer=trainer)
-    parts, peak, at = _peak(architecture, setting)
+    peak = _peak(architecture, setting)
     largest = 0
     for micro in range(1, _MOST_MICRO_BATCH + 1):
-        _, size, _ = _peak(architecture, replace(setting, micro_batch_size=micro))
-        if size > gpu_bytes:
+        other = _peak(architecture, replace(setting, micro_batch_size=micro))
+        if other.size_bytes > gpu_bytes:
             break
         largest = micro
-    return MemoryPlan(architecture, setting, parts, peak, at, gpu_bytes, largest)
+    return MemoryPlan(
+        architecture,
+        setting,
+        peak.parts,
+        peak.size_bytes,
+        peak.at,
+        peak.held,
+        peak.step_bytes,
+        peak.evaluation_bytes,
+        gpu_bytes,
+        largest,
+    )
 
 
-def _peak(
-    architecture: Architecture, setting: Setting
-) -> tuple[tuple[Part, ...], int, str]:
+@dataclass(frozen=True, slots=True)
+class _Peak:
+    """The parts of a training, and the largest sum of those that coexist."""
+
+    parts: tuple[Part, ...]
+    size_bytes: int
+    at: str
+    held: frozenset[str]
+    step_bytes: int
+    evaluation_bytes: int | None
+
+
+def _peak(architecture: Architecture, setting: Setting) -> _Peak:
     states = state_parts(architecture, setting)
-    passing = {part.name: part for part in passing_parts(architecture, setting)}
+    passing = passing_parts(architecture, setting)
     evaluated = evaluation_parts(architecture, setting)
-    always = sum(part.size_bytes for part in states)
-    always += sum(passing[n].size_bytes for n in _KEPT if n in passing)
-    in_a_layer = [passing[n] for n in _IN_A_LAYER if n in passing]
-    at_layer = sum(part.size_bytes for part in in_a_layer)
-    at_loss = passing["logits"].size_bytes
-    size = always + max(at_layer, at_loss)
-    at = "logits" if at_loss >= at_layer else in_a_layer[0].name
-    kept = ("gradients", "gradient buckets")  # gone between steps
-    at_evaluation = sum(p.size_bytes for p in states if p.name not in kept)
-    at_evaluation += sum(part.size_bytes for part in evaluated)
-    if evaluated and at_evaluation > size:
-        size, at = at_evaluation, "evaluation"
+    in_a_layer = [part for part in passing if part.name in _IN_A_LAYER]
+    at_loss = [part for part in passing if part.name == "logits"]
+    largest = max(at_loss, in_a_layer, key=_size)
+    in_step = [*states, *(p for p in passing if p.name in _KEPT), *largest]
+    between = [p for p in states if p.name not in _GONE]
+    in_evaluation = [*between, *evaluated] if evaluated else []
+    in_evaluation_alone = bool(evaluated) and _size(in_evaluation) > _size(in_step)
+    held = in_evaluation if in_evaluation_alone else in_step
+    size = _size(held)
     slack = Part(
         "context and slack",
         slack_bytes(size),
@@ -113,8 +137,22 @@ def _peak(
         f"{CONTEXT_BYTES >> 20} MiB + {SLACK:.0%} of the other parts",
         "an assumption, not measured",
     )
-    parts = (*states, *passing.values(), *evaluated, slack)
-    return parts, size + slack.size_bytes, at
+    return _Peak(
+        (*states, *passing, *evaluated, slack),
+        size + slack.size_bytes,
+        "evaluation" if in_evaluation_alone else largest[0].name,
+        frozenset(part.name for part in (*held, slack)),
+        _with_slack(in_step),
+        _with_slack(in_evaluation) if evaluated else None,
+    )
+
+
+def _size(parts: Sequence[Part]) -> int:
+    return sum(part.size_bytes for part in parts)
+
+
+def _with_slack(parts: Sequence[Part]) -> int:
+    return _size(parts) + slack_bytes(_size(parts))
 
 
 def slack_bytes(size: int) -> int:
@@ -123,6 +161,8 @@ def slack_bytes(size: int) -> int:
 
 
 _KEPT = ("checkpoints", "activations", "adapters in 16 bits", "gathered weights")
+_GONE = ("gradients", "gradient buckets")
+"""Parts that are gone between two steps."""
 _IN_A_LAYER = (
     "recomputed layer",
     "layer gradients",

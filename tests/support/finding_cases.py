@@ -104,6 +104,16 @@ REFUSED = [
         "noisy_embedding_alpha: 5\nneftune_noise_alpha: 5",
         "noisy_embedding_alpha: null",
     ),
+    Case(
+        "flattening-packing",
+        "batch_flattening: true\nsample_packing: true",
+        "batch_flattening: null",
+    ),
+    Case(
+        "flattening-attention",
+        "batch_flattening: true\nattn_implementation: sdpa",
+        "attn_implementation: flash_attention_2",
+    ),
     Case("neftune-positive", "neftune_noise_alpha: -1", "neftune_noise_alpha: 5"),
     Case(
         "streaming-steps",
@@ -683,6 +693,57 @@ OTHERS = [
         "attn_implementation: flash_attention_2",
     ),
     Case("lora-without-adapter", "adapter: null", "adapter: lora"),
+    Case(
+        "reward-type",
+        "reward_model: true\ndatasets: [{path: a, type: chat_template}]",
+        "datasets: [{path: a, type: bradley_terry.chat_template}]",
+    ),
+    Case(
+        "vision-packing",
+        "processor_type: AutoProcessor\nsample_packing: true",
+        "sample_packing: false",
+    ),
+    Case(
+        "vision-prepared",
+        "processor_type: AutoProcessor",
+        "skip_prepare_dataset: true\nremove_unused_columns: false",
+    ),
+    Case("prequantised-without-adapter", FULL + "gptq: true", "gptq: null"),
+    Case(
+        "format-as-path",
+        "datasets: [{path: json, data_files: a.jsonl, type: alpaca}]",
+        "datasets: [{path: a.jsonl, ds_type: json, type: alpaca}]",
+    ),
+    Case(
+        "ends-twice",
+        f"{INSTRUCT}eot_tokens: [<|eot_id|>, <|eom_id|>]\n"
+        "datasets: [{path: a, type: chat_template, train_on_eot: all}]",
+        "datasets: [{path: a, type: chat_template}]",
+    ),
+    Case(
+        "replicas-without-shards",
+        "tensor_parallel_size: 2\ndp_replicate_size: 2",
+        "dp_replicate_size: null",
+    ),
+    Case(
+        "zero3-non-reentrant",
+        "adapter: qlora\nload_in_4bit: true\ndeepspeed: zero3.json\n"
+        "gradient_checkpointing_kwargs: {use_reentrant: false}",
+        "gradient_checkpointing_kwargs: {use_reentrant: true}",
+    ),
+    Case("qat-adapter", "qat: {weight_dtype: int4}", FULL),
+    Case(
+        "two-losses",
+        f"plugins: [{CUT}, {LIGER}]\nliger_fused_linear_cross_entropy: true",
+        "liger_fused_linear_cross_entropy: null",
+    ),
+    Case("decay-adapter", "weight_decay: 0.5", "weight_decay: 0.01"),
+    Case("fp8-without-compile", "fp8: true", "torch_compile: true"),
+    Case(
+        "adamc-constant",
+        "optimizer: adamc\nlr_scheduler: constant\nwarmup_steps: null",
+        "lr_scheduler: cosine",
+    ),
     Case(
         "best-model-off",
         "load_best_model_at_end: true\nval_set_size: 0.1\nsave_strategy: epoch\n"
