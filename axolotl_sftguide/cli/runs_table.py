@@ -138,7 +138,8 @@ def _others(runs: Sequence[Run]) -> list[_Column]:
     names = _Column("name", tuple(escape(run.name) for run in runs), right=False)
     bases = _Column("base", tuple(_base(run) for run in runs))
     saved = _Column("steps saved", tuple(_saved(run) for run in runs))
-    return [names, bases, saved]
+    tags = _Column("tags", tuple(escape(", ".join(r.tags)) for r in runs), right=False)
+    return [names, tags, bases, saved]
 
 
 def _base(run: Run) -> str:

@@ -66,11 +66,12 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
             return
         if session is not None and session.is_parked:
             return  # it is scored once it was trained to the end
+        metric, questions = self.settings.metric, len(self._questions)
         value = self._score(trainer)
         if session is not None:
-            session.scored(Score(self.settings.metric, value, "max", self._base))
+            score = Score(metric, value, "max", self._base, examples=questions)
+            session.scored(score)
         beside = {"base": self._base, **self.settings.compare_with}
-        metric, questions = self.settings.metric, len(self._questions)
         logger.info(notices.held_out_score(metric, value, questions, beside))
 
     def _go_first(self, callbacks: list[Any]) -> None:

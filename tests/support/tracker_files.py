@@ -136,7 +136,7 @@ def of_aim(folder: Path) -> Stored:
     run = Run(run_hash, repo=repo, read_only=True)
     facts = {f"sftguide/{k}": v for k, v in run["sftguide"].items()}
     records = run.get_log_records()
-    messages = [r.message for _, (r, _) in records.data.items()] if records else []
+    messages = [r.message for r in records.values.sparse_list()[1]] if records else []
     series = {name for name, _, _ in run.iter_metrics_info()}
     return Stored({**facts, "tags": run.tags}, messages, series)
 

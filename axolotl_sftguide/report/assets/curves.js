@@ -52,7 +52,7 @@ function marksOf(shownRuns, signal) {
   return shownRuns.flatMap((run) => {
     const curve = curveOf(run, signal);
     if (!curve) return [];
-    return run.verdicts.map((verdict) => ({
+    return run.verdicts.filter((verdict) => isAbout(verdict, signal)).map((verdict) => ({
       x: verdict.x,
       y: valueAt(curve, Math.min(verdict.x, curve.x.at(-1))),
       shape: actionOf(verdict).shape,
@@ -61,6 +61,14 @@ function marksOf(shownRuns, signal) {
       alpha: faded(run) ? 0.25 : 1,
     }));
   });
+}
+
+// A verdict is marked on the charts of its signals. If it names none, as in older traces,
+// it is marked on all; if none of them has a chart, as an evaluation's metric, on the loss.
+function isAbout(verdict, signal) {
+  const charted = verdict.signals.filter((name) => name in SIGNALS);
+  if (!verdict.signals.length) return true;
+  return charted.length ? charted.includes(signal) : signal === "loss";
 }
 
 // The smoothed curve of a run where it is wanted, except of the selected run.

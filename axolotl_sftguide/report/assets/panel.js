@@ -87,7 +87,7 @@ function panelBody(run) {
 
 function factsOf(run) {
   const facts = [
-    ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}${run.status === "terminated" && s.origin === "run" ? "; scored where the run stopped" : ""}`]),
+    ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}${s.examples ? `; ${s.examples}` : ""}${run.status === "terminated" && s.origin === "run" ? "; scored where the run stopped" : ""}`]),
     ["steps", `${count(run.step)} of ${count(run.max_steps)}${run.saved ? `, ${count(run.saved)} not trained (${share(run.saved, run.max_steps)})` : ""}`],
     ["samples seen", count(run.samples)],
     ["time", `${duration(run.seconds)}${run.step_s ? `, ${number(run.step_s, 3)} s per step` : ""}${run.device ? ` on ${run.device}` : ""}`],
@@ -101,6 +101,7 @@ function factsOf(run) {
     run.rows ? ["data", `${plural(run.rows, "row")}${run.packing ? ", packed" : ""}${run.sequence_len ? `, sequence_len ${run.sequence_len}` : ""}`] : null,
     run.sources.apart ? ["sources", run.sources.apart] : null,
     view.studies.length > 1 ? ["study", run.study] : null,
+    run.tags.length ? ["tags", run.tags.join(", ")] : null,
     ["id", run.id],
     ["output", run.output],
     run.no_trace ? ["trace", "not readable here: curves are means over 16 steps"] : null,
