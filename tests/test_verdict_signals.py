@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from curves import learning
+from curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.monitor.recorder import RunRecorder, decision_of
@@ -36,12 +36,14 @@ def about(rule: Rule, observations: Iterable[Observation]) -> tuple[str, ...]:
 
 
 def from_step(first: int, **values: float) -> list[Observation]:
-    return [replace(o, **values) if o.step >= first else o for o in learning(seed=1)]
+    steps = run(learning(seed=1))
+    return [replace(o, **values) if o.step >= first else o for o in steps]
 
 
 def test_divergence_names_the_signal_that_rose() -> None:
     assert about(DIVERGENCE, from_step(60, loss=40.0)) == ("loss",)
-    assert about(DIVERGENCE, from_step(60, grad_norm=400.0)) == ("grad_norm",)
+    norms = [0.5 + 0.1 * (i % 5) for i in range(100)] + [30.0] * 60
+    assert about(DIVERGENCE, run(learning(160), norms)) == ("grad_norm",)
 
 
 def test_non_finite_names_what_is_not_finite() -> None:
@@ -59,7 +61,7 @@ def test_not_learning_names_what_stands_still() -> None:
 
 
 def test_an_evaluation_names_its_metric() -> None:
-    rule = EvaluationPatience("eval_f1", "max", 1, 0.0)
+    rule = EvaluationPatience("eval_f1", 2, goal="max")
     state, verdict = rule.init(), None
     for step, value in ((1, 0.5), (2, 0.4), (3, 0.3)):
         state, verdict = rule.step(state, Evaluation(step, value, 8 * step))
@@ -90,6 +92,6 @@ def test_a_decision_of_an_older_trace_names_none(tmp_path: Path) -> None:
         {"event": "decision", **old, "samples_seen": 56},
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    run = RunHistory().import_trace(read_trace(path))
-    assert run.decisions == (Decision(**old, samples_seen=56),)  # type: ignore[arg-type]
-    assert run.decisions[0].signals == ()
+    found = RunHistory().import_trace(read_trace(path))
+    assert found.decisions == (Decision(**old, samples_seen=56),)  # type: ignore[arg-type]
+    assert found.decisions[0].signals == ()

@@ -227,12 +227,14 @@ function lineChart(options) {
   }
 
   function seriesOf(line) {
+    const once = line.curve.x.length === 1; // no line goes through it
+    const few = line.curve.x.length < 30 && lines.length <= 8;
     return {
       stroke: line.colour,
       width: line.width || 1.25,
       dash: line.dash,
       alpha: line.alpha ?? 1,
-      points: { show: line.curve.x.length < 30 && lines.length <= 8, size: 4 },
+      points: { show: once || few, size: once ? 9 : 4, fill: once ? line.colour : undefined },
     };
   }
 
