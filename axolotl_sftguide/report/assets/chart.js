@@ -167,6 +167,7 @@ function lineChart(options) {
   let lines = [];
   let range = [0, 1];
   const reset = el("button", { type: "button", class: "reset", click: () => zoomTo(null) }, "Reset zoom");
+  reset.hidden = true; // a chart is drawn when it comes into view
   frame.node.append(reset);
 
   function zoomTo(wanted) {

@@ -126,7 +126,7 @@ function differencesOf(run) {
   const rows = view.keys.map((key, i) => [key.key, shown(run.values[i])]);
   return [
     el("h3", {}, "Settings that differ between the runs"),
-    el("table", { class: "small" }, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, value))))),
+    el("table", { class: "small", "aria-label": "Settings that differ" }, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, value))))),
   ];
 }
 
@@ -173,7 +173,7 @@ function memoryOf(run) {
   return [
     el("h3", {}, memory.measured ? "Memory, planned and measured" : "Planned memory"),
     el("p", {}, `Planned peak ${bytes(memory.peak)} on one GPU, in ${memory.peak_at}.`, memory.measured ? ` Measured: torch held up to ${bytes(memory.measured)}, without CUDA's own context; the plan is ${signed(memory.peak / memory.measured - 1)} against it.` : ""),
-    el("table", { class: "small" }, el("tbody", {}, memory.parts.map(([name, size]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, bytes(size)))))),
+    el("table", { class: "small", "aria-label": "Planned memory by part" }, el("tbody", {}, memory.parts.map(([name, size]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, bytes(size)))))),
     memory.not_planned.length ? el("p", {}, `Not planned: ${memory.not_planned.join(", ")}.`) : null,
   ];
 }
