@@ -25,7 +25,7 @@ tag_option: Callable[..., Any] = click.option(
 
 @click.command()
 @click.argument("run")
-@click.argument("tags", nargs=-1, metavar="TAG...")
+@click.argument("tags", nargs=-1, metavar="[TAG]...")
 @click.option("--remove", is_flag=True, help="Remove these tags; without TAG, all.")
 @click.option("--study", help="Study in which RUN is looked up.")
 @storage_option
@@ -36,10 +36,11 @@ def tag(
     study: str | None,
     storage: str | None,
 ) -> None:
-    """Add tags to a run, or remove them; without TAG, print those that it has.
+    """Add tags to a run, remove them, or print them.
 
-    RUN is its id, the start of its id, its name, or `latest`. Tags are written to the
-    history and to the run's trace. `sftguide runs list --tag TAG` finds runs by them.
+    RUN is its id, the start of its id, its name, or `latest`. Without TAG, its tags are
+    printed. Tags are written to the history and to the run's trace; `sftguide runs list
+    --tag TAG` finds runs by them.
     """
     history = require(storage)
     found = history.get(run, study=study)
