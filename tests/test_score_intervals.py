@@ -71,3 +71,19 @@ def test_results_of_lm_eval_bring_their_number_of_examples(tmp_path: Path) -> No
 def test_a_trace_from_before_has_scores_without_examples(tmp_path: Path) -> None:
     CliRunner().invoke(main, ["runs", "import", str(write_trace(tmp_path))])
     assert RunHistory().get("r1").scores[0].examples is None
+
+
+@pytest.mark.parametrize(("second", "overlap"), [(0.45, True), (0.1, False)])
+def test_the_report_says_whether_the_two_best_scores_are_apart(
+    tmp_path: Path, second: float, overlap: bool
+) -> None:
+    history = RunHistory()
+    for run_id, value in (("r1", 0.5), ("r2", second)):
+        history.begin(run_row(run_id))
+        history.end(run_id, "finished")
+        history.add_score(run_id, Score("exact", value, "max", examples=40))
+    page = tmp_path / "report.html"
+    CliRunner().invoke(main, ["report", "-o", str(page)])
+    told = page.read_text()
+    assert "Both are shares of 40 held-out examples, with 95% intervals 0.35 to" in told
+    assert ("they overlap, so the margin alone says little" in told) == overlap
