@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,29 @@ def ink(tab: Any, section: str) -> str:
     settle(tab)
     found: str = tab.evaluate(
         f"document.querySelector('#{section} canvas').toDataURL()"
+    )
+    return found
+
+
+def pixels(tab: Any, canvas: str, colour: str) -> int:
+    """How many pixels of a chart have nearly a colour."""
+    found: int = tab.locator(canvas).evaluate(
+        """(canvas, colour) => {
+          const rgba = (source) => source.getImageData(0, 0, source.canvas.width,
+            source.canvas.height).data;
+          const one = document.createElement("canvas").getContext("2d");
+          one.canvas.width = one.canvas.height = 1;
+          one.fillStyle = colour.trim();
+          one.fillRect(0, 0, 1, 1);
+          const wanted = rgba(one);
+          const all = rgba(canvas.getContext("2d"));
+          let amount = 0;
+          for (let i = 0; i < all.length; i += 4)
+            amount += [0, 1, 2].every((k) => Math.abs(all[i + k] - wanted[k]) < 24)
+              && all[i + 3] > 128;
+          return amount;
+        }""",
+        colour,
     )
     return found
 
@@ -277,6 +301,78 @@ def test_everything_that_can_be_focused_has_a_name(tmp_path: Path) -> None:
         )
         assert headings[0] == "H1"
         assert headings.count("H1") == 1
+
+
+def study_of_two(folder: Path) -> RunHistory:
+    """A divergence of the norm alone, one of an older version, and a rare source."""
+    history = RunHistory(str(folder / "runs.db"))
+    for name, signals in (("new", ("grad_norm",)), ("old", ())):
+        path = write_trace(folder / name, name, 40, end=None)
+        writer = TraceWriter(path)
+        seen = (10, 20, 30, 40) if name == "new" else (40,)
+        for step in seen:
+            loss = {"often": 2.0 / step, **({"rare": 1.5} if step == 40 else {})}
+            tokens = dict.fromkeys(loss, 64)
+            writer.event("loss_by_source", step=step, loss=loss, tokens=tokens)
+        decision = Decision("divergence", "stop", "rose", 30, 240, signals=signals)
+        writer.event("decision", **asdict(decision))
+        writer.event("end", status="terminated", reason="divergence: rose", at=2e9)
+        writer.close()
+        history.import_trace(read_trace(path))
+    return history
+
+
+def test_verdicts_are_marked_on_their_signals_and_single_values_can_be_seen(
+    tmp_path: Path,
+) -> None:
+    history = study_of_two(tmp_path)
+    page = tmp_path / "report.html"
+    page.write_text(page_of(view_of(history, history.runs())), encoding="utf-8")
+    with opened(page) as tab:
+        stop = tab.evaluate(
+            "getComputedStyle(document.documentElement).getPropertyValue('--stop')"
+        )
+        for run, on_loss in (("name-new", False), ("name-old", True)):
+            tab.fill("#filter", run)
+            settle(tab)
+            assert (pixels(tab, "#curves canvas >> nth=0", stop) > 5) == on_loss
+            assert pixels(tab, "#curves canvas >> nth=1", stop) > 5
+        tab.click("text=Clear filter")
+        told = tab.inner_text("#sources")
+        assert "A large dot is the only measurement of a run" in told
+        assert "without a chart: rare; the table has the values" in told
+        tab.click("summary:text('Loss by source as a table')")
+        assert "measured once" in tab.inner_text("#sources table")
+        # Only one run is drawn, and only as one dot: is there ink?
+        tab.fill("#filter", "name-old")
+        tab.locator("#sources canvas").scroll_into_view_if_needed()
+        settle(tab)
+        own = tab.evaluate(
+            "getComputedStyle(document.querySelector('.runs .dot')).color"
+        )
+        assert pixels(tab, "#sources canvas >> nth=0", own) > 20
+
+
+def test_a_screen_reader_meets_names_and_no_ornaments(tmp_path: Path) -> None:
+    page = page_on(tmp_path, 4, 60, judged=False)
+    with opened(page) as tab:
+        tab.click(".panel > summary >> nth=1")
+        settle(tab)
+        cdp = tab.context.new_cdp_session(tab)
+        nodes = cdp.send("Accessibility.getFullAXTree")["nodes"]
+        found = [
+            (n["role"]["value"], n.get("name", {}).get("value", ""))
+            for n in nodes
+            if not n["ignored"]
+        ]
+        wanted = ("button", "link", "slider", "table", "checkbox", "DisclosureTriangle")
+        named = [(role, name) for role, name in found if role in wanted]
+        assert {role for role, _ in named} == set(wanted)
+        assert [pair for pair in named if not pair[1].strip()] == []
+        assert [pair for pair in named if set("▸▾▲▼") & set(pair[1])] == []
+        assert ("table", "All runs") in named
+        charts = [name for role, name in named if role == "slider"]
+        assert sum("Arrow keys read values" in name for name in charts) >= 2
 
 
 @pytest.mark.slow

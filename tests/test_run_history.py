@@ -509,11 +509,19 @@ def of_third_version(storage: str) -> None:
     history = RunHistory(storage)
     history.begin(run_row())
     history.progress("r1", loss=0.25)
+    history.add_decision("r1", Decision("divergence", "warn", "rose", 7, 56))
     history.close()
     engine = sa.create_engine(storage if "://" in storage else f"sqlite:///{storage}")
     with engine.begin() as connection:
-        for column in ("device", "step_s"):
-            connection.exec_driver_sql(f"alter table runs drop column {column}")
+        connection.exec_driver_sql("drop table tags")
+        for table, column in (
+            ("runs", "device"),
+            ("runs", "step_s"),
+            ("scores", "origin"),
+            ("scores", "examples"),
+            ("decisions", "signals"),
+        ):
+            connection.exec_driver_sql(f"alter table {table} drop column {column}")
         connection.exec_driver_sql("update sftguide_meta set schema_version = 3")
     engine.dispose()
 
@@ -540,7 +548,7 @@ class TestUpgrade:
         with pytest.raises(StorageError) as caught:
             RunHistory(storage)
         told = str(caught.value)
-        assert "has schema version 3, and this axolotl-sftguide needs version 5" in told
+        assert "has schema version 3, and this axolotl-sftguide needs version 6" in told
         assert "Upgrade it: sftguide runs upgrade --storage " in told
         assert "\n" not in told
         assert layout(storage) == before
@@ -558,7 +566,11 @@ class TestUpgrade:
             t: set(c) for t, c in current[1].items()
         }
         history = RunHistory(storage)
-        assert (history.get("r1").loss, history.get("r1").step_s) == (0.25, None)
+        run = history.get("r1")
+        assert (run.loss, run.step_s, run.tags) == (0.25, None, ())
+        assert [(d.rule, d.signals) for d in run.decisions] == [("divergence", ())]
+        history.tag(run, ["kept"])
+        assert history.get("r1").tags == ("kept",)
         history.close()
 
     def test_an_upgrade_of_a_current_history_changes_nothing(
@@ -621,8 +633,8 @@ class TestUpgrade:
         words = ["runs", "upgrade", "--storage", str(path)]
         first, second = (CliRunner().invoke(main, words) for _ in range(2))
         assert (first.exit_code, second.exit_code) == (0, 0)
-        assert "upgraded from schema version 1 to 5; older versions" in first.output
-        assert "already has schema version 5" in second.output
+        assert "upgraded from schema version 1 to 6; older versions" in first.output
+        assert "already has schema version 6" in second.output
         assert f"storage: sqlite:///{path}" in second.output
 
 

@@ -183,6 +183,59 @@ class TestRename:
         assert "cannot be empty" in faulty("runs", "rename", "r1", " ")
 
 
+class TestTag:
+    def test_tags_are_added_removed_and_listed(self, history: RunHistory) -> None:
+        assert "r1 name-r1: no tags" in ok("runs", "tag", "r1")
+        assert "name-r1: baseline, paper" in ok(
+            "runs", "tag", "r1", "paper", "baseline"
+        )
+        ok("runs", "tag", "r2", "paper")
+        assert ids("--tag", "paper") == ["r1", "r2"]
+        assert ids("--tag", "paper", "--tag", "baseline") == ["r1"]
+        assert "none of 4 runs" in ok("runs", "list", "--tag", "papers")
+        assert "baseline, paper" in ok("runs", "list")
+        assert "baseline, paper" in ok("runs", "show", "r1")
+        listed = json.loads(ok("runs", "list", "--json", "--tag", "baseline"))
+        assert listed[0]["tags"] == ["baseline", "paper"]
+        rows = csv.DictReader(io.StringIO(ok("runs", "list", "--csv")))
+        assert {row["id"]: row["tags"] for row in rows}["r1"] == "baseline, paper"
+        assert "name-r1: paper" in ok("runs", "tag", "r1", "--remove", "baseline")
+        assert "name-r1: no tags" in ok("runs", "tag", "r1", "--remove")
+        assert ids("--tag", "paper") == ["r2"]
+
+    def test_an_unknown_tag_and_one_that_cannot_be_read_back_are_refused(
+        self, history: RunHistory
+    ) -> None:
+        ok("runs", "tag", "r1", "paper")
+        told = faulty("runs", "tag", "r1", "--remove", "papers")
+        assert "has no tag 'papers'; it has paper" in " ".join(told.split())
+        for tag in ("", "a,b", "a\nb", "x" * 61):
+            assert "cannot be a tag" in faulty("runs", "tag", "r1", tag)
+        assert history.get("r1").tags == ("paper",)
+
+    def test_tags_are_in_the_trace_and_come_back_with_it(self, tmp_path: Path) -> None:
+        path = write_trace(tmp_path)
+        ok("runs", "import", path)
+        ok("runs", "tag", "r1", "paper", "baseline")
+        ok("runs", "tag", "r1", "--remove", "baseline")
+        ok("runs", "delete", "--yes", "r1")
+        ok("runs", "import", path)
+        assert ids("--tag", "paper") == ["r1"]
+        assert ids("--tag", "baseline") == []
+        ok("runs", "import", path)  # replaces the run, and keeps what it has
+        assert ids("--tag", "paper") == ["r1"]
+
+    def test_a_report_of_tagged_runs_has_only_these(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        ok("runs", "tag", "r1", "paper")
+        page = tmp_path / "report.html"
+        words = ("report", "--study", "s", "--tag", "paper", "-o", page)
+        assert "1 run of s" in ok(*words)
+        assert "paper" in page.read_text()
+        assert "none of the runs has the tags x" in faulty("report", "--tag", "x")
+
+
 class TestDelete:
     def test_removes_runs_after_a_question(self, history: RunHistory) -> None:
         refused = CliRunner().invoke(main, ["runs", "delete", "r0"], input="n\n")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .history import named, require, storage_option
+from .runs_tag import tag_option, tagged
 
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write.",
 )
+@tag_option
 @storage_option
 def report(
-    runs: tuple[str, ...], study: str | None, output: Path, storage: str | None
+    runs: tuple[str, ...],
+    study: str | None,
+    output: Path,
+    tags: tuple[str, ...],
+    storage: str | None,
 ) -> None:
     """Write one HTML page with charts of runs.
 
@@ -43,7 +49,9 @@ def report(
     from ..report import page_of, view_of
 
     history = require(storage)
-    found = _chosen(history, runs, study)
+    found = tagged(_chosen(history, runs, study), tags)
+    if not found:
+        raise SFTGuideError(f"none of the runs has the tags {', '.join(tags)}")
     console = Console(stderr=True)
     with Progress(
         console=console, transient=True, disable=not console.is_terminal

@@ -17,6 +17,7 @@ from ..config.training_kind import training_kind
 from ..errors import TraceError
 from ..runs.history import Run
 from ..runs.marker import latest_checkpoint
+from ..runs.score_intervals import examples_of
 from ..runs.traces import Trace, read_trace
 from ..signals import Observation, Point
 from ..signals.comparability import effective_batch_size
@@ -126,6 +127,7 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
     observations = trace.observations if trace else ()
     for score in run.scores:
         beside = [f"{n} {number(value)}" for n, value in score_beside(run, score)]
+        beside += examples_of(score)
         text = f"{score.metric} {number(score.value)}"
         yield "score", escape(text + (f" ({', '.join(beside)})" if beside else ""))
     yield from curve_facts(observations or points, out)
@@ -166,6 +168,8 @@ def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
 
 def _is_at(run: Run) -> Iterator[Fact]:
     yield "run", f"{escape(run.id)} in study {escape(run.study)}"
+    if run.tags:
+        yield "tags", escape(", ".join(run.tags))
     yield "started", f"{datetime.fromtimestamp(run.started_at):%Y-%m-%d %H:%M:%S}"
     yield "output", escape(run.output_dir)
     yield "trace", escape(run.trace_path or "none")

@@ -17,6 +17,7 @@ from .history import (
 )
 from .runs_edit import best, compare, delete, rename
 from .runs_list import list_runs
+from .runs_tag import tag
 
 if TYPE_CHECKING:
     from ..runs.history import Goal
@@ -35,6 +36,7 @@ runs.add_command(list_runs)
 runs.add_command(compare)
 runs.add_command(best)
 runs.add_command(rename)
+runs.add_command(tag)
 runs.add_command(delete)
 
 

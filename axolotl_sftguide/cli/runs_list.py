@@ -14,6 +14,7 @@ from .history import (
     storage_option,
 )
 from .runs_filter import Since, chosen_runs, sorted_runs
+from .runs_tag import tag_option, tagged
 
 
 @click.command("list")
@@ -25,6 +26,7 @@ from .runs_filter import Since, chosen_runs, sorted_runs
     help="Only the newest runs; 0 lists all. [default: 20; all with --json]",
 )
 @click.option("--status", help="Only runs with this status, such as finished.")
+@tag_option
 @click.option("--key", help="Only runs with this comparability key, or its start.")
 @click.option(
     "--since",
@@ -45,6 +47,7 @@ def list_runs(
     study: str | None,
     limit: int | None,
     status: str | None,
+    tags: tuple[str, ...],
     key: str | None,
     since: float | None,
     sort: str | None,
@@ -58,7 +61,7 @@ def list_runs(
     """
     history = open_existing(storage)
     every = [] if history is None else history.runs(study=study)
-    found = chosen_runs(every, status=status, key=key, since=since)
+    found = chosen_runs(tagged(every, tags), status=status, key=key, since=since)
     if limit is None:
         limit = 0 if as_json or as_csv else 20
     if sort is not None:

@@ -18,6 +18,8 @@ from .tables import console, label, score_beside, shown, status_of
 _GAP = 2
 _LEAST_REASON = 12
 """A narrower column of reasons would not be readable."""
+_TAGS = 24
+"""Characters of the tags of a run."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,11 @@ def _print_study(out: Console, study: str, runs: Sequence[Run]) -> None:
     ident = _Column("run", tuple(escape(run.id) for run in runs), right=False)
     status, steps = _status(runs), _steps(runs)
     # The first columns are kept; they are printed in another order.
-    wanted = [ident, *scores[:1], status, *swept, *scores[1:], *steps, *_others(runs)]
+    tags = _tags(runs)
+    first = [ident, *scores[:1], status, tags]
+    wanted = [*first, *swept, *scores[1:], *steps, *_others(runs)]
     kept = _that_fit(wanted, out.width)
-    order = [ident, *swept, *scores, status, *steps, *_others(runs)]
+    order = [ident, *swept, *scores, status, tags, *steps, *_others(runs)]
     columns = [column for column in order if column in kept]
     columns += _reasons(runs, out.width - sum(c.width + _GAP for c in columns))
     out.print(_table(columns))
@@ -139,6 +143,12 @@ def _others(runs: Sequence[Run]) -> list[_Column]:
     bases = _Column("base", tuple(_base(run) for run in runs))
     saved = _Column("steps saved", tuple(_saved(run) for run in runs))
     return [names, bases, saved]
+
+
+def _tags(runs: Sequence[Run]) -> _Column:
+    texts = (", ".join(run.tags) for run in runs)
+    cut = (t if len(t) <= _TAGS else f"{t[: _TAGS - 3]}..." for t in texts)
+    return _Column("tags", tuple(map(escape, cut)), right=False)
 
 
 def _base(run: Run) -> str:

@@ -222,6 +222,8 @@ class MonitorSettings(Block):
     """Column of the data whose values are sources; one loss curve for each of them."""
     loss_by_source_every: int | None = Field(None, ge=1)
     """Measure it every this many optimizer steps; by default for 0.5% of their cost."""
+    trackers: bool = True
+    """Send warnings, the stop and scores to the trackers that the host reports to."""
 
 
 class Settings(Block):

@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
     """Answers held-out questions before and after the training and records the score.
 
-    It works with a `GradientMonitorCallback` and must come before it in the list of
-    callbacks, so that the score is recorded before the run ends; `watch` ensures that.
+    It works with a `GradientMonitorCallback`. When the training begins, it moves to the
+    front of the trainer's callbacks, so that the score is recorded before the run ends,
+    here and in trackers.
 
     Args:
         settings: The whole `score` block, in place of keywords.
@@ -51,6 +52,7 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
         if not state.is_world_process_zero:
             return
         show_log()
+        self._go_first((self._trainer or calling_trainer()).callback_handler.callbacks)
         self._questions = load_questions(self.settings.data_path)
         if self.settings.base and state.global_step == 0:
             self._base = self._score(self._trainer or calling_trainer())
@@ -64,12 +66,19 @@ class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
             return
         if session is not None and session.is_parked:
             return  # it is scored once it was trained to the end
+        metric, questions = self.settings.metric, len(self._questions)
         value = self._score(trainer)
         if session is not None:
-            session.scored(Score(self.settings.metric, value, "max", self._base))
+            score = Score(metric, value, "max", self._base, examples=questions)
+            session.scored(score)
         beside = {"base": self._base, **self.settings.compare_with}
-        metric, questions = self.settings.metric, len(self._questions)
         logger.info(notices.held_out_score(metric, value, questions, beside))
+
+    def _go_first(self, callbacks: list[Any]) -> None:
+        """Score before trackers end their runs, so that they can take the score."""
+        if self in callbacks:
+            callbacks.remove(self)
+            callbacks.insert(0, self)
 
     def _score(self, trainer: Any) -> float:
         return score_exact_match(

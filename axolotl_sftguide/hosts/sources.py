@@ -8,7 +8,7 @@ of the source in place of each label.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import Problem, SettingsError
@@ -17,6 +17,15 @@ from ..monitor.source_table import CodedRows, SourceTable
 MOST_SOURCES = 100
 _AT_ONCE = 10_000
 _KEY = "loss_by_source"
+
+
+def source_finder(
+    column: str | None, train_dataset: Any, eval_dataset: Any
+) -> Callable[[Any], SourceTable] | None:
+    """What finds the sources of a trainer by a column; None without a column."""
+    if column is None:
+        return None
+    return lambda trainer: source_table(trainer, column, train_dataset, eval_dataset)
 
 
 def source_table(

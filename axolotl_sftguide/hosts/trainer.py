@@ -29,7 +29,8 @@ from ._calling import (
 )
 from ._parking import request_whole_save
 from ._pushing import HubPush
-from .sources import source_table
+from .sources import source_finder
+from .trackers import trackers_of
 
 
 class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
@@ -53,6 +54,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             measured for each of its values.
         loss_by_source_every: Measure it on one optimizer step out of this many; by
             default as many as cost at most 0.5% of a step.
+        trackers: Send warnings, the stop and scores to the trainer's trackers.
         train_dataset: The dataset that was passed to the trainer, for the sources of
             packed rows.
         eval_dataset: The same for evaluation.
@@ -77,6 +79,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
         noise_scale_every: int | None = None,
         loss_by_source: str | None = None,
         loss_by_source_every: int | None = None,
+        trackers: bool = True,
         train_dataset: Any = None,
         eval_dataset: Any = None,
         sources: Callable[[Any], SourceTable] | None = None,
@@ -95,20 +98,16 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
                 "noise_scale_every": noise_scale_every,
                 "loss_by_source": loss_by_source,
                 "loss_by_source_every": loss_by_source_every,
+                "trackers": trackers,
             },
         }
         self.settings = settings or load_settings(block, path=type(self).__name__)
         self.session: Session | None = None
         """The session of the current training."""
         self._trainer = trainer
-        self._config = config
-        self._key_fields = key_fields
-        self._sources = sources
+        self._config, self._key_fields = config, key_fields
         column = self.settings.monitor.loss_by_source
-        if column is not None and sources is None:
-            self._sources = lambda of: source_table(
-                of, column, train_dataset, eval_dataset
-            )
+        self._sources = sources or source_finder(column, train_dataset, eval_dataset)
         self._beginning: Any = None
         self._evaluated: Any = None
         self._closed_step: int | None = None
@@ -136,6 +135,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             extra_key_fields=self._key_fields,
             checkpoint=resumed_checkpoint(trainer),
             sources=self._sources,
+            listener=trackers_of(trainer, self.settings),
         )
         return self.session
 

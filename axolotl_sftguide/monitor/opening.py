@@ -21,18 +21,15 @@ from ..stopping.objectives import SUPERVISED, Objective
 from ..stopping.parking import STAGE_VARIABLE, Stage, stage_named
 from . import notices
 from .accumulation import loss_normalisation, make_exact
+from .announcing import AnnouncingRecorder, RunListener
 from .capture import StepCapture
 from .evaluation_opening import evaluation_watch
 from .faults import Guard
-from .gradients import (
-    MicroBatchGradients,
-    correlated_micro_batches,
-    noise_scale_obstacle,
-)
 from .identity import host_name, key_fields, objective_of
 from .judging import judge_at_start
 from .loop import TrainingLoop
 from .meter import RunMeter
+from .noise_scale_opening import micro_batches_of
 from .observer import StepObserver
 from .pace import device_name
 from .parts import Parts
@@ -61,6 +58,7 @@ def open_run(
     extra_key_fields: dict[str, Any] | None = None,
     checkpoint: str | None = None,
     sources: Callable[[Any], SourceTable] | None = None,
+    listener: RunListener | None = None,
 ) -> Session | None:
     """The session of a training that begins. Collective if several ranks train.
 
@@ -72,6 +70,7 @@ def open_run(
         extra_key_fields: Fields of the comparability key that only the host knows.
         checkpoint: The checkpoint that the training resumes from, if it is known.
         sources: Finds the sources of a trainer's data, to measure the loss of each.
+        listener: Is told what happens in the run, on the first rank.
 
     Returns:
         None if any rank cannot be watched; no rank is watched then.
@@ -87,6 +86,7 @@ def open_run(
             extra_key_fields,
             checkpoint,
             table,
+            listener,
         )
     except SFTGuideError as error:
         logger.warning(notices.not_watched(error))
@@ -115,12 +115,13 @@ def _open(
     extra_key_fields: dict[str, Any] | None,
     checkpoint: str | None,
     table: SourceTable | None,
+    listener: RunListener | None,
 ) -> tuple[Session, str]:
     """The session, attached, and the line that announces it."""
     ranks, guard = Ranks(trainer), Guard()
     if settings.exact_accumulation:
         _make_exact(trainer, ranks)
-    micro_batches = _micro_batches(trainer, settings, ranks)
+    micro_batches = micro_batches_of(trainer, settings, ranks)
     output_dir = output_folder(trainer.args.output_dir)
     step = trainer.state.global_step
     resumed = find_earlier(output_dir, step, checkpoint) or Resumed()
@@ -144,7 +145,7 @@ def _open(
         past = resumed.past
         comparable = not obstacles and all(o.measured for o in past)
         row = _run_row(trainer, settings, run, output_dir, comparable, config)
-        recorder = _recorder(row, settings, resumed, step)
+        recorder = _recorder(row, settings, resumed, step, listener)
     every = settings.monitor.noise_scale_every
     stage = stage_named(os.environ.get(STAGE_VARIABLE))
     host = HostBatch.of(trainer)
@@ -187,23 +188,6 @@ def _make_exact(trainer: Any, ranks: Ranks) -> None:
         logger.warning(notices.inexact_accumulation(obstacle, normalisation))
 
 
-def _micro_batches(
-    trainer: Any, settings: Settings, ranks: Ranks
-) -> MicroBatchGradients | None:
-    if not settings.monitor.noise_scale:
-        return None
-    obstacle = noise_scale_obstacle(trainer)
-    alike = correlated_micro_batches(trainer)
-    if ranks.main and obstacle is not None:
-        logger.warning(notices.no_noise_scale(obstacle))
-    elif ranks.main and alike is not None:
-        logger.warning(notices.biased_noise_scale(alike))
-    if obstacle is not None:
-        return None
-    every = settings.monitor.noise_scale_every
-    return MicroBatchGradients(trainer.model.parameters(), every)
-
-
 def _run_row(
     trainer: Any,
     settings: Settings,
@@ -236,9 +220,11 @@ def _recorder(
     settings: Settings,
     resumed: Resumed,
     step: int,
+    listener: RunListener | None,
 ) -> RunRecorder:
-    recorder = RunRecorder(
+    recorder = AnnouncingRecorder(
         row,
+        listener=listener,
         storage=settings.storage,
         trace=settings.monitor.trace,
         warn=logger.warning,

@@ -28,7 +28,6 @@ _LAST_WRITES_S = 15.0
 """Seconds that the end of a run waits for the history."""
 _PATIENCE_S = 10.0
 """Seconds that it waits for a single write."""
-
 _LOCKED_S = 1.0
 """Seconds after which a write to a locked file is given up, to be caught up later."""
 
@@ -289,6 +288,7 @@ def decision_of(finding: Finding) -> Decision:
         samples_seen=verdict.samples_seen,
         figures=verdict.figures,
         reference=verdict.reference,
+        signals=verdict.signals,
     )
 
 

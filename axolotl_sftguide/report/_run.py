@@ -11,6 +11,7 @@ from typing import Any
 from ..config.differences import flatten
 from ..config.training_kind import training_kind
 from ..runs.history import Run, Score
+from ..runs.score_intervals import examples_of
 from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
 from ._curves import Material
@@ -117,6 +118,7 @@ def _outcome(run: Run, frame: Frame) -> dict[str, Any]:
         "device": run.device,
         "host": run.host,
         "output": run.output_dir,
+        "tags": list(run.tags),
     }
 
 
@@ -156,6 +158,7 @@ def _verdict(decision: Any, by_steps: bool) -> dict[str, Any]:
         "samples": decision.samples_seen,
         "x": decision.step if by_steps else decision.samples_seen,
         "figures": figures,
+        "signals": list(decision.signals),
     }
 
 
@@ -166,6 +169,7 @@ def _score(score: Score) -> dict[str, Any]:
         "goal": score.goal,
         "origin": score.origin,
         "base": rounded(score.base_value, 6),
+        "examples": ", ".join(examples_of(score)),
     }
 
 

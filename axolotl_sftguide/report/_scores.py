@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..config.differences import flatten, setting_of
 from ..runs.history import Run, Score
+from ..runs.score_intervals import interval
 from ..signals.comparability import effective_batch_size
 from ..units import count, number
 
@@ -98,6 +99,7 @@ def best_sentences(
         yield f"{told(run)} reached {reached}."
         return
     yield f"The best run is {told(run)}: {reached}{_margin(ranked, told)}."
+    yield from _intervals(ranked)
     yield from _repeats(ranked)
 
 
@@ -109,6 +111,24 @@ def _margin(ranked: Sequence[tuple[Run, Score]], told: Names) -> str:
     if not margin:
         return f", the same score as {told(second)}"
     return f", {number(margin, 3)} better than the second, {told(second)}"
+
+
+def _intervals(ranked: Sequence[tuple[Run, Score]]) -> Iterator[str]:
+    """How sure the two best scores are by their held-out examples, if that is known."""
+    if len(ranked) < 2:
+        return
+    (_, best), (_, second) = ranked[:2]
+    one, other = interval(best), interval(second)
+    if one is None or other is None or best.examples != second.examples:
+        return
+    each = " and ".join(f"{number(a, 2)} to {number(b, 2)}" for a, b in (one, other))
+    apart = one[0] > other[1] or other[0] > one[1]
+    follows = "" if apart else ": they overlap, so the margin alone says little"
+    examples = count(best.examples or 0)
+    yield (
+        f"Both are shares of {examples} held-out examples, with 95% intervals {each}"
+        f"{follows}."
+    )
 
 
 def _repeats(ranked: Sequence[tuple[Run, Score]]) -> Iterator[str]:

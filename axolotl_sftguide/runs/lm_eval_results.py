@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ..errors import TraceError
 from .history import Goal, Score
@@ -13,7 +14,7 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
     """One score for each task and metric, named `task/metric`.
 
     The file's `higher_is_better` gives the better direction; by default a higher score
-    is better. Standard errors are left out.
+    is better. Standard errors are left out; `n-samples` gives the number of examples.
 
     Raises:
         TraceError: If it cannot be read or contains no results.
@@ -30,7 +31,9 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
                     continue
                 higher = (directions.get(task) or {}).get(metric, True)
                 goal: Goal = "max" if higher else "min"
-                scores.append(Score(f"{task}/{metric}", float(value), goal))
+                name = f"{task}/{metric}"
+                examples = _examples(found, task)
+                scores.append(Score(name, float(value), goal, examples=examples))
     except OSError as error:
         raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -41,3 +44,9 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
     if not scores:
         raise TraceError(f"{path}: contains no results")
     return scores
+
+
+def _examples(found: dict[str, Any], task: str) -> int | None:
+    counted = (found.get("n-samples") or {}).get(task) or {}
+    effective = counted.get("effective")
+    return effective if isinstance(effective, int) and effective > 0 else None

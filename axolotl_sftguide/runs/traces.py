@@ -2,9 +2,9 @@
 
 The first line describes the run and has the version of the format. A line with an
 `event` key is an event (`run`, `resume`, `decision`, `evaluation`, `norm_check`,
-`score`, `rename`, `loss_by_source`, `held_out_loss_by_source`, `memory`, `end`); any
-other line is one optimizer step. Non-finite numbers are written as the strings "NaN",
-"Infinity" and "-Infinity", which `float()` parses.
+`score`, `rename`, `tags`, `loss_by_source`, `held_out_loss_by_source`, `memory`,
+`end`); any other line is one optimizer step. Non-finite numbers are written as the
+strings "NaN", "Infinity" and "-Infinity", which `float()` parses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ MEMORY_EVENT = "memory"
 NAME_EVENT = "rename"
 """The event whose `to` replaces the run's name."""
 
-_APPENDED = ("resume", "score", NAME_EVENT)
+TAGS_EVENT = "tags"
+"""The event whose `tags` replace the run's tags."""
+
+_APPENDED = ("resume", "score", NAME_EVENT, TAGS_EVENT)
 """Events that are appended to the trace of a run that has ended, however it ended."""
 
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))

@@ -97,6 +97,7 @@ for (const run of runs) {
     apart: sources.apart,
   };
   run.verdicts = run.verdicts || [];
+  run.tags = run.tags || [];
   run.scores = run.scores || [];
   run.values = run.values || view.keys.map(() => null);
 }

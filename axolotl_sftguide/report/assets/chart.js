@@ -167,6 +167,7 @@ function lineChart(options) {
   let lines = [];
   let range = [0, 1];
   const reset = el("button", { type: "button", class: "reset", click: () => zoomTo(null) }, "Reset zoom");
+  reset.hidden = true; // a chart is drawn when it comes into view
   frame.node.append(reset);
 
   function zoomTo(wanted) {
@@ -227,12 +228,14 @@ function lineChart(options) {
   }
 
   function seriesOf(line) {
+    const once = line.curve.x.length === 1; // no line goes through it
+    const few = line.curve.x.length < 30 && lines.length <= 8;
     return {
       stroke: line.colour,
       width: line.width || 1.25,
       dash: line.dash,
       alpha: line.alpha ?? 1,
-      points: { show: line.curve.x.length < 30 && lines.length <= 8, size: 4 },
+      points: { show: once || few, size: once ? 9 : 4, fill: once ? line.colour : undefined },
     };
   }
 

@@ -52,7 +52,7 @@ function marksOf(shownRuns, signal) {
   return shownRuns.flatMap((run) => {
     const curve = curveOf(run, signal);
     if (!curve) return [];
-    return run.verdicts.map((verdict) => ({
+    return run.verdicts.filter((verdict) => isAbout(verdict, signal)).map((verdict) => ({
       x: verdict.x,
       y: valueAt(curve, Math.min(verdict.x, curve.x.at(-1))),
       shape: actionOf(verdict).shape,
@@ -61,6 +61,14 @@ function marksOf(shownRuns, signal) {
       alpha: faded(run) ? 0.25 : 1,
     }));
   });
+}
+
+// A verdict is marked on the charts of its signals. If it names none, as in older traces,
+// it is marked on all; if none of them has a chart, as an evaluation's metric, on the loss.
+function isAbout(verdict, signal) {
+  const charted = verdict.signals.filter((name) => name in SIGNALS);
+  if (!verdict.signals.length) return true;
+  return charted.length ? charted.includes(signal) : signal === "loss";
 }
 
 // The smoothed curve of a run where it is wanted, except of the selected run.
@@ -191,11 +199,14 @@ function curveRow(run, signals) {
 
 // One small chart a source, so that a source can be compared over the runs.
 function sourcesSection() {
-  const drawable = (kind) =>
-    [...new Set(runs.flatMap((run) => Object.keys(run.sources[kind]).filter((name) => run.sources[kind][name].x.length > 1)))].sort();
+  const measured = (kind, least) =>
+    [...new Set(runs.flatMap((run) => Object.keys(run.sources[kind]).filter((name) => run.sources[kind][name].x.length >= least)))].sort();
+  const drawable = (kind) => measured(kind, 2);
   const kind = drawable("training").length ? "training" : "held_out";
   const names = drawable(kind);
   if (!names.length) return null;
+  const all = measured(kind, 1);
+  const once = all.filter((name) => !names.includes(name));
   const held = kind === "training" && drawable("held_out").length;
   const what = kind === "training" ? "training loss" : "held-out loss";
   return el(
@@ -207,6 +218,10 @@ function sourcesSection() {
       {},
       `The ${what} of each source of the data, over all runs.`,
       held ? " The panel of a run adds its held-out loss." : "",
+      runs.some((run) => names.some((name) => run.sources[kind][name]?.x.length === 1))
+        ? " A large dot is the only measurement of a run."
+        : "",
+      once.length ? ` Measured at most once a run, so without a chart: ${once.join(", ")}; the table has the values.` : "",
     ),
     el(
       "div",
@@ -226,12 +241,13 @@ function sourcesSection() {
         ),
       ),
     ),
-    tableBehind("Loss by source as a table", ["run", ...names.flatMap((n) => [`${n}, first`, `${n}, last`])], () =>
+    tableBehind("Loss by source as a table", ["run", ...all.flatMap((n) => [`${n}, first`, `${n}, last`])], () =>
       visibleRuns().map((run) => [
         run.label,
-        ...names.flatMap((name) => {
+        ...all.flatMap((name) => {
           const curve = run.sources[kind][name];
-          return curve ? [number(curve.y[0]), number(curve.y.at(-1))] : ["–", "–"];
+          if (!curve) return ["–", "–"];
+          return [number(curve.y[0]), curve.x.length === 1 ? "measured once" : number(curve.y.at(-1))];
         }),
       ]),
     ),

@@ -159,7 +159,7 @@ function predictionSection() {
   const tell = () => {
     const found = visibleRuns().filter((run) => predicted.includes(run) && lookOf(run));
     const inside = found.filter((run) => lookOf(run).low <= run.score && run.score <= lookOf(run).high);
-    told.textContent =
+    told.textContent = !found.length ? "None of the runs that the filter shows has a prediction and a score." :
       `At ${Math.round(100 * wanted)}% of the run, the 95% interval held the actual score in ` +
       `${count(inside.length)} of ${plural(found.length, "finished run")}.`;
   };
@@ -250,7 +250,7 @@ function noiseSection() {
       "p",
       {},
       "The noise scale is the batch size at which noise and signal in a gradient are equal, an estimate of the critical batch size. ",
-      `${count(measured.length)} of ${plural(runs.length, "run")} ${measured.length === 1 ? "is" : "are"} shown, each by its symbol with the 95% interval`,
+      `${count(measured.length)} of ${plural(runs.length, "run")} ${measured.length === 1 ? "has" : "have"} one, shown by a symbol with its 95% interval`,
       withheld ? `; the interval of ${count(withheld)} is too wide to say anything` : "",
       unmeasured ? `; of ${count(unmeasured)}, no noise scale was measured` : "",
       ".",

@@ -87,7 +87,7 @@ function panelBody(run) {
 
 function factsOf(run) {
   const facts = [
-    ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}${run.status === "terminated" && s.origin === "run" ? "; scored where the run stopped" : ""}`]),
+    ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}${s.examples ? `; ${s.examples}` : ""}${run.status === "terminated" && s.origin === "run" ? "; scored where the run stopped" : ""}`]),
     ["steps", `${count(run.step)} of ${count(run.max_steps)}${run.saved ? `, ${count(run.saved)} not trained (${share(run.saved, run.max_steps)})` : ""}`],
     ["samples seen", count(run.samples)],
     ["time", `${duration(run.seconds)}${run.step_s ? `, ${number(run.step_s, 3)} s per step` : ""}${run.device ? ` on ${run.device}` : ""}`],
@@ -101,6 +101,7 @@ function factsOf(run) {
     run.rows ? ["data", `${plural(run.rows, "row")}${run.packing ? ", packed" : ""}${run.sequence_len ? `, sequence_len ${run.sequence_len}` : ""}`] : null,
     run.sources.apart ? ["sources", run.sources.apart] : null,
     view.studies.length > 1 ? ["study", run.study] : null,
+    run.tags.length ? ["tags", run.tags.join(", ")] : null,
     ["id", run.id],
     ["output", run.output],
     run.no_trace ? ["trace", "not readable here: curves are means over 16 steps"] : null,
@@ -125,7 +126,7 @@ function differencesOf(run) {
   const rows = view.keys.map((key, i) => [key.key, shown(run.values[i])]);
   return [
     el("h3", {}, "Settings that differ between the runs"),
-    el("table", { class: "small" }, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, value))))),
+    el("table", { class: "small", "aria-label": "Settings that differ" }, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, value))))),
   ];
 }
 
@@ -172,7 +173,7 @@ function memoryOf(run) {
   return [
     el("h3", {}, memory.measured ? "Memory, planned and measured" : "Planned memory"),
     el("p", {}, `Planned peak ${bytes(memory.peak)} on one GPU, in ${memory.peak_at}.`, memory.measured ? ` Measured: torch held up to ${bytes(memory.measured)}, without CUDA's own context; the plan is ${signed(memory.peak / memory.measured - 1)} against it.` : ""),
-    el("table", { class: "small" }, el("tbody", {}, memory.parts.map(([name, size]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, bytes(size)))))),
+    el("table", { class: "small", "aria-label": "Planned memory by part" }, el("tbody", {}, memory.parts.map(([name, size]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, bytes(size)))))),
     memory.not_planned.length ? el("p", {}, `Not planned: ${memory.not_planned.join(", ")}.`) : null,
   ];
 }

@@ -15,7 +15,7 @@ function changed(what) {
 const searched = new Map(
   runs.map((run) => {
     const values = view.keys.map((key, i) => `${key.label} ${shown(run.values[i])}`);
-    const words = [run.label, run.id, run.status, statusWord(run.status), run.rule || "", run.study, ...values];
+    const words = [...run.tags, run.label, run.id, run.status, statusWord(run.status), run.rule || "", run.study, ...values];
     return [run.id, words.join(" ").toLowerCase()];
   }),
 );

@@ -34,6 +34,7 @@ _COLUMNS = (
     "comparable",
     "output_dir",
     "trace_path",
+    "tags",
 )
 
 
@@ -45,6 +46,7 @@ def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
         row["status"] = run.shown_status
         row["started_at"] = _time(run.started_at)
         row["ended_at"] = _time(run.ended_at)
+        row["tags"] = ", ".join(run.tags)
         row |= {f"score.{score.metric}": score.value for score in run.scores}
         found.append(row)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ...errors import StorageError
 from ...signals import Point
 from ...signals.comparability import Candidate, Peer
-from ..traces import NAME_EVENT, Trace, TraceWriter, traces_run
+from ..traces import NAME_EVENT, TAGS_EVENT, Trace, TraceWriter, traces_run
 from ._curves import add_points, read_at, read_points, span_of
 from ._database import TIMEOUT_S, Database
 from ._frame import frame_of
@@ -27,6 +27,7 @@ from ._write import (
     begin_run,
     delete_run,
     has_run,
+    set_tags,
     update_run,
 )
 
@@ -112,6 +113,16 @@ class RunHistory:
         with self._writing_of(run.id) as connection:
             update_run(connection, run.id, name=name)
         self._append(run, NAME_EVENT, to=name, at=time.time())
+
+    def tag(self, run: Run, tags: Iterable[str]) -> None:
+        """Give a run these tags in place of those that it has.
+
+        With the tags in the trace, if it is here, a history that is rebuilt has them.
+        """
+        given = sorted(set(tags))
+        with self._writing_of(run.id) as connection:
+            set_tags(connection, run.id, given)
+        self._append(run, TAGS_EVENT, tags=given, at=time.time())
 
     def delete(self, run_id: str) -> None:
         """Remove a run with its scores, decisions and curve; its trace stays.

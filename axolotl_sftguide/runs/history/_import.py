@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ...errors import TraceError
 from ...signals import point_steps, points_of
-from ..traces import NAME_EVENT, Trace
+from ..traces import NAME_EVENT, TAGS_EVENT, Trace
 from ._curves import add_points
 from ._records import Decision, Score
 from ._write import (
@@ -18,6 +18,7 @@ from ._write import (
     attached_at,
     begin_run,
     delete_traced,
+    set_tags,
     update_run,
 )
 
@@ -64,6 +65,8 @@ def _write(connection: sa.Connection, trace: Trace) -> str:
             score, at = Score(**_fields(Score, event)), float(event.get("at") or 0.0)
             if at >= attached.get(score.metric, 0.0):
                 add_score(connection, run_id, score, at)
+        elif event["event"] == TAGS_EVENT and isinstance(event.get("tags"), list):
+            set_tags(connection, run_id, map(str, event["tags"]))
     every = point_steps(row["max_steps"])
     add_points(connection, run_id, points_of(trace.observations, every))
     end = trace.end

@@ -29,11 +29,15 @@ def read_runs(
     scores = _by_run(Score, connection.execute(query).mappings())
     query = sa.select(t.decisions).order_by(t.decisions.c.id)
     decisions = _by_run(Decision, connection.execute(query).mappings())
+    tags: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(sa.select(t.tags).order_by(t.tags.c.tag)):
+        tags[row.run_id].append(row.tag)
     return [
         Run(
             **row,
             scores=tuple(scores.get(row["id"], ())),
             decisions=tuple(decisions.get(row["id"], ())),
+            tags=tuple(tags.get(row["id"], ())),
         )
         for row in rows
     ]

@@ -32,6 +32,8 @@ class Score:
     """The model's result before the first step."""
     origin: Origin = "run"
     """`run` if the run recorded it, `attached` if it was added afterwards."""
+    examples: int | None = None
+    """How many held-out examples it is a mean over; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Decision:
     samples_seen: int
     figures: dict[str, Any] = field(default_factory=dict)
     reference: str | None = None
+    signals: tuple[str, ...] = ()
+    """What it is about, as in `Verdict`; empty if the run was recorded without."""
+
+    def __post_init__(self) -> None:
+        # A trace and the history have a list, or nothing from before version 6.
+        object.__setattr__(self, "signals", tuple(self.signals or ()))
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,8 @@ class Run:
     """Mean seconds per optimizer step, without evaluations and saves."""
     scores: tuple[Score, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Words that a user gave to the run, in alphabetical order."""
 
     @property
     def shown_status(self) -> str:

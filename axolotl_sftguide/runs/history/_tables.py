@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The schema version that this package reads and writes."""
 
 
@@ -70,6 +70,7 @@ scores = sa.Table(
     sa.Column("base_value", Figure),
     sa.Column("recorded_at", sa.Float, nullable=False),
     sa.Column("origin", sa.String),  # since version 5; of older scores unknown
+    sa.Column("examples", sa.BigInteger),  # since version 6
 )
 decisions = sa.Table(
     "decisions",
@@ -83,6 +84,7 @@ decisions = sa.Table(
     sa.Column("samples_seen", sa.BigInteger, nullable=False),
     sa.Column("figures", sa.JSON, nullable=False),
     sa.Column("reference", sa.String),
+    sa.Column("signals", sa.JSON(none_as_null=True)),  # since version 6
 )
 points = sa.Table(
     "points",
@@ -96,12 +98,21 @@ points = sa.Table(
 )
 """A run's curve: means over `POINT_STEPS` finite steps each (since version 2)."""
 
-TABLES_ADDED_IN = {2: (points,)}
+tags = sa.Table(
+    "tags",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("tag", sa.String, primary_key=True),
+)
+"""Words that a user gave to runs (since version 6)."""
+
+TABLES_ADDED_IN = {2: (points,), 6: (tags,)}
 """The tables that each later version added."""
 
 COLUMNS_ADDED_IN = {
     3: (points.c.grad_noise,),
     4: (runs.c.device, runs.c.step_s),
     5: (scores.c.origin,),
+    6: (scores.c.examples, decisions.c.signals),
 }
 """The columns that each later version added to existing tables."""

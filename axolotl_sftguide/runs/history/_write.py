@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,9 +66,17 @@ def delete_traced(connection: sa.Connection, run_id: str) -> None:
 
 def delete_run(connection: sa.Connection, run_id: str) -> None:
     """Remove a run with all that belongs to it."""
-    for table in (t.decisions, t.points, t.scores):
+    for table in (t.decisions, t.points, t.scores, t.tags):
         connection.execute(sa.delete(table).where(table.c.run_id == run_id))
     connection.execute(sa.delete(t.runs).where(t.runs.c.id == run_id))
+
+
+def set_tags(connection: sa.Connection, run_id: str, tags: Iterable[str]) -> None:
+    """Give a run these tags in place of those that it has."""
+    connection.execute(sa.delete(t.tags).where(t.tags.c.run_id == run_id))
+    rows = [{"run_id": run_id, "tag": tag} for tag in sorted(set(tags))]
+    if rows:
+        connection.execute(sa.insert(t.tags), rows)
 
 
 def attached_at(connection: sa.Connection, run_id: str) -> dict[str, float]:

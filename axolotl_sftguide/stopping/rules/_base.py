@@ -29,6 +29,9 @@ class Verdict:
     """The id of the reference run; None if there was none."""
     certain: bool = True
     """False if the evidence is enough for a warning only, whatever the action."""
+    signals: tuple[str, ...] = ()
+    """What the finding is about: `loss`, `grad_norm`, `trained_tokens`, or the name of
+    an evaluation's metric. Empty if the rule does not say."""
 
 
 class Rule(Protocol):

@@ -55,6 +55,7 @@ class BeyondCohort:
             step=observation.step,
             samples_seen=observation.samples_seen,
             bad_since=observation.step,
+            signals=("loss", "grad_norm"),
             figures={
                 "grad_norm": own.grad_norm.mean,
                 "cohort_grad_norm": cohort.grad_norm,

@@ -186,6 +186,7 @@ class Divergence:
             samples_seen=at.samples_seen,
             bad_since=_FIRST + 1,
             figures={"level": before, "limit": limit, "streak": count - _FIRST},
+            signals=("loss",),
         )
 
     def _verdict(
@@ -208,6 +209,7 @@ class Divergence:
                 "limit": exceeded.limit,
                 "streak": streak.steps,
             },
+            signals=("loss" if signal == "loss" else "grad_norm",),
         )
 
 

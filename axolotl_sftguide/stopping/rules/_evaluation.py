@@ -85,6 +85,7 @@ class EvaluationPatience:
             samples_seen=last.samples_seen,
             bad_since=1 if best is None else best.step + 1,
             figures=figures,
+            signals=(self.metric,),
         )
 
     def _gain(self, evaluation: Evaluation, before: Evaluation) -> float:

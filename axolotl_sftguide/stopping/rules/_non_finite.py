@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...signals import Observation
@@ -40,4 +41,10 @@ class NonFinite:
             samples_seen=observation.samples_seen,
             bad_since=observation.step - streak + 1,
             figures={"streak": streak},
+            signals=_signals(observation),
         )
+
+
+def _signals(last: Observation) -> tuple[str, ...]:
+    both = (("loss", last.loss), ("grad_norm", last.grad_norm))
+    return tuple(name for name, value in both if not math.isfinite(value))

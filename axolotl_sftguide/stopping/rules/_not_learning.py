@@ -113,10 +113,11 @@ class NotLearning:
         )
         if state.no_tokens >= self.steps:
             reason = f"no labelled tokens for {state.no_tokens} steps in a row"
-            return state, self._verdict(o, reason, state.no_tokens)
+            about = "trained_tokens"
+            return state, self._verdict(o, reason, state.no_tokens, about=about)
         if state.zero_norm >= self.steps:
             reason = f"gradient norm zero for {state.zero_norm} steps in a row"
-            return state, self._verdict(o, reason, state.zero_norm)
+            return state, self._verdict(o, reason, state.zero_norm, about="grad_norm")
         if not self.loss_counts:
             return state, None
         if state.zero_loss >= max(self.steps, _ZERO_LOSSES) and no_norm:
@@ -193,6 +194,7 @@ class NotLearning:
         figures: dict[str, float] | None = None,
         *,
         certain: bool = True,
+        about: str = "loss",
     ) -> Verdict:
         return Verdict(
             rule=self.name,
@@ -202,6 +204,7 @@ class NotLearning:
             bad_since=max(1, observation.step - bad_steps + 1),
             figures=figures or {},
             certain=certain,
+            signals=(about,),
         )
 
 

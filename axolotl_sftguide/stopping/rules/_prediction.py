@@ -107,6 +107,7 @@ class Prediction:
             step=at.step,
             samples_seen=at.samples_seen,
             bad_since=since,
+            signals=("loss",),
             figures={
                 "predicted": sign * found.score,
                 "low": low,

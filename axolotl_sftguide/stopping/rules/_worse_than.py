@@ -54,6 +54,7 @@ class WorseThan:
             step=observation.step,
             samples_seen=observation.samples_seen,
             bad_since=observation.step,
+            signals=("loss", "grad_norm"),
             figures={
                 "grad_norm": own.grad_norm.mean,
                 "reference_grad_norm": reference.grad_norm,
