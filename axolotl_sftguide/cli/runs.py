@@ -17,6 +17,7 @@ from .history import (
 )
 from .runs_edit import best, compare, delete, rename
 from .runs_list import list_runs
+from .watch import watch_run
 
 if TYPE_CHECKING:
     from ..runs.history import Goal
@@ -32,6 +33,7 @@ def runs() -> None:
 
 
 runs.add_command(list_runs)
+runs.add_command(watch_run)
 runs.add_command(compare)
 runs.add_command(best)
 runs.add_command(rename)
