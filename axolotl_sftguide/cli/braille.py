@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from rich.text import Text
 
 _BLANK = 0x2800
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bit of each dot, by column and by row from the top."""
+
+_LEAST_PARTS = 24
+"""Stretches of a short curve whose means are drawn."""
 
 Pair = tuple[float, float]
 
@@ -47,22 +51,28 @@ class Canvas:
         self._marks: dict[tuple[int, int], str] = {}
 
     def line(self, pairs: Iterable[Pair], style: str) -> None:
-        """Draw a curve, connected, as the mean of its values in each column of dots."""
+        """Draw a curve, connected: means of at least four values where it has many."""
+        pairs = list(pairs)
+        covered = len({self._column(x) for x, _ in pairs})
+        parts = max(min(len(pairs), _LEAST_PARTS), len(pairs) / 4, 1)
         last: tuple[int, int] | None = None
-        for column, value in self._means(pairs):
+        for column, value in self._means(pairs, math.ceil(covered / parts)):
             row = self._row(value)
-            if last is None or column - last[0] > max(4, self.columns // 8):
+            if last is None:
                 self._set(column, row, style)
             else:
                 self._connect(last, (column, row), style)
             last = column, row
 
     def dots(self, pairs: Iterable[Pair], style: str) -> None:
-        """Draw a curve as single dots; what lies outside the canvas is left out."""
-        for column, value in self._means(pairs):
-            row = self._row(value, clip=False)
-            if 0 <= row < 4 * self.lines:
-                self._set(column, row, style, sparse=True)
+        """Draw a curve, dotted; what lies outside the canvas is left out."""
+        means = self._means(pairs)
+        for (x0, y0), (x1, y1) in pairwise(means):
+            for column in range(x0, x1 + 1):
+                # Dots stand apart, so that the curves differ without colours too.
+                row = self._row(y0 + (y1 - y0) * (column - x0) / (x1 - x0), clip=False)
+                if not column % 2 and 0 <= row < 4 * self.lines:
+                    self._set(column, row, style)
 
     def mark(self, x: float, sign: str, style: str, line: int = 0) -> None:
         """Put a character into one line of the canvas."""
@@ -91,12 +101,17 @@ class Canvas:
             return "*" if "bold" in self._styles[line][column] else "."
         return chr(_BLANK | dots)
 
-    def _means(self, pairs: Iterable[Pair]) -> list[tuple[int, float]]:
-        sums: dict[int, list[float]] = {}
+    def _means(self, pairs: Iterable[Pair], width: int = 1) -> list[tuple[int, float]]:
+        """The mean of the finite values in each stretch of some columns of dots."""
+        parts: dict[int, list[tuple[int, float]]] = {}
         for x, y in pairs:
             if math.isfinite(y) and self._xs[0] <= x <= self._xs[1]:
-                sums.setdefault(self._column(x), []).append(y)
-        return [(c, math.fsum(sums[c]) / len(sums[c])) for c in sorted(sums)]
+                column = self._column(x)
+                parts.setdefault(column // width, []).append((column, y))
+        return [
+            (part[-1][0], math.fsum(y for _, y in part) / len(part))
+            for _, part in sorted(parts.items())
+        ]
 
     def _column(self, x: float) -> int:
         width = self._xs[1] - self._xs[0]
@@ -122,15 +137,12 @@ class Canvas:
             x, y = x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps
             self._set(round(x), round(y), style)
 
-    def _set(self, column: int, row: int, style: str, sparse: bool = False) -> None:
+    def _set(self, column: int, row: int, style: str) -> None:
         line, across = row // 4, column // 2
-        other = self._styles[line][across] != style
-        if other:
+        if self._styles[line][across] != style:
             self._dots[line][across] = 0
             self._styles[line][across] = style
-        # Single dots stand apart, so that curves differ without colours too.
-        if not (sparse and column % 2):
-            self._dots[line][across] |= _BITS[column % 2][row % 4]
+        self._dots[line][across] |= _BITS[column % 2][row % 4]
 
 
 def limits(own: Sequence[float], others: Sequence[float]) -> tuple[Pair, bool]:
@@ -150,7 +162,7 @@ def limits(own: Sequence[float], others: Sequence[float]) -> tuple[Pair, bool]:
         wider_high = max(high, others[-1 - cut])
         room = 3 * (high - low) or abs(high)
         low, high = max(wider_low, low - room), min(wider_high, high + room)
-    log = low > 0 and high > 20 * low
+    log = low > 0 and high > 8 * low
     if high <= low:
         low, high = low - (abs(low) or 1.0) / 10, high + (abs(high) or 1.0) / 10
     return (low, high), log

@@ -63,18 +63,15 @@ class WatchLines:
             yield from self._new_in_history(live)
             return
         every, most = _logging_steps(live), live.run.max_steps
-        window: list[Observation] = []
+        windows: list[list[Observation]] = [[]]
         for o in (o for o in steps if o.step > self._step):
-            window.append(o)
-            if (
-                o.step % every
-                and o.step != most
-                and not (live.ended and o is steps[-1])
-            ):
-                continue
-            newest = o.step + every > steps[-1].step
-            yield self._line(live, window, newest=newest)
-            window = []
+            windows[-1].append(o)
+            if not o.step % every or o.step == most:
+                windows.append([])
+        if not live.ended or not windows[-1]:
+            del windows[-1]  # its log is still to come
+        for window in windows:
+            yield self._line(live, window, newest=window is windows[-1])
 
     def _line(
         self, live: LiveRun, window: list[Observation], *, newest: bool

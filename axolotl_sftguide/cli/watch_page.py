@@ -49,8 +49,9 @@ class WatchPage:
         room = height - len(head) - len(tail) - 1
         charts = _CHARTS[: min(2, max(0, room // (_LEAST_CHART + 1)))]
         lines = [*head]
-        for name, title in charts:
-            tall = min(room // len(charts) - 1, _MOST_CHART)
+        for index, (name, title) in enumerate(charts):
+            # The first chart has the line that is left over.
+            tall = min((room + len(charts) - 1 - index) // len(charts) - 1, _MOST_CHART)
             lines += self._chart(name, title, width, tall, plain)
         if charts:
             lines.append(self._axis(width))

@@ -58,9 +58,10 @@ class LogLine:
 
 def rate(value: float) -> str:
     """A learning rate: `1.9e-4`, `0.003`."""
-    text = f"{value:.2g}"
-    mantissa, e, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent)}" if e else text
+    if not 0 < value < 1e-3:
+        return number(value, 2)
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def pace(step_s: float | None) -> str | None:
