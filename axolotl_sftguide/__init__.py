@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .errors import TraceError as TraceError
     from .hosts.axolotl import SFTGuidePlugin as SFTGuidePlugin
     from .hosts.held_out_score import HeldOutScoreCallback as HeldOutScoreCallback
+    from .hosts.log_lines import LogLinesCallback as LogLinesCallback
     from .hosts.trainer import EarlyTerminationCallback as EarlyTerminationCallback
     from .hosts.trainer import GradientMonitorCallback as GradientMonitorCallback
     from .hosts.watching import watch as watch
@@ -41,6 +42,7 @@ _HOME = {
     "EarlyTerminationCallback": "hosts.trainer",
     "GradientMonitorCallback": "hosts.trainer",
     "HeldOutScoreCallback": "hosts.held_out_score",
+    "LogLinesCallback": "hosts.log_lines",
     "MixError": "errors",
     "PlanError": "errors",
     "RecipeError": "errors",
@@ -65,6 +67,7 @@ _HOME = {
 _NEEDS = {
     "hosts.axolotl": ("axolotl", "transformers"),
     "hosts.held_out_score": ("transformers", "torch"),
+    "hosts.log_lines": ("transformers", "torch"),
     "hosts.trainer": ("transformers", "torch"),
     "hosts.watching": ("transformers", "torch"),
     "mixing": ("numpy", "orjson"),
@@ -75,6 +78,7 @@ _NEEDS = {
 _EXTRAS = {
     "hosts.axolotl": "axolotl",
     "hosts.held_out_score": "trl",
+    "hosts.log_lines": "trl",
     "hosts.trainer": "trl",
     "hosts.watching": "trl",
     "mixing": "mix",

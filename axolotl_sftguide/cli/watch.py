@@ -147,7 +147,7 @@ def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
             shown.stop()
             for page in pages:
                 last = WatchPage(page.live, earlier, others)
-                height = min(out.size.height, 30) - 2
+                height = min(out.size.height, 30) - 4  # for its end, and the prompt
                 out.print(last, height=height)
 
 

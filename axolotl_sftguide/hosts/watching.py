@@ -10,6 +10,7 @@ from transformers import TrainerCallback
 from ..errors import Problem, SettingsError
 from ._calling import find_callback
 from .held_out_score import HeldOutScoreCallback
+from .log_lines import LogLinesCallback
 from .trainer import EarlyTerminationCallback, GradientMonitorCallback
 
 
@@ -18,6 +19,7 @@ def watch(
     *,
     early_termination: Mapping[str, Any] | None = None,
     score: Mapping[str, Any] | None = None,
+    log_lines: bool = False,
     **monitor: Any,
 ) -> None:
     """Attach the monitor, the rules and, if requested, the score to a trainer.
@@ -28,6 +30,7 @@ def watch(
             `{"action": "stop"}`; by default the rules warn, and only steps that stay
             non-finite stop the run.
         score: Keys of the `score` block, such as `{"data_path": "heldout.jsonl"}`.
+        log_lines: Print a readable line for each log, in place of the dictionary.
         **monitor: Arguments of `GradientMonitorCallback`, such as `study="mine"` or
             `noise_scale=True`.
 
@@ -48,6 +51,8 @@ def watch(
         GradientMonitorCallback(trainer=trainer, **monitor),
         EarlyTerminationCallback(trainer=trainer, **(early_termination or {})),
     ]
+    if log_lines:
+        callbacks.append(LogLinesCallback(trainer=trainer))
     if score is not None:
         # Before the monitor, so that the score is part of the run.
         callbacks.insert(0, HeldOutScoreCallback(trainer=trainer, **score))
