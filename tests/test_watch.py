@@ -340,7 +340,7 @@ def test_a_log_is_one_line_of_figures() -> None:
         120, 480, 1.234, 1.254, 0.81, 1.9e-4, 0.3125, 130.0, {"eval_loss": 1.2}
     )
     assert str(line) == (
-        "step 120/480   25%  loss 1.234  (-0.020)  grad norm 0.81  lr 1.9e-4  "
+        "step 120/480   25%  loss 1.234 (-0.020)  grad norm 0.8100  lr 1.9e-4  "
         "3.2 it/s  left 2m 10s  eval 1.2"
     )
     assert str(LogLine(7)) == "step 7"

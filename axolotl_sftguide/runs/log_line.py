@@ -32,13 +32,13 @@ class LogLine:
         parts = [
             self._progress(),
             self._loss(),
-            None if self.grad_norm is None else f"grad norm {number(self.grad_norm)}",
+            None if self.grad_norm is None else f"grad norm {_steady(self.grad_norm)}",
             None if self.learning_rate is None else f"lr {rate(self.learning_rate)}",
             pace(self.step_s),
             None if self.left_s is None else f"left {duration(self.left_s)}",
             *evaluation_parts(self.evaluation),
         ]
-        return _GAP.join(part for part in parts if part)
+        return _GAP.join(part for part in parts if part).rstrip()
 
     def _progress(self) -> str:
         if not self.max_steps:
@@ -53,7 +53,12 @@ class LogLine:
         change = math.nan if self.loss_before is None else self.loss - self.loss_before
         # A width of its own keeps the columns below one another.
         beside = f"({change:+.3f})" if math.isfinite(change) else ""
-        return f"loss {number(self.loss):<6} {beside:<8}".rstrip()
+        return f"loss {_steady(self.loss)} {beside:<8}"
+
+
+def _steady(value: float) -> str:
+    """A number in the same width from log to log: 3.050 and not 3.05."""
+    return f"{value:#.4g}" if math.isfinite(value) else f"{number(value):<5}"
 
 
 def rate(value: float) -> str:
