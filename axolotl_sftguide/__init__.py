@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .hosts.watching import watch as watch
     from .mixing import mix as mix
     from .planning import plan_memory as plan_memory
+    from .report import show as show
     from .runs.history import RunHistory as RunHistory
     from .runs.marker import read_marker as read_marker
     from .runs.traces import find_traces as find_traces
@@ -61,6 +62,7 @@ _HOME = {
     "plan_memory": "planning",
     "read_marker": "runs.marker",
     "read_trace": "runs.traces",
+    "show": "report",
     "watch": "hosts.watching",
 }
 

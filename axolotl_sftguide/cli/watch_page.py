@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from ..runs.axes import limits, right_edge
 from ..runs.history import Decision, Run
 from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts, pace, rate
 from ..signals import Point
 from ..units import count, duration, number, share
-from .braille import Canvas, limits
+from .braille import Canvas
 from .tables import COLOUR
 
 OWN = "bold cyan"
@@ -81,7 +82,7 @@ class WatchPage:
         self, name: str, title: str, width: int, tall: int, plain: bool
     ) -> list[Text]:
         own = [(float(s.samples_seen), getattr(s, name)) for s in self.live.steps]
-        end = self._end
+        end = right_edge(self.live)
         others = [
             [(float(p.samples_seen), getattr(p, name)) for p in one.points]
             for one in self.earlier
@@ -119,7 +120,7 @@ class WatchPage:
         return text
 
     def _axis(self, width: int) -> Text:
-        last = f"{count(round(self._end))} samples"
+        last = f"{count(round(right_edge(self.live)))} samples"
         left = " " * (_AXIS - 1) + "0"
         return Text(f"{left}{last:>{max(0, width - len(left))}}", EARLIER)
 
@@ -153,19 +154,6 @@ class WatchPage:
         for decision in found[-most:]:
             lines += _wrapped(verdict_line(decision), width, 2)
         return lines
-
-    @property
-    def _end(self) -> float:
-        """The samples at the right edge: the whole run, or a half, a quarter, ..."""
-        live = self.live
-        seen = max(1, live.samples_seen)
-        if not live.step or live.run.max_steps <= live.step:
-            return float(seen)
-        whole = seen * live.run.max_steps / live.step
-        end = whole
-        while end / 2 >= seen:
-            end /= 2
-        return end
 
 
 def verdict_line(decision: Decision) -> Text:

@@ -8,10 +8,51 @@ from typing import Any
 from transformers import TrainerCallback
 
 from ..errors import Problem, SettingsError
+from ..monitor.faults import fail_safe
+from ..report import Figure, show
 from ._calling import find_callback
 from .held_out_score import HeldOutScoreCallback
 from .log_lines import LogLinesCallback
 from .trainer import EarlyTerminationCallback, GradientMonitorCallback
+
+
+class Watched(TrainerCallback):  # type: ignore[misc]
+    """The run that `watch` attached to; a notebook shows it as a figure.
+
+    Args:
+        monitor: The callback that records the run.
+    """
+
+    def __init__(self, monitor: GradientMonitorCallback) -> None:
+        self.monitor = monitor
+        self.run_id: str | None = None
+        """The id of the run, or of the last one; None before a training begins."""
+
+    @fail_safe
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the run."""
+        session = self.monitor.session
+        self.run_id = None if session is None else session.run_id
+
+    def figure(self) -> Figure | None:
+        """The run as it is now; None before a training has begun.
+
+        Raises:
+            StorageError: If the run history cannot be read.
+        """
+        if self.run_id is None:
+            return None
+        return show(self.run_id, storage=self.monitor.settings.storage)
+
+    def __repr__(self) -> str:
+        figure = self.figure()
+        return "a watched trainer, before its run" if figure is None else repr(figure)
+
+    def _repr_mimebundle_(self, **words: Any) -> dict[str, str]:
+        figure = self.figure()
+        if figure is None:
+            return {"text/plain": repr(self)}
+        return figure._repr_mimebundle_(**words)
 
 
 def watch(
@@ -21,7 +62,7 @@ def watch(
     score: Mapping[str, Any] | None = None,
     log_lines: bool = False,
     **monitor: Any,
-) -> None:
+) -> Watched:
     """Attach the monitor, the rules and, if requested, the score to a trainer.
 
     Args:
@@ -33,6 +74,9 @@ def watch(
         log_lines: Print a readable line for each log, in place of the dictionary.
         **monitor: Arguments of `GradientMonitorCallback`, such as `study="mine"` or
             `noise_scale=True`.
+
+    Returns:
+        What a notebook shows as a figure of the run, once it has begun.
 
     Raises:
         SettingsError: If an argument is wrong, or the trainer is watched already.
@@ -47,9 +91,11 @@ def watch(
                 )
             ]
         )
+    watched = Watched(GradientMonitorCallback(trainer=trainer, **monitor))
     callbacks: list[TrainerCallback] = [
-        GradientMonitorCallback(trainer=trainer, **monitor),
+        watched.monitor,
         EarlyTerminationCallback(trainer=trainer, **(early_termination or {})),
+        watched,
     ]
     if log_lines:
         callbacks.append(LogLinesCallback(trainer=trainer))
@@ -58,3 +104,4 @@ def watch(
         callbacks.insert(0, HeldOutScoreCallback(trainer=trainer, **score))
     for callback in callbacks:
         trainer.add_callback(callback)
+    return watched
