@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ def print_preview(
     sources: Sequence[PreviewedSource], sequence_len: int | None = None
 ) -> None:
     """The conversations of each source, with what is trained on marked."""
-    coloured = sys.stdout.isatty()
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     shown = "in colour" if coloured else "in [[ ]]"
     click.echo(f"What is trained on is {shown}.")
     for source in sources:

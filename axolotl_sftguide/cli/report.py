@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .common import answer, progress
 from .history import named, require, storage_option
 
 if TYPE_CHECKING:
@@ -36,20 +37,13 @@ def report(
     RUN is an id, the start of an id, a name, or `latest`. The page needs no network and
     no server: open it in a browser, print it, or send it to somebody.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from ..errors import SFTGuideError
     from ..report import page_of, view_of
 
     history = require(storage)
     found = _chosen(history, runs, study)
-    console = Console(stderr=True)
-    with Progress(
-        console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("reading runs", total=len(found))
-        view = view_of(history, found, on_run=lambda: progress.advance(task))
+    with progress("reading runs", len(found)) as advance:
+        view = view_of(history, found, on_run=advance)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page_of(view), encoding="utf-8")
@@ -58,7 +52,10 @@ def report(
     studies = ", ".join(dict.fromkeys(run.study for run in found))
     plural = "s" * (len(found) != 1)
     size = output.stat().st_size / 1e6
-    click.echo(f"{output}: {len(found)} run{plural} of {studies}, {size:.1f} MB")
+    answer(
+        {"report": str(output), "runs": [run.id for run in found]},
+        f"{output}: {len(found)} run{plural} of {studies}, {size:.1f} MB",
+    )
 
 
 def _chosen(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from .common import note
 from .history import json_option, open_existing, storage_option
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def watch_run(
             found = _find(run, study, storage, wait)
             _watch(*found, wait, as_json=as_json)
         except KeyboardInterrupt:
-            click.echo("no longer watching", err=True)
+            note("no longer watching")
 
 
 def _find(
@@ -74,13 +75,13 @@ def _find(
         if opened is not None and running:
             newest = running[-1]
             more = f", the newest of {len(running)}" if len(running) > 1 else ""
-            click.echo(f"watching {newest.name} ({newest.id}){more}", err=True)
+            note(f"watching {newest.name} ({newest.id}){more}")
             return opened, newest
         if not told:
             told = True
             where = resolve_storage(storage) if opened is None else opened.url
             of = "" if study is None else f" of study {study}"
-            click.echo(f"no run{of} trains now; waiting for one in {where}", err=True)
+            note(f"no run{of} trains now; waiting for one in {where}")
         wait()
 
 
