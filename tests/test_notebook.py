@@ -83,7 +83,7 @@ from pathlib import Path
 from hosts import make_sft_trainer
 import axolotl_sftguide as sftguide
 trainer, _ = make_sft_trainer(Path({base!r}), Path({data!r}), Path({folder!r}))
-watched = sftguide.watch(trainer, study="notebook")
+watched = sftguide.watch(trainer, study="notebook", figure=True)
 watched
 """,
     "trainer.train();",
@@ -107,6 +107,9 @@ def test_a_kernel_trains_and_shows_the_run(
     book = nbformat.v4.new_notebook(cells=cells)
     nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
     before, after, report = (shown(book.cells[i]) for i in (0, 2, 3))
+    drawn = [o.data for o in book.cells[1].outputs if o.output_type == "display_data"]
+    (live,) = [data for data in drawn if "image/svg+xml" in data]
+    assert "finished, step 12 of 12" in ET.fromstring(live["image/svg+xml"])[0].text
     assert before["text/plain"] == "a watched trainer, before its run"
     assert "finished, step 12 of 12" in ET.fromstring(after["image/svg+xml"])[0].text
     assert "text/html" not in after
@@ -130,6 +133,8 @@ def look_at(book: Any, folder: Path) -> None:
         tab.goto(page.as_uri())
         figure = tab.locator("img[src^='data:image/svg'], svg[role=img]").first
         assert figure.bounding_box()["width"] > 600
+        # Browsers draw no frame that is out of sight.
+        tab.locator("iframe").scroll_into_view_if_needed()
         frame = tab.frame_locator("iframe")
         frame.locator(".uplot canvas").first.wait_for(timeout=20_000)
-        tab.screenshot(path=folder / "notebook.png", full_page=True)
+        tab.screenshot(path=folder / "notebook.png")

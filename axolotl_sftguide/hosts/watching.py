@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,16 +17,22 @@ from .held_out_score import HeldOutScoreCallback
 from .log_lines import LogLinesCallback
 from .trainer import EarlyTerminationCallback, GradientMonitorCallback
 
+_REDRAWN_EVERY_S = 2.0
+
 
 class Watched(TrainerCallback):  # type: ignore[misc]
     """The run that `watch` attached to; a notebook shows it as a figure.
 
     Args:
         monitor: The callback that records the run.
+        live: Whether to show the figure while it trains, below the cell.
     """
 
-    def __init__(self, monitor: GradientMonitorCallback) -> None:
+    def __init__(self, monitor: GradientMonitorCallback, *, live: bool = False) -> None:
         self.monitor = monitor
+        self._live = live
+        self._shown: Any = None
+        self._shown_at = -math.inf
         self.run_id: str | None = None
         """The id of the run, or of the last one; None before a training begins."""
 
@@ -33,6 +41,20 @@ class Watched(TrainerCallback):  # type: ignore[misc]
         """Note the run."""
         session = self.monitor.session
         self.run_id = None if session is None else session.run_id
+        self._shown = None
+
+    @fail_safe
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Draw the figure anew, at most every two seconds."""
+        due = time.monotonic() - self._shown_at >= _REDRAWN_EVERY_S
+        if self._live and due and state.is_world_process_zero:
+            self._draw()
+
+    @fail_safe
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Draw the figure of the whole run."""
+        if self._live and state.is_world_process_zero:
+            self._draw()
 
     def figure(self) -> Figure | None:
         """The run as it is now; None before a training has begun.
@@ -43,6 +65,16 @@ class Watched(TrainerCallback):  # type: ignore[misc]
         if self.run_id is None:
             return None
         return show(self.run_id, storage=self.monitor.settings.storage)
+
+    def _draw(self) -> None:
+        from IPython.display import display
+
+        figure = self.figure()
+        self._shown_at = time.monotonic()
+        if self._shown is None:
+            self._shown = display(figure, display_id=True)
+        else:
+            self._shown.update(figure)
 
     def __repr__(self) -> str:
         figure = self.figure()
@@ -61,6 +93,7 @@ def watch(
     early_termination: Mapping[str, Any] | None = None,
     score: Mapping[str, Any] | None = None,
     log_lines: bool = False,
+    figure: bool = False,
     **monitor: Any,
 ) -> Watched:
     """Attach the monitor, the rules and, if requested, the score to a trainer.
@@ -72,6 +105,7 @@ def watch(
             non-finite stop the run.
         score: Keys of the `score` block, such as `{"data_path": "heldout.jsonl"}`.
         log_lines: Print a readable line for each log, in place of the dictionary.
+        figure: In a notebook, show the run as a figure that grows while it trains.
         **monitor: Arguments of `GradientMonitorCallback`, such as `study="mine"` or
             `noise_scale=True`.
 
@@ -91,9 +125,10 @@ def watch(
                 )
             ]
         )
-    watched = Watched(GradientMonitorCallback(trainer=trainer, **monitor))
+    recorder = GradientMonitorCallback(trainer=trainer, **monitor)
+    watched = Watched(recorder, live=figure)
     callbacks: list[TrainerCallback] = [
-        watched.monitor,
+        recorder,
         EarlyTerminationCallback(trainer=trainer, **(early_termination or {})),
         watched,
     ]

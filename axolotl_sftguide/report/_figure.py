@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
+from statistics import fmean
 
 from ..runs.axes import limits, right_edge
 from ..runs.history import Run
@@ -17,7 +19,7 @@ from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts
 from ..signals import Point
 from ..units import count, duration, number, share
-from ._thin import averaged, series, thinned
+from ._thin import series, thinned
 
 WIDTH = 900
 _PANEL_W, _PANEL_H = 385, 190
@@ -26,6 +28,8 @@ _MOST = 400
 """Points of a curve."""
 _SMOOTH = 60
 """Points of the smoothed curve."""
+_LEAST_SMOOTH = 12
+"""Fewer points would show no course."""
 _MOST_VERDICTS = 6
 _TEXT, _FAINT = "#7a7a7a", "#9a9a9a"
 _OWN = "#2a8bbf"
@@ -130,8 +134,10 @@ def _panel(
     if isinstance(next(iter(live.steps), None), Point):
         yield _line(panel, own, _OWN, 2, 1)
     else:
-        yield _line(panel, _few(own, _MOST), _OWN, 1, 0.4)
-        yield _line(panel, _smooth(own), _OWN, 2, 1)
+        smooth = _smooth(own)
+        raw = _few(own, _MOST)
+        yield _line(panel, raw, _OWN, 1 if smooth else 2, 0.4 if smooth else 1)
+        yield _line(panel, smooth, _OWN, 2, 1)
     for decision in live.decisions:
         colour = _VERDICT.get(decision.action)
         if colour is not None and decision.samples_seen <= end:
@@ -200,8 +206,14 @@ def _few(pairs: Sequence[Pair], most: int) -> list[Pair]:
 
 
 def _smooth(pairs: Sequence[Pair]) -> list[Pair]:
-    found = averaged(series(pairs), min(_SMOOTH, max(2, len(pairs) // 4)))
-    return list(zip(found.xs, found.ys, strict=True))
+    """Means of at least four finite values, each in the middle of its stretch."""
+    finite = [pair for pair in pairs if math.isfinite(pair[1])]
+    parts = min(_SMOOTH, len(finite) // 4)
+    if parts < _LEAST_SMOOTH:
+        return []
+    edges = [len(finite) * i // parts for i in range(parts + 1)]
+    stretches = [finite[a:b] for a, b in pairwise(edges)]
+    return [(part[len(part) // 2][0], fmean(y for _, y in part)) for part in stretches]
 
 
 def _verdicts(live: LiveRun) -> Iterator[tuple[str, str]]:
