@@ -58,7 +58,7 @@ def test_the_figure_of_many_steps_stays_small_and_keeps_what_is_not_finite(
     writer = TraceWriter(trace_path(tmp_path, "long"))
     writer.begin(run_row("long", output_dir=str(tmp_path), max_steps=4_000))
     many = steps(4_000)
-    many[3_000] = replace(many[15_000], loss=float("nan"))
+    many[3_000] = replace(many[3_000], loss=float("nan"))
     writer.steps(many)
     RunHistory().import_trace(read_trace(writer.path))
     figure = sftguide.show("long")

@@ -55,6 +55,7 @@ class Terminal:
             stderr=theirs,
             env=variables,
             start_new_session=True,
+            preexec_fn=_heeds_ctrl_c,
         )
         os.close(theirs)
         self.raw = b""
@@ -89,7 +90,7 @@ class Terminal:
         deadline = time.monotonic() + timeout_s
         while not seen(self.text):
             left = deadline - time.monotonic()
-            more = left > 0 and self._read(left)
+            more = left > 0 and self.read(left)
             assert more, f"not seen:\n{self.text}"
         return self.text
 
@@ -104,7 +105,7 @@ class Terminal:
 
     def end(self, timeout_s: float = 60.0) -> int:
         """Read on until the command ends; its exit status."""
-        while self._read(timeout_s):
+        while self.read(timeout_s):
             pass
         os.close(self._ours)
         return self._process.wait(timeout_s)
@@ -114,7 +115,8 @@ class Terminal:
             self._process.kill()
             self._process.wait()
 
-    def _read(self, timeout_s: float) -> bool:
+    def read(self, timeout_s: float) -> bool:
+        """Take in what the command has written; False once it writes no more."""
         if not select.select([self._ours], [], [], timeout_s)[0]:
             return False
         try:
@@ -128,3 +130,8 @@ class Terminal:
     def _size(self, columns: int, lines: int) -> None:
         size = struct.pack("HHHH", lines, columns, 0, 0)
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+
+
+def _heeds_ctrl_c() -> None:
+    """Processes that a script starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
