@@ -1,6 +1,6 @@
-"""Make watch.svg: `sftguide runs watch` on the fourth trial of a sweep that trains.
+"""Make watch.svg: `sftguide runs watch` on the last trial of a sweep that trains.
 
-The sweep is trained for real; the trials before the fourth are behind its curves. Run
+The sweep is trained for real; the trials before it are behind its curves. Run
 it from the project's root with `make watch-picture`; it needs pyte.
 """
 
@@ -21,9 +21,19 @@ from axolotl_sftguide import RunHistory
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
 STORAGE = PROJECT / "outputs/picture/watch.db"
-STUDY = "quickstart-lr"
+STUDY = "watched"
+SPACE = """\
+learning_rate: [2.0e-4, 1.0e-3, 1.0]
+max_steps: [160]
+sftguide:
+  - study: watched
+    exact_accumulation: true
+    early_termination: {action: warn}
+    score: {data_path: recipes/quickstart/heldout.jsonl, max_new_tokens: 12}
+"""
 COLUMNS, LINES = 88, 28
-EARLIER = 3
+EARLIER = 2
+FROM_STEP = 100
 
 sys.path.insert(0, str(PROJECT / "tests" / "support"))
 
@@ -31,14 +41,16 @@ sys.path.insert(0, str(PROJECT / "tests" / "support"))
 def begin_the_sweep() -> subprocess.Popen[bytes]:
     STORAGE.parent.mkdir(parents=True, exist_ok=True)
     STORAGE.unlink(missing_ok=True)
-    words = ["sweep", "recipes/quickstart-cpu.yml", f"recipes/sweeps/{STUDY}.yml"]
+    space = STORAGE.with_name("watched.yml")
+    space.write_text(SPACE)
+    words = ["sweep", "recipes/quickstart-cpu.yml", str(space)]
     places = ["--storage", str(STORAGE), "--output-dir", "outputs/picture/watch"]
     command = [sys.executable, "-m", "axolotl_sftguide", *words, *places]
     return subprocess.Popen(command, cwd=PROJECT)
 
 
 def picture() -> str:
-    """The screen when the fourth trial is well under way."""
+    """The screen when the last trial is well under way."""
     from terminal import Terminal
 
     os.environ["SFTGUIDE_STORAGE"] = str(STORAGE)
@@ -57,7 +69,7 @@ def picture() -> str:
 
 def is_under_way() -> bool:
     runs = RunHistory(str(STORAGE)).runs(study=STUDY)
-    return len(runs) > EARLIER and runs[-1].step > 0.6 * runs[-1].max_steps
+    return len(runs) > EARLIER and runs[-1].step >= FROM_STEP
 
 
 def svg_of(shown: Text) -> str:
