@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
     from ..runs.live import LiveReader, LiveRun
 
+_LOOKED_EVERY_S = 1.0
+"""Seconds between two looks for a run that trains."""
+
 
 @click.command("watch")
 @click.argument("run", required=False)
@@ -51,14 +54,14 @@ def watch_run(
 
     with _interruptible():
         try:
-            found = _find(run, study, storage, wait)
+            found = _find(run, study, storage)
             _watch(*found, wait, as_json=as_json)
         except KeyboardInterrupt:
             note("no longer watching")
 
 
 def _find(
-    run: str | None, study: str | None, storage: str | None, wait: Callable[[], None]
+    run: str | None, study: str | None, storage: str | None
 ) -> tuple[RunHistory, Run]:
     """The history, and the run that is named or the newest one that trains."""
     from ..runs.history import resolve_storage
@@ -82,7 +85,7 @@ def _find(
             where = resolve_storage(storage) if opened is None else opened.url
             of = "" if study is None else f" of study {study}"
             note(f"no run{of} trains now; waiting for one in {where}")
-        wait()
+        time.sleep(_LOOKED_EVERY_S)
 
 
 def _running(history: RunHistory, study: str | None) -> list[Run]:

@@ -103,7 +103,7 @@ class LiveReader:
 
     def _look_into_history(self, *, with_points: bool) -> None:
         try:
-            self._run = self._history.get(self._run.id)
+            self._run = self._history.get(self._run.id, study=self._run.study)
             if with_points:
                 self._points = self._history.points(self._run.id)
             self._fault = None
