@@ -137,10 +137,23 @@ def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
     pages: list[WatchPage] = []
 
     class Screen:
+        """Draws what is new, and for at most a tenth of the time."""
+
+        def __init__(self) -> None:
+            self._drawn: Any = None
+            self._rests_until = 0.0
+
         def show(self, live: LiveRun) -> None:
-            note = "Ctrl-C leaves; the training goes on"
-            pages[:] = [WatchPage(live, earlier, others, note)]
-            shown.update(pages[0], refresh=True)
+            page = WatchPage(
+                live, earlier, others, "Ctrl-C leaves; the training goes on"
+            )
+            pages[:] = [page]
+            new = (live.run, id(live.steps), len(live.decisions), live.fault, out.size)
+            now = time.monotonic()
+            if new != self._drawn and now >= self._rests_until:
+                shown.update(page, refresh=True)
+                self._drawn = new
+                self._rests_until = now + 10 * (time.monotonic() - now)
 
         def end(self, live: LiveRun, text: str) -> None: ...
 
@@ -150,9 +163,8 @@ def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
         finally:
             shown.stop()
             for page in pages:
-                last = WatchPage(page.live, earlier, others)
                 height = min(out.size.height, 30) - 4  # for its end, and the prompt
-                out.print(last, height=height)
+                out.print(WatchPage(page.live, earlier, others), height=height)
 
 
 @contextmanager
