@@ -228,26 +228,48 @@ def test_words_are_completed(
     assert offered in re.split(r"[\n,\t]", found.stdout), found.output
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_bash_completes_a_word_with_the_line_of_the_docs(tmp_path: Path) -> None:
-    bin_ = tmp_path / "bin"
-    bin_.mkdir()
-    (bin_ / "sftguide").write_text(
-        f"#!{sys.executable}\nfrom axolotl_sftguide.cli import main\nmain()\n"
-    )
-    (bin_ / "sftguide").chmod(0o755)
-    script = (
-        'eval "$(_SFTGUIDE_COMPLETE=bash_source sftguide)"\n'
+LINES = {
+    "bash": (
+        "bash -c",
         "COMP_WORDS=(sftguide rec); COMP_CWORD=1\n"
         "_sftguide_completion sftguide rec sftguide\n"
-        'echo "${COMPREPLY[@]}"\n'
+        'echo "${COMPREPLY[@]}"',
+        "recipes",
+    ),
+    "zsh": (
+        "zsh -f -c",
+        "print $_comps[sftguide]",
+        "_sftguide_completion",
+    ),
+    "fish": ("fish --no-config -c", 'complete -C "sftguide rec"', "recipes\tList"),
+}
+"""How a shell is called, what it is asked, and what it answers."""
+
+
+@pytest.mark.parametrize("shell", LINES)
+def test_a_shell_completes_words_with_the_line_of_the_docs(
+    shell: str, tmp_path: Path
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed here")
+    page = Path(__file__).parents[1] / "docs" / "command-line.md"
+    found = re.search(rf"^\| {shell}[ (].*\| `([^`]+)` \|$", page.read_text(), re.M)
+    assert found is not None
+    line = found.group(1).replace("\\|", "|")
+    if shell == "zsh":
+        line = f"autoload -Uz compinit; compinit -u -D; {line}"
+    program = tmp_path / "bin" / "sftguide"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable}\nfrom axolotl_sftguide.cli import main\nmain()\n"
     )
-    path = f"{bin_}:{os.environ['PATH']}"
+    program.chmod(0o755)
+    command, question, answer = LINES[shell]
     done = subprocess.run(
-        ["bash", "-c", script],
+        [*command.split(), f"{line}\n{question}"],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"},
     )
-    assert done.stdout.strip() == "recipes", done.stderr
+    assert done.stdout.strip() == answer, done.stderr
