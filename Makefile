@@ -19,7 +19,7 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep curves picture report-picture evidence test test-all test-long test-trl \
+.PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture evidence test test-all test-long test-trl \
 	test-newest test-import lint benchmark gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
@@ -41,6 +41,9 @@ picture: $(VENV)/host  ## the picture in the README, from a new sweep
 
 report-picture: $(VENV)/test  ## the picture of a report in the docs, from a new sweep
 	$(BIN)/python docs/images/make_report.py
+
+watch-picture: $(VENV)/test  ## the picture of a run that is watched, from a new sweep
+	$(BIN)/python docs/images/make_watch.py
 
 evidence: $(if $(TABLES),$(VENV)/host)  ## the tables in docs/evidence.md, from public ones in TABLES
 	test -n "$(TABLES)" || { echo "usage: make evidence TABLES=FOLDER" >&2; exit 2; }

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from .errors import TraceError as TraceError
     from .hosts.axolotl import SFTGuidePlugin as SFTGuidePlugin
     from .hosts.held_out_score import HeldOutScoreCallback as HeldOutScoreCallback
+    from .hosts.log_lines import LogLinesCallback as LogLinesCallback
     from .hosts.trainer import EarlyTerminationCallback as EarlyTerminationCallback
     from .hosts.trainer import GradientMonitorCallback as GradientMonitorCallback
     from .hosts.watching import watch as watch
     from .mixing import mix as mix
     from .planning import plan_memory as plan_memory
+    from .report import show as show
     from .runs.history import RunHistory as RunHistory
     from .runs.marker import read_marker as read_marker
     from .runs.traces import find_traces as find_traces
@@ -41,6 +43,7 @@ _HOME = {
     "EarlyTerminationCallback": "hosts.trainer",
     "GradientMonitorCallback": "hosts.trainer",
     "HeldOutScoreCallback": "hosts.held_out_score",
+    "LogLinesCallback": "hosts.log_lines",
     "MixError": "errors",
     "PlanError": "errors",
     "RecipeError": "errors",
@@ -59,12 +62,14 @@ _HOME = {
     "plan_memory": "planning",
     "read_marker": "runs.marker",
     "read_trace": "runs.traces",
+    "show": "report",
     "watch": "hosts.watching",
 }
 
 _NEEDS = {
     "hosts.axolotl": ("axolotl", "transformers"),
     "hosts.held_out_score": ("transformers", "torch"),
+    "hosts.log_lines": ("transformers", "torch"),
     "hosts.trainer": ("transformers", "torch"),
     "hosts.watching": ("transformers", "torch"),
     "mixing": ("numpy", "orjson"),
@@ -75,6 +80,7 @@ _NEEDS = {
 _EXTRAS = {
     "hosts.axolotl": "axolotl",
     "hosts.held_out_score": "trl",
+    "hosts.log_lines": "trl",
     "hosts.trainer": "trl",
     "hosts.watching": "trl",
     "mixing": "mix",

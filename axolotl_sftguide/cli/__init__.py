@@ -9,6 +9,7 @@ Command bodies import late: `sftguide --help` loads neither torch nor the run hi
 from __future__ import annotations
 
 import os
+import traceback
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
+from .common import give_common_options, is_verbose
+from .completion import complete_names
 from .evidence import evidence
 from .explain import explain
 from .mix import mix
@@ -36,7 +39,7 @@ class _Group(click.Group):
     """Lists commands in the order of their use, and turns errors into short messages.
 
     An `SFTGuideError` is something the user can fix: its text is printed without a
-    traceback, and the exit status is 2.
+    traceback, unless -v asks for it, and the exit status is 2.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,6 +51,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except SFTGuideError as error:
+            if is_verbose():
+                click.echo("".join(traceback.format_exception(error)), err=True)
             raise _UserError(str(error)) from None
 
 
@@ -79,3 +84,5 @@ _COMMANDS = {
 for _command, _line in _COMMANDS.items():
     _command.short_help = _line
     main.add_command(_command)
+give_common_options(main)
+complete_names(main)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .backtest_runs import groups_of
+from .common import note
 from .history import echo_json, no_runs, require
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def backtest(
             f"left out: {left} {'run' if left == 1 else 'runs'} with another base "
             f"model or other data, of which there are fewer than {LEAST_RUNS}"
         )
-    click.echo(f"storage: {history.url}")
+    note(f"storage: {history.url}")
 
 
 def _too_few(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import Progress
+from .common import progress
 
 if TYPE_CHECKING:
     from ..stopping.backtest import Policy, WholePolicy
@@ -22,29 +21,23 @@ class Replays:
     """
 
     def __init__(self, orders: int) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            console=console, transient=True, disable=not console.is_terminal
-        )
-        self._task = self._progress.add_task("replaying", total=orders)
+        self._progress = progress("replaying", orders)
+        self._advance: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Replays:
-        self._progress.start()
+        self._advance = self._progress.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    def __exit__(self, *raised: Any) -> None:
+        self._progress.__exit__(*raised)
 
     def counted(self, policy: Policy | WholePolicy) -> Policy | WholePolicy:
         """The policy; each order that it begins moves the bar."""
         from ..stopping.backtest import WholePolicy
 
-        def advance() -> None:
-            self._progress.advance(self._task)
-
         if isinstance(policy, WholePolicy):
-            return _CountedWhole(policy, advance)
-        return _Counted(policy, advance)
+            return _CountedWhole(policy, self._advance)
+        return _Counted(policy, self._advance)
 
 
 @dataclass(frozen=True)

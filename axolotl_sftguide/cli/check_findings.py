@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+from .common import note, progress
 
 if TYPE_CHECKING:
     from ..advice import Examined, Finding
@@ -154,7 +154,7 @@ def _fix(config: Path, known: dict[str, Any]) -> None:
     fixed = [finding for finding in found if finding.edits and not finding.is_general]
     edits = [edit for finding in fixed for edit in finding.edits]
     if not edits:
-        click.echo(f"{config}: nothing to fix", err=True)
+        note(f"{config}: nothing to fix")
         return
     try:
         config.write_text(edited(text, edits), encoding="utf-8")
@@ -162,7 +162,7 @@ def _fix(config: Path, known: dict[str, Any]) -> None:
         raise SFTGuideError(f"{config}: cannot be written ({error.strerror})") from None
     for finding in fixed:
         changes = ", ".join(map(str, finding.edits))
-        click.echo(f"{config}: fixed {finding.id}: {changes}", err=True)
+        note(f"{config}: fixed {finding.id}: {changes}")
 
 
 def _with_host(config: Path, findings: list[Finding]) -> list[Finding]:
@@ -170,7 +170,8 @@ def _with_host(config: Path, findings: list[Finding]) -> list[Finding]:
     from ..advice import Cost, Finding, Weight
     from ..hosts.axolotl_validation import refusal
 
-    refused = refusal(config)
+    with progress("asking Axolotl"):
+        refused = refusal(config)
     if refused is None or any(f.cost == Cost.START for f in findings):
         return findings
     found = Finding(
@@ -196,7 +197,8 @@ def examine(config: Path) -> ExaminedRun:
     os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
     with redirect_stdout(sys.stderr):  # Axolotl logs to stdout, which has our answer
         try:
-            from ..hosts.axolotl import examined_run
+            with progress("loading Axolotl"):
+                from ..hosts.axolotl import examined_run
         except ImportError:
             raise SFTGuideError(
                 "--data needs Axolotl: pip install 'axolotl-sftguide[axolotl]'"

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import EvidenceError
 from ..evidence.judgements import Judgement, from_dict
 from ..evidence.replay import QUESTIONS, TABLES, Rows, Table
+from .common import progress
 
 
 def read_tables(folder: Path) -> dict[str, Rows]:
@@ -44,10 +45,12 @@ def judge_tables(tables: dict[str, Rows], folder: Path) -> list[Judgement]:
         EvidenceError: If a table has a value that is no number where one must be.
     """
     found = []
-    for question in QUESTIONS:
-        if all(key in tables for key in question.tables):
+    asked = [q for q in QUESTIONS if all(key in tables for key in q.tables)]
+    with progress("judging claims", len(asked)) as advance:
+        for question in asked:
             try:
                 found += question.judge(tables)
+                advance()
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 names = " or ".join(TABLES[key].file for key in question.tables)
                 raise EvidenceError(

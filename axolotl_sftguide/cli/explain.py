@@ -6,6 +6,8 @@ import textwrap
 
 import click
 
+from .common import answer
+
 _COSTS = {
     "RUN": "the run ends well, and trained something else than the config says",
     "LATE": "the run ends in an error after data or model are loaded",
@@ -26,8 +28,7 @@ def explain(finding_id: str | None) -> None:
     from ..errors import SFTGuideError, did_you_mean
 
     if finding_id is None:
-        for name in sorted(RULES):
-            click.echo(name)
+        answer(sorted(RULES), *sorted(RULES))
         return
     rule = RULES.get(finding_id)
     if rule is None:
@@ -35,8 +36,12 @@ def explain(finding_id: str | None) -> None:
         raise SFTGuideError(
             f"there is no finding {finding_id!r}{hint} (sftguide explain lists them)"
         )
-    click.echo(textwrap.fill(rule.about, 80))
-    click.echo(f"\nCost: {_COSTS[rule.cost.name]}.")
-    if rule.host:
-        click.echo(f"Shown in: {rule.host}")
-    click.echo(f"To silence it: # sftguide: ignore[{finding_id}]")
+    lines = [textwrap.fill(rule.about, 80), f"\nCost: {_COSTS[rule.cost.name]}."]
+    lines += [f"Shown in: {rule.host}"] if rule.host else []
+    values = {
+        "id": finding_id,
+        "about": rule.about,
+        "cost": _COSTS[rule.cost.name],
+        "shown_in": rule.host,
+    }
+    answer(values, *lines, f"To silence it: # sftguide: ignore[{finding_id}]")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .common import note
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -73,8 +75,8 @@ def no_runs(history: RunHistory | None, study: str | None) -> None:
     if known:
         studies = ", ".join(sorted(set(known)))
         raise StorageError(f"no runs in study {study!r}; studies: {studies}")
-    click.echo("no runs yet; Axolotl runs with the plugin are recorded here:")
-    click.echo(f"storage: {resolve_storage() if history is None else history.url}")
+    note("no runs yet; Axolotl runs with the plugin are recorded here:")
+    note(f"storage: {resolve_storage() if history is None else history.url}")
 
 
 def plain(run: Any) -> dict[str, Any]:

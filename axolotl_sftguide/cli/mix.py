@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import SFTGuideError
+from .common import answer, give_common_options, progress
 
 if TYPE_CHECKING:
     from ..mixing import Mixed
@@ -58,7 +60,12 @@ _HELP = {"help_option_names": ["-h", "--help"]}
     type=click.IntRange(min=1),
     help="Number of processes.  [default: one per CPU core]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the manifest as JSON; with --preview, the conversations.",
+)
 @click.option(
     "--preview",
     is_flag=True,
@@ -113,7 +120,10 @@ def mix(
         from .mix_preview import print_preview
 
         found = mixing.preview(settings, rows=preview_rows, tokenizer=tokenizer)
-        print_preview(found, sequence_len)
+        if as_json:
+            answer([asdict(source) for source in found])
+        else:
+            print_preview(found, sequence_len)
         return
     try:
         with MixProgress() as progress:
@@ -144,14 +154,19 @@ def verify_mix(ctx: click.Context, folder: Path) -> None:
     as relative paths are resolved against the working folder.
     """
     mixing = _mixing()
-    problems = mixing.verify(folder)
+    with progress(f"building {folder} again"):
+        problems = mixing.verify(folder)
     for problem in problems:
         click.echo(problem, err=True)
+    lines = [] if problems else [f"{folder}: matches its sources and its spec"]
+    answer({"folder": str(folder), "problems": problems}, *lines)
     if problems:
         ctx.exit(1)
-    click.echo(f"{folder}: matches its sources and its spec")
     for note in mixing.version_notes(folder):
-        click.echo(f"Note: {note}")
+        click.echo(f"Note: {note}", err=True)
+
+
+give_common_options(verify_mix)
 
 
 def _mixing() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ def print_preview(
     sources: Sequence[PreviewedSource], sequence_len: int | None = None
 ) -> None:
     """Print conversations of each source, with the trained text marked."""
-    coloured = sys.stdout.isatty()
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     shown = "in colour" if coloured else "in [[ ]]"
     click.echo(f"What is trained on is {shown}.")
     for source in sources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from ..mixing import FAULTS, Manifest, Mixed, PhasePart
 from ..units import count
+from .common import is_quiet
 from .tables import console
 
 WIDTH = 80
@@ -30,7 +32,7 @@ class MixProgress:
     """Progress bars in a terminal; nothing in a pipe."""
 
     def __init__(self) -> None:
-        out = console()
+        out = Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,7 +40,7 @@ class MixProgress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=out,
-            disable=not out.is_terminal,
+            disable=is_quiet() or not out.is_terminal,
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}

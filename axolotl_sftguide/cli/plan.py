@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import plan_page, plan_simulated
+from .common import note
 from .memory_size import MemorySize
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _model_config(
     if found is None:
         raise PlanError(_no_model(config, model))
     if found.assumed and not quiet:
-        click.echo(f"{model}: planned with the shapes of {found.assumed}\n", err=True)
+        note(f"{model}: planned with the shapes of {found.assumed}\n")
     return found.config
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from . import plan_page
+from .common import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def simulated_plan(
         raise SFTGuideError(
             f"--simulate needs torch, transformers and peft ({error})"
         ) from None
-    found = simulate(config, model_config)
+    with progress("simulating a step"):
+        found = simulate(config, model_config)
     return SimulatedPlan(
         found.step_bytes,
         found.optimizer_bytes,

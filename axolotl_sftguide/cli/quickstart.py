@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .common import answer, wants_json
+from .history import plain
+
 if TYPE_CHECKING:
     import psutil
 
@@ -48,7 +51,11 @@ def quickstart(qlora: bool, storage: str | None) -> None:
         process = start_axolotl(config, log, environment=environment)
         trace = _follow(process, folder, started_at, display)
     history = RunHistory(storage)
-    display.summary(history.get(str(trace.run["id"])), history.url)
+    run = history.get(str(trace.run["id"]))
+    if wants_json():
+        answer(plain(run))
+    else:
+        display.summary(run, history.url)
 
 
 def _follow(

@@ -18,12 +18,14 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from ..runs.history import Run
 from ..runs.traces import Trace
 from ..sweep.axolotl_process import error_line, log_lines
 from ..units import count, duration, number
+from .common import is_quiet, wants_json
 from .run_page import curve_facts, noise_scale_fact, observations_of
 from .tables import console, score_beside, seconds_of
 
@@ -43,12 +45,15 @@ class QuickstartDisplay:
     def __init__(self, config: Path, log: Path) -> None:
         self._config = config
         self._log = log
-        self._out = console()
+        # With --json the answer is on stdout, and the rest on stderr.
+        self._out = Console(stderr=True) if wants_json() else console()
+        self._out.quiet = is_quiet()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(_BAR),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=self._out,
             transient=True,
             disable=not self._out.is_terminal,
@@ -107,6 +112,7 @@ class QuickstartDisplay:
     def summary(self, run: Run, storage: str) -> None:
         """Scores, curves, file locations and next commands, in at most 25 lines."""
         out = self._out
+        out.quiet = False
         took = duration(seconds_of(run))
         reason = f": {run.reason}" if run.reason else ""
         out.print(

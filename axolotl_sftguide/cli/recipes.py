@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .common import answer, note
+
 
 @click.group()
 def recipes() -> None:
@@ -19,8 +21,12 @@ def list_recipes() -> None:
     from rich.table import Table
 
     from ..recipes import shipped_recipes
+    from .common import wants_json
     from .tables import console
 
+    if wants_json():
+        answer([{"name": r.name, "summary": r.summary} for r in shipped_recipes()])
+        return
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     for recipe in shipped_recipes():
@@ -34,7 +40,8 @@ def show_recipe(name: str) -> None:
     """Print a recipe with the reason for each number."""
     from ..recipes import find_recipe
 
-    click.echo(find_recipe(name).text, nl=False)
+    recipe = find_recipe(name)
+    answer({"name": recipe.name, "text": recipe.text}, recipe.text.rstrip("\n"))
 
 
 @recipes.command("copy")
@@ -53,6 +60,7 @@ def copy_recipe(name: str, dest: Path, force: bool) -> None:
     recipe = find_recipe(name)
     written = recipe.copy_to(dest, overwrite=force)
     there = dest / recipe.relative_path
-    click.echo(f"{len(written)} files written; recipe: {there}")
+    values = {"recipe": str(there), "files": [str(path) for path in written]}
+    answer(values, f"{len(written)} files written; recipe: {there}")
     step = "" if dest.resolve() == Path.cwd() else f"cd {dest} && "
-    click.echo(f"next: {step}axolotl train {recipe.relative_path}")
+    note(f"next: {step}axolotl train {recipe.relative_path}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .common import answer, progress
 from .history import named, require, storage_option
 from .runs_tag import tag_option, tagged
 
@@ -42,9 +43,6 @@ def report(
     RUN is an id, the start of an id, a name, or `latest`. The page needs no network and
     no server: open it in a browser, print it, or send it to somebody.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from ..errors import SFTGuideError
     from ..report import page_of, view_of
 
@@ -52,12 +50,8 @@ def report(
     found = tagged(_chosen(history, runs, study), tags)
     if not found:
         raise SFTGuideError(f"none of the runs has the tags {', '.join(tags)}")
-    console = Console(stderr=True)
-    with Progress(
-        console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("reading runs", total=len(found))
-        view = view_of(history, found, on_run=lambda: progress.advance(task))
+    with progress("reading runs", len(found)) as advance:
+        view = view_of(history, found, on_run=advance)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page_of(view), encoding="utf-8")
@@ -66,7 +60,10 @@ def report(
     studies = ", ".join(dict.fromkeys(run.study for run in found))
     plural = "s" * (len(found) != 1)
     size = output.stat().st_size / 1e6
-    click.echo(f"{output}: {len(found)} run{plural} of {studies}, {size:.1f} MB")
+    answer(
+        {"report": str(output), "runs": [run.id for run in found]},
+        f"{output}: {len(found)} run{plural} of {studies}, {size:.1f} MB",
+    )
 
 
 def _chosen(

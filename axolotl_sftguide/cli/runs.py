@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .common import answer, note, progress
 from .history import (
     echo_json,
     json_option,
@@ -18,9 +20,10 @@ from .history import (
 from .runs_edit import best, compare, delete, rename
 from .runs_list import list_runs
 from .runs_tag import tag
+from .watch import watch_run
 
 if TYPE_CHECKING:
-    from ..runs.history import Goal
+    from ..runs.history import Goal, Run
     from ..runs.traces import Trace
 
 _DATABASES = {"", ".db", ".db3", ".sqlite", ".sqlite3"}
@@ -33,6 +36,7 @@ def runs() -> None:
 
 
 runs.add_command(list_runs)
+runs.add_command(watch_run)
 runs.add_command(compare)
 runs.add_command(best)
 runs.add_command(rename)
@@ -63,7 +67,7 @@ def show_run(
     study = history.runs(study=found.study)
     points = history.points(found.id)
     print_run(found, points, study, with_key=with_key, with_config=with_config)
-    click.echo(f"storage: {history.url}")
+    note(f"storage: {history.url}")
 
 
 @runs.command("import")
@@ -84,31 +88,32 @@ def import_runs(
     from ..runs.history import RunHistory
 
     history = RunHistory(storage)
-    problems = 0
-    for path in paths:
-        found = _readable(path)
-        if not found:
-            problems += 1
-            click.echo(
-                f"{path}: no trace (sftguide-trace-*.jsonl) and no "
-                "trainer_state.json found",
-                err=True,
-            )
-        for file, read in found:
-            try:
-                trace = read(file)
-                run = history.import_trace(trace)
-            except TraceError as error:
-                problems += 1
-                click.echo(str(error), err=True)
-                continue
-            note = "; the last line is incomplete and was skipped" if trace.torn else ""
-            what = "steps" if run.trace_path else "logs, not comparable with other runs"
-            click.echo(
-                f"{run.id} {run.name}: {run.shown_status}, "
-                f"{len(trace.observations)} {what}{note}"
-            )
-    click.echo(f"storage: {history.url}")
+    problems: list[str] = []
+    imported: list[dict[str, object]] = []
+    lines: list[str] = []
+    read_by = {path: _readable(path) for path in paths}
+    with progress("importing", sum(map(len, read_by.values()))) as advance:
+        for path, found in read_by.items():
+            if not found:
+                problems.append(
+                    f"{path}: no trace (sftguide-trace-*.jsonl) and no "
+                    "trainer_state.json found"
+                )
+            for file, read in found:
+                advance()
+                try:
+                    trace = read(file)
+                    run = history.import_trace(trace)
+                except TraceError as error:
+                    problems.append(str(error))
+                    continue
+                steps = len(trace.observations)
+                imported.append({"id": run.id, "name": run.name, "steps": steps})
+                lines.append(_imported(run, trace))
+    for problem in problems:
+        click.echo(problem, err=True)
+    answer({"runs": imported, "problems": problems}, *lines)
+    note(f"storage: {history.url}")
     if problems:
         ctx.exit(2)
 
@@ -160,7 +165,10 @@ def score_run(
         raise click.UsageError("give METRIC=VALUE, or --lm-eval FILE")
     for score in given:
         history.score_run(found, score)
-        click.echo(f"{found.id} {found.name}: {score.metric} {score.value:g}")
+    answer(
+        {"id": found.id, "scores": [asdict(score) for score in given]},
+        *(f"{found.id} {found.name}: {s.metric} {s.value:g}" for s in given),
+    )
 
 
 @runs.command("export")
@@ -187,8 +195,12 @@ def export_runs(study: str, url: str, name: str | None, storage: str | None) -> 
         )
     history = require(storage)
     where = resolve_storage(url)
-    named, written = export_to_optuna(history, study, where, name)
-    click.echo(f"{written} runs exported to the Optuna study {named!r}")
+    with progress("exporting runs"):
+        named, written = export_to_optuna(history, study, where, name)
+    answer(
+        {"study": named, "runs": written},
+        f"{written} runs exported to the Optuna study {named!r}",
+    )
 
 
 @runs.command("upgrade")
@@ -197,15 +209,23 @@ def upgrade_runs(storage: str | None) -> None:
     """Upgrade a run history of an older schema. Stored runs stay as they are."""
     from ..runs.history import upgrade_storage
 
-    done = upgrade_storage(storage)
-    if done.before == done.after:
-        click.echo(f"already has schema version {done.after}")
-    else:
-        click.echo(
+    with progress("upgrading"):
+        done = upgrade_storage(storage)
+    line = f"already has schema version {done.after}"
+    if done.before != done.after:
+        line = (
             f"upgraded from schema version {done.before} to {done.after}; older "
             "versions of axolotl-sftguide can no longer open it"
         )
-    click.echo(f"storage: {done.url}")
+    answer({"before": done.before, "after": done.after, "storage": done.url}, line)
+    note(f"storage: {done.url}")
+
+
+def _imported(run: Run, trace: Trace) -> str:
+    torn = "; the last line is incomplete and was skipped" if trace.torn else ""
+    what = "steps" if run.trace_path else "logs, not comparable with other runs"
+    steps = len(trace.observations)
+    return f"{run.id} {run.name}: {run.shown_status}, {steps} {what}{torn}"
 
 
 def _metric_and_value(text: str) -> tuple[str, float]:

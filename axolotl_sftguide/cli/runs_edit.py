@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .common import answer, note
 from .history import (
     echo_json,
     json_option,
@@ -92,7 +93,10 @@ def rename(run: str, name: str, study: str | None, storage: str | None) -> None:
     if not name.strip():
         raise click.BadParameter("a name cannot be empty", param_hint="NAME")
     history.rename(found, name.strip())
-    click.echo(f"{found.id}: {found.name} is now {name.strip()}")
+    answer(
+        {"id": found.id, "name": name.strip(), "before": found.name},
+        f"{found.id}: {found.name} is now {name.strip()}",
+    )
 
 
 @click.command()
@@ -115,12 +119,15 @@ def delete(
     if running:
         raise StorageError(f"{', '.join(running)}: still running; end it first")
     for run in found:
-        click.echo(f"{run.id} {run.name}: {run.shown_status}, study {run.study}")
+        note(f"{run.id} {run.name}: {run.shown_status}, study {run.study}")
     plural = "s" * (len(found) != 1)
     if not yes:
         click.confirm(
-            f"Remove {len(found)} run{plural} from {history.url}?", abort=True
+            f"Remove {len(found)} run{plural} from {history.url}?", abort=True, err=True
         )
     for run in found:
         history.delete(run.id)
-    click.echo(f"removed {len(found)} run{plural}; traces stay")
+    answer(
+        {"removed": [run.id for run in found]},
+        f"removed {len(found)} run{plural}; traces stay",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .common import note
 from .history import (
     echo_csv,
     echo_json,
@@ -78,13 +79,13 @@ def list_runs(
         no_runs(history, study)
         return
     if not found:
-        click.echo(f"none of {len(every)} runs matches the filter")
+        note(f"none of {len(every)} runs matches the filter")
         return
     from .runs_table import print_runs
 
     print_runs(newest)
     if len(newest) < len(found):
         which = "first" if sort else "newest"
-        click.echo(f"{len(newest)} {which} of {len(found)} runs; --limit 0 lists all")
+        note(f"{len(newest)} {which} of {len(found)} runs; --limit 0 lists all")
     if history is not None:
-        click.echo(f"storage: {history.url}")
+        note(f"storage: {history.url}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -14,6 +15,7 @@ from rich.table import Table
 from ..errors import SFTGuideError
 from ..sweep import Ended, Running, SweepStudy, Trial
 from ..units import count, duration, number, share
+from .common import answer, is_quiet, wants_json
 from .tables import console
 
 
@@ -22,7 +24,9 @@ class SweepDisplay:
 
     def __init__(self, study: SweepStudy) -> None:
         self._study = study
-        self._out = console()
+        # With --json the answer is on stdout, and the rest on stderr.
+        self._out = Console(stderr=True) if wants_json() else console()
+        self._out.quiet = is_quiet()
         self._live: Live | None = None
         self._began: dict[int, float] = {}
         self._saved = 0
@@ -108,6 +112,13 @@ class SweepDisplay:
 
     def done(self) -> None:
         """Print the result of the sweep."""
+        self._out.quiet = False
+        best = self._study.best()
+        if wants_json():
+            named = best and dict(zip(("trial", "value", "folder"), best, strict=True))
+            counted = self._study.counts()
+            answer({"study": self._study.name, "trials": counted, "best": named})
+            return
         counts = self._study.counts()
         parts = [
             f"{counts[state]} {word}"
@@ -122,7 +133,6 @@ class SweepDisplay:
         ]
         saved = f"; {count(self._saved)} steps saved" if self._saved else ""
         self._print(f"study {self._study.name}: {', '.join(parts)}{saved}")
-        best = self._study.best()
         if best is not None:
             trial, value, folder = best
             metric = self._study.objective.metric

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PIPED_WIDTH = 220
 """The width in a pipe, where nothing is cut off."""
 
-_COLOUR = {
+COLOUR = {
     "finished": "green",
     "running": "cyan",
     "terminated": "yellow",
@@ -27,6 +27,7 @@ _COLOUR = {
     "failed": "red",
     "dead": "red",
 }
+"""Of each status."""
 
 
 def console() -> Console:
@@ -38,7 +39,7 @@ def console() -> Console:
 def status_of(run: Run) -> str:
     """The status in its colour."""
     status = run.shown_status
-    return f"[{_COLOUR[status]}]{status}[/]"
+    return f"[{COLOUR[status]}]{status}[/]"
 
 
 def seconds_of(run: Run) -> float:

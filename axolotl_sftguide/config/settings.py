@@ -245,6 +245,8 @@ class Settings(Block):
     """Start with the longest rows: out-of-memory errors appear within two steps."""
     push_terminated: bool = False
     """Push a stopped run to the Hub if `hub_model_id` is set."""
+    log_lines: bool = False
+    """Print a readable line for each log, in place of the host's dictionary."""
     monitor: MonitorSettings = MonitorSettings()
     early_termination: EarlyTerminationSettings = EarlyTerminationSettings()
     score: ScoreSettings | None = None

@@ -8,12 +8,15 @@ _files       what `check` and `plan` say of its config file
 _words       what happened, in sentences
 _scores      the best and the worst scores, in sentences
 _thin        curves thinned to what a screen resolves
+_figure      one run as a static SVG
+_show        the figure in a notebook
 _page        the page, from assets/ and vendor/
 assets/      its markup, style and scripts
 vendor/      uPlot, unmodified, with its licence
 """
 
 from ._page import page_of
+from ._show import Figure, show
 from ._view import view_of
 
-__all__ = ["page_of", "view_of"]
+__all__ = ["Figure", "page_of", "show", "view_of"]

@@ -125,25 +125,50 @@ def read_trace(path: str | Path) -> Trace:
         TraceError: If the file cannot be read, is not a trace, has a newer format, or
             has a broken line before its last.
     """
-    path = Path(path)
-    reader = _Reader(path)
-    observations: dict[int, Observation] = {}
-    events: list[dict[str, Any]] = []
-    run = reader.first_line()
+    reader = _Reader(Path(path))
+    content = TraceContent(reader.path, reader.first_line())
     for record in reader:
+        content.add(record)
+    return content.trace(torn=reader.torn)
+
+
+class TraceContent:
+    """What the records of a trace add up to.
+
+    Args:
+        path: The file.
+        run: The run as its first line describes it.
+    """
+
+    def __init__(self, path: Path, run: dict[str, Any]) -> None:
+        self._path = path
+        self._run = run
+        self._observations: dict[int, Observation] = {}
+        self._events: list[dict[str, Any]] = []
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add the record of one line after the first.
+
+        Raises:
+            TraceError: If it lacks a required field.
+        """
         event = record.get("event")
         if event is None:
-            observation = _observation(path, record)
-            observations[observation.step] = observation
-            continue
+            observation = _observation(self._path, record)
+            self._observations[observation.step] = observation
+            return
         if event == "resume":
-            last = _resumed_at(path, record)
-            observations = {s: o for s, o in observations.items() if s <= last}
-            run = {**run, **record.get("run", {})}
-            events = [e for e in events if not _decided_after(e, last)]
-        events.append(record)
-    ordered = tuple(observations[step] for step in sorted(observations))
-    return Trace(path, run, ordered, tuple(events), reader.torn)
+            last = _resumed_at(self._path, record)
+            kept = {s: o for s, o in self._observations.items() if s <= last}
+            self._observations = kept
+            self._run = {**self._run, **record.get("run", {})}
+            self._events = [e for e in self._events if not _decided_after(e, last)]
+        self._events.append(record)
+
+    def trace(self, *, torn: bool) -> Trace:
+        """All that was added, in order."""
+        ordered = tuple(self._observations[step] for step in sorted(self._observations))
+        return Trace(self._path, self._run, ordered, tuple(self._events), torn)
 
 
 def traces_run(path: str | Path, run_id: str) -> bool:
@@ -179,20 +204,7 @@ class _Reader:
     def first_line(self) -> dict[str, Any]:
         if not self._lines:
             raise TraceError(f"{self.path}: is empty, so it is not a trace")
-        first = self._parse(0)
-        head = first if first is not None and first.get("event") == "run" else {}
-        form, run = head.get("form"), head.get("run")
-        if isinstance(form, int) and form > FORM:
-            raise TraceError(
-                f"{self.path}: has trace format {form}, and this version reads up to "
-                f"format {FORM}. Upgrade axolotl-sftguide"
-            )
-        if not isinstance(form, int) or not isinstance(run, dict):
-            raise TraceError(
-                f"{self.path}: is not a trace of axolotl-sftguide (line 1 describes no "
-                "run)"
-            )
-        return run
+        return run_of(self.path, self._parse(0))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for index in range(1, len(self._lines)):
@@ -226,6 +238,26 @@ class _Reader:
         except ValueError:
             return None
         return record if isinstance(record, dict) else None
+
+
+def run_of(path: Path, first: dict[str, Any] | None) -> dict[str, Any]:
+    """The run that the first record of a trace describes.
+
+    Raises:
+        TraceError: If it describes none, or has a newer format.
+    """
+    head = first if first is not None and first.get("event") == "run" else {}
+    form, run = head.get("form"), head.get("run")
+    if isinstance(form, int) and form > FORM:
+        raise TraceError(
+            f"{path}: has trace format {form}, and this version reads up to "
+            f"format {FORM}. Upgrade axolotl-sftguide"
+        )
+    if not isinstance(form, int) or not isinstance(run, dict):
+        raise TraceError(
+            f"{path}: is not a trace of axolotl-sftguide (line 1 describes no run)"
+        )
+    return run
 
 
 def _decided_after(event: dict[str, Any], step: int) -> bool:

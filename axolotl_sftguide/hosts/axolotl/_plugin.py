@@ -128,6 +128,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
             return []
         from ...monitor.samples import row_count
         from ..held_out_score import HeldOutScoreCallback
+        from ..log_lines import log_lines_of
         from ..trainer import EarlyTerminationCallback, GradientMonitorCallback
 
         settings = settings_of(cfg)
@@ -154,7 +155,7 @@ class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
         score = []
         if settings.score:
             score = [HeldOutScoreCallback(settings.score, trainer=trainer)]
-        return [*score, monitor, self._terminator]
+        return [*score, monitor, self._terminator, *log_lines_of(settings, trainer)]
 
     def post_train(self, cfg: Any, model: Any) -> None:
         """Do not push a stopped run; called before and after the final save."""

@@ -1,0 +1,124 @@
+"""What all commands have in common: -q, -v and --json, messages and progress.
+
+Answers go to stdout. Messages and progress go to stderr; progress only if that is a
+terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+_QUIET = "sftguide.quiet"
+_VERBOSE = "sftguide.verbose"
+_JSON = "sftguide.json"
+
+
+def is_quiet() -> bool:
+    """Whether only answers, warnings and errors are printed."""
+    return _is_set(_QUIET)
+
+
+def is_verbose() -> bool:
+    """Whether details are printed, such as the traceback of an error."""
+    return _is_set(_VERBOSE)
+
+
+def wants_json() -> bool:
+    """Whether the answer is printed as JSON."""
+    return _is_set(_JSON)
+
+
+def note(text: str) -> None:
+    """Print a message that is no part of the answer; nothing with -q."""
+    if not is_quiet():
+        click.echo(text, err=True)
+
+
+def answer(values: Any, *lines: str) -> None:
+    """Print the answer of a command: lines, or its values with --json."""
+    if wants_json():
+        import json
+
+        from ..runs.redaction import json_safe
+
+        click.echo(json.dumps(json_safe(values), indent=2, default=str))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr with the time left; without `total` the time so far.
+
+    Yields:
+        Advances the bar by one.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns: list[Any] = [TextColumn("{task.description}")]
+    if total is None:
+        columns = [SpinnerColumn(), *columns, TimeElapsedColumn()]
+    else:
+        columns += [BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn()]
+    shown = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=is_quiet() or not console.is_terminal,
+    )
+    with shown:
+        task = shown.add_task(what, total=total)
+        yield lambda: shown.advance(task)
+
+
+def give_common_options(command: click.Command) -> None:
+    """Add -q, -v and --json to a command, and to all commands of a group.
+
+    A command that has one of them keeps its own; it then also sets what `is_quiet`,
+    `is_verbose` and `wants_json` return.
+    """
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            give_common_options(below)
+        return
+    for key, names, text in _OPTIONS:
+        found = next((p for p in command.params if names[-1] in p.opts), None)
+        if found is None:
+            found = click.Option(names, is_flag=True, expose_value=False, help=text)
+            command.params.append(found)
+        found.callback = _noting(key)
+
+
+_OPTIONS = (
+    (_QUIET, ["-q", "--quiet"], "Print no messages and no progress."),
+    (_VERBOSE, ["-v", "--verbose"], "Print details, such as the cause of an error."),
+    (_JSON, ["--json"], "Print JSON."),
+)
+
+
+def _noting(key: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def note_value(ctx: click.Context, _: click.Parameter, value: Any) -> Any:
+        ctx.meta[key] = bool(value)
+        return value
+
+    return note_value
+
+
+def _is_set(key: str) -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(key))

@@ -1,0 +1,97 @@
+"""What the shell offers for names of runs, studies, recipes, findings and claims.
+
+click writes the scripts for bash, zsh and fish; docs/command-line.md says how to load
+them. A name that cannot be looked up is not offered, and nothing is created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+Names = Callable[[click.Context], Iterable[str]]
+
+
+def complete_names(command: click.Command, path: tuple[str, ...] = ()) -> None:
+    """Give the parameters of a command, and of all below it, what they offer."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            complete_names(below, (*path, name))
+        return
+    for param in command.params:
+        names = _NAMES.get((" ".join(path), param.name)) or _ANYWHERE.get(param.name)
+        if names is not None:
+            # An attribute of this parameter, in place of its class's method.
+            setattr(param, "shell_complete", _offering(names))  # noqa: B010
+
+
+def _offering(
+    names: Names,
+) -> Callable[[click.Context, str], list[CompletionItem]]:
+    def shell_complete(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        try:
+            found = [name for name in names(ctx) if name.startswith(incomplete)]
+        except Exception:
+            return []  # a shell has no place for an error
+        return [CompletionItem(name) for name in dict.fromkeys(found)]
+
+    return shell_complete
+
+
+def _runs(ctx: click.Context) -> Iterable[str]:
+    for run in reversed(_history(ctx)):
+        yield run.name
+    yield "latest"
+    for run in reversed(_history(ctx)):
+        yield run.id
+
+
+def _studies(ctx: click.Context) -> Iterable[str]:
+    return sorted({run.study for run in _history(ctx)})
+
+
+def _metrics(ctx: click.Context) -> Iterable[str]:
+    return sorted({s.metric for run in _history(ctx) for s in run.scores})
+
+
+def _history(ctx: click.Context):  # type: ignore[no-untyped-def]
+    from .history import open_existing
+
+    history = open_existing(ctx.params.get("storage"))
+    return [] if history is None else history.runs()
+
+
+def _recipes(_: click.Context) -> Iterable[str]:
+    from ..recipes import shipped_recipes
+
+    return [recipe.name for recipe in shipped_recipes()]
+
+
+def _findings(_: click.Context) -> Iterable[str]:
+    from ..advice import RULES
+
+    return sorted(RULES)
+
+
+def _claims(_: click.Context) -> Iterable[str]:
+    from ..evidence import CLAIMS
+
+    return sorted(CLAIMS)
+
+
+_NAMES: dict[tuple[str, str | None], Names] = {
+    ("runs show", "run"): _runs,
+    ("runs watch", "run"): _runs,
+    ("runs score", "run"): _runs,
+    ("runs rename", "run"): _runs,
+    ("runs compare", "names"): _runs,
+    ("runs delete", "names"): _runs,
+    ("report", "runs"): _runs,
+    ("recipes show", "name"): _recipes,
+    ("recipes copy", "name"): _recipes,
+    ("explain", "finding_id"): _findings,
+    ("evidence", "key"): _claims,
+}
+_ANYWHERE: dict[str | None, Names] = {"study": _studies, "metric": _metrics}

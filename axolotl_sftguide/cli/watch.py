@@ -1,0 +1,181 @@
+"""`sftguide runs watch`: a run while it trains, from a second terminal."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from .common import note
+from .history import json_option, open_existing, storage_option
+
+if TYPE_CHECKING:
+    from ..runs.history import Run, RunHistory
+    from ..runs.live import LiveReader, LiveRun
+
+_LOOKED_EVERY_S = 1.0
+"""Seconds between two looks for a run that trains."""
+
+
+@click.command("watch")
+@click.argument("run", required=False)
+@click.option("--study", help="Only runs of this study.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@storage_option
+@json_option
+def watch_run(
+    run: str | None,
+    study: str | None,
+    interval: float,
+    storage: str | None,
+    as_json: bool,
+) -> None:
+    """Watch a run while it trains: curves, verdicts, time left.
+
+    RUN is an id, the start of an id, a name, or `latest`. Default: the newest run that
+    trains now; if none does, the command waits for one. It only reads: the training is
+    not slowed down, and Ctrl-C leaves it running.
+
+    Without a terminal, it prints one line for each log; with --json, one JSON object.
+    """
+
+    def wait() -> None:
+        time.sleep(interval)
+
+    with _interruptible():
+        try:
+            found = _find(run, study, storage)
+            _watch(*found, wait, as_json=as_json)
+        except KeyboardInterrupt:
+            note("no longer watching")
+
+
+def _find(
+    run: str | None, study: str | None, storage: str | None
+) -> tuple[RunHistory, Run]:
+    """The history, and the run that is named or the newest one that trains."""
+    from ..runs.history import resolve_storage
+
+    if run is not None:
+        from .history import require
+
+        history = require(storage)
+        return history, history.get(run, study=study)
+    told, opened = False, None
+    while True:
+        opened = opened or open_existing(storage)
+        running = [] if opened is None else _running(opened, study)
+        if opened is not None and running:
+            newest = running[-1]
+            more = f", the newest of {len(running)}" if len(running) > 1 else ""
+            note(f"watching {newest.name} ({newest.id}){more}")
+            return opened, newest
+        if not told:
+            told = True
+            where = resolve_storage(storage) if opened is None else opened.url
+            of = "" if study is None else f" of study {study}"
+            note(f"no run{of} trains now; waiting for one in {where}")
+        time.sleep(_LOOKED_EVERY_S)
+
+
+def _running(history: RunHistory, study: str | None) -> list[Run]:
+    return [r for r in history.runs(study=study) if r.shown_status == "running"]
+
+
+class _Screen(Protocol):
+    def show(self, live: LiveRun) -> None: ...
+
+    def end(self, live: LiveRun, text: str) -> None: ...
+
+
+def _watch(
+    history: RunHistory, run: Run, wait: Callable[[], None], *, as_json: bool
+) -> None:
+    from ..runs.live import LiveReader
+    from .tables import console
+    from .watch_lines import WatchLines
+    from .watch_page import ending
+
+    out, reader = console(), LiveReader(history, run)
+    if as_json or not out.is_terminal:
+        live = _follow(reader, WatchLines(click.echo, as_json=as_json), wait)
+        WatchLines(click.echo, as_json=as_json).end(live, ending(live.run))
+        return
+    with _full_screen(history, run, out) as screen:
+        live = _follow(reader, screen, wait)
+    out.print(ending(live.run), markup=False, highlight=False, soft_wrap=True)
+
+
+def _follow(reader: LiveReader, screen: _Screen, wait: Callable[[], None]) -> LiveRun:
+    while True:
+        live = reader.read()
+        screen.show(live)
+        if live.ended:
+            return live
+        wait()
+
+
+@contextmanager
+def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
+    """The terminal's other screen, and its last picture on the usual one at the end."""
+    from rich.live import Live
+
+    from ..runs.live import earlier_runs
+    from .watch_page import WatchPage
+
+    earlier, others = earlier_runs(history, run)
+    pages: list[WatchPage] = []
+
+    class Screen:
+        """Draws what is new, and for at most a tenth of the time."""
+
+        def __init__(self) -> None:
+            self._drawn: Any = None
+            self._rests_until = 0.0
+
+        def show(self, live: LiveRun) -> None:
+            page = WatchPage(
+                live, earlier, others, "Ctrl-C leaves; the training goes on"
+            )
+            pages[:] = [page]
+            new = (live.run, id(live.steps), len(live.decisions), live.fault, out.size)
+            now = time.monotonic()
+            if new != self._drawn and now >= self._rests_until:
+                shown.update(page, refresh=True)
+                self._drawn = new
+                self._rests_until = now + 10 * (time.monotonic() - now)
+
+        def end(self, live: LiveRun, text: str) -> None: ...
+
+    with Live(console=out, screen=True, auto_refresh=False) as shown:
+        try:
+            yield Screen()
+        finally:
+            shown.stop()
+            for page in pages:
+                height = min(out.size.height, 30) - 4  # for its end, and the prompt
+                out.print(WatchPage(page.live, earlier, others), height=height)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C, so that the terminal is left as it was."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
