@@ -1,0 +1,1 @@
+def figure(name, run): return ""
