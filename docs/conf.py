@@ -89,7 +89,7 @@ def own_signature(
         return None
     own = signature(thing.__init__, bound_method=True)
     own = own.replace(return_annotation=inspect.Signature.empty)
-    return stringify_signature(own), None
+    return stringify_signature(own, unqualified_typehints=True), None
 
 
 def setup(app: Any) -> None:

@@ -188,8 +188,26 @@ def test_the_figures_of_the_signals_are_those_of_the_recorded_runs() -> None:
             assert found["reason"] in " ".join(page.split())
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {word.strip().replace(" ", "-") for word in words}
+
+
+def test_links_between_pages_lead_to_a_file_and_a_heading() -> None:
+    """As the strict build of the site does, which needs further tools."""
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for link in re.findall(r"\]\(([^):\s]+)\)", text):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path) if path else page
+            assert target.exists(), (page.name, link)
+            assert not anchor or anchor in anchors(target), (page.name, link)
+
+
 def test_links_to_other_sites_are_well_formed() -> None:
-    """The strict build of the site checks the links between pages."""
     for page in PAGES:
         for link in re.findall(r"\]\((https?:[^)]*)\)", page.read_text()):
             parts = urlsplit(link)

@@ -1,7 +1,8 @@
 """Train the small runs of docs/signals.md and draw their loss and gradient norm.
 
     python docs/images/make_signals.py          # draws signals.json again
-    python docs/images/make_signals.py --train  # trains the runs first, a few minutes
+    python docs/images/make_signals.py --train  # trains the runs first, some minutes
+    python docs/images/make_signals.py --train idle  # trains this one first
 
 All runs are real: the quickstart's model of 1M parameters, trained by TRL on the CPU
 under `watch`. What differs from the healthy run is in `RUNS`. All rules only warn, so
@@ -31,7 +32,8 @@ STEPS = 300
 RUNS: dict[str, dict[str, Any]] = {
     "healthy": {},
     "epochs": {"rows": 800, "rate": 2e-3},
-    "diverged": {"rate": 0.2},
+    "diverged": {"rate": 0.15, "warmup": STEPS},
+    "too-high": {"rate": 0.2},
     "idle": {"rate": 1e-6},
     "spike": {"broken": range(160, 164)},
     "overfitting": {"rows": 400, "eval_steps": 20},
@@ -79,7 +81,8 @@ def train(name: str, folder: Path) -> dict[str, Any]:
             max_steps=STEPS,
             per_device_train_batch_size=BATCH,
             learning_rate=own.get("rate", 1e-3),
-            lr_scheduler_type="constant",
+            lr_scheduler_type="constant_with_warmup",
+            warmup_steps=own.get("warmup", 0),
             train_sampling_strategy="sequential",
             logging_steps=10,
             save_strategy="no",
@@ -126,10 +129,13 @@ def short(value: float) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", action="store_true")
-    if parser.parse_args().train:
+    parser.add_argument("--train", nargs="*", choices=RUNS, metavar="RUN")
+    given = parser.parse_args().train
+    if given is not None:
+        known = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else {}
         with tempfile.TemporaryDirectory() as folder:
-            runs = {name: train(name, Path(folder)) for name in RUNS}
+            new = {name: train(name, Path(folder)) for name in given or RUNS}
+        runs = {name: {**known, **new}[name] for name in RUNS}
         versions = {name: version(name) for name in ("trl", "transformers", "torch")}
         results = json.dumps({"versions": versions, "runs": runs})
         RESULTS.write_text(results.replace("}, ", "},\n") + "\n")

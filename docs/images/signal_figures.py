@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT, CHART, TOP, GAP, FOOT = 600, 62, 14, 128, 26, 40, 40
+WIDTH, LEFT, RIGHT, CHART, TOP, GAP, FOOT = 600, 62, 22, 132, 30, 44, 46
 
 STYLE = """
-.back{fill:#fff}text{fill:#3b3f45;font:14px sans-serif}.grid{stroke:#d9dce0}
-.line{fill:none;stroke:#1f5fae;stroke-width:1.4}.eval{stroke:#b3470f;stroke-width:2}
+.back{fill:#fff}text{fill:#3b3f45;font:17px sans-serif}.grid{stroke:#d9dce0}
+.line{fill:none;stroke:#1f5fae;stroke-width:1.6}.eval{stroke:#b3470f;stroke-width:2}
 .dot,.word{fill:#b3470f}.found{stroke:#a3123c;stroke-width:1.5;stroke-dasharray:5 4}
 .verdict{fill:#a3123c}
 @media(prefers-color-scheme:dark){
@@ -22,12 +22,17 @@ STYLE = """
 
 TITLES = {
     "healthy": "A healthy run: the loss falls and the gradient norm keeps its level",
-    "epochs": "A healthy run of several epochs: the loss falls in stairs",
+    "epochs": "A healthy run of six epochs: the loss falls on as the rows come back",
     "diverged": "A run that diverged: loss and gradient norm leave their level",
+    "too-high": "A learning rate that is too high: the loss settles at a poor level",
     "idle": "A run that does not learn: the loss keeps its level",
     "spike": "A spike that recovers: a few broken rows, and the loss returns",
     "overfitting": "Overfitting: the training loss falls and the evaluation loss rises",
 }
+
+
+LOSS_TOP = {"healthy": 3.0, "epochs": 3.0, "overfitting": 3.0}
+"""Where the chart of the loss ends, for runs whose first steps are far above the rest."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +79,18 @@ def figure(name: str, run: dict[str, Any]) -> str:
         f'<rect class="back" width="{WIDTH}" height="{height}" rx="6"/>',
     ]
     evaluated = [(step, loss) for step, loss in run["evaluations"]]
-    body += _chart("loss", TOP, run["loss"], steps, evaluated)
+    most = LOSS_TOP.get(name, math.inf)
+    losses = [loss if (loss or 0) <= most else None for loss in run["loss"]]
+    body += _chart("loss", TOP, losses, steps, evaluated)
     below = TOP + CHART + GAP
     body += _chart("gradient norm", below, run["grad_norm"], steps, [])
     body += _verdicts(run["verdicts"], steps, below + CHART)
     for step in range(0, steps + 1, _step_ticks(steps)):
-        where = f'x="{_x(step, steps):.1f}" y="{below + CHART + 17}"'
+        where = f'x="{_x(step, steps):.1f}" y="{below + CHART + 19}"'
         body.append(f'<text {where} text-anchor="middle">{step}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     body.append(
-        f'<text x="{middle}" y="{height - 6}" text-anchor="middle">'
+        f'<text x="{middle}" y="{height - 7}" text-anchor="middle">'
         f"optimizer step ({run['batch']} samples each)</text></svg>"
     )
     return "\n".join(body) + "\n"
@@ -97,7 +104,7 @@ def _chart(
     evaluated: Sequence[tuple[int, float]],
 ) -> list[str]:
     known = [v for v in values if v is not None] + [v for _, v in evaluated]
-    log = max(known) > 20 * min(known)
+    log = max(known) > 5 * max(1.0, min(known))
     pad = 1.15 if log else 1.04
     low = min(known) / pad if log else 0.0
     axis = Axis(low, max(known) * pad, top, log)
@@ -108,7 +115,7 @@ def _chart(
         y = axis.y(tick)
         drawn.append(
             f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-            f'<text x="{LEFT - 7}" y="{y + 5:.1f}" text-anchor="end">{tick:g}</text>'
+            f'<text x="{LEFT - 7}" y="{y + 6:.1f}" text-anchor="end">{tick:g}</text>'
         )
     points = [(step, value) for step, value in enumerate(values, 1)]
     drawn.append(f'<path class="line" d="{_path(points, axis, steps)}"/>')
@@ -131,10 +138,10 @@ def _verdicts(verdicts: Sequence[dict[str, Any]], steps: int, foot: float) -> li
     for verdict in verdicts[:1]:
         x = _x(verdict["step"], steps)
         side = "end" if x > WIDTH / 2 else "start"
-        shift = -6 if side == "end" else 6
+        shift = -7 if side == "end" else 6
         drawn.append(
-            f'<path class="found" d="M{x:.1f} {TOP}V{foot}"/>'
-            f'<text class="verdict" x="{x + shift:.1f}" y="{TOP + 14}" '
+            f'<path class="found" d="M{x:.1f} {TOP - 24}V{foot}"/>'
+            f'<text class="verdict" x="{x + shift:.1f}" y="{TOP - 8}" '
             f'text-anchor="{side}">{verdict["rule"]}, step {verdict["step"]}</text>'
         )
     return drawn
