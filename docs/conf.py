@@ -92,7 +92,15 @@ def own_signature(
     return stringify_signature(own, unqualified_typehints=True), None
 
 
+def name_levels(_: Any, __: str, ___: str, context: dict[str, Any], *rest: Any) -> None:
+    """Give the captions of the navigation the level that a heading needs."""
+    tree = context.get("furo_navigation_tree", "")
+    level = 'role="heading" aria-level="2"'
+    context["furo_navigation_tree"] = tree.replace('role="heading"', level)
+
+
 def setup(app: Any) -> None:
+    app.connect("html-page-context", name_levels, priority=900)
     app.connect("autodoc-process-docstring", keep_plain, priority=100)
     app.connect("autodoc-process-docstring", put_plain_back, priority=900)
     app.connect("autodoc-process-signature", own_signature)

@@ -214,7 +214,7 @@ def test_every_key_that_the_skill_names_is_in_the_answer(workplace: Path) -> Non
             for line in block.splitlines()
             if line.endswith("--json")
         ]
-        documents = [json.loads(text) for text in printed]
+        documents = [json.loads(text) for text in printed if text]
         for table in tables[1:]:
             if not re.match(r"\| key", table):
                 continue

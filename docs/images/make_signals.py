@@ -32,7 +32,7 @@ STEPS = 300
 RUNS: dict[str, dict[str, Any]] = {
     "healthy": {},
     "epochs": {"rows": 800, "rate": 2e-3},
-    "diverged": {"rate": 0.15, "warmup": STEPS},
+    "diverged": {"rate": 3.0, "warmup": STEPS},
     "too-high": {"rate": 0.2},
     "idle": {"rate": 1e-6},
     "spike": {"broken": range(160, 164)},
