@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRL_VENV := .venv-trl
 TRL_LOCK := tests/trl-lock.txt
+DOCS_VENV := .venv-docs
+SITE := outputs/docs
+PORT ?= 8000
 # One more than two cores: some tests wait for processes that they have started.
 WORKERS ?= 3
 AXOLOTL := axolotl==0.19.0
@@ -19,8 +22,9 @@ IN_VENV := PATH="$(abspath $(BIN)):$$PATH"
 export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture evidence test test-all test-long test-trl \
-	test-newest test-import lint benchmark gpu-suite host-schema clean
+.PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture \
+	signals-pictures evidence test test-all test-long test-trl test-newest test-import lint \
+	docs docs-serve benchmark gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -70,6 +74,16 @@ test-newest:  ## the tests with the newest Axolotl, TRL and transformers
 
 test-import: $(VENV)/test $(TRANSFORMERS:%=.venv-transformers-%/ready)  ## the states of four versions of transformers
 	$(BIN)/python -m pytest -m versions
+
+docs: $(DOCS_VENV)/ready  ## the docs site in outputs/docs; a broken link ends the build
+	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --fresh-env -q -b html docs $(SITE)
+	@echo "The site is in $(SITE)/index.html."
+
+docs-serve: docs  ## the docs site at http://localhost:8000; PORT=9000 for another port
+	$(DOCS_VENV)/bin/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+signals-pictures: $(VENV)/host  ## the pictures in docs/signals.md, from new runs
+	$(BIN)/python docs/images/make_signals.py --train
 
 lint: $(VENV)/lint  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -126,6 +140,12 @@ $(TRL_VENV)/test: pyproject.toml $(TRL_LOCK)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
 	$(@D)/bin/python -m pip install --quiet transformers==$* $(or $(OF_ITS_TIME),accelerate torch)
+	touch $@
+
+$(DOCS_VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(DOCS_VENV)/bin/python -m pip install --quiet --editable . --group docs
 	touch $@
 
 $(VENV)/lint: $(VENV)/pip pyproject.toml

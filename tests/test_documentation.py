@@ -1,32 +1,36 @@
-"""Every block of the README and the docs is run or checked."""
+"""Blocks, tables and links of the README and the docs are run or checked."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import click
 import pytest
 import yaml
 from forked import Forked
 
-from axolotl_sftguide.cli import main
+from axolotl_sftguide import _HOME
 from axolotl_sftguide.config.settings import (
     EvaluationSettings,
     Settings,
     load_settings,
 )
 from axolotl_sftguide.mixing import MixSettings, SourceSettings, load_mix
+from axolotl_sftguide.recipes import shipped_recipes
 from axolotl_sftguide.signals import Observation, window_logs
 from axolotl_sftguide.signals.noise_scale import NoiseScale, noise_scale_logs
 from axolotl_sftguide.sweep import read_space
 
 PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+SITE = PROJECT / "docs" / "index.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -58,6 +62,11 @@ def test_yaml_blocks_are_accepted(text: str, tmp_path: Path) -> None:
     if text.startswith("# space.yml"):
         (tmp_path / "space.yml").write_text(text)
         assert read_space(tmp_path / "space.yml").combinations() is None
+        return
+    if text.startswith("# .pre-commit-config.yaml"):
+        (repo,) = yaml.safe_load(text)
+        offered = yaml.safe_load((PROJECT / ".pre-commit-hooks.yaml").read_text())
+        assert [hook["id"] for hook in repo["hooks"]] == [h["id"] for h in offered]
         return
     if text.startswith("# spec.yml"):
         assert load_mix(yaml.safe_load(text)).strategy == "stacked"
@@ -116,18 +125,95 @@ def test_every_key_of_a_mix_is_documented() -> None:
     assert [k for k in keys if f"`{k}`" not in text and f"{k}:" not in text] == []
 
 
-@pytest.mark.parametrize("text", blocks("sh"))
-def test_shell_blocks_name_only_commands_that_exist(text: str) -> None:
+def test_every_block_has_a_language_that_a_test_reads() -> None:
+    """`sh` blocks are run by test_documented_commands.py; `text` is output."""
+    read = {"python", "yaml", "sh", "text", "{toctree}", "{include}", "{eval-rst}"}
+    read.add("{literalinclude}")
+    for page in PAGES:
+        opened = re.findall(r"^```(.*)\n(?:.*\n)*?```$", page.read_text(), re.MULTILINE)
+        words = {(first.split() or ["none"])[0] for first in opened}
+        assert words <= read, page.name
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    pages = {page.stem for page in PAGES[1:]} - {"index"}
+    entries = re.findall(r"^[A-Z].* <(\S+)>$", SITE.read_text(), re.MULTILINE)
+    assert sorted(entries) == sorted(pages), "add the page to a toctree in docs/index.md"
+
+
+def test_the_page_of_recipes_lists_them_as_the_command_does() -> None:
+    text = (PROJECT / "docs" / "recipes.md").read_text()
+    shown = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE)
+    assert shown == [(recipe.name, recipe.summary) for recipe in shipped_recipes()]
+
+
+def test_the_versions_on_the_pages_are_those_that_are_tested() -> None:
     makefile = (PROJECT / "Makefile").read_text()
-    for line in text.splitlines():
-        words = line.split("#")[0].split()
-        if words[:1] == ["make"]:
-            assert f"\n{words[1]}:" in makefile
-        if words[:1] == ["sftguide"]:
-            command = main.get_command(click.Context(main), words[1])
-            assert command is not None
-            if isinstance(command, click.Group) and words[1] != "mix":
-                assert words[2] in command.commands
+    lock = dict(
+        line.split("==")
+        for line in (PROJECT / "tests" / "trl-lock.txt").read_text().splitlines()
+        if "==" in line
+    )
+    axolotl = re.search(r"AXOLOTL := axolotl==(\S+)", makefile).group(1)  # type: ignore[union-attr]
+    page = (PROJECT / "docs" / "hosts.md").read_text()
+    assert f"| Axolotl | {axolotl} |" in page
+    pinned = {name: version(name) for name in ("transformers", "trl")}
+    assert f"transformers {pinned['transformers']}, TRL {pinned['trl']} |" in page
+    assert f"| TRL without Axolotl | {lock['trl']} |" in page
+    assert f"transformers {lock['transformers']}, torch {lock['torch']} |" in page
+    states = re.search(r"TRANSFORMERS := (.*)", makefile).group(1)  # type: ignore[union-attr]
+    assert f"| transformers {', '.join(states.split())} |" in page
+    readme = PAGES[0].read_text()
+    assert f"with Axolotl {axolotl} (transformers {pinned['transformers']}," in readme
+    assert f"TRL {lock['trl']} (transformers {lock['transformers']})" in readme
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    text = (PROJECT / "docs" / "api.md").read_text()
+    named = set(re.findall(r"^\.\. auto\w+:: axolotl_sftguide\.(\w+)", text, re.M))
+    assert named >= set(_HOME), "add it to docs/api.md"
+
+
+def test_the_figures_of_the_signals_are_those_of_the_recorded_runs() -> None:
+    images = PROJECT / "docs" / "images"
+    sys.path.insert(0, str(images))
+    from signal_figures import figure
+
+    runs = json.loads((images / "signals.json").read_text())["runs"]
+    for name, run in runs.items():
+        assert (images / f"signals-{name}.svg").read_text() == figure(name, run)
+    page = (PROJECT / "docs" / "signals.md").read_text()
+    for run in runs.values():
+        for found in run["verdicts"]:
+            assert found["reason"] in " ".join(page.split())
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {word.strip().replace(" ", "-") for word in words}
+
+
+def test_links_between_pages_lead_to_a_file_and_a_heading() -> None:
+    """As the strict build of the site does, which needs further tools."""
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for link in re.findall(r"\]\(([^):\s]+)\)", text):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path) if path else page
+            assert target.exists(), (page.name, link)
+            assert not anchor or anchor in anchors(target), (page.name, link)
+
+
+def test_links_to_other_sites_are_well_formed() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((https?:[^)]*)\)", page.read_text()):
+            parts = urlsplit(link)
+            assert parts.scheme == "https", link
+            assert re.fullmatch(r"[a-z0-9.-]+\.[a-z]{2,}", parts.netloc), link
+            assert not re.search(r"[\s<>]", link), link
 
 
 def test_the_readmes_one_liner_fails_if_the_plugin_is_not_installed(

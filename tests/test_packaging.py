@@ -55,6 +55,7 @@ def test_the_wheel_holds_the_package_and_the_recipes_and_nothing_else(
     tops = {name.split("/")[0] for name in names}
     assert tops == {"axolotl_sftguide", "axolotl_sftguide-0.1.0.dist-info"}
     assert "axolotl_sftguide/_shipped/recipes/quickstart-cpu.yml" in names
+    assert "axolotl_sftguide/_shipped/skills/sftguide/SKILL.md" in names
     assert "axolotl_sftguide/py.typed" in names
     assert wheel.stat().st_size < 5_000_000
 

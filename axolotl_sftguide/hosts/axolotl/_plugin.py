@@ -41,9 +41,9 @@ class SFTGuideArgs(BaseModel):
 class SFTGuidePlugin(BasePlugin):  # type: ignore[misc]
     """Watches every optimizer step of an Axolotl run and stops hopeless runs.
 
-    ```yaml
-    plugins: [axolotl_sftguide.SFTGuidePlugin]
-    ```
+    A config uses it with the line `plugins: [axolotl_sftguide.SFTGuidePlugin]`, and its
+    `sftguide:` block has the settings. Wrong settings end the run before it begins,
+    with one line per problem.
     """
 
     def __init__(self) -> None:
