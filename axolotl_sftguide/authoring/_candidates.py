@@ -1,0 +1,259 @@
+"""What is trained, in which precision and over how many GPUs: what fits the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..config.model_layers import block_classes
+from ..errors import PlanError
+from ..planning import KNOWN, MemoryPlan, plan_memory, read_architecture
+from ._choice import Choice
+from ._layout import Layout
+from ._model import ModelFacts
+from ._request import Request, Sharding, Training
+
+MANY_ROWS = 200_000
+"""The least rows of the claims on full fine-tuning with large batches."""
+
+UNFUSED = ("granite", "granitemoe")
+"""Architectures without a fused loss in Liger, as their logits are scaled."""
+
+LIGER = (
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "granite",
+    "llama",
+    "mistral",
+    "olmo2",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+)
+"""Architectures that Liger's kernels know, of those that are planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to train the model."""
+
+    training: Training
+    sharding: Sharding
+    layout: Layout
+    optimizer: str
+    rank: int = 64
+    offload: bool = False
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether only an adapter is trained."""
+        return self.training != "full"
+
+
+def trainings(request: Request, model: ModelFacts, rows: int) -> list[Training]:
+    """What may be trained, the best first."""
+    if request.training is not None:
+        return [request.training]
+    if rows >= MANY_ROWS or model.is_small:
+        return ["full", "lora", "qlora"]
+    return ["lora", "qlora"]
+
+
+def candidates(
+    request: Request, model: ModelFacts, rows: int, layout: Layout
+) -> Iterator[Candidate]:
+    """All ways to train with a layout, the best first."""
+    several = request.gpus > 1
+    shardings: Sequence[Sharding] = ["ddp", "fsdp"] if several else ["ddp"]
+    if request.sharding is not None and several:
+        shardings = [request.sharding]
+    for training in trainings(request, model, rows):
+        for sharding in shardings:
+            for optimizer in optimizers(training, sharding):
+                made = Candidate(training, sharding, layout, optimizer)
+                if request.lora_r:
+                    yield replace(made, rank=request.lora_r)
+                    continue
+                yield made
+        if training == request.training == "full" and several:
+            yield Candidate(training, "fsdp", layout, "adamw_torch_fused", offload=True)
+    if request.lora_r is None:
+        for training in trainings(request, model, rows)[-1:]:
+            if training != "full":
+                optimizer = optimizers(training, "ddp")[0]
+                yield Candidate(training, "ddp", layout, optimizer, rank=16)
+
+
+def optimizers(training: Training, sharding: Sharding) -> list[str]:
+    if sharding != "ddp":
+        return ["adamw_torch_fused"]
+    if training == "full":
+        return ["adamw_torch_fused", "paged_adamw_8bit"]
+    return ["paged_adamw_8bit"]
+
+
+def memory_choices(candidate: Candidate, model: ModelFacts) -> list[Choice]:
+    """All keys that decide the memory."""
+    return [
+        *state_choices(candidate),
+        optimizer_choice(candidate),
+        *kernel_choices(candidate, model),
+    ]
+
+
+def state_choices(candidate: Candidate) -> list[Choice]:
+    """What is trained, and in which sequences."""
+    return [*_adapter(candidate), *_sequences(candidate)]
+
+
+def optimizer_choice(candidate: Candidate) -> Choice:
+    """The optimizer."""
+    return Choice("optimizer", candidate.optimizer, *_about_optimizer(candidate))
+
+
+def kernel_choices(candidate: Candidate, model: ModelFacts) -> list[Choice]:
+    """Precision, kernels, and what several GPUs divide between them."""
+    return [*_kernels(model), *_sharded(candidate, model)]
+
+
+def _adapter(candidate: Candidate) -> Iterator[Choice]:
+    if not candidate.is_adapter:
+        return
+    kind = candidate.training
+    yield Choice("adapter", kind, "", "fits")
+    if kind == "qlora":
+        why = "NF4 with double quantisation, as Axolotl sets it"
+        yield Choice("load_in_4bit", True, why, "default")
+    why = "gained nothing above 64" if candidate.rank == 64 else ""
+    yield Choice("lora_r", candidate.rank, why, "evidence", ("adapter-rank",))
+    yield Choice("lora_alpha", 32, "", "evidence", ("adapter-alpha",))
+    yield Choice("lora_target_linear", True, "", "evidence", ("adapter-everywhere",))
+
+
+def _sequences(candidate: Candidate) -> Iterator[Choice]:
+    layout = candidate.layout
+    yield Choice("sequence_len", layout.sequence_len, "", "data")
+    if layout.packed:
+        yield Choice("sample_packing", True, "several rows to a sequence", "data")
+
+
+def _about_optimizer(candidate: Candidate) -> tuple[str, Any]:
+    if candidate.optimizer != "paged_adamw_8bit":
+        return "the host's default", "default"
+    return "two bytes per trained parameter, paged to the host if needed", "convention"
+
+
+def _kernels(model: ModelFacts) -> Iterator[Choice]:
+    yield Choice("bf16", True, "needs Ampere (RTX 30, A10, A100) or newer", "default")
+    yield Choice("tf32", True, "", "default")
+    yield Choice("attn_implementation", "flash_attention_2", "", "default")
+    yield Choice("gradient_checkpointing", True, "", "default")
+    if model.model_type in LIGER:
+        for key in ("liger_rope", "liger_rms_norm", "liger_glu_activation"):
+            yield Choice(key, True, "", "default")
+    if model.model_type in LIGER and model.model_type not in UNFUSED:
+        why = "never holds all logits in memory"
+        yield Choice("liger_fused_linear_cross_entropy", True, why, "fits")
+    else:
+        why = "holds all logits in 16 bits only; Liger has no loss for this model"
+        yield Choice("chunked_cross_entropy", True, why, "fits")
+
+
+def _sharded(candidate: Candidate, model: ModelFacts) -> Iterator[Choice]:
+    if candidate.sharding == "zero":
+        why = "`axolotl fetch deepspeed_configs` writes it; shards all states"
+        path = "deepspeed_configs/zero3_bf16.json"
+        yield Choice("deepspeed", path, why, "given")
+    if candidate.sharding != "fsdp":
+        return
+    layers = [n for n in block_classes(model.model_type) if n.endswith("DecoderLayer")]
+    why = "shards weights, gradients and optimizer over all GPUs"
+    yield Choice("fsdp_version", 2, why, "fits")
+    yield Choice(
+        "fsdp_config.auto_wrap_policy", "TRANSFORMER_BASED_WRAP", "", "default"
+    )
+    for name in layers[:1]:
+        key = "fsdp_config.transformer_layer_cls_to_wrap"
+        yield Choice(key, name, "", "model")
+    yield Choice("fsdp_config.state_dict_type", "FULL_STATE_DICT", "", "default")
+    yield Choice("fsdp_config.reshard_after_forward", True, "", "default")
+    if candidate.offload:
+        why = "weights and optimizer are in the host's memory, which is slow"
+        yield Choice("fsdp_config.offload_params", True, why, "fits")
+
+
+def as_config(choices: Sequence[Choice], extra: dict[str, Any]) -> dict[str, Any]:
+    """A config of some choices, for the planner."""
+    from ._choice import Choices
+
+    made = Choices()
+    for choice in choices:
+        made.add(choice)
+    return {**made.config(), **extra}
+
+
+def planned(
+    candidate: Candidate, model: ModelFacts, request: Request, extra: dict[str, Any]
+) -> MemoryPlan:
+    """The memory of a candidate, with one sequence per micro batch unless given."""
+    config = as_config(memory_choices(candidate, model), extra)
+    return plan_memory(
+        {"base_model": model.name, **config},
+        model.config,
+        gpu_bytes=request.gpu_bytes,
+        gpus=request.gpus,
+        trainer=request.trainer,
+    )
+
+
+def nothing_fits(
+    request: Request, model: ModelFacts, least: MemoryPlan, candidate: Candidate
+) -> PlanError:
+    """The error if no candidate fits, with what would fit."""
+    needs = least.peak_bytes / 2**30
+    has = request.gpu_bytes / 2**30
+    smaller = _that_would_fit(request, model, candidate)
+    model_hint = f", or --model {smaller}" if smaller else ""
+    flags = [
+        flag
+        for flag, value in (
+            ("--adapter", request.training),
+            ("--sequence-len", request.sequence_len),
+            ("--micro-batch-size", request.micro_batch_size),
+        )
+        if value is not None
+    ]
+    fixed = f" with {' and '.join(flags)} as given" if flags else ""
+    what = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+    return PlanError(
+        f"--gpu-memory {has:.3g}GiB: too little for {model.name}{fixed}: "
+        f"{what[candidate.training]} at {candidate.layout.sequence_len:,} tokens needs "
+        f"{needs:.1f} GiB; use a card of {-(-least.peak_bytes // 2**30)} GiB or "
+        f"more{model_hint}"
+    )
+
+
+def _that_would_fit(request: Request, model: ModelFacts, candidate: Candidate) -> str:
+    """The largest smaller model of the same owner that fits."""
+    owner = model.name.partition("/")[0]
+    found: list[tuple[int, str]] = []
+    for name, config in KNOWN.items():
+        if name.partition("/")[0] != owner:
+            continue
+        shapes = read_architecture(config, name)
+        if shapes.parameters >= model.parameters:
+            continue
+        made = plan_memory(
+            as_config(
+                memory_choices(candidate, replace(model, config=config)),
+                {"base_model": name},
+            ),
+            config,
+            gpu_bytes=request.gpu_bytes,
+        )
+        if made.fits:
+            found.append((shapes.parameters, name))
+    return max(found)[1] if found else ""
