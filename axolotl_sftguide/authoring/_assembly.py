@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from . import _cadence
-from ._candidates import LIGER, Candidate
+from ._candidates import Candidate
 from ._choice import Choice, Choices
 from ._data import DataFacts
 from ._layout import Layout
 from ._model import ModelFacts
 from ._request import Request
-
-
-def plugins(candidate: Candidate, model: ModelFacts) -> list[str]:
-    plugins = ["axolotl_sftguide.SFTGuidePlugin"]
-    if model.model_type in LIGER:
-        plugins.append("axolotl.integrations.liger.LigerPlugin")
-    return plugins
 
 
 def add_block(
@@ -42,7 +35,13 @@ def add_block(
         choices.add(Choice(key, True, why, "default"))
     key = f"{block}.mix"
     choices.add(Choice(f"{key}.strategy", "stacked", "", "evidence", ("stacked",)))
-    choices.add(held)
+    if candidate.evaluates:
+        choices.add(held)
+    else:
+        choices.notes.append(
+            "no evaluation: it would hold all logits of a sequence, for which the card "
+            "has no memory"
+        )
     why = "any; the same seed makes the same mix"
     choices.add(Choice(f"{key}.seed", seed, why, "convention"))
     if any(source.unusable for source in data.sources):
@@ -101,7 +100,23 @@ def add_after_optimizer(
     choices.add(Choice("max_grad_norm", 1.0, "", "evidence", ("authors-clip",)))
     choices.add(_cadence.logs(steps))
     count = float(epochs.value)
-    for choice in _cadence.evaluations(an_epoch, count):
-        choices.add(choice)
+    if candidate.evaluates:
+        for choice in _cadence.evaluations(an_epoch, count):
+            choices.add(choice)
     for choice in _cadence.saves(request, candidate, an_epoch, count):
         choices.add(choice)
+
+
+def unpacked_reason(
+    request: Request, data: DataFacts, layout: Layout, wanted: int
+) -> str:
+    """Why rows are not packed."""
+    if request.packing is not None:
+        return "as given"
+    rows = layout.sequence_len / data.mean * request.gpus
+    if rows <= 1.25 * wanted:
+        return "a sequence would hold hardly more than one row"
+    a_step = "each on its own GPU, " if request.gpus > 1 else ""
+    return (
+        f"packed, {a_step}one step would have {rows:.0f} rows, and {wanted} are wanted"
+    )

@@ -15,7 +15,7 @@ from ._assembly import (
     add_after_optimizer,
     add_block,
     add_places,
-    plugins,
+    unpacked_reason,
     with_reason,
 )
 from ._candidates import (
@@ -23,6 +23,7 @@ from ._candidates import (
     kernel_choices,
     nothing_fits,
     optimizer_choice,
+    plugins,
     state_choices,
 )
 from ._choice import Choice, Choices
@@ -84,6 +85,10 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     micro, evaluated = micro_batch(request, model, data, candidate, int(batch.value))
     per = rows_a_sequence(data, layout)
     batch = divisible(batch, micro, request.gpus, layout)
+    held = _cadence.packable(held, data, layout, micro * request.gpus)
+    rows = data.rows
+    if candidate.evaluates:
+        rows -= round(float(held.value) * data.rows)
     accumulation = nearest_accumulation(int(batch.value), per * micro * request.gpus)
     samples = per * micro * request.gpus * accumulation
     an_epoch = max(1, math.ceil(rows / samples))
@@ -94,18 +99,19 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
 
     choices = Choices()
     choices.add(Choice("base_model", model.name, "", "given"))
-    choices.add(Choice("plugins", plugins(candidate, model), "", "model"))
+    choices.add(Choice("plugins", plugins(model), "", "model"))
     add_block(choices, request, data, candidate, batch, held, accumulation)
     choose_template(choices, request, model, data)
     add_places(choices, request)
     for choice in state_choices(candidate):
         choices.add(with_reason(choice, data, model, layout))
-    packs = layout.packed and _cadence.evaluation_packs(
-        data, layout, float(held.value), evaluated or micro, request.gpus
-    )
-    if layout.packed:
+    if layout.packed and candidate.evaluates:
+        packs = _cadence.packs(data, layout, float(held.value), micro * request.gpus)
         why = "" if packs else "the held-out rows are too few to be packed"
         choices.add(Choice("eval_sample_packing", packs, why, "data"))
+    if not layout.packed:
+        why = unpacked_reason(request, data, layout, int(batch.value))
+        choices.add(Choice("sample_packing", False, why, "data"))
     if evaluated:
         why = "an evaluation holds all logits"
         choices.add(Choice("eval_batch_size", evaluated, why, "fits"))
@@ -128,7 +134,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
         trainer=request.trainer,
     )
     if not made.fits:
-        raise nothing_fits(request, model, made, candidate)
+        raise nothing_fits(request, model, made.peak_bytes, candidate)
     shapes = read_architecture(model.config, model.name)
     return Authored(
         request,

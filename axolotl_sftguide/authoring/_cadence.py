@@ -36,15 +36,33 @@ def held_out(request: Request, data: DataFacts) -> Choice:
     return Choice(key, share, f"convention: {why}", "convention")
 
 
-def evaluation_packs(
-    data: DataFacts, layout: Layout, held: float, micro: int, gpus: int
-) -> bool:
+def packable(held: Choice, data: DataFacts, layout: Layout, sequences: int) -> Choice:
+    """The share, raised until the held-out rows fill packed sequences, if they can.
+
+    Args:
+        held: The share that was chosen.
+        data: The facts of the data.
+        layout: How rows become sequences.
+        sequences: Sequences of a micro batch on all GPUs together.
+    """
+    tokens = _SEQUENCES * layout.sequence_len * sequences
+    share = tokens / (data.rows * data.mean * data.whole_factor[0])
+    enough = not layout.packed or packs(data, layout, float(held.value), sequences)
+    if held.basis == "given" or enough or share > _MOST:
+        return held
+    share = float(f"{1.05 * share:.2g}")
+    rows = round(share * data.rows)
+    why = f"convention: {rows:,} rows, enough to be packed on all GPUs"
+    return Choice(held.key, share, why, "convention")
+
+
+def packs(data: DataFacts, layout: Layout, held: float, sequences: int) -> bool:
     """Whether the held-out rows fill the packed sequences of an evaluation.
 
     Axolotl 0.19.0 ends the run if they do not.
     """
     tokens = held * data.rows * data.mean * data.whole_factor[0]
-    return tokens >= _SEQUENCES * layout.sequence_len * micro * gpus
+    return tokens >= _SEQUENCES * layout.sequence_len * sequences
 
 
 def evaluations(an_epoch: int, epochs: float) -> Iterator[Choice]:

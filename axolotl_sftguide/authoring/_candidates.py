@@ -9,7 +9,8 @@ from typing import Any
 from ..config.model_layers import block_classes
 from ..errors import PlanError
 from ..planning import KNOWN, MemoryPlan, plan_memory, read_architecture
-from ._choice import Choice
+from ._choice import Choice, Choices
+from ._families import family_of
 from ._layout import Layout
 from ._model import ModelFacts
 from ._request import Request, Sharding, Training
@@ -46,6 +47,8 @@ class Candidate:
     optimizer: str
     rank: int = 64
     offload: bool = False
+    evaluates: bool = True
+    """Whether the held-out loss is measured."""
 
     @property
     def is_adapter(self) -> bool:
@@ -63,35 +66,40 @@ def trainings(request: Request, model: ModelFacts, rows: int) -> list[Training]:
 
 
 def candidates(
-    request: Request, model: ModelFacts, rows: int, layout: Layout
+    request: Request, model: ModelFacts, rows: int, layouts: Sequence[Layout]
 ) -> Iterator[Candidate]:
-    """All ways to train with a layout, the best first."""
+    """All ways to train with some layouts, the best first.
+
+    A shorter sequence is tried before what is trained is changed.
+    """
     several = request.gpus > 1
-    shardings: Sequence[Sharding] = ["ddp", "fsdp"] if several else ["ddp"]
+    shardings: list[Sharding] = ["ddp", "fsdp"] if several else ["ddp"]
     if request.sharding is not None and several:
         shardings = [request.sharding]
-    for training in trainings(request, model, rows):
-        for sharding in shardings:
-            for optimizer in optimizers(training, sharding):
-                made = Candidate(training, sharding, layout, optimizer)
-                if request.lora_r:
-                    yield replace(made, rank=request.lora_r)
-                    continue
-                yield made
-        if training == request.training == "full" and several:
-            yield Candidate(training, "fsdp", layout, "adamw_torch_fused", offload=True)
-    if request.lora_r is None:
-        for training in trainings(request, model, rows)[-1:]:
-            if training != "full":
-                optimizer = optimizers(training, "ddp")[0]
-                yield Candidate(training, "ddp", layout, optimizer, rank=16)
+    asked = trainings(request, model, rows)
+    adapters = [training for training in asked if training != "full"]
+    ways: list[tuple[Training, Sharding]] = []
+    ways += [("full", sharding) for sharding in shardings if "full" in asked]
+    ways += [(a, sharding) for sharding in shardings for a in adapters]
+    ranks = [request.lora_r] if request.lora_r else [64, 16]
+    for rank in ranks:
+        for training, sharding in ways:
+            if training == "full" and rank != ranks[0]:
+                continue
+            for optimizer in optimizers(training, sharding, several):
+                for layout in layouts:
+                    yield Candidate(training, sharding, layout, optimizer, rank)
+    if request.training == "full" and several:
+        for layout in layouts:
+            yield Candidate("full", "fsdp", layout, "adamw_torch_fused", offload=True)
 
 
-def optimizers(training: Training, sharding: Sharding) -> list[str]:
+def optimizers(training: Training, sharding: Sharding, several: bool) -> list[str]:
+    """Optimizers to try, the best first."""
     if sharding != "ddp":
         return ["adamw_torch_fused"]
     if training == "full":
-        return ["adamw_torch_fused", "paged_adamw_8bit"]
+        return ["adamw_torch_fused", *(() if several else ("paged_adamw_8bit",))]
     return ["paged_adamw_8bit"]
 
 
@@ -185,23 +193,45 @@ def _sharded(candidate: Candidate, model: ModelFacts) -> Iterator[Choice]:
         yield Choice("fsdp_config.offload_params", True, why, "fits")
 
 
+def plugins(model: ModelFacts) -> list[str]:
+    """Axolotl's plugins: this package's, and Liger's if it knows the model."""
+    found = ["axolotl_sftguide.SFTGuidePlugin"]
+    if model.model_type in LIGER:
+        found.append("axolotl.integrations.liger.LigerPlugin")
+    return found
+
+
 def as_config(choices: Sequence[Choice], extra: dict[str, Any]) -> dict[str, Any]:
     """A config of some choices, for the planner."""
-    from ._choice import Choices
-
     made = Choices()
     for choice in choices:
         made.add(choice)
     return {**made.config(), **extra}
 
 
+EVALUATED: dict[str, Any] = {
+    "sftguide": {"mix": {"held_out": 0.1}},
+    "evals_per_epoch": 1,
+}
+"""What makes the planner plan an evaluation."""
+
+
 def planned(
     candidate: Candidate, model: ModelFacts, request: Request, extra: dict[str, Any]
 ) -> MemoryPlan:
-    """The memory of a candidate, with one sequence per micro batch unless given."""
+    """The memory of a candidate.
+
+    Args:
+        candidate: What is trained.
+        model: The model.
+        request: The card.
+        extra: Further keys, such as the micro batch.
+    """
+    if candidate.evaluates:
+        extra = {**EVALUATED, **extra}
     config = as_config(memory_choices(candidate, model), extra)
     return plan_memory(
-        {"base_model": model.name, **config},
+        {"base_model": model.name, "plugins": plugins(model), **config},
         model.config,
         gpu_bytes=request.gpu_bytes,
         gpus=request.gpus,
@@ -210,10 +240,10 @@ def planned(
 
 
 def nothing_fits(
-    request: Request, model: ModelFacts, least: MemoryPlan, candidate: Candidate
+    request: Request, model: ModelFacts, least: int, candidate: Candidate
 ) -> PlanError:
     """The error if no candidate fits, with what would fit."""
-    needs = least.peak_bytes / 2**30
+    needs = least / 2**30
     has = request.gpu_bytes / 2**30
     smaller = _that_would_fit(request, model, candidate)
     model_hint = f", or --model {smaller}" if smaller else ""
@@ -231,17 +261,16 @@ def nothing_fits(
     return PlanError(
         f"--gpu-memory {has:.3g}GiB: too little for {model.name}{fixed}: "
         f"{what[candidate.training]} at {candidate.layout.sequence_len:,} tokens needs "
-        f"{needs:.1f} GiB; use a card of {-(-least.peak_bytes // 2**30)} GiB or "
+        f"{needs:.1f} GiB; use a card of {-(-least // 2**30)} GiB or "
         f"more{model_hint}"
     )
 
 
 def _that_would_fit(request: Request, model: ModelFacts, candidate: Candidate) -> str:
-    """The largest smaller model of the same owner that fits."""
-    owner = model.name.partition("/")[0]
+    """The largest smaller model of the same family that fits."""
     found: list[tuple[int, str]] = []
     for name, config in KNOWN.items():
-        if name.partition("/")[0] != owner:
+        if model.family is None or family_of(name) != model.family:
             continue
         shapes = read_architecture(config, name)
         if shapes.parameters >= model.parameters:
@@ -249,7 +278,7 @@ def _that_would_fit(request: Request, model: ModelFacts, candidate: Candidate) -
         made = plan_memory(
             as_config(
                 memory_choices(candidate, replace(model, config=config)),
-                {"base_model": name},
+                {"base_model": name, "plugins": plugins(model)},
             ),
             config,
             gpu_bytes=request.gpu_bytes,

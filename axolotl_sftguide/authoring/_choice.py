@@ -59,6 +59,8 @@ class Choices:
     """All choices, in the order in which they were made."""
 
     made: dict[str, Choice] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What else the user has to know."""
 
     def add(self, choice: Choice) -> None:
         """Add a choice, or replace the one of the same key."""

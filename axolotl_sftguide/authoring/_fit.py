@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import PlanError
 from ..evidence.effective_batch import nearest_accumulation
-from ..planning import MemoryPlan
 from . import _numbers
 from ._candidates import (
     Candidate,
@@ -19,12 +19,15 @@ from ._candidates import (
 )
 from ._choice import Choice
 from ._data import DataFacts
-from ._layout import Layout, layouts, rows_a_sequence
+from ._layout import LOST, SLIGHT, Layout, layouts, rows_a_sequence
 from ._model import ModelFacts
 from ._request import Request
 
 _ROOM = 0.9
-"""Share of the card that a micro batch of more than one sequence may fill."""
+"""Share of the card that a plan may fill if anything else is possible: estimates are up
+to 5% low."""
+_COPIES = 0.6
+"""Share that a copy of all weights on each of several GPUs may fill; else FSDP."""
 _TOKENS = 16_384
 """Tokens of a micro batch from which on more are not asked for."""
 
@@ -32,39 +35,93 @@ _TOKENS = 16_384
 def fitting(
     request: Request, model: ModelFacts, data: DataFacts, rows: int
 ) -> Candidate:
-    """The best candidate that fits, with the layout that loses the fewest rows."""
-    tried: list[tuple[int, MemoryPlan, Candidate]] = []
-    for kind in dict.fromkeys(
-        "full" if t == "full" else "adapter" for t in trainings(request, model, rows)
-    ):
-        wanted = int(_numbers.batch(request, model, kind, rows).value)
-        found = layouts(
-            data,
-            wanted=wanted,
-            gpus=request.gpus,
-            positions=model.positions,
-            sequence_len=request.sequence_len,
-            packing=request.packing,
-        )
-        for layout in found:
-            if layout.lost > max(found[0].lost, data.rows // 100) and kind == "full":
-                continue  # an adapter loses no rows
-            for candidate in candidates(request, model, rows, layout):
-                if candidate.is_adapter != (kind == "adapter"):
-                    continue
-                extra = {"micro_batch_size": request.micro_batch_size or 1}
-                made = planned(candidate, model, request, extra)
-                if made.fits:
-                    return candidate
-                tried.append((made.peak_bytes, made, candidate))
+    """The best candidate that fits.
+
+    First with room to spare, then without it; then without an evaluation, which holds
+    all logits of a sequence; then with shorter sequences, which lose rows.
+
+    Raises:
+        PlanError: If none fits.
+    """
+    kinds = dict.fromkeys(
+        "full" if training == "full" else "adapter"
+        for training in trainings(request, model, rows)
+    )
+    tried: list[tuple[int, Candidate]] = []
+    whole: list[Candidate] = []
+    losing: list[list[Candidate]] = []
+    for kind in kinds:
+        kept, shorter = _layouts(request, model, data, rows, kind)
+        whole += _of_kind(candidates(request, model, rows, kept), kind)
+        if kind == list(kinds)[-1]:  # the other kind has lost no rows before
+            losing = [
+                _of_kind(candidates(request, model, rows, [each]), kind)
+                for each in shorter
+            ]
+    slight, losing = _split(losing, data)
+    attempts = [(group, True) for group in (whole, slight)]
+    attempts += [(group, False) for group in (whole, slight)]
+    attempts += [(group, evaluates) for group in losing for evaluates in (True, False)]
+    for group, evaluates in attempts:
+        for room in (_ROOM, 1.0):
+            for candidate in group:
+                made = replace(candidate, evaluates=evaluates)
+                peak = _peak(made, model, request)
+                if peak <= _share(made, request, room) * request.gpu_bytes:
+                    return made
+                tried.append((peak, made))
     if not tried:
         raise PlanError(
             f"--data: {data.longer_than(model.positions):,} of {data.rows:,} rows are "
             f"longer than the {model.positions:,} tokens that {model.name} was made "
             "for; split them, or pass --sequence-len to train without them"
         )
-    _, least, candidate = min(tried, key=lambda each: each[0])
-    raise nothing_fits(request, model, least, candidate)
+    peak, candidate = min(tried, key=lambda each: each[0])
+    raise nothing_fits(request, model, peak, candidate)
+
+
+def _layouts(
+    request: Request, model: ModelFacts, data: DataFacts, rows: int, kind: str
+) -> tuple[list[Layout], list[Layout]]:
+    """The layouts that keep the rows, and those that lose some."""
+    found = layouts(
+        data,
+        wanted=int(_numbers.batch(request, model, kind, rows).value),
+        gpus=request.gpus,
+        positions=model.positions,
+        sequence_len=request.sequence_len,
+        packing=request.packing,
+    )
+    kept = [each for each in found if each.lost <= LOST * data.rows]
+    kept = kept or found[:1]
+    return kept, [each for each in found if each not in kept]
+
+
+def _split(
+    losing: Sequence[list[Candidate]], data: DataFacts
+) -> tuple[list[Candidate], list[list[Candidate]]]:
+    """Those that lose hardly any rows, and the others by the length."""
+    most = SLIGHT * data.rows
+    slight = [c for group in losing for c in group if c.layout.lost <= most]
+    others = [[c for c in group if c.layout.lost > most] for group in losing]
+    return slight, others
+
+
+def _of_kind(found: Iterable[Candidate], kind: str) -> list[Candidate]:
+    return [each for each in found if each.is_adapter == (kind == "adapter")]
+
+
+def _peak(candidate: Candidate, model: ModelFacts, request: Request) -> int:
+    extra = {"micro_batch_size": request.micro_batch_size or 1, "eval_batch_size": 1}
+    return planned(candidate, model, request, extra).peak_bytes
+
+
+def _share(candidate: Candidate, request: Request, room: float) -> float:
+    """The share of the card that a candidate may fill with one sequence."""
+    copies = candidate.training == "full" and candidate.sharding == "ddp"
+    if copies and request.gpus > 1 and request.sharding is None:
+        return _COPIES
+    return room
 
 
 def micro_batch(
@@ -86,8 +143,6 @@ def micro_batch(
         for evaluated in (0, 1) if micro > 1 else (0,):
             extra = {
                 "micro_batch_size": micro,
-                "sftguide": {"mix": {"held_out": 0.1}},
-                "evals_per_epoch": 1,
                 **({"eval_batch_size": 1} if evaluated else {}),
             }
             made = planned(candidate, model, request, extra)
@@ -142,7 +197,7 @@ def other_trainings(
         if training == chosen.training:
             continue
         sharding = chosen.sharding
-        optimizer = optimizers(training, sharding)[0]
+        optimizer = optimizers(training, sharding, request.gpus > 1)[0]
         other = Candidate(training, sharding, chosen.layout, optimizer)
         made = planned(other, model, request, {"micro_batch_size": 1})
         found.append((names[training], made.peak_bytes / 2**30, made.fits))

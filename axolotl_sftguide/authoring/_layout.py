@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._data import DataFacts
@@ -22,12 +23,16 @@ SIZES = (
     65536,
     131072,
 )
-_LOST = 0.005
+LOST = 0.005
 """Share of the rows that may be longer than `sequence_len`."""
+SLIGHT = 0.01
+"""Share of longer rows above which `check --data` has a finding."""
 _PACKED = 4096
 """The longest sequence that is made by packing alone, as in the shipped recipes."""
 _WORTH = 1.5
 """Rows per sequence from which on packing is worth it."""
+_OFF = 0.15
+"""By how much a step may miss the requested samples for a longer sequence."""
 _ABOVE = 1.25
 """A micro step may have this many times the requested samples; the plugin warns above
 it."""
@@ -73,9 +78,9 @@ def layouts(
     most = _ABOVE * wanted * data.mean * data.whole_factor[0] / gpus
     if sequence_len is not None:
         sizes = [sequence_len]
-    whole = [size for size in sizes if _lost(data, size) <= _LOST * data.rows]
+    whole = [size for size in sizes if _lost(data, size) <= LOST * data.rows]
     least = whole[0] if whole else sizes[-1]
-    longest = max([s for s in sizes if least <= s <= min(_PACKED, most)], default=least)
+    longest = _nearest(data, sizes, least, most, wanted / gpus)
     packs = _packs(data, longest, most) if packing is None else packing
     found = [longest] if packs and packing is None else []
     found += [size for size in reversed(sizes) if size <= least]
@@ -84,6 +89,21 @@ def layouts(
         for size in dict.fromkeys(found)
         if (lost := _lost(data, size)) <= data.rows / 10 or size == sequence_len
     ]
+
+
+def _nearest(
+    data: DataFacts, sizes: Sequence[int], least: int, most: float, wanted: float
+) -> int:
+    """The longest sequence whose multiples have about the requested rows."""
+    best, found = _OFF, least
+    for size in sizes:
+        if not least <= size <= min(_PACKED, most) or not _packs(data, size, most):
+            continue
+        rows = size / data.mean
+        off = abs(max(1, round(wanted / rows)) * rows / wanted - 1)
+        if off <= max(best, _OFF):
+            best, found = off, size
+    return found
 
 
 def _packs(data: DataFacts, size: int, most: float) -> bool:

@@ -11,8 +11,8 @@ MARKS = 6
 """Tokens of a chat template around a message: its start, role, line breaks, end."""
 
 ROW = (0.7, 1.37)
-"""A row's true number of tokens over its estimate, in 95% of rows: maths, code, Markdown
-and manuals in six languages, under five tokenizers
+"""A row's true number of tokens over its estimate, in 95% of rows: maths, code, prose
+in seven languages, under five tokenizers
 (benchmarks/characters_per_token.py)."""
 
 WHOLE = (0.84, 1.1)

@@ -67,6 +67,7 @@ def _header(made: Authored, path: str, sweep: str) -> Iterator[str]:
     yield f"# Steps:  {steps_text(made)}"
     yield f"# Check:  sftguide check {path} --data"
     yield f"# Run:    axolotl train {path}"
+    yield from _labelled("Note:", made.choices.notes)
     if made.candidate.is_adapter:
         yield f"# Then:   axolotl merge-lora {path}"
     if sweep:

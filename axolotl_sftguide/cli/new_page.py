@@ -34,6 +34,8 @@ def print_summary(
     _row("steps", words.steps_text(made))
     _row("time", _time(made, past))
     _row("disk", _disk(made))
+    for place, line in enumerate(made.choices.notes):
+        _row("note" if not place else "", line)
     unsure = [_unsure(choice) for choice in made.choices.unsure]
     for place, line in enumerate(unsure[:_MOST_UNSURE]):
         _row("unsure" if not place else "", line)
@@ -63,8 +65,9 @@ def _chosen(made: Authored) -> str:
         f"{choices.value('sftguide.effective_batch_size'):,} samples a step",
         f"learning rate {rate} ({choices.value('lr_scheduler')})",
         f"{choices.value('num_epochs')} epochs",
-        f"{choices.value('sftguide.mix.held_out'):.1%} held out",
     ]
+    held = choices.value("sftguide.mix.held_out")
+    parts += [f"{held:.1%} held out"] if held else []
     return ", ".join(parts)
 
 
