@@ -14,6 +14,8 @@ _cadence     held-out part, evaluations, checkpoints, logs
 _author      the order of the decisions
 words        sentences that the YAML and the terminal share
 _yaml        the commented YAML
+_trl         the script for TRL
+_jinja       chat templates that mark the answers
 """
 
 from ._author import Authored, author
@@ -21,6 +23,7 @@ from ._choice import Choice, Choices
 from ._data import DataFacts, SourceFacts, read_data
 from ._model import ModelFacts, read_model
 from ._request import Goal, Request, Sharding, Training
+from ._trl import as_script
 from ._yaml import as_yaml
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "Sharding",
     "SourceFacts",
     "Training",
+    "as_script",
     "as_yaml",
     "author",
     "read_data",

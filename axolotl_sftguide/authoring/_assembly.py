@@ -7,7 +7,6 @@ from ._candidates import Candidate
 from ._choice import Choice, Choices
 from ._data import DataFacts
 from ._layout import Layout
-from ._model import ModelFacts
 from ._request import Request
 
 
@@ -55,20 +54,24 @@ def add_block(
 def add_places(choices: Choices, request: Request) -> None:
     seed = 42 if request.seed is None else request.seed
     why = "any; unset, Axolotl shuffles differently at each preparation"
+    if request.trainer == "trl":
+        why = "any; the same seed makes the same run"
     choices.add(Choice("dataset_prepared_path", "outputs/prepared", "", "convention"))
     choices.add(Choice("output_dir", f"outputs/{request.name}", "", "convention"))
     choices.add(Choice("seed", seed, why, "convention"))
 
 
 def with_reason(
-    choice: Choice, data: DataFacts, model: ModelFacts, layout: Layout
+    choice: Choice, data: DataFacts, layout: Layout, trainer: str
 ) -> Choice:
+    """The choice; `sequence_len` with the rows that are longer."""
     if choice.key != "sequence_len":
         return choice
     longest = f"{data.quantile(1):,.0f}"
     about = "" if data.is_counted else "about "
     if layout.lost:
-        why = f"longer rows are dropped: up to {layout.lost:,} of {data.rows:,}"
+        end = "dropped" if trainer == "axolotl" else "cut"
+        why = f"longer rows are {end}: up to {layout.lost:,} of {data.rows:,}"
     else:
         why = f"all rows fit: the longest has {about}{longest} tokens"
     return Choice(choice.key, choice.value, why, "data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..config.model_layers import block_classes
 from ..errors import PlanError
@@ -49,6 +49,7 @@ class Candidate:
     offload: bool = False
     evaluates: bool = True
     """Whether the held-out loss is measured."""
+    trainer: Literal["axolotl", "trl"] = "axolotl"
 
     @property
     def is_adapter(self) -> bool:
@@ -86,20 +87,37 @@ def candidates(
         for training, sharding in ways:
             if training == "full" and rank != ranks[0]:
                 continue
-            for optimizer in optimizers(training, sharding, several):
+            for optimizer in optimizers(training, sharding, request):
                 for layout in layouts:
-                    yield Candidate(training, sharding, layout, optimizer, rank)
+                    yield Candidate(
+                        training,
+                        sharding,
+                        layout,
+                        optimizer,
+                        rank,
+                        trainer=request.trainer,
+                    )
     if request.training == "full" and several:
         for layout in layouts:
-            yield Candidate("full", "fsdp", layout, "adamw_torch_fused", offload=True)
+            yield Candidate(
+                "full",
+                "fsdp",
+                layout,
+                "adamw_torch_fused",
+                offload=True,
+                trainer=request.trainer,
+            )
 
 
-def optimizers(training: Training, sharding: Sharding, several: bool) -> list[str]:
+def optimizers(training: Training, sharding: Sharding, request: Request) -> list[str]:
     """Optimizers to try, the best first."""
+    several = request.gpus > 1
     if sharding != "ddp":
         return ["adamw_torch_fused"]
     if training == "full":
         return ["adamw_torch_fused", *(() if several else ("paged_adamw_8bit",))]
+    if request.trainer == "trl" and training == "lora":  # spares bitsandbytes
+        return ["adamw_torch_fused", "paged_adamw_8bit"]
     return ["paged_adamw_8bit"]
 
 
@@ -124,7 +142,11 @@ def optimizer_choice(candidate: Candidate) -> Choice:
 
 def kernel_choices(candidate: Candidate, model: ModelFacts) -> list[Choice]:
     """Precision, kernels, and what several GPUs divide between them."""
-    return [*_kernels(model), *_sharded(candidate, model)]
+    if candidate.trainer == "trl":
+        kernels = [*_basics(), Choice("loss_type", "chunked_nll", _IN_CHUNKS, "fits")]
+    else:
+        kernels = [*_basics(), *_liger(model)]
+    return [*kernels, *_sharded(candidate, model)]
 
 
 def _adapter(candidate: Candidate) -> Iterator[Choice]:
@@ -154,11 +176,17 @@ def _about_optimizer(candidate: Candidate) -> tuple[str, Any]:
     return "two bytes per trained parameter, paged to the host if needed", "convention"
 
 
-def _kernels(model: ModelFacts) -> Iterator[Choice]:
+_IN_CHUNKS = "never holds all logits in memory; TRL 1.16 calls it nll"
+
+
+def _basics() -> Iterator[Choice]:
     yield Choice("bf16", True, "needs Ampere (RTX 30, A10, A100) or newer", "default")
     yield Choice("tf32", True, "", "default")
     yield Choice("attn_implementation", "flash_attention_2", "", "default")
     yield Choice("gradient_checkpointing", True, "", "default")
+
+
+def _liger(model: ModelFacts) -> Iterator[Choice]:
     if model.model_type in LIGER:
         for key in ("liger_rope", "liger_rms_norm", "liger_glu_activation"):
             yield Choice(key, True, "", "default")

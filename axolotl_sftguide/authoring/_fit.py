@@ -197,8 +197,10 @@ def other_trainings(
         if training == chosen.training:
             continue
         sharding = chosen.sharding
-        optimizer = optimizers(training, sharding, request.gpus > 1)[0]
-        other = Candidate(training, sharding, chosen.layout, optimizer)
+        optimizer = optimizers(training, sharding, request)[0]
+        other = replace(
+            chosen, training=training, optimizer=optimizer, rank=64, evaluates=True
+        )
         made = planned(other, model, request, {"micro_batch_size": 1})
         found.append((names[training], made.peak_bytes / 2**30, made.fits))
     return tuple(found)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 SMALL_VOCABULARY = 65_536
 """Up to this size, a vocabulary has few whole words."""
 
-MARKS = 6
+MARKS = 5
 """Tokens of a chat template around a message: its start, role, line breaks, end."""
 
 ROW = (0.7, 1.37)

@@ -33,7 +33,7 @@ def as_yaml(made: Authored, path: str, sweep: str = "") -> str:
         path: Where the file will be, for the commands in its header.
         sweep: Where a space for `sftguide sweep` will be, if there is one.
     """
-    lines = [*_header(made, path, sweep), "", *_body(made)]
+    lines = [*header(made, path, sweep), "", *_body(made)]
     return "\n".join(lines) + "\n"
 
 
@@ -47,14 +47,14 @@ def scalar(value: Any) -> str:
     return str(text).removesuffix("...\n").strip()
 
 
-def _header(made: Authored, path: str, sweep: str) -> Iterator[str]:
+def header(made: Authored, path: str, sweep: str = "") -> Iterator[str]:
+    """The comment above a config: what, for which data and card, and what next."""
     yield f"# {title(made)}"
     yield "#"
     yield from _labelled("What:", [training_text(made), *_goal(made)])
     sources = [line for _, line in data_lines(made)]
     yield from _labelled("Data:", [*sources, lengths_line(made)])
-    yield "# Need:   pip install 'axolotl-sftguide[axolotl,mix]'; the first start"
-    yield "#         fetches Flash Attention 2 through the `kernels` package"
+    yield from _labelled("Need:", [_needs(made)])
     gpus, size = made.request.gpus, made.request.gpu_bytes / 2**30
     card = f"{gpus} GPUs of {size:.3g} GiB" if gpus > 1 else f"one of {size:.3g} GiB"
     yield f"# Card:   {card}"
@@ -65,17 +65,40 @@ def _header(made: Authored, path: str, sweep: str) -> Iterator[str]:
         "are not measured"
     )
     yield f"# Steps:  {steps_text(made)}"
-    yield f"# Check:  sftguide check {path} --data"
-    yield f"# Run:    axolotl train {path}"
+    yield from _commands(made, path)
     yield from _labelled("Note:", made.choices.notes)
-    if made.candidate.is_adapter:
-        yield f"# Then:   axolotl merge-lora {path}"
     if sweep:
         yield f"# Search: sftguide sweep {path} {sweep}"
     yield "#"
     yield "# Written by `sftguide new`. A key in brackets is a claim that"
     yield "# `sftguide evidence KEY` shows (`[fits]`: chosen to fit the card's memory);"
     yield "# `convention` marks a number that no claim supports."
+
+
+def _needs(made: Authored) -> str:
+    if made.request.trainer == "trl":
+        quantised = made.candidate.training == "qlora"
+        bnb = " bitsandbytes" if quantised or "8bit" in made.candidate.optimizer else ""
+        return (
+            f"pip install 'axolotl-sftguide[trl,mix]' peft kernels{bnb}; the first "
+            "start fetches Flash Attention 2 through `kernels`; TRL 1.9 to 1.16"
+        )
+    return (
+        "pip install 'axolotl-sftguide[axolotl,mix]'; the first start fetches Flash "
+        "Attention 2 through the `kernels` package"
+    )
+
+
+def _commands(made: Authored, path: str) -> Iterator[str]:
+    if made.request.trainer == "trl":
+        gpus = made.request.gpus
+        several = f"torchrun --nproc-per-node {gpus}" if gpus > 1 else "python"
+        yield f"# Run:    {several} {path}"
+        return
+    yield f"# Check:  sftguide check {path} --data"
+    yield f"# Run:    axolotl train {path}"
+    if made.candidate.is_adapter:
+        yield f"# Then:   axolotl merge-lora {path}"
 
 
 def _goal(made: Authored) -> list[str]:

@@ -107,7 +107,7 @@ def new(
     Lengths are counted with the model's tokenizer if it is on this machine, and
     estimated from characters otherwise. Nothing is downloaded but config.json.
     """
-    from ..authoring import Request, as_yaml, author
+    from ..authoring import Request, as_script, as_yaml, author
 
     model = model or ask("--model", "Which model (name on the Hub, or a folder)?")
     data = data or (ask("--data", "Which data (a file, a folder, or a dataset)?"),)
@@ -128,6 +128,8 @@ def new(
     )
     made = author(request, facts, rows)
     written = {output: as_yaml(made, str(output), str(space or ""))}
+    if trainer == "trl":
+        written = {output: as_script(made, str(output))}
     for path, text in written.items():
         _write(path, text)
     past = _past(storage, made)

@@ -102,6 +102,11 @@ def _unsure(choice: Choice) -> str:
 
 
 def _next(made: Authored, path: Path, space: Path | None) -> list[str]:
+    if made.request.trainer == "trl":
+        gpus = made.request.gpus
+        start = f"torchrun --nproc-per-node {gpus}" if gpus > 1 else "python"
+        study = made.choices.value("sftguide.study")
+        return [f"{start} {path}", f"sftguide runs list --study {study}"]
     lines = [f"sftguide check {path} --data", f"axolotl train {path}"]
     if space is not None:
         lines.append(f"sftguide sweep {path} {space}   # instead of one run")
