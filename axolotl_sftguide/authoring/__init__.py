@@ -15,6 +15,7 @@ _author      the order of the decisions
 words        sentences that the YAML and the terminal share
 _yaml        the commented YAML
 _trl         the script for TRL
+_space       what the evidence leaves open, for a sweep
 _jinja       chat templates that mark the answers
 """
 
@@ -23,6 +24,7 @@ from ._choice import Choice, Choices
 from ._data import DataFacts, SourceFacts, read_data
 from ._model import ModelFacts, read_model
 from ._request import Goal, Request, Sharding, Training
+from ._space import as_space, trials
 from ._trl import as_script
 from ._yaml import as_yaml
 
@@ -38,8 +40,10 @@ __all__ = [
     "SourceFacts",
     "Training",
     "as_script",
+    "as_space",
     "as_yaml",
     "author",
     "read_data",
     "read_model",
+    "trials",
 ]

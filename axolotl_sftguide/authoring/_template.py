@@ -57,7 +57,7 @@ def _add_for_base(
     else:
         name, why = family.template, "its tokens are in the model's vocabulary"
     unsure = ""
-    if model.family is None:
+    if model.family is None and not model.has_template:
         unsure = f"which template suits {model.name}, whose tokenizer is not known here"
     choices.add(
         Choice(

@@ -107,8 +107,11 @@ def new(
     Lengths are counted with the model's tokenizer if it is on this machine, and
     estimated from characters otherwise. Nothing is downloaded but config.json.
     """
-    from ..authoring import Request, as_script, as_yaml, author
+    from ..authoring import Request, as_script, as_space, as_yaml, author
+    from ..errors import SFTGuideError
 
+    if sweep and trainer == "trl":
+        raise SFTGuideError("--sweep: a sweep trains with Axolotl; leave out --trainer")
     model = model or ask("--model", "Which model (name on the Hub, or a folder)?")
     data = data or (ask("--data", "Which data (a file, a folder, or a dataset)?"),)
     gpu_bytes = gpu_bytes or gpu_memory()
@@ -130,6 +133,8 @@ def new(
     written = {output: as_yaml(made, str(output), str(space or ""))}
     if trainer == "trl":
         written = {output: as_script(made, str(output))}
+    if space is not None:
+        written[space] = as_space(made, str(output), str(space))
     for path, text in written.items():
         _write(path, text)
     past = _past(storage, made)
