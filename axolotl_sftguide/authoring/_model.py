@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_configs import model_file, read_model_file
-from ..errors import PlanError, did_you_mean
+from ..errors import PlanError, nearest_hint
 from ..planning import KNOWN, locate_model, read_architecture
 from ._families import Family, family_of, is_tuned
 
@@ -65,11 +65,19 @@ def read_model(name: str, *, download: bool = True) -> ModelFacts:
     found = locate_model(name, download=download)
     if found is None:
         raise PlanError(
-            f"--model {name}: no config.json here or on the Hub"
-            f"{did_you_mean(name, KNOWN)}; run `hf download {name} config.json "
-            "tokenizer.json tokenizer_config.json`, or name a local folder"
+            f"--model {name}: no config.json here or on the Hub; "
+            f"{nearest_hint(name, KNOWN) or 'check the name'} Or run `hf download "
+            f"{name} config.json tokenizer.json tokenizer_config.json`, or name a "
+            "local folder"
         )
-    shapes = read_architecture(found.config, name)
+    try:
+        shapes = read_architecture(found.config, name)
+    except PlanError as error:
+        why = str(error).partition("; pass --simulate")[0]
+        raise PlanError(
+            f"--model {why}; start from one of Axolotl's examples: `axolotl fetch "
+            "examples`"
+        ) from None
     positions = found.config.get("max_position_embeddings") or 4096
     settings = read_model_file(name, "tokenizer_config.json")
     has_template: bool | None = None

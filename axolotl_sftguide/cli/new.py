@@ -107,7 +107,7 @@ def new(
     Lengths are counted with the model's tokenizer if it is on this machine, and
     estimated from characters otherwise. Nothing is downloaded but config.json.
     """
-    from ..authoring import Request, as_script, as_space, as_yaml, author
+    from ..authoring import Request, as_script, as_space, as_yaml, author, trials
     from ..errors import SFTGuideError
 
     if sweep and trainer == "trl":
@@ -130,6 +130,9 @@ def new(
         **given,
     )
     made = author(request, facts, rows)
+    if space is not None and len(trials(made)) == 1:
+        click.echo("--sweep: nothing is left open, so there is no sweep", err=True)
+        space = None
     written = {output: as_yaml(made, str(output), str(space or ""))}
     if trainer == "trl":
         written = {output: as_script(made, str(output))}

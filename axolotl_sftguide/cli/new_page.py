@@ -90,10 +90,15 @@ def _time(made: Authored, past: list[Throughput]) -> str:
 
 
 def _disk(made: Authored) -> str:
-    size = made.checkpoint_bytes / 2**30
-    count = made.checkpoints
-    text = f"{count} checkpoint{'s' * (count > 1)} of about {size:.1f} GiB"
-    return f"{text}: {count * size:.1f} GiB"
+    size, count = made.checkpoint_bytes, made.checkpoints
+    text = f"{count} checkpoint{'s' * (count > 1)} of about {_bytes(size)}"
+    return f"{text}: {_bytes(count * size)}" if count > 1 else text
+
+
+def _bytes(size: int) -> str:
+    """A size in GiB, or in MiB if it is small."""
+    gib = size / 2**30
+    return f"{gib:,.1f} GiB" if gib >= 0.1 else f"{max(1, size >> 20)} MiB"
 
 
 def _unsure(choice: Choice) -> str:

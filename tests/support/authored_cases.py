@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tiny import WORDS
 
 from axolotl_sftguide.authoring import (
     Authored,
@@ -46,6 +51,10 @@ class Case:
 
     def author(self) -> Authored:
         """The config for it."""
+        return _authored(self.name)
+
+    def make(self) -> Authored:
+        """Write the config."""
         request = Request(
             self.model,
             ["chats.jsonl"],
@@ -55,6 +64,11 @@ class Case:
             **self.given,
         )
         return author(request, read_model(self.model, download=False), self.data())
+
+
+@cache
+def _authored(name: str) -> Authored:
+    return next(case for case in CASES if case.name == name).make()
 
 
 TOOLS, THOUGHT, SYSTEM = (
@@ -105,3 +119,52 @@ CASES = [
         given={"packing": False, "training": "lora"},
     ),
 ]
+
+
+def write_form(path: Path, form: str, count: int, words: int = 30) -> Path:
+    """Rows in one of the forms that people have, each of them different."""
+    draw = random.Random(3)
+
+    def text(most: int) -> str:
+        return " ".join(draw.choices(WORDS, k=draw.randint(2, most)))
+
+    with path.open("w") as file:
+        for number in range(count):
+            asked, said = f"{text(8)} {number}", text(words)
+            user = {"role": "user", "content": asked}
+            answer = {"role": "assistant", "content": said}
+            call = {"name": "look", "arguments": {"word": said}}
+            tool = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+            row: dict[str, Any] = {
+                "messages": {"messages": [user, answer]},
+                "sharegpt": {
+                    "conversations": [
+                        {"from": "human", "value": asked},
+                        {"from": "gpt", "value": said},
+                        {"from": "human", "value": text(4)},
+                        {"from": "gpt", "value": text(words)},
+                    ]
+                },
+                "alpaca": {"instruction": asked, "input": "", "output": said},
+                "reasoning": {
+                    "messages": [
+                        user,
+                        {**answer, "content": f"<think>{text(9)}</think>{said}"},
+                    ]
+                },
+                "tools": {
+                    "messages": [
+                        user,
+                        {
+                            "role": "assistant",
+                            "content": "",
+                            "tool_calls": [{"type": "function", "function": call}],
+                        },
+                        {"role": "tool", "name": "look", "content": text(3)},
+                        answer,
+                    ],
+                    "tools": [{"type": "function", "function": tool}],
+                },
+            }[form]
+            file.write(json.dumps(row) + "\n")
+    return path
