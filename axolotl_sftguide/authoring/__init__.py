@@ -22,6 +22,7 @@ _jinja       chat templates that mark the answers
 from ._author import Authored, author
 from ._choice import Choice, Choices
 from ._data import DataFacts, SourceFacts, read_data
+from ._jinja import MARKS, jinja_of
 from ._model import ModelFacts, read_model
 from ._request import Goal, Request, Sharding, Training
 from ._space import as_space, trials
@@ -29,6 +30,7 @@ from ._trl import as_script
 from ._yaml import as_yaml
 
 __all__ = [
+    "MARKS",
     "Authored",
     "Choice",
     "Choices",
@@ -43,6 +45,7 @@ __all__ = [
     "as_space",
     "as_yaml",
     "author",
+    "jinja_of",
     "read_data",
     "read_model",
     "trials",

@@ -39,6 +39,13 @@ _GEMMA = Family("gemma", "<end_of_turn>", with_system="gemma3", own_end="<end_of
 _QWEN_2 = Family("chatml", "<|im_end|>", with_tools="qwen_25")
 _QWEN_3 = Family("qwen3", "<|im_end|>", with_tools="qwen3", keeps_reasoning=True)
 
+
+def _mistral(template: str) -> Family:
+    # Its template writes a system message before the last user message only, which in
+    # training is never the last message.
+    return Family(template, with_tools=template, with_system="mistral_v1")
+
+
 _BY_NAME: tuple[tuple[str, Family], ...] = (
     (r"llama-3\.[123]", _LLAMA_31),
     (r"llama-3-", _LLAMA_30),
@@ -48,11 +55,8 @@ _BY_NAME: tuple[tuple[str, Family], ...] = (
     (r"gemma-3-", Family("gemma3", "<end_of_turn>", own_end="<end_of_turn>")),
     (r"gemma-(2-)?\d", _GEMMA),
     (r"mistral-7b-v0\.[12]", Family("mistral_v1")),
-    (r"mistral-7b-v0\.3", Family("mistral_v2v3", with_tools="mistral_v2v3")),
-    (
-        r"mistral-nemo-base",
-        Family("mistral_v3_tekken", with_tools="mistral_v3_tekken"),
-    ),
+    (r"mistral-7b-v0\.3", _mistral("mistral_v2v3")),
+    (r"mistral-nemo-base", _mistral("mistral_v3_tekken")),
     (r"mistral-small-24b-base", Family("mistral_v7_tekken")),
     (
         r"granite-4\.\d-.*base",

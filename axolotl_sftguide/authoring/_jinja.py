@@ -49,7 +49,8 @@ _GEMMA = Marks(
     "<end_of_turn>",
     "\\n",
 )
-_MISTRAL = Marks("[INST] ", " [/INST]", " ", "</s>")
+_MISTRAL_1 = Marks(" [INST] ", " [/INST]", " ", "</s>")
+_MISTRAL_3 = Marks("[INST] ", "[/INST]", " ", "</s>")
 _TEXT = Marks(
     "### Instruction:\\n",
     "\\n\\n",
@@ -66,8 +67,8 @@ MARKS: dict[str, Marks] = {
     "gemma": _GEMMA,
     "gemma3": _GEMMA,
     "llama3": _llama3(),
-    "mistral_v1": _MISTRAL,
-    "mistral_v2v3": _MISTRAL,
+    "mistral_v1": _MISTRAL_1,
+    "mistral_v2v3": _MISTRAL_3,
     "mistral_v3_tekken": Marks("[INST]", "[/INST]", "", "</s>"),
     "mistral_v7_tekken": Marks(
         "[INST]",

@@ -86,8 +86,8 @@ def _lines(made: Authored, config: str, path: str) -> Iterator[str]:
     score = "held-out loss" if made.candidate.evaluates else "score"
     yield f"# The best {score} decides."
     if made.choices.value("lr_scheduler") == "constant":
-        yield "# Epochs are not varied: with a constant rate, the checkpoint of an epoch"
-        yield "# is what a shorter run would have given."
+        yield "# Epochs are not varied: with a constant rate, the checkpoint of each"
+        yield "# epoch is what a shorter run would have given."
     yield ""
     yield f"sftguide.study: {scalar(made.request.name + '-sweep')}"
     yield "_:"

@@ -99,6 +99,14 @@ def _refuse_what_is_lost(
             f"{name} of {model.name} writes neither; use a model that was tuned with "
             "tools (its Instruct variant), or name a template with --chat-template"
         )
+    if data.with_tools and data.with_system and family.with_system:
+        raise PlanError(
+            f"{data.with_system:,} rows have system messages, which the template "
+            f"{name} of {model.name} does not write into training rows, and "
+            f"{data.with_tools:,} have tools, which no other of its templates writes; "
+            "use a model that was tuned with tools (its Instruct variant), or name a "
+            "template with --chat-template"
+        )
     if data.with_reasoning and not family.keeps_reasoning:
         raise PlanError(
             f"{data.with_reasoning:,} rows have reasoning in a field of its own, and "
