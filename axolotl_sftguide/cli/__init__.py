@@ -23,6 +23,7 @@ from .completion import complete_names
 from .evidence import evidence
 from .explain import explain
 from .mix import mix
+from .new import new
 from .plan import plan
 from .quickstart import quickstart
 from .recipes import recipes
@@ -68,6 +69,7 @@ def main() -> None:
 
 _COMMANDS = {
     quickstart: "Train a tiny model on the CPU and show its scores and curves.",
+    new: "Write a config for your data, model and card, with its reasons.",
     recipes: "List, show and copy the shipped recipes.",
     mix: "Build one dataset from phases, or verify one.",
     check: "Check an Axolotl config against published evidence.",

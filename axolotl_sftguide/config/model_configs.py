@@ -10,17 +10,28 @@ from typing import Any
 
 def read_model_config(base_model: str) -> dict[str, Any] | None:
     """The `config.json` in a local folder or in the Hub's cache; None without one."""
-    for path in (Path(base_model, "config.json"), _cached(base_model)):
+    return read_model_file(base_model, "config.json")
+
+
+def read_model_file(base_model: str, name: str) -> dict[str, Any] | None:
+    """A JSON file of a model in a local folder or in the Hub's cache, or None."""
+    for path in (Path(base_model, name), _cached(base_model, name)):
         try:
-            config = json.loads(path.read_text(encoding="utf-8")) if path else None
+            content = json.loads(path.read_text(encoding="utf-8")) if path else None
         except (OSError, ValueError):
             continue
-        if isinstance(config, dict):
-            return config
+        if isinstance(content, dict):
+            return content
     return None
 
 
-def _cached(base_model: str) -> Path | None:
+def model_file(base_model: str, name: str) -> Path | None:
+    """Where a file of a model is: in a local folder or in the Hub's cache, or None."""
+    own = Path(base_model, name)
+    return own if own.is_file() else _cached(base_model, name)
+
+
+def _cached(base_model: str, name: str) -> Path | None:
     """The file in the Hub's cache, at the commit of the branch `main`."""
     try:
         from huggingface_hub import constants
@@ -30,7 +41,7 @@ def _cached(base_model: str) -> Path | None:
             return None  # spares a quarter of a second of imports
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(base_model, "config.json")
+        found = try_to_load_from_cache(base_model, name)
     except (ImportError, ValueError):  # not installed, or not the name of a repository
         return None
     return Path(found) if isinstance(found, str) else None

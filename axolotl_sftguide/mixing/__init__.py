@@ -25,9 +25,11 @@ _names        names of columns and keys, by what they mean
 _messages     the order of the messages
 _where        the rows that `where` keeps
 _faults       the reasons why a row cannot be used
+_scan         all rows of a source, without a mix
 _inspect      the faulty rows of a dataset by file and number
 _fingerprint  a hash that is equal for duplicates
 _tokens       the length of a conversation in tokens
+_texts        the length of plain texts in tokens
 _words        its words, and hashes of those that follow one another
 _lengths      how long the rows are
 _minhash      the bands of its MinHash
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from ..config.mix_settings import PhaseSettings as PhaseSettings
     from ..config.mix_settings import SourceSettings as SourceSettings
     from ._faults import FAULTS as FAULTS
+    from ._fingerprint import fingerprint as fingerprint
     from ._inspect import UNREADABLE as UNREADABLE
     from ._inspect import UNTRAINED as UNTRAINED
     from ._inspect import FaultyRow as FaultyRow
@@ -85,8 +88,11 @@ if TYPE_CHECKING:
     from ._preview import PreviewedRow as PreviewedRow
     from ._preview import PreviewedSource as PreviewedSource
     from ._preview import preview as preview
+    from ._scan import ScannedRow as ScannedRow
+    from ._scan import scan as scan
     from ._spec import load_mix as load_mix
     from ._spec import read_mix as read_mix
+    from ._texts import text_counter as text_counter
     from ._verify import verify as verify
     from ._verify import version_notes as version_notes
 
@@ -96,8 +102,10 @@ _HOME = {
     "UNTRAINED": "._inspect",
     "FaultyRow": "._inspect",
     "faulty_rows": "._inspect",
+    "fingerprint": "._fingerprint",
     "MixSettings": "..config.mix_settings",
     "PhaseSettings": "..config.mix_settings",
+    "ScannedRow": "._scan",
     "SourceSettings": "..config.mix_settings",
     "Manifest": "._manifest",
     "Mixed": "._mix",
@@ -110,6 +118,8 @@ _HOME = {
     "mix": "._mix",
     "preview": "._preview",
     "read_mix": "._spec",
+    "scan": "._scan",
+    "text_counter": "._texts",
     "verify": "._verify",
     "version_notes": "._verify",
 }
@@ -126,14 +136,18 @@ __all__ = [
     "PhaseSettings",
     "PreviewedRow",
     "PreviewedSource",
+    "ScannedRow",
     "SourceSettings",
     "Written",
     "faulty_rows",
+    "fingerprint",
     "load_mix",
     "longer_than",
     "mix",
     "preview",
     "read_mix",
+    "scan",
+    "text_counter",
     "verify",
     "version_notes",
 ]

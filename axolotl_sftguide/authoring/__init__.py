@@ -1,0 +1,52 @@
+"""Writes a config from facts: the model, the data, the card and the evidence.
+
+_request     what the user asks for
+_model       facts of the model, from its config.json
+_families    chat templates and special tokens of well-known models
+_data        facts of the data: rows, forms, lengths, duplicates
+_tokens      tokens of a text, estimated from its characters
+_choice      one key of the config, its value and the reason
+_template    chat template and special tokens
+_layout      `sequence_len` and packing
+_candidates  full fine-tuning, LoRA or QLoRA, and over how many GPUs
+_numbers     batch, learning rate, schedule and epochs
+_cadence     held-out part, evaluations, checkpoints, logs
+_author      the order of the decisions
+words        sentences that the YAML and the terminal share
+_yaml        the commented YAML
+_trl         the script for TRL
+_space       what the evidence leaves open, for a sweep
+_jinja       chat templates that mark the answers
+"""
+
+from ._author import Authored, author
+from ._choice import Choice, Choices
+from ._data import DataFacts, SourceFacts, read_data
+from ._jinja import MARKS, jinja_of
+from ._model import ModelFacts, read_model
+from ._request import Goal, Request, Sharding, Training
+from ._space import as_space, trials
+from ._trl import as_script
+from ._yaml import as_yaml
+
+__all__ = [
+    "MARKS",
+    "Authored",
+    "Choice",
+    "Choices",
+    "DataFacts",
+    "Goal",
+    "ModelFacts",
+    "Request",
+    "Sharding",
+    "SourceFacts",
+    "Training",
+    "as_script",
+    "as_space",
+    "as_yaml",
+    "author",
+    "jinja_of",
+    "read_data",
+    "read_model",
+    "trials",
+]

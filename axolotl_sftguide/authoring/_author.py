@@ -1,0 +1,154 @@
+"""From a request and the facts to a config: the order of the decisions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import PlanError
+from ..evidence.effective_batch import nearest_accumulation
+from ..planning import MemoryPlan, plan_memory, read_architecture
+from . import _cadence, _numbers
+from ._assembly import (
+    about_micro,
+    add_after_optimizer,
+    add_block,
+    add_places,
+    unpacked_reason,
+    with_reason,
+)
+from ._candidates import (
+    Candidate,
+    kernel_choices,
+    nothing_fits,
+    optimizer_choice,
+    plugins,
+    state_choices,
+)
+from ._choice import Choice, Choices
+from ._data import DataFacts
+from ._fit import divisible, fitting, micro_batch, other_trainings
+from ._layout import rows_a_sequence
+from ._model import ModelFacts
+from ._request import Goal, Request
+from ._template import choose_template
+
+
+@dataclass(frozen=True)
+class Authored:
+    """A config with a reason for each value, and what it leads to."""
+
+    request: Request
+    model: ModelFacts
+    data: DataFacts
+    goal: Goal
+    candidate: Candidate
+    choices: Choices
+    memory: MemoryPlan
+    rows: int
+    """Rows that are trained on, without the held-out ones."""
+    accumulation: int
+    """Micro batches per step, estimated with packing."""
+    samples: float
+    """Samples per step that this makes."""
+    steps_an_epoch: int
+    steps: int
+    checkpoint_bytes: int
+    others: tuple[tuple[str, float, bool], ...]
+    """Other ways to train: name, GiB, and whether it fits."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config, as Axolotl reads it."""
+        return self.choices.config()
+
+    @property
+    def checkpoints(self) -> int:
+        """Checkpoints that are kept at a time."""
+        return int(self.choices.value("save_total_limit", 1))
+
+
+def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
+    """Choose everything.
+
+    Raises:
+        PlanError: If nothing fits the card, or a choice would lose a part of the data.
+    """
+    goal: Goal = request.goal or ("reasoning" if data.reasons else "general")
+    held = _cadence.held_out(request, data)
+    rows = data.rows - round(float(held.value) * data.rows)
+    candidate = fitting(request, model, data, rows)
+    layout = candidate.layout
+    kind = "adapter" if candidate.is_adapter else "full"
+    batch = _numbers.batch(request, model, kind, rows)
+    micro, evaluated = micro_batch(request, model, data, candidate, int(batch.value))
+    per = rows_a_sequence(data, layout)
+    batch = divisible(batch, micro, request.gpus, layout)
+    held = _cadence.packable(held, data, layout, micro * request.gpus)
+    rows = data.rows
+    if candidate.evaluates:
+        rows -= round(float(held.value) * data.rows)
+    accumulation = nearest_accumulation(int(batch.value), per * micro * request.gpus)
+    samples = per * micro * request.gpus * accumulation
+    an_epoch = max(1, math.ceil(rows / samples))
+    if request.epochs is not None and request.epochs * rows < samples:
+        raise PlanError(f"--epochs {request.epochs:g}: less than one optimizer step")
+    epochs = _numbers.epochs(request, goal, int(batch.value), an_epoch)
+    steps = max(1, round(an_epoch * float(epochs.value)))
+
+    choices = Choices()
+    choices.add(Choice("base_model", model.name, "", "given"))
+    choices.add(Choice("plugins", plugins(model), "", "model"))
+    add_block(choices, request, data, candidate, batch, held, accumulation)
+    choose_template(choices, request, model, data)
+    add_places(choices, request)
+    for choice in state_choices(candidate):
+        choices.add(with_reason(choice, data, layout, request.trainer))
+    if layout.packed and candidate.evaluates:
+        packs = _cadence.packs(data, layout, float(held.value), micro * request.gpus)
+        why = "" if packs else "the held-out rows are too few to be packed"
+        choices.add(Choice("eval_sample_packing", packs, why, "data"))
+    if not layout.packed:
+        why = unpacked_reason(request, data, layout, int(batch.value))
+        choices.add(Choice("sample_packing", False, why, "data"))
+    if evaluated:
+        why = "an evaluation holds all logits"
+        choices.add(Choice("eval_batch_size", evaluated, why, "fits"))
+    choices.add(about_micro(request, micro, layout))
+    choices.add(epochs)
+    rate = _numbers.rate(request, model, candidate, int(batch.value), rows)
+    choices.add(rate)
+    for choice in _numbers.schedule(request, candidate, goal, rows, steps):
+        choices.add(choice)
+    choices.add(optimizer_choice(candidate))
+    add_after_optimizer(choices, request, candidate, batch, an_epoch, epochs, steps)
+    for choice in kernel_choices(candidate, model):
+        choices.add(choice)
+    config = choices.config()
+    made = plan_memory(
+        config,
+        model.config,
+        gpu_bytes=request.gpu_bytes,
+        gpus=request.gpus,
+        trainer=request.trainer,
+    )
+    if not made.fits:
+        raise nothing_fits(request, model, made.peak_bytes, candidate)
+    shapes = read_architecture(model.config, model.name)
+    return Authored(
+        request,
+        model,
+        data,
+        goal,
+        candidate,
+        choices,
+        made,
+        rows,
+        accumulation,
+        samples,
+        an_epoch,
+        steps,
+        _cadence.checkpoint_bytes(candidate, shapes),
+        other_trainings(request, model, candidate),
+    )

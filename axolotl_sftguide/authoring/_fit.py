@@ -1,0 +1,206 @@
+"""Finds what fits the card: what is trained, and the micro batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import PlanError
+from ..evidence.effective_batch import nearest_accumulation
+from . import _numbers
+from ._candidates import (
+    Candidate,
+    candidates,
+    nothing_fits,
+    optimizers,
+    planned,
+    trainings,
+)
+from ._choice import Choice
+from ._data import DataFacts
+from ._layout import LOST, SLIGHT, Layout, layouts, rows_a_sequence
+from ._model import ModelFacts
+from ._request import Request
+
+_ROOM = 0.9
+"""Share of the card that a plan may fill if anything else is possible: estimates are up
+to 5% low."""
+_COPIES = 0.6
+"""Share that a copy of all weights on each of several GPUs may fill; else FSDP."""
+_TOKENS = 16_384
+"""Tokens of a micro batch from which on more are not asked for."""
+
+
+def fitting(
+    request: Request, model: ModelFacts, data: DataFacts, rows: int
+) -> Candidate:
+    """The best candidate that fits.
+
+    First with room to spare, then without it; then without an evaluation, which holds
+    all logits of a sequence; then with shorter sequences, which lose rows.
+
+    Raises:
+        PlanError: If none fits.
+    """
+    kinds = dict.fromkeys(
+        "full" if training == "full" else "adapter"
+        for training in trainings(request, model, rows)
+    )
+    tried: list[tuple[int, Candidate]] = []
+    whole: list[Candidate] = []
+    losing: list[list[Candidate]] = []
+    for kind in kinds:
+        kept, shorter = _layouts(request, model, data, rows, kind)
+        whole += _of_kind(candidates(request, model, rows, kept), kind)
+        if kind == list(kinds)[-1]:  # the other kind has lost no rows before
+            losing = [
+                _of_kind(candidates(request, model, rows, [each]), kind)
+                for each in shorter
+            ]
+    slight, losing = _split(losing, data)
+    attempts = [(group, True) for group in (whole, slight)]
+    attempts += [(group, False) for group in (whole, slight)]
+    attempts += [(group, evaluates) for group in losing for evaluates in (True, False)]
+    for group, evaluates in attempts:
+        for room in (_ROOM, 1.0):
+            for candidate in group:
+                made = replace(candidate, evaluates=evaluates)
+                peak = _peak(made, model, request)
+                if peak <= _share(made, request, room) * request.gpu_bytes:
+                    return made
+                tried.append((peak, made))
+    if not tried:
+        raise PlanError(
+            f"--data: {data.longer_than(model.positions):,} of {data.rows:,} rows are "
+            f"longer than the {model.positions:,} tokens that {model.name} was made "
+            "for; split them, or pass --sequence-len to train without them"
+        )
+    peak, candidate = min(tried, key=lambda each: each[0])
+    raise nothing_fits(request, model, peak, candidate)
+
+
+def _layouts(
+    request: Request, model: ModelFacts, data: DataFacts, rows: int, kind: str
+) -> tuple[list[Layout], list[Layout]]:
+    """The layouts that keep the rows, and those that lose some."""
+    found = layouts(
+        data,
+        wanted=int(_numbers.batch(request, model, kind, rows).value),
+        gpus=request.gpus,
+        positions=model.positions,
+        sequence_len=request.sequence_len,
+        packing=request.packing,
+    )
+    kept = [each for each in found if each.lost <= LOST * data.rows]
+    kept = kept or found[:1]
+    return kept, [each for each in found if each not in kept]
+
+
+def _split(
+    losing: Sequence[list[Candidate]], data: DataFacts
+) -> tuple[list[Candidate], list[list[Candidate]]]:
+    """Those that lose hardly any rows, and the others by the length."""
+    most = SLIGHT * data.rows
+    slight = [c for group in losing for c in group if c.layout.lost <= most]
+    others = [[c for c in group if c.layout.lost > most] for group in losing]
+    return slight, others
+
+
+def _of_kind(found: Iterable[Candidate], kind: str) -> list[Candidate]:
+    return [each for each in found if each.is_adapter == (kind == "adapter")]
+
+
+def _peak(candidate: Candidate, model: ModelFacts, request: Request) -> int:
+    extra = {"micro_batch_size": request.micro_batch_size or 1, "eval_batch_size": 1}
+    return planned(candidate, model, request, extra).peak_bytes
+
+
+def _share(candidate: Candidate, request: Request, room: float) -> float:
+    """The share of the card that a candidate may fill with one sequence."""
+    copies = candidate.training == "full" and candidate.sharding == "ddp"
+    if copies and request.gpus > 1 and request.sharding is None:
+        return _COPIES
+    return room
+
+
+def micro_batch(
+    request: Request,
+    model: ModelFacts,
+    data: DataFacts,
+    candidate: Candidate,
+    wanted: int,
+) -> tuple[int, int]:
+    """Sequences per micro batch; and per evaluation, if that must be fewer, or 0."""
+    layout = candidate.layout
+    per = rows_a_sequence(data, layout) * request.gpus
+    most = max(1, min(_TOKENS // layout.sequence_len, int(1.25 * wanted / per)))
+    if request.micro_batch_size is not None:
+        options = [request.micro_batch_size]
+    else:
+        options = [n for n in range(most, 0, -1) if _divides(n, wanted, per, layout)]
+    for micro in options or [1]:
+        for evaluated in (0, 1) if micro > 1 else (0,):
+            extra = {
+                "micro_batch_size": micro,
+                **({"eval_batch_size": 1} if evaluated else {}),
+            }
+            made = planned(candidate, model, request, extra)
+            room = 1.0 if micro == options[-1] else _ROOM
+            if made.peak_bytes <= room * request.gpu_bytes:
+                return micro, evaluated
+    return (options or [1])[-1], 1
+
+
+def _divides(micro: int, wanted: int, per: float, layout: Layout) -> bool:
+    """Whether a step of such micro batches has about the requested samples."""
+    if micro & (micro - 1):
+        return False
+    if not layout.packed:
+        return micro * per <= wanted
+    accumulation = nearest_accumulation(wanted, micro * per)
+    return micro == 1 or abs(accumulation * micro * per / wanted - 1) <= 0.1
+
+
+def divisible(batch: Choice, micro: int, gpus: int, layout: Layout) -> Choice:
+    """The batch, rounded to a multiple of what all GPUs process at once."""
+    together, value = micro * gpus, int(batch.value)
+    if layout.packed or value % together == 0:
+        return batch
+    if batch.basis == "given":
+        below, above = value // together * together, -(-value // together) * together
+        nearest = f"{below} or {above}" if below else f"{above}"
+        raise PlanError(
+            f"--effective-batch-size {value}: must be a multiple of micro batch {micro}"
+            f" x {gpus} GPU{'s' * (gpus > 1)}; nearest: {nearest}"
+        )
+    rounded = max(together, round(value / together) * together)
+    return Choice(
+        batch.key,
+        rounded,
+        f"{batch.reason}; a multiple of {together}",
+        batch.basis,
+        batch.claims,
+        batch.unsure,
+        tuple(n for n in batch.alternatives if n % together == 0),
+    )
+
+
+def other_trainings(
+    request: Request, model: ModelFacts, chosen: Candidate
+) -> tuple[tuple[str, float, bool], ...]:
+    """The memory of the other ways to train, at the same layout."""
+    found = []
+    names = {"full": "full fine-tuning", "lora": "LoRA in bf16", "qlora": "QLoRA"}
+    order: Sequence[Any] = ("full", "lora", "qlora")
+    for training in order:
+        if training == chosen.training:
+            continue
+        sharding = chosen.sharding
+        optimizer = optimizers(training, sharding, request)[0]
+        other = replace(
+            chosen, training=training, optimizer=optimizer, rank=64, evaluates=True
+        )
+        made = planned(other, model, request, {"micro_batch_size": 1})
+        found.append((names[training], made.peak_bytes / 2**30, made.fits))
+    return tuple(found)

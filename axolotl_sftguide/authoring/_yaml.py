@@ -1,0 +1,163 @@
+"""The commented YAML: each value with its reason, as in the shipped recipes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ._author import Authored
+from ._choice import Choice
+from .words import data_lines, lengths_line, steps_text, title, training_text
+
+_COLUMN = 34
+_WIDTH = 96
+_STARTS = (
+    "chat_template",
+    "adapter",
+    "sequence_len",
+    "bf16",
+    "fsdp_version",
+    "deepspeed",
+)
+"""Keys with an empty line before them."""
+
+
+def as_yaml(made: Authored, path: str, sweep: str = "") -> str:
+    """The config as the text of a YAML file.
+
+    Args:
+        made: The config.
+        path: Where the file will be, for the commands in its header.
+        sweep: Where a space for `sftguide sweep` will be, if there is one.
+    """
+    lines = [*header(made, path, sweep), "", *_body(made)]
+    return "\n".join(lines) + "\n"
+
+
+def scalar(value: Any) -> str:
+    """A value in one line; a small float with the point that YAML 1.1 needs."""
+    if isinstance(value, float) and 0 < abs(value) < 1e-3:
+        mantissa, exponent = f"{value:e}".split("e")
+        digits = mantissa.rstrip("0")
+        return f"{digits}{'0' * digits.endswith('.')}e{int(exponent)}"
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
+    return str(text).removesuffix("...\n").strip()
+
+
+def header(made: Authored, path: str, sweep: str = "") -> Iterator[str]:
+    """The comment above a config: what, for which data and card, and what next."""
+    yield f"# {title(made)}"
+    yield "#"
+    yield from _labelled("What:", [training_text(made), *_goal(made)])
+    sources = [line for _, line in data_lines(made)]
+    yield from _labelled("Data:", [*sources, lengths_line(made)])
+    yield from _labelled("Need:", [_needs(made)])
+    gpus, size = made.request.gpus, made.request.gpu_bytes / 2**30
+    card = f"{gpus} GPUs of {size:.3g} GiB" if gpus > 1 else f"one of {size:.3g} GiB"
+    yield f"# Card:   {card}"
+    peak = made.memory.peak_bytes / 2**30
+    each = " a card" if gpus > 1 else ""
+    yield (
+        f"# Memory: {peak:.1f} GiB{each} estimated by `sftguide plan`; memory and time "
+        "are not measured"
+    )
+    yield f"# Steps:  {steps_text(made)}"
+    yield from _commands(made, path)
+    yield from _labelled("Note:", made.choices.notes)
+    if sweep:
+        yield f"# Search: sftguide sweep {path} {sweep}"
+    yield "#"
+    yield "# Written by `sftguide new`. A key in brackets is a claim that"
+    yield "# `sftguide evidence KEY` shows (`[fits]`: chosen to fit the card's memory);"
+    yield "# `convention` marks a number that no claim supports."
+
+
+def _needs(made: Authored) -> str:
+    if made.request.trainer == "trl":
+        quantised = made.candidate.training == "qlora"
+        bnb = " bitsandbytes" if quantised or "8bit" in made.candidate.optimizer else ""
+        return (
+            f"pip install 'axolotl-sftguide[trl,mix]' peft kernels{bnb}; the first "
+            "start fetches Flash Attention 2 through `kernels`; TRL 1.9 to 1.16"
+        )
+    return (
+        "pip install 'axolotl-sftguide[axolotl,mix]'; the first start fetches Flash "
+        "Attention 2 through the `kernels` package"
+    )
+
+
+def _commands(made: Authored, path: str) -> Iterator[str]:
+    if made.request.trainer == "trl":
+        gpus = made.request.gpus
+        several = f"torchrun --nproc-per-node {gpus}" if gpus > 1 else "python"
+        yield f"# Run:    {several} {path}"
+        return
+    yield f"# Check:  sftguide check {path} --data"
+    yield f"# Run:    axolotl train {path}"
+    if made.candidate.is_adapter:
+        yield f"# Then:   axolotl merge-lora {path}"
+
+
+def _goal(made: Authored) -> list[str]:
+    return [f"goal: {made.goal}"] if made.request.goal or made.goal != "general" else []
+
+
+def _labelled(label: str, texts: Sequence[str]) -> Iterator[str]:
+    for place, text in enumerate(texts):
+        head = f"# {label if not place else '':<8}"
+        yield from textwrap.wrap(
+            text, _WIDTH, initial_indent=head, subsequent_indent="#         "
+        )
+
+
+def _body(made: Authored) -> Iterator[str]:
+    tree: dict[str, Any] = {}
+    for key, choice in made.choices.made.items():
+        block = tree
+        *outer, last = key.split(".")
+        for name in outer:
+            block = block.setdefault(name, {})
+        block[last] = choice
+    for key, node in tree.items():
+        if key in _STARTS:
+            yield ""
+        yield from _node(key, node, 0)
+
+
+def _node(key: str, node: Choice | Mapping[str, Any], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    if isinstance(node, Mapping):
+        yield f"{indent}{key}:"
+        for name, inner in node.items():
+            yield from _node(name, inner, depth + 1)
+    elif key == "plugins":
+        yield f"{indent}{key}:"
+        yield from (f"{indent}  - {name}" for name in node.value)
+    elif key == "phases":
+        yield from _phases(node.value, indent)
+    else:
+        yield from commented(f"{indent}{key}: {scalar(node.value)}", node.comment)
+
+
+def _phases(phases: Sequence[Mapping[str, Any]], indent: str) -> Iterator[str]:
+    yield f"{indent}phases:"
+    for phase in phases:
+        yield f"{indent}  - name: {scalar(phase['name'])}"
+        yield f"{indent}    datasets:"
+        for source in phase["datasets"]:
+            yield f"{indent}      - path: {scalar(source['path'])}"
+
+
+def commented(text: str, comment: str) -> list[str]:
+    """A line with a comment beside it, wrapped below itself."""
+    if not comment:
+        return [text]
+    column = max(_COLUMN, len(text) + 2)
+    lines = textwrap.wrap(
+        comment, max(30, _WIDTH - column), break_long_words=False
+    ) or [""]
+    first = f"{text:<{column}}# {lines[0]}"
+    return [first, *(f"{'':<{column}}# {line}" for line in lines[1:])]

@@ -1,0 +1,210 @@
+"""`sftguide new`: a config for a model, data and a card, with its reasons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import new_page
+from .memory_size import MemorySize
+from .new_questions import ask, gpu_memory
+
+if TYPE_CHECKING:
+    from ..authoring import Authored
+
+
+@click.command()
+@click.option("--model", help="The model: a name on the Hub, or a folder.")
+@click.option(
+    "--data",
+    "data",
+    multiple=True,
+    help="A file, folder or dataset; may be given several times.",
+)
+@click.option("--gpu-memory", "gpu_bytes", type=MemorySize(), help="Of one GPU.")
+@click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write. Default: my-run.yml, or my-run.py for TRL.",
+)
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option(
+    "--goal",
+    type=click.Choice(["general", "style", "reasoning"]),
+    help="What the model is tuned for. Default: by the data.",
+)
+@click.option(
+    "--trainer",
+    type=click.Choice(["axolotl", "trl"]),
+    default="axolotl",
+    show_default=True,
+    help="Write a YAML for Axolotl, or a script for TRL.",
+)
+@click.option("--sweep", is_flag=True, help="Also write what to try instead.")
+@click.option(
+    "--adapter",
+    type=click.Choice(["none", "lora", "qlora"]),
+    help="`none` is full fine-tuning.",
+)
+@click.option(
+    "--parallel",
+    type=click.Choice(["ddp", "fsdp", "zero"]),
+    help="How several GPUs share the work.",
+)
+@click.option("--chat-template", help="Axolotl's name of a template.")
+@click.option("--sequence-len", type=click.IntRange(min=16), help="In tokens.")
+@click.option("--packing/--no-packing", default=None, help="Several rows a sequence.")
+@click.option("--micro-batch-size", type=click.IntRange(min=1), help="On one GPU.")
+@click.option(
+    "--effective-batch-size",
+    type=click.IntRange(min=1),
+    help="Samples per optimizer step, on all GPUs.",
+)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
+@click.option("--scheduler", help="Such as constant or cosine.")
+@click.option("--epochs", type=click.FloatRange(min=0, min_open=True))
+@click.option("--lora-r", type=click.IntRange(min=1), help="Rank of the adapter.")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(min=0, max=0.5, min_open=True),
+    help="Share of the rows for evaluation.",
+)
+@click.option("--seed", type=click.IntRange(min=0))
+@click.option("--storage", metavar="URL", help="Run history used to estimate time.")
+@click.option("--explain", is_flag=True, help="Show evidence for each number.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def new(
+    model: str | None,
+    data: tuple[str, ...],
+    gpu_bytes: int | None,
+    output: Path | None,
+    force: bool,
+    adapter: str | None,
+    parallel: Any,
+    trainer: Any,
+    sweep: bool,
+    storage: str | None,
+    explain: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Write a config for your data, model and card, with a reason for each number.
+
+    The data are read whole: their form, lengths and duplicates. Full fine-tuning, LoRA
+    or QLoRA is chosen by what fits. Batch, learning rate and epochs follow published
+    evidence for this many rows and this kind of training; a comment beside each number
+    names it. Any choice can be given as an option instead.
+
+    \b
+      sftguide new --model Qwen/Qwen3-8B-Base --data chats.jsonl \\
+        --gpu-memory 24GiB -o my-run.yml
+
+    Lengths are counted with the model's tokenizer if it is on this machine, and
+    estimated from characters otherwise. Nothing is downloaded but config.json.
+    """
+    from ..authoring import Request, as_script, as_space, as_yaml, author, trials
+    from ..errors import SFTGuideError
+
+    if sweep and trainer == "trl":
+        raise SFTGuideError("--sweep: a sweep trains with Axolotl; leave out --trainer")
+    model = model or ask("--model", "Which model (name on the Hub, or a folder)?")
+    data = data or (ask("--data", "Which data (a file, a folder, or a dataset)?"),)
+    gpu_bytes = gpu_bytes or gpu_memory()
+    output = output or Path("my-run.py" if trainer == "trl" else "my-run.yml")
+    space = output.with_name(f"{output.stem}-sweep.yml") if sweep else None
+    _refuse_overwriting([output, *([space] if space else [])], force)
+    facts, rows = _facts(model, data)
+    request = Request(
+        model,
+        data,
+        gpu_bytes,
+        name=output.stem,
+        trainer=trainer,
+        training="full" if adapter == "none" else adapter,  # type: ignore[arg-type]
+        sharding=parallel,
+        **given,
+    )
+    made = author(request, facts, rows)
+    if space is not None and len(trials(made)) == 1:
+        click.echo("--sweep: nothing is left open, so there is no sweep", err=True)
+        space = None
+    written = {output: as_yaml(made, str(output), str(space or ""))}
+    if trainer == "trl":
+        written = {output: as_script(made, str(output))}
+    if space is not None:
+        written[space] = as_space(made, str(output), str(space))
+    for path, text in written.items():
+        _write(path, text)
+    past = _past(storage, made)
+    if as_json:
+        answer = new_page.as_dict(made, [str(path) for path in written], past)
+        click.echo(json.dumps(answer, indent=2))
+        return
+    if explain:
+        new_page.print_chain(made)
+    new_page.print_summary(made, output, space, past)
+
+
+def _facts(model: str, data: tuple[str, ...]) -> tuple[Any, Any]:
+    """The facts of the model and of the data."""
+    from ..authoring import read_data, read_model
+    from ..errors import MixError, SFTGuideError
+
+    facts = read_model(model)
+    try:
+        from ..mixing import text_counter
+    except ImportError as error:
+        raise SFTGuideError(
+            f"--data cannot be read ({error}); pip install 'axolotl-sftguide[mix]'"
+        ) from None
+    count = None
+    if facts.tokenizer is not None:
+        try:
+            count = text_counter(facts.tokenizer)
+        except MixError as error:
+            click.echo(f"{error}; lengths are estimated from characters", err=True)
+    try:
+        return facts, read_data(data, vocabulary=facts.vocabulary, count=count)
+    except ImportError as error:
+        raise SFTGuideError(
+            f"--data cannot be read ({error}); pip install 'axolotl-sftguide[mix]'"
+        ) from None
+
+
+def _refuse_overwriting(paths: list[Path], force: bool) -> None:
+    from ..errors import SFTGuideError
+
+    for path in paths:
+        if path.exists() and not force:
+            raise SFTGuideError(
+                f"{path} already exists; pass --force to overwrite it, or another -o"
+            )
+
+
+def _write(path: Path, text: str) -> None:
+    from ..errors import SFTGuideError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SFTGuideError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _past(storage: str | None, made: Authored) -> list[Any]:
+    """Throughput of similar runs in the history."""
+    from ..errors import StorageError
+    from ..runs.history import RunHistory, is_there
+    from ..runs.throughput import past_throughput
+
+    if not is_there(storage):
+        return []
+    try:
+        return past_throughput(RunHistory(storage).runs(), made.config)
+    except StorageError:
+        return []
