@@ -21,6 +21,7 @@ from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 PROJECT = Path(__file__).parent.parent
 SHARES_A_FIXTURE = {
     "test_packaging",
+    "test_documented_commands",
     "test_mixing_pythons",
     "test_transformers_versions",
 }
