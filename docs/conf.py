@@ -19,7 +19,6 @@ language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["images"]
-nitpicky = True
 
 # Pages are written to be read in the repository too, so they are plain Markdown.
 myst_heading_anchors = 4
@@ -45,7 +44,6 @@ python_maximum_signature_line_length = 76
 default_role = "code"  # docstrings mark code with one backtick
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
-nitpick_ignore_regex = [("py:.*", r".*")]  # types of the hosts have no page here
 
 html_theme = "furo"
 html_title = "axolotl-sftguide"

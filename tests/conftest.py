@@ -20,7 +20,11 @@ from postgres import Server, programs
 from tiny import make_adapter, make_base, rows, uneven_rows, write_rows
 
 PROJECT = Path(__file__).parent.parent
-SHARES_A_FIXTURE = {"test_packaging", "test_transformers_versions"}
+SHARES_A_FIXTURE = {
+    "test_packaging",
+    "test_documented_commands",
+    "test_transformers_versions",
+}
 """Modules whose fixtures cost more than their tests: one worker runs each of them."""
 LONGEST = {
     "test_mixing_pythons",

@@ -138,7 +138,9 @@ def test_every_block_has_a_language_that_a_test_reads() -> None:
 def test_every_page_is_in_the_navigation_of_the_site() -> None:
     pages = {page.stem for page in PAGES[1:]} - {"index"}
     entries = re.findall(r"^[A-Z].* <(\S+)>$", SITE.read_text(), re.MULTILINE)
-    assert sorted(entries) == sorted(pages), "add the page to a toctree in docs/index.md"
+    assert sorted(entries) == sorted(pages), (
+        "add the page to a toctree in docs/index.md"
+    )
 
 
 def test_the_page_of_recipes_lists_them_as_the_command_does() -> None:

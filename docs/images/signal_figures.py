@@ -32,7 +32,8 @@ TITLES = {
 
 
 LOSS_TOP = {"healthy": 3.0, "epochs": 3.0, "overfitting": 3.0}
-"""Where the chart of the loss ends, for runs whose first steps are far above the rest."""
+NORM_TOP = {"diverged": 1e5}
+"""Where a chart ends, for runs that have single values far above the rest."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,11 @@ def figure(name: str, run: dict[str, Any]) -> str:
         f'<rect class="back" width="{WIDTH}" height="{height}" rx="6"/>',
     ]
     evaluated = [(step, loss) for step, loss in run["evaluations"]]
-    most = LOSS_TOP.get(name, math.inf)
-    losses = [loss if (loss or 0) <= most else None for loss in run["loss"]]
+    losses = _up_to(LOSS_TOP.get(name, math.inf), run["loss"])
     body += _chart("loss", TOP, losses, steps, evaluated)
     below = TOP + CHART + GAP
-    body += _chart("gradient norm", below, run["grad_norm"], steps, [])
+    norms = _up_to(NORM_TOP.get(name, math.inf), run["grad_norm"])
+    body += _chart("gradient norm", below, norms, steps, [])
     body += _verdicts(run["verdicts"], steps, below + CHART)
     for step in range(0, steps + 1, _step_ticks(steps)):
         where = f'x="{_x(step, steps):.1f}" y="{below + CHART + 19}"'
@@ -133,23 +134,25 @@ def _chart(
     return drawn
 
 
+def _up_to(most: float, values: Sequence[float | None]) -> list[float | None]:
+    return [value if (value or 0) <= most else None for value in values]
+
+
 def _verdicts(verdicts: Sequence[dict[str, Any]], steps: int, foot: float) -> list[str]:
     drawn = []
-    for verdict in verdicts[:1]:
+    for row, verdict in enumerate(verdicts[:2]):
         x = _x(verdict["step"], steps)
-        side = "end" if x > WIDTH / 2 else "start"
+        side = "end" if x > WIDTH * 0.6 and not row else "start"
         shift = -7 if side == "end" else 6
         drawn.append(
-            f'<path class="found" d="M{x:.1f} {TOP - 24}V{foot}"/>'
-            f'<text class="verdict" x="{x + shift:.1f}" y="{TOP - 8}" '
+            f'<path class="found" d="M{x:.1f} {TOP - 24 + 28 * row}V{foot}"/>'
+            f'<text class="verdict" x="{x + shift:.1f}" y="{TOP - 8 + 22 * row}" '
             f'text-anchor="{side}">{verdict["rule"]}, step {verdict["step"]}</text>'
         )
     return drawn
 
 
-def _path(
-    points: Sequence[tuple[int, float | None]], axis: Axis, steps: int
-) -> str:
+def _path(points: Sequence[tuple[int, float | None]], axis: Axis, steps: int) -> str:
     """The line through the points, with a gap where a value is not finite."""
     parts, pen = [], "M"
     for step, value in points:
