@@ -52,7 +52,7 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_killed_while_it_parks_and_resumes_has_the_scores_of_plain_trainings(
     sweeper: Callable[..., Sweeper],
     data: Path,

@@ -163,7 +163,7 @@ def test_the_quickstart_teaches_what_the_base_does_not_say(
     words = ["plan", str(recipe.relative_path), "--rows", "9600"]
     planned = CliRunner().invoke(main, words)
     assert planned.exit_code == 0, planned.output
-    pace = r"^time +about .+ on cpu \([\d.e+]+ samples/s per GPU in 1 earlier run\)"
+    pace = r"^time +about .+ on cpu \([\d.e+]+ samples/s in 1 earlier run\)"
     text = re.sub(r"\n +", " ", planned.output)
     assert re.search(pace, text, re.M), planned.output
 
