@@ -198,6 +198,19 @@ def test_a_flag_of_another_kind_is_a_fault(value: Any) -> None:
     assert "unmask" in fault({"messages": [ASK, SAY], "unmask": value})
 
 
+def test_a_negative_weight_is_a_fault_as_its_text_would_be_trained_on() -> None:
+    part = {"type": "text", "text": "Ninety miles.", "weight": -1}
+    for own in ({**SAY, "weight": -0.5}, {"role": "assistant", "content": [part]}):
+        assert "a weight is negative" in fault({"messages": [ASK, own]})
+
+
+def test_a_weight_that_no_host_knows_is_counted() -> None:
+    reader = RowReader(SourceSettings(path="x"))
+    messages = reader.read({"messages": [ASK, {**SAY, "weight": 0.5}]})[1]["messages"]
+    assert messages[1]["train"] is True
+    assert reader.passed == {"weight other than 0 and 1": 1}
+
+
 def test_flags_that_disagree_are_a_fault() -> None:
     own = {**SAY, "train": True, "weight": 0}
     assert "disagree (train, weight)" in fault({"messages": [ASK, own]})

@@ -16,6 +16,7 @@ _arrow        record batches of Arrow files
 Reading a row:
 _forms        the forms of rows as one conversation
 _questions    rows of a question and its answer
+_raw_text     rows of raw text
 _whole        columns and rows that contain whole conversations
 _turns        one turn as a message
 _content      the content of a message, and what of it is trained on

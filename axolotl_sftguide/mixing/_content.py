@@ -17,11 +17,18 @@ def flag(key: str, value: Any) -> bool:
     """A training flag as a boolean.
 
     Raises:
-        RowFault: If it is neither a boolean nor a number.
+        RowFault: If it is neither a boolean nor a number, or negative.
     """
     if not isinstance(value, (bool, int, float)) or math.isnan(value):
         raise RowFault("flag-not-boolean", f"{key}: {str(value)[:40]!r}")
+    if value < 0:
+        raise RowFault("flag-negative", f"{key}: {value}")
     return bool(value)
+
+
+def is_weight(value: Any) -> bool:
+    """Whether a flag is a weight, of which the hosts only know 0 and 1."""
+    return isinstance(value, (int, float)) and value not in (0, 1)
 
 
 def text_of(content: Any) -> str:

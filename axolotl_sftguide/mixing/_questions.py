@@ -17,8 +17,8 @@ from ._names import (
     SWITCHES,
     SYSTEM,
     TURNS,
-    is_metadata,
 )
+from ._raw_text import raw_text
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
 from ._unread import actual, cell, present
@@ -32,20 +32,6 @@ Messages = list[dict[str, Any]]
 _INPUTS = ("input", *CONTEXT)
 _ANSWERS = (*ANSWER, "answers")
 _ALL = (*QUESTION, *ANSWER)
-
-_RAW = ("text", "content", *TURNS)
-_MARKS = (
-    "### Human:",
-    "### Assistant:",
-    "### Instruction:",
-    "<|im_start|>",
-    "<|start_header_id|>",
-    "<start_of_turn>",
-    "[INST]",
-    "USER:",
-    "Human:",
-)
-"""How turns begin in datasets of raw text, such as Guanaco's and Glaive's."""
 
 
 class QuestionReader:
@@ -203,19 +189,8 @@ class QuestionReader:
         columns = [str(c)[:40] for c in row if not is_empty(row[c])]
         if any(name in columns for name in present(row, PREFERENCE)):
             return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
-        raw = [name for name in present(row, _RAW) if isinstance(row[name], str)]
-        others = [
-            c
-            for c in columns
-            if isinstance(row.get(c), str)
-            and c not in (*raw, *present(row, SYSTEM))
-            and not is_metadata(c)
-        ]
-        if raw and not others and _first(row, _ALL, set()) is None:
-            mark = next((mark for mark in _MARKS if mark in row[raw[0]]), None)
-            marked = f", whose turns begin with {mark!r}" if mark else ""
-            return RowFault("raw-text", f"{raw[0]}{marked}")
-        return RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
+        raw = raw_text(row) if _first(row, _ALL, set()) is None else None
+        return raw or RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
 
 
 def _form(question: str, answer: str, settings: SourceSettings) -> Form:

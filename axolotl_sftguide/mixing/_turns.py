@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._content import (
     flag,
     is_empty,
+    is_weight,
     named_detail,
     parsed,
     parts_detail,
@@ -223,6 +224,15 @@ class TurnReader:
         trained = self._flag_of(turn)
         if trained is not None:
             message["train"] = trained
+        self._count_weights([turn])
+        if isinstance(content, list):
+            self._count_weights(content)
+
+    def _count_weights(self, parts: list[Any]) -> None:
+        for part in parts:
+            for key in _FLAGS:
+                if isinstance(part, Mapping) and is_weight(part.get(key)):
+                    self.passed[f"{key} other than 0 and 1"] += 1
 
     def _flag_of(self, turn: Mapping[str, Any]) -> bool | None:
         if self._flag is not None and self._flag in turn:
