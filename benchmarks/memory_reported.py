@@ -184,7 +184,8 @@ def planned(row: Reported) -> float:
 
 def fitcheck(folder: Path, row: Reported) -> float | None:
     """Fitcheck's estimate in GB; None without it, or if it refuses."""
-    if shutil.which("fitcheck") is None:
+    unlike = row.embeddings or row.targets or row.fused  # it has no option for these
+    if shutil.which("fitcheck") is None or unlike:
         return None
     words = ["fitcheck", row.model, "--json", "--flash-attn", "--lora-targets", "full"]
     words += ["--lora-r", str(row.rank), "--seq-len", str(row.tokens)]
@@ -222,22 +223,33 @@ def make_cache(folder: Path) -> None:
         (snapshot / "config.json").write_text(json.dumps(whole))
 
 
-def by_source() -> None:
+def by_source(figures: list[tuple[Reported, float, float | None]]) -> None:
     """Print the median and the largest difference for each source."""
-    groups: dict[str, list[float]] = {}
-    for row in REPORTED:
+    groups: dict[str, list[tuple[float, float | None]]] = {}
+    for row, ours, theirs in figures:
         kind = "4 bits" if row.bits else "bf16"
         kind += ", embeddings trained" * row.embeddings
         name = f"{row.source.split(' (')[0]}: {kind}"
-        groups.setdefault(name, []).append(planned(row) / row.gb - 1)
-    for name, found in groups.items():
-        sizes = sorted(abs(x) for x in found)
-        middle, most = median(sizes), sizes[-1]
-        print(f"{len(found):3} rows, median {middle:.0%}, largest {most:.0%}, {name}")
+        found = None if theirs is None else abs(theirs / row.gb - 1)
+        groups.setdefault(name, []).append((abs(ours / row.gb - 1), found))
+    for name, pairs in groups.items():
+        print(f"{name}: planned {spread([ours for ours, _ in pairs])}")
+        both = [(ours, theirs) for ours, theirs in pairs if theirs is not None]
+        if both and len(both) < len(pairs):
+            alike = spread([ours for ours, _ in both])
+            print(f"    where fitcheck has a figure, planned {alike}")
+        if both:
+            print(f"    fitcheck {spread([theirs for _, theirs in both])}")
+
+
+def spread(sizes: list[float]) -> str:
+    """Number, median and largest of some differences."""
+    return f"{len(sizes)} rows, median {median(sizes):.0%}, largest {max(sizes):.0%}"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, and the differences by source."""
+    figures = []
     with tempfile.TemporaryDirectory() as name:
         make_cache(Path(name))
         print(
@@ -245,6 +257,7 @@ def main() -> None:
         )
         for row in REPORTED:
             ours, theirs = planned(row), fitcheck(Path(name), row)
+            figures.append((row, ours, theirs))
             other = (
                 "-" if theirs is None else f"{theirs:6.2f} {theirs / row.gb - 1:+.0%}"
             )
@@ -255,8 +268,8 @@ def main() -> None:
                 f"{row.micro} {row.gb:8.2f} {ours:8.2f} {ours / row.gb - 1:+.0%}   "
                 f"{other:<14} {row.source}"
             )
+    by_source(figures)
 
 
 if __name__ == "__main__":
     main()
-    by_source()
