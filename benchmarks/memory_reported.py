@@ -236,9 +236,8 @@ def by_source(figures: list[tuple[Reported, float, float | None]]) -> None:
         print(f"{name}: planned {spread([ours for ours, _ in pairs])}")
         both = [(ours, theirs) for ours, theirs in pairs if theirs is not None]
         if both and len(both) < len(pairs):
-            print(
-                f"    where fitcheck has a figure, planned {spread([x for x, _ in both])}"
-            )
+            alike = spread([ours for ours, _ in both])
+            print(f"    where fitcheck has a figure, planned {alike}")
         if both:
             print(f"    fitcheck {spread([theirs for _, theirs in both])}")
 

@@ -370,7 +370,7 @@ RULES: dict[str, Rule] = {
         "Quantised weights have no gradients. transformers trains them with an adapter "
         "alone.",
         _LATE,
-        "transformers, trainer.py: Trainer",
+        "transformers, trainer_utils.py: validate_quantization_for_training",
     ),
     "format-as-path": Rule(
         "`path` is a file, a folder or a dataset on the Hub; `ds_type` is the format.",
