@@ -138,7 +138,7 @@ function verdictsOf(run) {
       { class: `is-${actionOf(verdict).colour}` },
       el("b", {}, `${actionOf(verdict).icon} ${actionOf(verdict).word} by the rule ${verdict.rule}, found at step ${count(verdict.step)} (${count(verdict.samples)} samples)`),
       el("br"),
-      `${view.rules[verdict.rule] || ""} Measured: ${verdict.reason}.`,
+      `${verdict.found} Measured: ${verdict.reason}.`,
     ),
   );
   const alone = run.reason && !run.verdicts.some((v) => v.action === "stop" || v.action === "park");
