@@ -48,7 +48,7 @@ def setting_of(config: Mapping[str, Any]) -> str:
     kept = {
         key: repr(value)
         for key, value in flatten(config).items()
-        if key not in _NO_HYPERPARAMETERS
+        if _is_hyperparameter(key)
         and key.rpartition(".")[2] not in NO_SETTING
         and not key.startswith(("wandb_", "mlflow_", "comet_"))
     }
@@ -66,9 +66,13 @@ def varied_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         key
         for key in keys
-        if key not in _NO_HYPERPARAMETERS
-        and len({repr(one.get(key)) for one in flat}) > 1
+        if _is_hyperparameter(key) and len({repr(one.get(key)) for one in flat}) > 1
     ]
+
+
+def _is_hyperparameter(key: str) -> bool:
+    # What is measured changes nothing in a run.
+    return key not in _NO_HYPERPARAMETERS and not key.startswith("sftguide.monitor.")
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..signals.comparability import BATCH_FIELDS, effective_batch_size
 from . import _curves, _files
 from ._curves import Material
 from ._thin import rounded
-from ._words import reason_of, stopping_rule
+from ._words import found_by, reason_of, stopping_rule
 
 _LONGEST = 300
 """The most characters of a config value that are shown."""
@@ -152,6 +152,7 @@ def _verdict(decision: Any, by_steps: bool) -> dict[str, Any]:
     }
     return {
         "rule": decision.rule,
+        "found": found_by(decision),
         "action": decision.action,
         "reason": _short(reason_of(decision), _LONGEST_REASON),
         "step": decision.step,

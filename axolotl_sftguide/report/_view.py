@@ -20,7 +20,7 @@ from ._curves import Material
 from ._prediction import predictions
 from ._run import Frame, checked, run_values
 from ._scores import best_of, labels, unequal_samples
-from ._words import RULES, STATUS, glance
+from ._words import STATUS, glance
 
 _POINTS = 240_000
 """Points of all curves together; the page has to stay below 5 MB."""
@@ -105,7 +105,6 @@ def view_of(
         "planned": sum(run.max_steps for run in runs),
         "x": "optimizer steps" if by_steps else "samples seen",
         "keys": [{"key": key, "label": _label(key, keys)} for key in keys],
-        "rules": RULES,
         "status_words": STATUS,
         "runs": shown,
     }

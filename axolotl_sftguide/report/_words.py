@@ -25,6 +25,18 @@ RULES = {
 }
 """What each rule found, by its name."""
 
+_ABOUT = {
+    ("non_finite", "loss"): "The loss was NaN or infinite.",
+    ("non_finite", "grad_norm"): "The gradient norm was NaN or infinite.",
+    ("divergence", "loss"): "The loss rose above the run's own level and stayed there.",
+    ("divergence", "grad_norm"): "The gradient norm rose above the run's own level and "
+    "stayed there.",
+    ("not_learning", "loss"): "The loss had not fallen by more than its noise.",
+    ("not_learning", "grad_norm"): "There was no gradient.",
+    ("not_learning", "trained_tokens"): "No token was trained on.",
+}
+"""What a rule found that was about one signal alone."""
+
 STATUS = {
     "finished": "trained to the end",
     "terminated": "stopped by a rule before the end (status `terminated`)",
@@ -107,7 +119,8 @@ def _warned(runs: Sequence[Run], told: Names) -> Iterator[str]:
     if len(warned) <= _FEW:
         for run, rules in warned:
             names = list(dict.fromkeys(rules))
-            what = " ".join(RULES.get(rule, "") for rule in names).strip()
+            found = {d.rule: found_by(d) for d in run.decisions if d.action == "warn"}
+            what = " ".join(found[rule] for rule in names).strip()
             rule_s = "rules" if len(names) > 1 else "rule"
             yield (
                 f"{told(run)} was not stopped, but the {rule_s} {' and '.join(names)} "
@@ -155,6 +168,12 @@ def _unlike(runs: Sequence[Run]) -> Iterator[str]:
             f"The runs differ in {' and '.join(apart)}: their losses and scores may "
             "not be comparable."
         )
+
+
+def found_by(decision: Decision) -> str:
+    """What the rule of a decision found; about its signal alone, if it names one."""
+    only = decision.signals[0] if len(decision.signals) == 1 else ""
+    return _ABOUT.get((decision.rule, only)) or RULES.get(decision.rule, "")
 
 
 def stop_of(run: Run) -> Decision | None:

@@ -22,6 +22,7 @@ function axisOf(label, log, size, ticks) {
 
 function compact(value) {
   const size = Math.abs(value);
+  if (size >= 1e9) return number(value, 1);
   if (size >= 1e6) return `${number(value / 1e6)}M`;
   if (size >= 1e4) return `${number(value / 1e3)}k`;
   return number(value, 3);
@@ -229,7 +230,7 @@ function lineChart(options) {
 
   function seriesOf(line) {
     const once = line.curve.x.length === 1; // no line goes through it
-    const few = line.curve.x.length < 30 && lines.length <= 8;
+    const few = line.curve.x.length < 30 && lines.length <= 8 && !line.bare;
     return {
       stroke: line.colour,
       width: line.width || 1.25,

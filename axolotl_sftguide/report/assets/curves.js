@@ -37,6 +37,7 @@ function linesOf(shownRuns, curveOf, limitOf) {
         run,
         curve: limit,
         name: `limit of ${run.label}`,
+        bare: true, // without a dot at each step, as it is not measured
         colour: runColour(run),
         width: 1.25,
         dash: [3, 4],

@@ -138,7 +138,7 @@ function verdictsOf(run) {
       { class: `is-${actionOf(verdict).colour}` },
       el("b", {}, `${actionOf(verdict).icon} ${actionOf(verdict).word} by the rule ${verdict.rule}, found at step ${count(verdict.step)} (${count(verdict.samples)} samples)`),
       el("br"),
-      `${view.rules[verdict.rule] || ""} Measured: ${verdict.reason}.`,
+      `${verdict.found} Measured: ${verdict.reason}.`,
     ),
   );
   const alone = run.reason && !run.verdicts.some((v) => v.action === "stop" || v.action === "park");
@@ -193,7 +193,7 @@ function runCharts(run) {
     const limit = run.limits[name];
     const lines = () => [
       { curve, name: SIGNALS[name], colour: colour("accent"), width: 1.5 },
-      limit ? { curve: limit, name: "limit", colour: colour("stop"), dash: [5, 5], width: 1.25 } : null,
+      limit ? { curve: limit, name: "limit", bare: true, colour: colour("stop"), dash: [5, 5], width: 1.25 } : null,
       ...(name === "loss" ? Object.entries(run.evaluations).map(([metric, c], i) => ({ curve: c, name: metric, colour: colour(`run-${EVALUATION_COLOURS[i % EVALUATION_COLOURS.length]}`), width: 2 })) : []),
     ].filter(Boolean);
     const evaluated = name === "loss" && evaluations.length;

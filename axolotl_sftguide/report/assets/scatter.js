@@ -33,7 +33,7 @@ function scatterChart(options) {
           x: { time: false, distr: options.xLog ? 3 : 1, range: () => xs },
           y: { distr: options.yLog ? 3 : 1, range: () => ys },
         },
-        axes: [axisOf(options.xLabel, options.xLog, 40, ticks.x), axisOf(options.yLabel, options.yLog, 60, ticks.y)],
+        axes: [axisOf(onScale(options.xLabel, options.xLog), options.xLog, 40, ticks.x), axisOf(onScale(options.yLabel, options.yLog), options.yLog, 60, ticks.y)],
         series: [{}, { paths: () => null, points: { show: false } }],
         cursor: { points: { show: false }, drag: { x: false, y: false } },
         hooks: { draw: [drawPoints], setCursor: [hover] },
@@ -175,4 +175,8 @@ function spread(points, xLog, yLog) {
     });
   }
   return points;
+}
+
+function onScale(label, log) {
+  return log ? `${label} (logarithmic)` : label;
 }

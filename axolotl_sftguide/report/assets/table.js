@@ -80,9 +80,15 @@ function columns() {
   ].filter(Boolean);
 }
 
+// A stop is found at the next log or every 16 steps, so that the run is a little longer.
+function whenOf(run, verdict) {
+  const later = verdict.action === "stop" && run.status === "terminated" && run.step > verdict.step;
+  return later ? `${count(run.step)}, for what it found at step ${count(verdict.step)}` : count(verdict.step);
+}
+
 // Why a run ended or was warned about, in full.
 function why(run) {
-  const told = run.verdicts.map((v) => `${actionOf(v).word} by ${v.rule} at step ${count(v.step)}: ${v.reason}.`);
+  const told = run.verdicts.map((v) => `${actionOf(v).word} by ${v.rule} at step ${whenOf(run, v)}: ${v.reason}.`);
   if (run.reason && !run.verdicts.some((v) => v.action === "stop" || v.action === "park")) told.push(run.reason);
   if (run.status === "terminated" && run.score !== null && run.score_origin === "run") told.push("The score is of the model where it stopped.");
   return told.join(" ");
