@@ -57,7 +57,7 @@ evidence: $(if $(TABLES),$(VENV)/host)  ## the tables in docs/evidence.md, from 
 test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions"
 
-test-all: $(VENV)/test  ## all tests but those of `test-long`, `test-import` and `gpu-suite`
+test-all: $(VENV)/notebook  ## all tests but those of `test-long`, `test-import` and `gpu-suite`
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not versions"
 
 test-long: $(VENV)/test  ## the tests that take many minutes each
@@ -124,6 +124,10 @@ $(VENV)/host: $(VENV)/pip pyproject.toml
 
 $(VENV)/test: $(VENV)/host pyproject.toml
 	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/notebook: $(VENV)/test pyproject.toml
+	$(BIN)/python -m pip install --quiet --group notebook
 	touch $@
 
 $(TRL_VENV)/test: pyproject.toml $(TRL_LOCK)

@@ -151,7 +151,15 @@ class SweepDisplay:
         best = self._study.best()
         best_so_far = f", best {number(best[1])}" if best else ""
         table = Table(box=None, title=f"{done} of {total} done{best_so_far}")
-        for heading in ("trial", "values", "step", "loss", "gradient norm", "time"):
+        for heading in (
+            "trial",
+            "values",
+            "step",
+            "loss",
+            "gradient norm",
+            "time",
+            "left",
+        ):
             justify: Any = "left" if heading in ("trial", "values") else "right"
             table.add_column(heading, justify=justify)
         for one in running:
@@ -162,6 +170,7 @@ class SweepDisplay:
         run = one.run
         began = self._began.get(one.trial.number, now)
         seen: list[Any] = ["starting", "", ""]
+        left: float | None = None
         if run is not None and run.step:
             seen = [
                 f"{count(run.step)} of {count(run.max_steps)} "
@@ -169,11 +178,13 @@ class SweepDisplay:
                 number(run.loss),
                 number(run.grad_norm),
             ]
+            left = run.step_s and (run.max_steps - run.step) * run.step_s
         return [
             one.trial.name,
             escape(_values(one.trial)),
             *seen,
             duration(now - began),
+            duration(left),
         ]
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from ..errors import Problem, SettingsError
+from ..errors import Problem, SettingsError, SFTGuideError
 from ..monitor.faults import fail_safe
-from ..report import Figure, show
 from ._calling import find_callback
 from .held_out_score import HeldOutScoreCallback
 from .log_lines import LogLinesCallback
 from .trainer import EarlyTerminationCallback, GradientMonitorCallback
+
+if TYPE_CHECKING:
+    from ..report import Figure
 
 _REDRAWN_EVERY_S = 2.0
 
@@ -41,7 +43,7 @@ class Watched(TrainerCallback):  # type: ignore[misc]
         """Note the run."""
         session = self.monitor.session
         self.run_id = None if session is None else session.run_id
-        self._shown = None
+        self._shown, self._shown_at = None, -math.inf
 
     @fail_safe
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -64,6 +66,8 @@ class Watched(TrainerCallback):  # type: ignore[misc]
         """
         if self.run_id is None:
             return None
+        from ..report import show
+
         return show(self.run_id, storage=self.monitor.settings.storage)
 
     def _draw(self) -> None:
@@ -77,13 +81,15 @@ class Watched(TrainerCallback):  # type: ignore[misc]
             self._shown.update(figure)
 
     def __repr__(self) -> str:
-        figure = self.figure()
-        return "a watched trainer, before its run" if figure is None else repr(figure)
+        return self._repr_mimebundle_()["text/plain"]
 
     def _repr_mimebundle_(self, **words: Any) -> dict[str, str]:
-        figure = self.figure()
+        try:
+            figure = self.figure()
+        except SFTGuideError as error:
+            return {"text/plain": f"run {self.run_id}, which cannot be shown: {error}"}
         if figure is None:
-            return {"text/plain": repr(self)}
+            return {"text/plain": "a watched trainer, before its run"}
         return figure._repr_mimebundle_(**words)
 
 

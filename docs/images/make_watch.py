@@ -1,7 +1,8 @@
 """Make watch.svg: `sftguide runs watch` on the last trial of a sweep that trains.
 
-The sweep is trained for real; the trials before it are behind its curves. Run
-it from the project's root with `make watch-picture`; it needs pyte.
+The sweep is trained for real; the trials before it are behind its curves. A sweep that
+was interrupted goes on. Run it from the project's root with `make watch-picture`; it
+needs pyte.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ sys.path.insert(0, str(PROJECT / "tests" / "support"))
 
 def begin_the_sweep() -> subprocess.Popen[bytes]:
     STORAGE.parent.mkdir(parents=True, exist_ok=True)
-    STORAGE.unlink(missing_ok=True)
     space = STORAGE.with_name("watched.yml")
     space.write_text(SPACE)
     words = ["sweep", "recipes/quickstart-cpu.yml", str(space)]
@@ -60,7 +60,8 @@ def picture() -> str:
         )
         while terminal.read(900):
             if "Ctrl-C" in terminal.text and is_under_way():
-                terminal.until(lambda text: "the training goes on" in text)
+                while terminal.read(0.3):  # to the end of what it draws
+                    pass
                 shown = terminal.picture()
                 terminal.kill()
                 return svg_of(shown)
