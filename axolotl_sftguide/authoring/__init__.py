@@ -9,6 +9,10 @@ _choice      one key of the config, its value and the reason
 _template    chat template and special tokens
 _layout      `sequence_len` and packing
 _candidates  full fine-tuning, LoRA or QLoRA, and over how many GPUs
+_keys        the keys that decide a candidate's memory
+_planned     that memory, and the error if nothing fits
+_fit         the candidate that is taken
+_assembly    the keys that follow from the decisions
 _numbers     batch, learning rate, schedule and epochs
 _cadence     held-out part, evaluations, checkpoints, logs
 _author      the order of the decisions
@@ -26,6 +30,7 @@ from ._jinja import MARKS, jinja_of
 from ._model import ModelFacts, read_model
 from ._request import Goal, Request, Sharding, Training
 from ._space import as_space, trials
+from ._tokens import characters_of, estimated
 from ._trl import as_script
 from ._yaml import as_yaml
 
@@ -45,6 +50,8 @@ __all__ = [
     "as_space",
     "as_yaml",
     "author",
+    "characters_of",
+    "estimated",
     "jinja_of",
     "read_data",
     "read_model",

@@ -18,19 +18,14 @@ from ._assembly import (
     unpacked_reason,
     with_reason,
 )
-from ._candidates import (
-    Candidate,
-    kernel_choices,
-    nothing_fits,
-    optimizer_choice,
-    plugins,
-    state_choices,
-)
+from ._candidates import Candidate
 from ._choice import Choice, Choices
 from ._data import DataFacts
 from ._fit import divisible, fitting, micro_batch, other_trainings
+from ._keys import kernel_choices, optimizer_choice, plugins, state_choices
 from ._layout import rows_a_sequence
 from ._model import ModelFacts
+from ._planned import nothing_fits
 from ._request import Goal, Request
 from ._template import choose_template
 

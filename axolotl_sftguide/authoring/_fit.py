@@ -9,18 +9,12 @@ from typing import Any
 from ..errors import PlanError
 from ..evidence.effective_batch import nearest_accumulation
 from . import _numbers
-from ._candidates import (
-    Candidate,
-    candidates,
-    nothing_fits,
-    optimizers,
-    planned,
-    trainings,
-)
+from ._candidates import Candidate, candidates, optimizers, trainings
 from ._choice import Choice
 from ._data import DataFacts
 from ._layout import LOST, SLIGHT, Layout, layouts, rows_a_sequence
 from ._model import ModelFacts
+from ._planned import nothing_fits, planned
 from ._request import Request
 
 _ROOM = 0.9
