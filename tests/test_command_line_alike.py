@@ -85,6 +85,8 @@ WORDS: dict[str, list[str]] = {
     "recipes show": ["quickstart-cpu"],
     "recipes copy": ["quickstart-cpu", "copied"],
     "mix": ["mix.yml"],
+    "new": "--model Qwen/Qwen3-8B-Base --data rows.jsonl --gpu-memory 24GiB "
+    "-o new.yml".split(),
     "check": ["config.yml"],
     "explain": ["unknown-key"],
     "evidence": ["two-epochs"],
@@ -99,6 +101,7 @@ WORDS: dict[str, list[str]] = {
     "runs import": ["out"],
     "runs score": ["a1", "accuracy=0.5", "--goal", "max"],
     "runs export": ["--study", "s", "--to", "optuna.db"],
+    "runs tag": ["a1", "kept"],
     "report": ["a1", "b2"],
     "backtest": ["--study", "s"],
 }
