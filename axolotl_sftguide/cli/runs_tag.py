@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .common import answer
 from .history import require, storage_option
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def tag(
         kept = sorted({*kept, *given})
     if kept != list(found.tags):
         history.tag(found, kept)
-    click.echo(f"{found.id} {found.name}: {', '.join(kept) or 'no tags'}")
+    line = f"{found.id} {found.name}: {', '.join(kept) or 'no tags'}"
+    answer({"id": found.id, "name": found.name, "tags": kept}, line)
 
 
 def tagged(runs: Sequence[Run], tags: Sequence[str]) -> list[Run]:
