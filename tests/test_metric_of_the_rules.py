@@ -9,6 +9,7 @@ import pytest
 from curves import learning, run
 from runs import run_row
 
+from axolotl_sftguide.config.differences import setting_of, varied_keys
 from axolotl_sftguide.config.settings import early_termination_settings
 from axolotl_sftguide.monitor.judging import judge_at_start
 from axolotl_sftguide.runs.history import RunHistory, Score
@@ -78,3 +79,6 @@ def test_the_rules_of_a_trial_judge_by_the_metric_of_the_sweep(
     trial = Trial(0, {}, tmp_path / "trial-0000")
     found = config_of(trial, "s", "eval_loss", recipe, SearchSpace({}, {}))
     assert found["sftguide"]["early_termination"]["metric"] == metric
+    by_hand = {**found, "sftguide": {"early_termination": {"action": "stop"}}}
+    assert varied_keys([found, by_hand]) == []
+    assert setting_of(found) == setting_of(by_hand)

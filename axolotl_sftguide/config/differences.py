@@ -15,6 +15,8 @@ _NO_HYPERPARAMETERS = frozenset(
         "sftguide.study",
         "sftguide.name",
         "sftguide.storage",
+        # A sweep sets it.
+        "sftguide.early_termination.metric",
         # Axolotl derives these from the batch, the data and the machine.
         "batch_size",
         "eval_batch_size",
