@@ -20,6 +20,7 @@ from terminal import Terminal
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.errors import TraceError
+from axolotl_sftguide.runs.axes import axis_figure
 from axolotl_sftguide.runs.following import TraceFollower
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 from axolotl_sftguide.runs.live import LiveReader, earlier_runs
@@ -354,3 +355,10 @@ def test_scores_do_not_end_a_watch(training: Training) -> None:
     training.history.add_score(training.id, Score("m", 0.5, "max"))
     history = RunHistory()
     assert not LiveReader(history, history.get(training.id)).read().ended
+
+
+def test_figures_of_an_axis_fit_beside_it() -> None:
+    found = [axis_figure(10.0**i * 1.3141) for i in range(-12, 13)]
+    found += [axis_figure(-value) for value in (1.314e-5, 1314.0, 1.314e7)]
+    assert max(map(len, found)) <= 7
+    assert (axis_figure(1314.2), axis_figure(0.01234)) == ("1314", "0.0123")
