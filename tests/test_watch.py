@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sqlite3
@@ -9,17 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 from runs import run_row, steps, write_trace
 from terminal import Terminal
 
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.cli.watch_page import WatchPage
 from axolotl_sftguide.errors import TraceError
+from axolotl_sftguide.runs.axes import axis_figure
 from axolotl_sftguide.runs.following import TraceFollower
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 from axolotl_sftguide.runs.live import LiveReader, earlier_runs
@@ -354,3 +358,40 @@ def test_scores_do_not_end_a_watch(training: Training) -> None:
     training.history.add_score(training.id, Score("m", 0.5, "max"))
     history = RunHistory()
     assert not LiveReader(history, history.get(training.id)).read().ended
+
+
+def test_figures_of_an_axis_fit_beside_it() -> None:
+    found = [axis_figure(10.0**i * 1.3141) for i in range(-12, 13)]
+    found += [axis_figure(-value) for value in (1.314e-5, 1314.0, 1.314e7)]
+    assert max(map(len, found)) <= 7
+    assert (axis_figure(1314.2), axis_figure(0.01234)) == ("1314", "0.0123")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("size", [(30, 6), (40, 9), (80, 24), (120, 40), (300, 90)])
+def test_a_page_fits_terminals_of_any_size(
+    size: tuple[int, int], encoding: str, training: Training
+) -> None:
+    width, height = size
+    many = steps(90)
+    for i in (40, 41, 60):
+        many[i] = replace(many[i], loss=float("nan"), grad_norm=1e9)
+    training.trace.steps(many)
+    training.step = 90
+    for _ in range(4):
+        training.warn("the loss stays above its limit of 1.62 and " * 6)
+    history = RunHistory()
+    live = LiveReader(history, history.get(training.id)).read()
+    raw = io.BytesIO()
+    out = Console(
+        file=io.TextIOWrapper(raw, encoding, write_through=True),
+        width=width,
+        height=height,
+    )
+    out.print(WatchPage(live, note="Ctrl-C leaves"), height=height)
+    lines = raw.getvalue().decode(encoding).splitlines()
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    charts = [line for line in lines if line[7:8] in ("│", "┤", "|")]
+    assert not [line for line in charts if line.endswith("…")]
+    assert (len(charts) > 3) is (height > 9)

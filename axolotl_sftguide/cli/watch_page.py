@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from ..runs.axes import limits, right_edge
+from ..runs.axes import axis_figure, limits, right_edge
 from ..runs.history import Decision, Run
 from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts, pace, rate
@@ -197,7 +197,7 @@ def _framed(canvas: Canvas, edges: tuple[float, float], plain: bool) -> list[Tex
     lines = []
     for index, row in enumerate(rows):
         edge = {0: edges[1], len(rows) - 1: edges[0]}.get(index)
-        figure = "" if edge is None else number(edge, 3)
+        figure = "" if edge is None else axis_figure(edge)
         beside = "|" if plain else ("┤" if edge is not None else "│")
         line = Text().append(f"{figure:>{_AXIS - 1}}{beside}", EARLIER)
         lines.append(line.append_text(row))

@@ -13,7 +13,7 @@ from html import escape
 from itertools import pairwise
 from statistics import fmean
 
-from ..runs.axes import limits, right_edge
+from ..runs.axes import axis_figure, limits, right_edge
 from ..runs.history import Run
 from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts
@@ -166,7 +166,7 @@ def _axes(panel: _Panel) -> Iterator[str]:
         _, y = panel.place(0, value)
         yield (
             f'<text x="{panel.x - 6}" y="{y + 4:.1f}" fill="{_TEXT}" '
-            f'text-anchor="end">{number(value, 3)}</text>'
+            f'text-anchor="end">{axis_figure(value)}</text>'
         )
     yield f'<text x="{panel.x}" y="{bottom + 16}" fill="{_TEXT}">0</text>'
     yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..units import number
 from .live import LiveRun
 
 Pair = tuple[float, float]
@@ -42,3 +43,11 @@ def limits(own: Sequence[float], others: Sequence[float]) -> tuple[Pair, bool]:
     if high <= low:
         low, high = low - (abs(low) or 1.0) / 10, high + (abs(high) or 1.0) / 10
     return (low, high), log
+
+
+def axis_figure(value: float) -> str:
+    """A figure for an axis, at most seven characters: `0.0123`, `1314`, `1e+07`."""
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:.0f}"
+    text = number(value, 3)
+    return text if len(text) <= 7 else f"{value:.0e}"
