@@ -78,6 +78,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     *_mismatch.RULES,
     _host.traps,
     _host.kernels,
+    _host.trackers,
     _host.fused_loss,
     _host.reproducibility,
     _host.schedules,

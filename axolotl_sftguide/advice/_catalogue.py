@@ -545,6 +545,12 @@ RULES: dict[str, Rule] = {
         _LATE,
         "utils/schemas/validation.py: hint_eval_train_mbsz",
     ),
+    "trackio-pinned": Rule(
+        "Axolotl 0.19.0 pins trackio 0.19.0 and transformers 5.16.1, whose callback "
+        "calls `trackio.init` with an argument that only newer versions take.",
+        _START,
+        "transformers, integrations/integration_utils.py: TrackioCallback.setup",
+    ),
     "eval-batch-ignored": Rule(
         "Axolotl packs an evaluation into batches of `micro_batch_size` sequences. "
         "`eval_batch_size` counts only without packing.",

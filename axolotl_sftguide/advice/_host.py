@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 
 from ..config.axolotl_keys import LORA_KERNELS
+from ..config.host_schema import host_schema
 from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
 from ._view import View
@@ -138,6 +140,28 @@ def data(view: View) -> Iterator[Finding]:
             "Set test_datasets, or use sftguide.mix with held_out",
             id="unshuffled-split",
         )
+
+
+def trackers(view: View) -> Iterator[Finding]:
+    """A version of trackio that the host pins and cannot call."""
+    if view.get("use_trackio") and _trackio() == "0.19.0":
+        yield Finding(
+            AGAINST,
+            "use_trackio",
+            True,
+            "trackio 0.19.0 does not take the bucket_id that transformers passes",
+            "the training ends with a TypeError before its first step",
+            "Install a newer trackio, such as 0.43, or remove use_trackio",
+            id="trackio-pinned",
+        )
+
+
+def _trackio() -> str | None:
+    """The installed version, or the one that the newest known Axolotl pins."""
+    try:
+        return version("trackio")
+    except PackageNotFoundError:
+        return "0.19.0" if host_schema().version == "0.19.0" else None
 
 
 def kernels(view: View) -> Iterator[Finding]:

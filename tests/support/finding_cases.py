@@ -475,6 +475,7 @@ OTHERS = [
         "base_model: Qwen/Qwen3-30B-A3B",
         "lora_target_parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj]",
     ),
+    Case("trackio-pinned", "use_trackio: true", "use_trackio: null"),
     Case("beta2-small-batch", "adam_beta2: 0.95", "adam_beta2: 0.998"),
     Case(
         "patience-without-evaluation",
@@ -813,11 +814,6 @@ OTHERS = [
     Case(
         "eval-batch-larger",
         "val_set_size: 0.1\neval_steps: 50\neval_batch_size: 16",
-        "eval_batch_size: 2",
-    ),
-    Case(
-        "eval-batch-ignored",
-        "sample_packing: true\nval_set_size: 0.1\neval_steps: 50\neval_batch_size: 8",
         "eval_batch_size: 2",
     ),
     Case(
