@@ -287,6 +287,17 @@ def test_what_cannot_be_written_is_one_clear_line(
     assert not Path("my-run.yml").exists()
 
 
+def test_at_a_terminal_it_asks_for_what_is_missing(
+    chats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no nvidia-smi
+    monkeypatch.setattr("axolotl_sftguide.cli.new_questions.can_ask", lambda: True)
+    answers = "Qwen/Qwen3-4B-Base\nchats.jsonl\n\n"  # the last is the default, 24GiB
+    done = CliRunner().invoke(main, ["new"], input=answers)
+    assert done.exit_code == 0, done.output
+    assert "Qwen3-4B-Base on one 24 GiB card" in done.output
+
+
 @pytest.mark.parametrize("gpus", [1, 8])
 @pytest.mark.parametrize("model", sorted({case.model for case in CASES}))
 def test_each_script_for_trl_is_python_with_the_same_numbers(

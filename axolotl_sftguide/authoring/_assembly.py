@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..evidence import CLAIMS
 from . import _cadence
 from ._candidates import Candidate
 from ._choice import Choice, Choices
@@ -33,7 +34,7 @@ def add_block(
         key = f"{block}.monitor.noise_scale"
         choices.add(Choice(key, True, why, "default"))
     key = f"{block}.mix"
-    choices.add(Choice(f"{key}.strategy", "stacked", "", "evidence", ("stacked",)))
+    choices.add(_strategy(f"{key}.strategy", candidate, data))
     if candidate.evaluates:
         choices.add(held)
     else:
@@ -51,6 +52,16 @@ def add_block(
     choices.add(Choice(f"{key}.phases", phases, "", "given"))
 
 
+def _strategy(key: str, candidate: Candidate, data: DataFacts) -> Choice:
+    kind = "adapter" if candidate.is_adapter else "full"
+    if CLAIMS["stacked"].setting.holds(kind, data.rows):
+        return Choice(key, "stacked", "", "evidence", ("stacked",))
+    why = "convention: all sources together; [stacked] is for full fine-tuning"
+    if kind == "full":
+        why = "convention: all sources together; [stacked] is for more rows"
+    return Choice(key, "stacked", why, "convention")
+
+
 def add_places(choices: Choices, request: Request) -> None:
     seed = 42 if request.seed is None else request.seed
     why = "any; unset, Axolotl shuffles differently at each preparation"
@@ -62,15 +73,19 @@ def add_places(choices: Choices, request: Request) -> None:
 
 
 def with_reason(
-    choice: Choice, data: DataFacts, layout: Layout, trainer: str
+    choice: Choice, request: Request, data: DataFacts, layout: Layout
 ) -> Choice:
-    """The choice; `sequence_len` with the rows that are longer."""
+    """The choice; `adapter` and `sequence_len` with what speaks for them."""
+    if choice.key in ("adapter", "sequence_len"):
+        name = "training" if choice.key == "adapter" else "sequence_len"
+        if request.given(name) is not None:
+            return Choice(choice.key, choice.value, "as given", "given")
     if choice.key != "sequence_len":
         return choice
     longest = f"{data.quantile(1):,.0f}"
     about = "" if data.is_counted else "about "
     if layout.lost:
-        end = "dropped" if trainer == "axolotl" else "cut"
+        end = "dropped" if request.trainer == "axolotl" else "cut"
         why = f"longer rows are {end}: up to {layout.lost:,} of {data.rows:,}"
     else:
         why = f"all rows fit: the longest has {about}{longest} tokens"

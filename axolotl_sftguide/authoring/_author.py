@@ -99,7 +99,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     choose_template(choices, request, model, data)
     add_places(choices, request)
     for choice in state_choices(candidate):
-        choices.add(with_reason(choice, data, layout, request.trainer))
+        choices.add(with_reason(choice, request, data, layout))
     if layout.packed and candidate.evaluates:
         packs = _cadence.packs(data, layout, float(held.value), micro * request.gpus)
         why = "" if packs else "the held-out rows are too few to be packed"

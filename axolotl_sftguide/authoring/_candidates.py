@@ -23,6 +23,7 @@ class Candidate:
     layout: Layout
     optimizer: str
     rank: int = 64
+    rank_is_given: bool = False
     offload: bool = False
     evaluates: bool = True
     """Whether the held-out loss is measured."""
@@ -72,6 +73,7 @@ def candidates(
                         layout,
                         optimizer,
                         rank,
+                        rank_is_given=request.lora_r is not None,
                         trainer=request.trainer,
                     )
     if request.training == "full" and several:

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ..config.mix_settings import SourceSettings
 from ..errors import MixError
 from ._tokens import MARKS, ROW, WHOLE, characters_of, estimated
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _SAMPLE = 4000
 """Rows whose tokens are counted if the tokenizer is here."""
@@ -90,6 +91,8 @@ class DataFacts:
 
     def quantile(self, share: float) -> float:
         """The length that a share of the rows does not exceed."""
+        import numpy as np
+
         return float(np.quantile(self.tokens, share, method="higher"))
 
     def longer_than(self, limit: float) -> int:
@@ -224,6 +227,8 @@ def _scaled(
     reader: _Reader, count: Count | None
 ) -> tuple[NDArray[np.float64], float, int]:
     """The lengths and the trained tokens, corrected by those that are counted."""
+    import numpy as np
+
     tokens = np.array(reader.tokens)
     if count is None:
         return tokens, reader.trained, 0

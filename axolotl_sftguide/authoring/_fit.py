@@ -191,9 +191,16 @@ def other_trainings(
         if training == chosen.training:
             continue
         sharding = chosen.sharding
+        if training == "full" and request.gpus > 1 and request.sharding is None:
+            sharding = "fsdp"
         optimizer = optimizers(training, sharding, request)[0]
         other = replace(
-            chosen, training=training, optimizer=optimizer, rank=64, evaluates=True
+            chosen,
+            training=training,
+            sharding=sharding,
+            optimizer=optimizer,
+            rank=64,
+            evaluates=True,
         )
         made = planned(other, model, request, {"micro_batch_size": 1})
         found.append((names[training], made.peak_bytes / 2**30, made.fits))

@@ -65,10 +65,17 @@ def _adapter(candidate: Candidate) -> Iterator[Choice]:
     if kind == "qlora":
         why = "NF4 with double quantisation, as Axolotl sets it"
         yield Choice("load_in_4bit", True, why, "default")
-    why = "gained nothing above 64" if candidate.rank == 64 else ""
-    yield Choice("lora_r", candidate.rank, why, "evidence", ("adapter-rank",))
+    yield _rank(candidate)
     yield Choice("lora_alpha", 32, "", "evidence", ("adapter-alpha",))
     yield Choice("lora_target_linear", True, "", "evidence", ("adapter-everywhere",))
+
+
+def _rank(candidate: Candidate) -> Choice:
+    rank = candidate.rank
+    if candidate.rank_is_given:
+        return Choice("lora_r", rank, "as given", "given")
+    why = "more gained nothing" if rank == 64 else "a higher rank does not fit"
+    return Choice("lora_r", rank, why, "evidence", ("adapter-rank",))
 
 
 def _sequences(candidate: Candidate) -> Iterator[Choice]:

@@ -126,6 +126,7 @@ def print_chain(made: Authored) -> None:
     """From the evidence to each number."""
     from ..evidence import CLAIMS
 
+    kind = "adapter" if made.candidate.is_adapter else "full"
     for choice in made.choices.made.values():
         if isinstance(choice.value, list | dict):
             continue
@@ -139,12 +140,15 @@ def print_chain(made: Authored) -> None:
             "default": "the host's default, or its advice",
             "given": "given by you",
         }[choice.basis]
-        _indented(f"by {basis}" + (f": {choice.reason}" if choice.reason else ""))
+        reason = choice.reason.removeprefix("convention: ")
+        _indented(f"by {basis}" + (f": {reason}" if reason else ""))
         for key in choice.claims:
             claim = CLAIMS[key]
             value = f"{claim.value}: " if claim.value else ""
             _indented(f"[{key}] {value}{claim.statement}")
-            _indented(f"shown for {claim.setting}; {claim.reference} ({claim.grade})")
+            own = claim.setting.holds(kind, made.rows)
+            shown = "shown for" if own else "shown for another setting:"
+            _indented(f"{shown} {claim.setting}; {claim.reference} ({claim.grade})")
         if choice.unsure:
             tried = ", ".join(map(str, choice.alternatives))
             others = f"; others: {tried}" if tried else ""
