@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
 from forked import AXOLOTL, Forked
 
@@ -25,7 +22,6 @@ def forked() -> Forked:
 
 
 @pytest.fixture(autouse=True)
-def no_preprocessing() -> Iterator[None]:
+def no_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
     """`axolotl preprocess` leaves this set, and datasets then come without steps."""
-    yield
-    assert "AXOLOTL_IS_PREPROCESS" not in os.environ
+    monkeypatch.delenv("AXOLOTL_IS_PREPROCESS", raising=False)
