@@ -248,7 +248,7 @@ def test_reasoning_is_kept() -> None:
         ),
         (
             chat(ASKED, SAID, ASKED),
-            "the last message is not from the assistant or a tool",
+            "the last message is not from the assistant",
         ),
         (
             {"turns": ["Write a rhyme.", "Write it again."], "category": "writing"},

@@ -53,7 +53,7 @@ FAULTS: Mapping[FaultCode, str] = {
     "field_messages, or field_instruction and field_output",
     "content-missing": "a message has no content",
     "content-not-text": "the content of a message is not text",
-    "ends-without-answer": "the last message is not from the assistant or a tool",
+    "ends-without-answer": "the last message is not from the assistant",
     "fields-missing": "the number of fields differs from the header",
     "file-breaks-off": "the file is damaged",
     "flag-in-reasoning": "parts of the reasoning have training flags, which no "
