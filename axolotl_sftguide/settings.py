@@ -1,31 +1,17 @@
 """Moved to `axolotl_sftguide.config.settings`; this name works until version 1.0."""
 
+from .config.rule_settings import Action as Action
+from .config.rule_settings import CohortSettings as CohortSettings
+from .config.rule_settings import ComparisonSettings as ComparisonSettings
+from .config.rule_settings import DivergenceSettings as DivergenceSettings
+from .config.rule_settings import EarlyTerminationSettings as EarlyTerminationSettings
+from .config.rule_settings import NonFiniteSettings as NonFiniteSettings
+from .config.rule_settings import NotLearningSettings as NotLearningSettings
 from .config.settings import (
     BLOCK as BLOCK,
 )
 from .config.settings import (
-    Action as Action,
-)
-from .config.settings import (
-    CohortSettings as CohortSettings,
-)
-from .config.settings import (
-    ComparisonSettings as ComparisonSettings,
-)
-from .config.settings import (
-    DivergenceSettings as DivergenceSettings,
-)
-from .config.settings import (
-    EarlyTerminationSettings as EarlyTerminationSettings,
-)
-from .config.settings import (
     MonitorSettings as MonitorSettings,
-)
-from .config.settings import (
-    NonFiniteSettings as NonFiniteSettings,
-)
-from .config.settings import (
-    NotLearningSettings as NotLearningSettings,
 )
 from .config.settings import (
     ScoreSettings as ScoreSettings,

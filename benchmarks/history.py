@@ -22,7 +22,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory, Score, this_process
 from axolotl_sftguide.runs.history._tables import points
 from axolotl_sftguide.signals import Observation

@@ -26,7 +26,7 @@ from statistics import fmean
 from stopping import Result, prediction, table_of
 from studies import SEEDS, Run, public_studies
 
-from axolotl_sftguide.config.settings import ParkingSettings, PredictionSettings
+from axolotl_sftguide.config.rule_settings import ParkingSettings, PredictionSettings
 from axolotl_sftguide.signals.forecast import LOOKS, Forecast, Outlook
 from axolotl_sftguide.stopping.parking import Stage, limits_of, prospect_of
 

@@ -49,7 +49,7 @@ from studies import (
     public_studies,
 )
 
-from axolotl_sftguide.config.settings import PredictionSettings
+from axolotl_sftguide.config.rule_settings import PredictionSettings
 from axolotl_sftguide.evidence.page import page_with_parts
 from axolotl_sftguide.signals.correlation import Correlation, spearman
 from axolotl_sftguide.signals.forecast import LOOKS, Forecast, Outlook

@@ -19,7 +19,7 @@ from runs import run_row
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.cli.backtest_runs import groups_of
 from axolotl_sftguide.config.differences import setting_of
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory, Score, best_shared_metric
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.signals.comparability import Candidate, comparability_key

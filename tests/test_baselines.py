@@ -14,10 +14,8 @@ import pytest
 from curves import learning, run
 from runs import run_row
 
-from axolotl_sftguide.config.settings import (
-    EarlyTerminationSettings,
-    early_termination_settings,
-)
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
+from axolotl_sftguide.config.settings import early_termination_settings
 from axolotl_sftguide.runs.history import RunHistory, Score
 from axolotl_sftguide.signals import Point, points_of
 from axolotl_sftguide.signals.cohort import quantile_of

@@ -17,11 +17,8 @@ import yaml
 from forked import Forked
 
 from axolotl_sftguide import _HOME
-from axolotl_sftguide.config.settings import (
-    EvaluationSettings,
-    Settings,
-    load_settings,
-)
+from axolotl_sftguide.config.rule_settings import EvaluationSettings
+from axolotl_sftguide.config.settings import Settings, load_settings
 from axolotl_sftguide.mixing import MixSettings, SourceSettings, load_mix
 from axolotl_sftguide.recipes import shipped_recipes
 from axolotl_sftguide.signals import Observation, window_logs

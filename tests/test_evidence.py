@@ -13,12 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from axolotl_sftguide.config.mix_settings import MixSettings
-from axolotl_sftguide.config.settings import (
-    EvaluationSettings,
-    ParkingSettings,
-    ScoreSettings,
-    Settings,
-)
+from axolotl_sftguide.config.rule_settings import EvaluationSettings, ParkingSettings
+from axolotl_sftguide.config.settings import ScoreSettings, Settings
 from axolotl_sftguide.evidence import (
     CLAIMS,
     DEFAULTS,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from curves import run
 
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.comparability import Candidate, forecast_key
 from axolotl_sftguide.signals.forecast import (

@@ -18,11 +18,11 @@ from parked import PARKED_AT, RULE, SPACE, STEPS, ParkedSweep, losses, with_disk
 
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.cli.sweep_display import SweepDisplay
-from axolotl_sftguide.config.settings import (
+from axolotl_sftguide.config.rule_settings import (
     EarlyTerminationSettings,
     PredictionSettings,
-    load_settings,
 )
+from axolotl_sftguide.config.settings import load_settings
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.monitor.endings import standing
 from axolotl_sftguide.runs.checkpoints import (

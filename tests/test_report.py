@@ -16,7 +16,7 @@ from made_studies import HOSTILE, make_study
 from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.report import page_of, view_of
 from axolotl_sftguide.report._thin import Series, averaged, series, thinned
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score

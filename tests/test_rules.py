@@ -14,7 +14,8 @@ from curves import fine_tuning, learning, run
 from labelled_curves import labelled_curves
 from real_data import real_file
 
-from axolotl_sftguide.config.settings import EarlyTerminationSettings, Settings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
+from axolotl_sftguide.config.settings import Settings
 from axolotl_sftguide.signals import Curve, Observation
 from axolotl_sftguide.stopping.judge import judge_of
 from axolotl_sftguide.stopping.rules import (

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.errors import StorageError, TraceError
 from axolotl_sftguide.runs import history as run_history
 from axolotl_sftguide.runs.history import (

@@ -46,7 +46,7 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _pairs.best_model,
     _pairs.warmup,
     _pairs.checkpoints,
-    _pairs.evaluation_memory,
+    _mismatch.evaluation_memory,
     _pairs.parallel,
     _needs.inert_keys,
     _run_length.length,

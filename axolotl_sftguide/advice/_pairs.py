@@ -229,40 +229,6 @@ def checkpoints(view: View) -> Iterator[Finding]:
         )
 
 
-def evaluation_memory(view: View) -> Iterator[Finding]:
-    """An evaluation that needs more memory than training."""
-    micro = view.number("micro_batch_size", 1) or 1
-    size = view.number("eval_batch_size")
-    evaluates = view.evaluates or (view.mix or {}).get("held_out")
-    if not size or size == micro or not evaluates:
-        return
-    if view.packs_evaluations:
-        yield Finding(
-            AGAINST if size < micro else NOTE,
-            "eval_batch_size",
-            view.get("eval_batch_size"),
-            "eval_batch_size has no effect on a packed evaluation",
-            f"its batches are {micro:g} sequences, as micro_batch_size says, and need "
-            "the memory for the logits of all",
-            "Set eval_sample_packing: false"
-            if size < micro
-            else f"Set eval_batch_size: {micro:g}, or eval_sample_packing: false",
-            id="eval-batch-ignored",
-            edits=(Edit("set", "eval_sample_packing", False),) if size < micro else (),
-        )
-    elif size > micro:
-        yield Finding(
-            NOTE,
-            "eval_batch_size",
-            view.get("eval_batch_size"),
-            f"eval_batch_size: {size:g} is larger than micro_batch_size: {micro:g}",
-            "evaluation may run out of memory where training fits",
-            f"Set eval_batch_size: {micro:g}",
-            id="eval-batch-larger",
-            edits=(Edit("set", "eval_batch_size", int(micro)),),
-        )
-
-
 def parallel(view: View) -> Iterator[Finding]:
     """FSDP beside DeepSpeed, and DeepSpeed's own optimizer or scheduler."""
     deepspeed = view.get("deepspeed")

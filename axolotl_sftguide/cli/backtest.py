@@ -15,7 +15,7 @@ from .history import echo_json, no_runs, require
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..config.settings import EarlyTerminationSettings
+    from ..config.rule_settings import EarlyTerminationSettings
     from ..errors import StorageError
     from ..runs.history import Run
     from ..stopping.backtest import Policy, WholePolicy
@@ -140,7 +140,7 @@ def _own_settings(config: Path | None) -> EarlyTerminationSettings | None:
 
 
 def _policies(own: EarlyTerminationSettings | None) -> list[Policy | WholePolicy]:
-    from ..config.settings import EarlyTerminationSettings, ParkingSettings
+    from ..config.rule_settings import EarlyTerminationSettings, ParkingSettings
     from ..stopping.backtest import RulesPolicy
     from ..stopping.parking_replay import ParkingPolicy
     from ..sweep.policy import OptunaPolicy

@@ -10,12 +10,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ..config.settings import (
-    EarlyTerminationSettings,
-    Settings,
-    early_termination_settings,
-    load_settings,
-)
+from ..config.rule_settings import EarlyTerminationSettings
+from ..config.settings import Settings, early_termination_settings, load_settings
 from ..console import show_log
 from ..monitor.faults import fail_safe
 from ..monitor.opening import open_run

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..stopping.evaluation import evaluation_rule
 from ..stopping.objectives import Objective
 from ..stopping.rules import Evaluation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..errors import SFTGuideError
 from ..runs.history import RunHistory
 from ..signals.comparability import Candidate

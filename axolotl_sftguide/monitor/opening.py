@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..config.settings import EarlyTerminationSettings, Settings
+from ..config.rule_settings import EarlyTerminationSettings
+from ..config.settings import Settings
 from ..errors import SFTGuideError
 from ..runs import marker
 from ..runs.history import this_process

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.settings import BLOCK, EarlyTerminationSettings, load_settings
+from ..config.rule_settings import EarlyTerminationSettings
+from ..config.settings import BLOCK, load_settings
 from ..errors import SettingsError
 from ..runs.history import Run
 from ..runs.traces import MEMORY_EVENT, Trace

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Protocol, runtime_checkable
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..signals import Point
 from ..signals.correlation import Correlation, spearman
 from .baselines import (

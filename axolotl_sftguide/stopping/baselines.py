@@ -13,7 +13,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..signals import Curve, Observation, Point, point_steps
 from ..signals.cohort import EARLY, Cohort, doubt_of, grid
 from ..signals.comparability import Candidate, Peer, effective_batch_size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from .objectives import ORDER, SUPERVISED, Objective
 from .rules import EvaluationPatience
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..signals import Observation
 from .judge import judge_of
 from .objectives import SUPERVISED, Objective

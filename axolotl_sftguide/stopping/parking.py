@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from ..config.settings import PredictionSettings
+from ..config.rule_settings import PredictionSettings
 from ..signals import Observation
 from ..signals.forecast import Forecast, Outlook, in_worst
 from .rules import Prediction

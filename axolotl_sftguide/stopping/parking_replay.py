@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..signals.comparability import Candidate
 from .baselines import RecordedRun, RecordedRuns, baselines
 from .judge import judge_of

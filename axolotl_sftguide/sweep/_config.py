@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.settings import BLOCK, EarlyTerminationSettings, load_settings
+from ..config.rule_settings import EarlyTerminationSettings
+from ..config.settings import BLOCK, load_settings
 from ..stopping.judge import actions_of
 from ._prepared import PREPARED, prepared_path
 from ._space import SearchSpace

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config.settings import EarlyTerminationSettings
+from ..config.rule_settings import EarlyTerminationSettings
 from ..runs.checkpoints import last_whole_checkpoint, remove_parked, size_of
 from ..runs.history import Decision, Run, RunHistory
 from ..runs.sweep_decisions import record_decision, stop_for_good

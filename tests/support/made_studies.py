@@ -11,7 +11,7 @@ from typing import Any
 
 from runs import run_row
 
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.signals import Observation

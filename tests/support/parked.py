@@ -9,7 +9,7 @@ from typing import Any
 
 from runs import run_row
 
-from axolotl_sftguide.config.settings import (
+from axolotl_sftguide.config.rule_settings import (
     EarlyTerminationSettings,
     PredictionSettings,
 )

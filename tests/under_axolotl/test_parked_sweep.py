@@ -12,7 +12,7 @@ import yaml
 from hosts import run_axolotl
 from sweeper import STUDY, Sweeper, kill
 
-from axolotl_sftguide.config.settings import EarlyTerminationSettings
+from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory, Score
 from axolotl_sftguide.runs.traces import Trace
 from axolotl_sftguide.stopping.baselines import RecordedRun
