@@ -121,6 +121,15 @@ def train(way: str, steps: int, smoke: bool, folder: Path) -> dict[str, Any]:
     return row
 
 
+def write(rows: list[dict[str, Any]], asked: argparse.Namespace) -> None:
+    """All finished turns, so that a time limit loses one at most."""
+    where = "cpu, a small model"
+    if not asked.smoke:
+        where = torch.cuda.get_device_properties(0).name
+    result = {"where": where, "torch": torch.__version__, "rows": rows}
+    (asked.out / "gpu_overhead.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
 def main() -> None:
     """All ways in turn; prints the ratios and writes everything as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -140,6 +149,7 @@ def main() -> None:
             for way in (*WAYS[first:], *WAYS[:first]):
                 rows.append(train(way, asked.steps, asked.smoke, Path(made)))
                 rows[-1]["turn"] = turn
+            write(rows, asked)
     for way in WAYS[1:]:
         ratios = [
             row["median_seconds"]
@@ -156,11 +166,6 @@ def main() -> None:
         print(f"{way}: median {middle:+.2f}% of a step ({turns})")
     same = len({row["weights_sha256"] for row in rows}) == 1
     print(f"final weights: {'the same bits in all turns' if same else 'they differ'}")
-    where = "cpu, a small model"
-    if not asked.smoke:
-        where = torch.cuda.get_device_properties(0).name
-    result = {"where": where, "torch": torch.__version__, "rows": rows}
-    (asked.out / "gpu_overhead.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
