@@ -407,3 +407,12 @@ def test_entries_with_the_same_fault_are_one_finding(tmp_path: Path) -> None:
     (found,) = [finding for finding in given if finding["id"] == "sharegpt"]
     assert found["path"] == "datasets.0.type"
     assert "2 other entries" in found["problem"]
+
+
+def test_the_template_of_a_mix_is_judged_as_that_of_datasets() -> None:
+    mix = {"phases": [{"name": "one", "datasets": [{"path": "rows.jsonl"}]}]}
+    config = patched("datasets: null\nchat_template: llama3")
+    config["sftguide"] = {"mix": mix}
+    (found,) = [f for f in findings(config) if f.id == "turn-end-untrained"]
+    config["special_tokens"] = {"eos_token": "<|eot_id|>"}
+    assert found.id not in {f.id for f in findings(config)}

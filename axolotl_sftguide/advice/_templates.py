@@ -32,7 +32,8 @@ def templates(view: View) -> Iterator[Finding]:
     )
     if tokenizer is None:
         return
-    for path, entry in view.sources:
+    mixed = [("sftguide.mix", {"type": _TYPE})] if view.mix else []
+    for path, entry in mixed or view.sources:
         kind = str(entry.get("type"))
         written = TEMPLATES.get(kind.partition(".")[0]) if view.kind else None
         if written and written != tokenizer.own and not _adds(view, written.start):

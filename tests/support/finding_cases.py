@@ -905,7 +905,7 @@ OTHERS = [
     ),
     Case(
         "mix-and-datasets",
-        "plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
+        f"{INSTRUCT}plugins: [axolotl_sftguide.SFTGuidePlugin]\n"
         "sftguide: {mix: {phases: [{name: a, datasets: [{path: x}]}]}}",
         "datasets: null",
     ),
