@@ -236,7 +236,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "a mix beside datasets",
         FULL,
         "sftguide: {exact_accumulation: true, mix: {phases: [{name: a, datasets: "
-        "[{path: x}]}]}}",
+        "[{path: x}]}]}}\nchat_template: mistral_v1",
         ["sftguide.mix"],
     ),
     (

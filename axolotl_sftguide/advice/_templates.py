@@ -25,6 +25,11 @@ _WITHOUT_TOOLS = (
 """Axolotl's templates that write neither tools nor calls of them."""
 
 
+def _datasets(view: View) -> list[tuple[str, Mapping[str, Any]]]:
+    """Path and entry of each dataset; a mix takes the place of them all."""
+    return [("sftguide.mix", {"type": _TYPE})] if view.mix else view.sources
+
+
 def templates(view: View) -> Iterator[Finding]:
     """Templates of another model, or that the model does not have."""
     tokenizer = tokenizer_of(
@@ -32,8 +37,7 @@ def templates(view: View) -> Iterator[Finding]:
     )
     if tokenizer is None:
         return
-    mixed = [("sftguide.mix", {"type": _TYPE})] if view.mix else []
-    for path, entry in mixed or view.sources:
+    for path, entry in _datasets(view):
         kind = str(entry.get("type"))
         written = TEMPLATES.get(kind.partition(".")[0]) if view.kind else None
         if written and written != tokenizer.own and not _adds(view, written.start):
@@ -134,7 +138,7 @@ def tools(view: View) -> Iterator[Finding]:
 def unused_template(view: View) -> Iterator[Finding]:
     """A chat template that no dataset is written with."""
     name = view.get(_TYPE)
-    kinds = [entry.get("type") for _, entry in view.sources]
+    kinds = [entry.get("type") for _, entry in _datasets(view)]
     plain = [
         kind
         for kind in kinds
