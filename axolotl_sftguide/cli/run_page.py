@@ -157,13 +157,14 @@ def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
         packed = ", packed" if fields.get("packing") else ""
         most = f", sequence_len {length}" if length else ""
         yield "data", f"{count(data['rows'])} rows{most}{packed}"
-    others = len(study) - 1
     varied = varied_keys([one.config for one in study])
-    if others and varied:
+    if len(study) > 1 and varied:
         values = ", ".join(f"{label(k)} {shown(config.get(k))}" for k in varied[:6])
         more = f" and {len(varied) - 6} more keys" if len(varied) > 6 else ""
-        runs = f"{others} other run{'s' * (others != 1)}"
-        yield "differs by", f"{values}{more} (from {runs} of the study)"
+        yield (
+            "varied",
+            f"{values}{more} (the {len(study)} runs of the study differ here)",
+        )
 
 
 def _is_at(run: Run) -> Iterator[Fact]:
