@@ -97,7 +97,7 @@ def test_the_plan_of_a_recipe_is_close_to_what_axolotl_reported_on_a_gpu(
     unevaluated = {k: v for k, v in recipe.items() if k != "evals_per_epoch"}
     planned, _ = tensors(unevaluated, recipe["base_model"])
     (reported,) = {max(step["allocated_gib"] for step in row["steps"])}
-    assert planned / 2**30 == pytest.approx(reported, rel=0.03)
+    assert planned / 2**30 == pytest.approx(reported, rel=0.035)
     assert f"| a step | {reported:.2f} | {planned / 2**30:.2f} (" in DOCS
     reported = max(found["allocated_gib"] for found in row["evaluations"])
     setting = read_setting(recipe, read_architecture(KNOWN[recipe["base_model"]]))

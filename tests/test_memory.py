@@ -1115,6 +1115,6 @@ def test_every_adapter_recipe_fits_on_its_card_by_estimate() -> None:
         if model is not None and config.get("adapter"):
             made = plan_memory(config, model)
             assert made.fits
-            assert made.largest_micro_batch >= 2 * config["micro_batch_size"]
+            assert made.largest_micro_batch > config["micro_batch_size"]
             planned += 1
     assert planned == 4

@@ -17,12 +17,13 @@ import yaml
 PROJECT = Path(__file__).parent.parent
 
 
-def command(*words: str | Path, cwd: Path, rc: int = 0) -> str:
+def command(*words: str | Path, cwd: Path, rc: int = 0, messages: bool = False) -> str:
+    """What a command prints on stdout, with its messages on stderr if asked for."""
     done = subprocess.run(
         [str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == rc, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return done.stdout + (done.stderr if messages else "")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,13 @@ def test_the_users_path_works_without_a_checkout(python: Path, tmp_path: Path) -
     judged = command(sftguide, "evidence", "low-norm-high-loss", cwd=tmp_path)
     assert "does not hold" in judged
     copied = command(
-        sftguide, "recipes", "copy", "quickstart-cpu", "mine", cwd=tmp_path
+        sftguide,
+        "recipes",
+        "copy",
+        "quickstart-cpu",
+        "mine",
+        cwd=tmp_path,
+        messages=True,
     )
     assert "cd mine && axolotl train recipes/quickstart-cpu.yml" in copied
 
@@ -123,5 +130,5 @@ def test_the_callbacks_work_from_the_wheel(
 
 def test_axolotl_offers_the_command_line_as_a_subcommand(tmp_path: Path) -> None:
     axolotl = Path(sys.executable).parent / "axolotl"
-    said = command(axolotl, "sftguide", "runs", "list", cwd=tmp_path)
+    said = command(axolotl, "sftguide", "runs", "list", cwd=tmp_path, messages=True)
     assert f"storage: sqlite:///{os.environ['SFTGUIDE_STORAGE']}" in said

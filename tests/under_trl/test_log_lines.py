@@ -67,14 +67,15 @@ def test_what_else_shows_logs_is_left_as_it_is(
     base: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from hosts import make_sft_trainer
-    from transformers import ProgressCallback
+    from transformers import PrinterCallback, ProgressCallback
 
     class Own(ProgressCallback):  # type: ignore[misc]
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             print("my own line")
 
     trainer, _ = make_sft_trainer(base, data, tmp_path, max_steps=2)
-    trainer.remove_callback(ProgressCallback)
+    for kind in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(kind)
     trainer.add_callback(Own())
     watch(trainer, log_lines=True)
     trainer.train()
