@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -68,6 +70,10 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(PROJECT / "docs" / "images" / "mine.yml", folder)
     rows = (PROJECT / "recipes/quickstart/skills.jsonl").read_text().splitlines()[:40]
     (folder / "rows.jsonl").write_text("\n".join(rows) + "\n")
+    for name in ("chats.jsonl", "my-chats.jsonl"):
+        shutil.copy(folder / "rows.jsonl", folder / name)
+    code = pa.Table.from_pylist([json.loads(row) for row in rows])
+    pq.write_table(code, folder / "code.parquet")
     source = {"name": "all", "datasets": [{"path": "rows.jsonl"}]}
     (folder / "spec.yml").write_text(yaml.safe_dump({"phases": [source]}))
     shutil.copy(PROJECT / "recipes/quickstart-cpu.yml", folder / "recipe.yml")

@@ -79,15 +79,8 @@ def test_the_users_path_works_without_a_checkout(python: Path, tmp_path: Path) -
     assert "quickstart-cpu" in command(sftguide, "recipes", "list", cwd=tmp_path)
     judged = command(sftguide, "evidence", "low-norm-high-loss", cwd=tmp_path)
     assert "does not hold" in judged
-    copied = command(
-        sftguide,
-        "recipes",
-        "copy",
-        "quickstart-cpu",
-        "mine",
-        cwd=tmp_path,
-        messages=True,
-    )
+    copy = (sftguide, "recipes", "copy", "quickstart-cpu", "mine")
+    copied = command(*copy, cwd=tmp_path, messages=True)
     assert "cd mine && axolotl train recipes/quickstart-cpu.yml" in copied
 
     mine = tmp_path / "mine"
