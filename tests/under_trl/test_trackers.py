@@ -102,7 +102,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
     assert len([log for log in trainer.state.log_history if "loss" in log]) == run.step
     said = capsys.readouterr().out
     assert said.count("no space left on device") == 1
-    assert "TensorBoard is told nothing more of this run" in said
+    assert "sftguide sends nothing more of this run to TensorBoard" in said
 
 
 def test_trackers_are_left_alone_if_the_settings_say_so(

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Trackers:
-    """Tells the trackers of one trainer what happens in its run.
+    """Sends what happens in a run to the trackers of its trainer.
 
     A tracker is used only if the trainer reports to it and has begun a run there; none
     is imported or begun here. One that fails is left out from then on.
@@ -78,7 +78,7 @@ class Trackers:
             except Exception as error:
                 self._found[place] = None
                 logger.warning(
-                    f"{tracker.title} is told nothing more of this run by sftguide "
+                    f"sftguide sends nothing more of this run to {tracker.title} "
                     f"({type(error).__name__}: {error}). The training goes on, and the "
                     "run history is complete"
                 )
