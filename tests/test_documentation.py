@@ -40,6 +40,7 @@ def blocks(language: str) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_blocks_run_as_they_stand(
     code: str, forked: Forked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -215,6 +216,7 @@ def test_links_to_other_sites_are_well_formed() -> None:
             assert not re.search(r"[\s<>]", link), link
 
 
+@pytest.mark.slow
 def test_the_readmes_one_liner_fails_if_the_plugin_is_not_installed(
     tmp_path: Path,
 ) -> None:

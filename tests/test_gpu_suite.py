@@ -19,6 +19,7 @@ from axolotl_sftguide.recipes import find_recipe
 SUITE = Path(__file__).parent.parent / "benchmarks" / "gpu_qlora.py"
 
 
+@pytest.mark.slow
 def test_a_small_model_goes_through_it_on_the_cpu_and_no_memory_is_claimed(
     forked: Forked, tmp_path: Path
 ) -> None:

@@ -401,6 +401,7 @@ def counted_apart(
 class TestKernels:
     """Axolotl's and Liger's, which Triton interprets on a CPU."""
 
+    @pytest.mark.slow
     def test_a_recipe_for_an_adapter_is_within_five_percent(
         self, counted_apart: Callable[..., list[int]]
     ) -> None:

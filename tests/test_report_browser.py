@@ -22,7 +22,10 @@ from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
 from axolotl_sftguide.runs.trainer_states import read_trainer_state
 
 pytest.importorskip("playwright")
-pytestmark = pytest.mark.skipif(program() is None, reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(program() is None, reason="Chromium is not installed"),
+]
 
 
 def page_on(folder: Path, runs: int, steps: int, **made: Any) -> Path:

@@ -51,12 +51,12 @@ def test_the_page_of_a_run_says_how_many_examples_a_score_has(tmp_path: Path) ->
     history.end("r1", "finished")
     history.add_score("r1", Score("exact", 0.5, "max", 0.1, examples=40))
     shown = CliRunner().invoke(main, ["runs", "show", "r1"]).output
-    assert "40 examples, 95% interval 0.35 to 0.65" in " ".join(shown.split())
+    assert "40 examples, 95% interval 0.352 to 0.648" in " ".join(shown.split())
     (score,) = RunHistory().get("r1").scores
     assert score.examples == 40
     page = tmp_path / "report.html"
     CliRunner().invoke(main, ["report", "-o", str(page)])
-    assert "40 examples, 95% interval 0.35 to 0.65" in page.read_text()
+    assert "40 examples, 95% interval 0.352 to 0.648" in page.read_text()
 
 
 def test_results_of_lm_eval_bring_their_number_of_examples(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def rate(view: View) -> Iterator[Finding]:
     value = view.number("learning_rate")
     if value is None or value <= 0:
         return
+    adapter = view.training == "adapter"
     if value > 0.1 and "sgd" not in str(view.get("optimizer", "")):
         yield Finding(
             AGAINST,
@@ -27,7 +28,7 @@ def rate(view: View) -> Iterator[Finding]:
             value,
             f"{_short(value)} is far above every learning rate that Adam trains with",
             "the loss diverges within a few steps",
-            "Start at learning_rate: 2.0e-4 for an adapter, 2.0e-5 without one",
+            f"Start at learning_rate: {'2.0e-4' if adapter else '2.0e-5'}",
             id="rate-extreme",
         )
         return

@@ -20,6 +20,7 @@ _NO_HYPERPARAMETERS = frozenset(
         # Axolotl derives these from the batch, the data and the machine.
         "batch_size",
         "eval_batch_size",
+        "device_map",
         "total_num_tokens",
         "total_supervised_tokens",
     )

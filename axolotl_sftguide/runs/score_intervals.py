@@ -34,5 +34,5 @@ def examples_of(score: Score) -> list[str]:
     told = [f"{count(score.examples)} examples"]
     found = interval(score)
     if found is not None:
-        told.append(f"95% interval {number(found[0], 2)} to {number(found[1], 2)}")
+        told.append(f"95% interval {number(found[0], 3)} to {number(found[1], 3)}")
     return told

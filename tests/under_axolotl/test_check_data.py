@@ -88,6 +88,7 @@ def test_rows_lost_to_the_sequence_length_are_counted_before_they_are_dropped(
     assert any("are longer than sequence_len" in line for line in found["texts"])
 
 
+@pytest.mark.slow
 def test_data_that_changed_after_they_were_prepared_are_found(
     check: Callable[..., Any],
     rows: Path,

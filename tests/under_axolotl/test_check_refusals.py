@@ -173,6 +173,7 @@ def test_of_values_of_wrong_type_or_range_both_say_the_same(line: str) -> None:
         assert any(f.path.split(".")[0] == key for f in called)
 
 
+@pytest.mark.slow
 def test_the_schema_is_what_the_script_reads_from_the_installed_version(
     forked: Forked, tmp_path: Path
 ) -> None:

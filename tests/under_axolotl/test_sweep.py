@@ -167,6 +167,7 @@ def test_a_config_that_axolotl_refuses_ends_the_sweep_with_its_line(
     assert sweep.states() == ["FAIL", "WAITING"]
 
 
+@pytest.mark.slow
 def test_a_key_that_axolotl_does_not_know_is_refused_before_any_training(
     sweeper: Callable[..., Sweeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:

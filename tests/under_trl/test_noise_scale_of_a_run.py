@@ -163,6 +163,7 @@ def test_samples_grouped_by_length_are_warned_of(
     assert "will be too low because samples are grouped by length" in told
 
 
+@pytest.mark.slow
 def test_the_norm_of_a_small_batch_is_stated_at_a_large_one(
     train_trl: Callable[..., Any], tmp_path: Path
 ) -> None:

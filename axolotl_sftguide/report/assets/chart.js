@@ -191,7 +191,7 @@ function lineChart(options) {
     range = zoom.range || [Math.min(0, full[0]), full[1] > full[0] ? full[1] : full[0] + 1];
     const columns = Math.max(40, Math.min(Math.floor(width / 2), Math.floor(SLOTS / 2 / lines.length)));
     const data = [columnPositions(range, columns), ...lines.map((line) => binned(line.curve, range, columns))];
-    const found = extent(data.slice(1).flatMap((values) => extent(values) || []));
+    const found = heightOf(data.slice(1));
     const log = Boolean(options.log && options.log(found)) && found && found[0] > 0;
     const [low, high] = padded(found || [0, 1], log);
     plotted = new uPlot(
@@ -203,7 +203,7 @@ function lineChart(options) {
           x: { time: false, range: () => range },
           y: { distr: log ? 3 : 1, range: () => [low, high] },
         },
-        axes: [axisOf(view.x, false, 40), axisOf(options.yLabel, log, 60)],
+        axes: [axisOf(view.x, false, 40), axisOf(log ? `${options.yLabel} (logarithmic)` : options.yLabel, log, 60)],
         series: [{}, ...lines.map(seriesOf)],
         cursor: {
           points: { show: false },
@@ -226,6 +226,17 @@ function lineChart(options) {
     );
     plotted.over.addEventListener("dblclick", () => zoomTo(null));
     plotted.over.addEventListener("click", () => pick(plotted));
+  }
+
+  // Limits may double the height of the measured curves, and end at the frame beyond that:
+  // a limit of ten times the norm would draw the norm as a flat line.
+  function heightOf(drawn) {
+    const ends = (kept) => extent(drawn.filter(kept).flatMap((values) => extent(values) || []));
+    const all = ends(() => true);
+    const measured = ends((_, i) => !lines[i].bare);
+    if (!measured) return all;
+    const span = measured[1] - measured[0] || Math.abs(measured[1]) || 1;
+    return [Math.max(all[0], measured[0] - span), Math.min(all[1], measured[1] + span)];
   }
 
   function seriesOf(line) {

@@ -167,8 +167,8 @@ function curveLegend() {
           { class: "key" },
           el("span", { class: "dashes", "aria-hidden": "true" }),
           runs.length <= 3
-            ? " limit of the divergence rule for the run of this colour: a run that stays above its own limit has diverged"
-            : " limit of the divergence rule, for the selected run",
+            ? " limit of the divergence rule for the run of this colour: a run that stays above its own limit has diverged; not in view where it is far above"
+            : " limit of the divergence rule, for the selected run; not in view where it is far above",
         )
       : null,
     el("span", { class: "drag" }, "Click a line to select a run. Drag to zoom."),

@@ -88,13 +88,13 @@ function panelBody(run) {
 function factsOf(run) {
   const facts = [
     ...run.scores.map((s) => ["score", `${s.metric} ${number(s.value)}${s.base === null ? "" : `, ${number(s.base)} before training`}${s.examples ? `; ${s.examples}` : ""}${run.status === "terminated" && s.origin === "run" ? "; scored where the run stopped" : ""}`]),
-    ["steps", `${count(run.step)} of ${count(run.max_steps)}${run.saved ? `, ${count(run.saved)} not trained (${share(run.saved, run.max_steps)})` : ""}`],
+    ["steps", `${count(run.step)} of ${count(run.max_steps)}${run.saved ? `, ${count(run.saved)} (${share(run.saved, run.max_steps)}) saved by stopping` : ""}`],
     ["samples seen", count(run.samples)],
     ["time", `${duration(run.seconds)}${run.step_s ? `, ${number(run.step_s, 3)} s per step` : ""}${run.device ? ` on ${run.device}` : ""}`],
     ["started", run.started],
     run.batch ? ["batch", batchText(run)] : null,
     run.noise ? ["noise scale", run.noise.says] : null,
-    run.gaps ? ["not finite", `${plural(run.gaps, "step")} with a loss or gradient norm that is not finite`] : null,
+    run.gaps ? ["not finite", `loss or gradient norm in ${count(run.gaps)} of ${plural(run.step, "step")}`] : null,
     ["model", run.model],
     ["training", run.adapter],
     run.optimizer ? ["optimizer", [run.optimizer, run.rate === null ? null : `learning rate ${number(run.rate)}`, run.schedule ? `schedule ${run.schedule}` : null].filter(Boolean).join(", ")] : null,
@@ -130,6 +130,12 @@ function differencesOf(run) {
   ];
 }
 
+// A stop takes effect at the next log.
+function ended(run, verdict) {
+  const late = verdict.action === "stop" && run.step > verdict.step;
+  return late ? ` The run ended at step ${count(run.step)}.` : null;
+}
+
 function verdictsOf(run) {
   if (!run.verdicts.length && !run.reason) return null;
   const items = run.verdicts.map((verdict) =>
@@ -139,6 +145,7 @@ function verdictsOf(run) {
       el("b", {}, `${actionOf(verdict).icon} ${actionOf(verdict).word} by the rule ${verdict.rule}, found at step ${count(verdict.step)} (${count(verdict.samples)} samples)`),
       el("br"),
       `${verdict.found} Measured: ${verdict.reason}.`,
+      ended(run, verdict),
     ),
   );
   const alone = run.reason && !run.verdicts.some((v) => v.action === "stop" || v.action === "park");
@@ -184,6 +191,14 @@ function signed(part) {
 
 const EVALUATION_COLOURS = [2, 6, 4]; // unlike the run's own curve, and no colour of a bad score
 
+function limitWords(limit, curve) {
+  const [measured, lowest] = [extent(curve.y), extent(limit.y)];
+  const above = measured && lowest && lowest[0] > 2 * measured[1] - measured[0];
+  return above
+    ? `; the limit of the divergence rule is above this chart, at ${number(lowest[0])} or more`
+    : "; dashed: the limit of the divergence rule, which a diverged run stays above";
+}
+
 function runCharts(run) {
   const zoom = { range: null, charts: [] };
   const evaluations = Object.keys(run.evaluations);
@@ -200,7 +215,7 @@ function runCharts(run) {
     return el(
       "figure",
       {},
-      el("figcaption", {}, SIGNALS[name], limit ? ", and the limit of the divergence rule (dashed)" : "", evaluated ? ", and the evaluation loss (thick" : "", evaluated ? `: ${evaluations.join(", ")})` : ""),
+      el("figcaption", {}, SIGNALS[name], evaluated ? `, and the evaluation loss (thick: ${evaluations.join(", ")})` : "", limit ? limitWords(limit, curve) : ""),
       lineChart({
         label: `${SIGNALS[name]} of ${run.label} over ${view.x}. Arrow keys read values.`,
         yLabel: SIGNALS[name],
