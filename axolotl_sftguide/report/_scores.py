@@ -121,7 +121,7 @@ def _intervals(ranked: Sequence[tuple[Run, Score]]) -> Iterator[str]:
     one, other = interval(best), interval(second)
     if one is None or other is None or best.examples != second.examples:
         return
-    each = " and ".join(f"{number(a, 2)} to {number(b, 2)}" for a, b in (one, other))
+    each = " and ".join(f"{number(a, 3)} to {number(b, 3)}" for a, b in (one, other))
     apart = one[0] > other[1] or other[0] > one[1]
     follows = "" if apart else ": they overlap, so the margin alone says little"
     examples = count(best.examples or 0)
