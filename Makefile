@@ -23,7 +23,7 @@ export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture \
-	signals-pictures evidence test test-all test-long test-trl test-newest test-import lint \
+	signals-pictures evidence test test-slow test-all test-long test-trl test-newest test-import lint \
 	docs docs-serve benchmark gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
@@ -57,8 +57,10 @@ evidence: $(if $(TABLES),$(VENV)/host)  ## the tables in docs/evidence.md, from 
 test: $(VENV)/test  ## the tests that take seconds each; prints what it leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions"
 
-test-all: $(VENV)/notebook  ## all tests but those of `test-long`, `test-import` and `gpu-suite`
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not versions"
+test-slow: $(VENV)/notebook  ## the tests that take half a minute each
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not long and not versions"
+
+test-all: test test-slow  ## all tests but those of `test-long`, `test-import` and `gpu-suite`
 
 test-long: $(VENV)/test  ## the tests that take many minutes each
 	$(BIN)/python -m pytest -n $(WORKERS) -m long
