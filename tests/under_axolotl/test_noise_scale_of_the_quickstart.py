@@ -19,13 +19,8 @@ STEPS = 192
 """Of 32 samples: more than one pass over the 5,200 rows."""
 
 
-@pytest.mark.parametrize(
-    "arm",
-    [
-        pytest.param("full", marks=pytest.mark.slow),
-        pytest.param("lora", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("arm", ["full", "lora"])
 def test_the_estimate_is_what_the_samples_themselves_say(
     arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

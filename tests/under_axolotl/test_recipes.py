@@ -168,7 +168,7 @@ def test_the_quickstart_teaches_what_the_base_does_not_say(
     assert re.search(pace, text, re.M), planned.output
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_quickstart_by_qlora_teaches_more_than_the_format(tmp_path: Path) -> None:
     recipe = next(r for r in RECIPES if r.name == "quickstart-cpu-qlora")
     recipe.copy_to(tmp_path)

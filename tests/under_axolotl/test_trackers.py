@@ -30,9 +30,10 @@ def test_every_tracker_shows_the_stop_and_its_reason(
     keys: dict[str, Any] = {}
     for name in used:
         keys |= SWITCHES[name]
-    train_axolotl(learning_rate=1e30, max_grad_norm=0.0, max_steps=12, **keys)
     import wandb
 
+    wandb.teardown()  # of another test's folder, which the process remembers
+    train_axolotl(learning_rate=1e30, max_grad_norm=0.0, max_steps=12, **keys)
     wandb.finish()  # what the end of the process does
     (run,) = RunHistory().runs()
     (stop,) = [d for d in run.decisions if d.action == "stop"]

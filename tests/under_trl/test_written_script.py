@@ -66,7 +66,7 @@ def test_the_script_trains_and_is_watched(
     monkeypatch.chdir(tmp_path)
     write_form(tmp_path / "chats.jsonl", form, 300, words=4)
     words = f"new --model {BASE} --data chats.jsonl --gpu-memory 8GiB --trainer trl"
-    words += f" --adapter {adapter} --epochs 0.3 --effective-batch-size 16"
+    words += f" --adapter {adapter} --epochs 0.4 --effective-batch-size 16"
     words += f" --chat-template {template}" if template else ""
     written = CliRunner().invoke(main, words.split())
     assert written.exit_code == 0, written.output
@@ -79,6 +79,6 @@ def test_the_script_trains_and_is_watched(
     assert done.returncode == 0, done.stderr[-3000:]
     (run,) = RunHistory().runs()
     assert (run.status, run.study) == ("finished", "my-run")
-    assert 3 <= (run.step or 0) <= 20
+    assert 2 <= (run.step or 0) <= 24
     files = {path.name for path in Path("outputs/my-run").iterdir()}
     assert files & {"adapter_model.safetensors", "model.safetensors"}
