@@ -17,6 +17,10 @@ from tracker_files import READERS, environment, of_tensorboard, stored_by, usabl
 from axolotl_sftguide import watch
 from axolotl_sftguide.runs.history import RunHistory
 
+with_tensorboard = pytest.mark.skipif(
+    not usable("tensorboard"), reason="TensorBoard is not installed"
+)
+
 NOT_FINITE = {"learning_rate": 1e30, "max_grad_norm": 0.0, "max_steps": 12}
 PREFIX = {"mlflow": "sftguide/", "aim": "sftguide/"}
 """The host adds `train/` for the other trackers."""
@@ -68,6 +72,7 @@ def check(name: str, folder: Path) -> None:
     assert "sftguide/score/heldout_exact_match_before_training" in scores
 
 
+@with_tensorboard
 def test_tensorboard_shows_the_stop_and_its_reason(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +82,7 @@ def test_tensorboard_shows_the_stop_and_its_reason(
     check("tensorboard", tmp_path)
 
 
+@with_tensorboard
 def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
     base: Path,
     data: Path,
@@ -105,6 +111,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
     assert "sftguide sends nothing more of this run to TensorBoard" in said
 
 
+@with_tensorboard
 def test_trackers_are_left_alone_if_the_settings_say_so(
     train_trl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +157,7 @@ def test_every_tracker_shows_the_stop_and_its_reason(
 
 
 @pytest.mark.slow
+@with_tensorboard
 def test_a_warning_in_trackers_changes_neither_weights_nor_random_numbers(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
