@@ -22,6 +22,7 @@ from runs import run_row, steps, write_trace
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.errors import StorageError, TraceError
+from axolotl_sftguide.recipes import find_recipe
 from axolotl_sftguide.runs import history as run_history
 from axolotl_sftguide.runs.history import (
     SCHEMA_VERSION,
@@ -539,6 +540,16 @@ def layout(storage: str) -> Any:
     return version, columns
 
 
+@pytest.fixture
+def in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recipe and a search space, which is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    find_recipe("quickstart-cpu").copy_to(tmp_path)
+    Path("recipe.yml").write_text(find_recipe("quickstart-cpu").text)
+    Path("space.yml").write_text("learning_rate: [1.0e-4, 1.0e-3]\n")
+    return tmp_path
+
+
 class TestUpgrade:
     def test_opening_an_older_history_names_the_command_and_changes_nothing(
         self, storage: str
@@ -552,6 +563,18 @@ class TestUpgrade:
         assert "Upgrade it: sftguide runs upgrade --storage " in told
         assert "\n" not in told
         assert layout(storage) == before
+
+    @pytest.mark.parametrize(
+        "words", [["quickstart"], ["sweep", "recipe.yml", "space.yml"]]
+    )
+    def test_commands_that_train_name_it_before_they_train(
+        self, storage: str, words: list[str], in_a_project: Path
+    ) -> None:
+        of_third_version(storage)
+        found = CliRunner().invoke(main, [*words, "--storage", storage])
+        assert found.exit_code == 2, found.output
+        assert "Upgrade it: sftguide runs upgrade --storage " in found.output
+        assert not (in_a_project / "outputs").exists()
 
     def test_an_upgrade_keeps_the_runs_and_adds_the_columns(self, storage: str) -> None:
         RunHistory(storage).close()

@@ -36,6 +36,7 @@ def quickstart(qlora: bool, storage: str | None) -> None:
     from ..sweep.axolotl_process import LOG, start_axolotl
     from .quickstart_display import QuickstartDisplay
 
+    history = RunHistory(storage)  # one that cannot be used ends the command here
     recipe = find_recipe("quickstart-cpu-qlora" if qlora else "quickstart-cpu")
     config = recipe.relative_path
     if not config.is_file():
@@ -50,7 +51,6 @@ def quickstart(qlora: bool, storage: str | None) -> None:
     with QuickstartDisplay(config, log) as display:
         process = start_axolotl(config, log, environment=environment)
         trace = _follow(process, folder, started_at, display)
-    history = RunHistory(storage)
     run = history.get(str(trace.run["id"]))
     if wants_json():
         answer(plain(run))

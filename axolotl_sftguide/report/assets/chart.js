@@ -228,15 +228,15 @@ function lineChart(options) {
     plotted.over.addEventListener("click", () => pick(plotted));
   }
 
-  // Limits may double the height of the measured curves, and end at the frame beyond that:
+  // Limits may double the height of the measured curves, and are not in view beyond that:
   // a limit of ten times the norm would draw the norm as a flat line.
   function heightOf(drawn) {
-    const ends = (kept) => extent(drawn.filter(kept).flatMap((values) => extent(values) || []));
-    const all = ends(() => true);
-    const measured = ends((_, i) => !lines[i].bare);
-    if (!measured) return all;
+    const measured = extent(drawn.filter((_, i) => !lines[i].bare).flatMap((values) => extent(values) || []));
+    if (!measured) return extent(drawn.flatMap((values) => extent(values) || []));
     const span = measured[1] - measured[0] || Math.abs(measured[1]) || 1;
-    return [Math.max(all[0], measured[0] - span), Math.min(all[1], measured[1] + span)];
+    const near = (value) => value >= measured[0] - span && value <= measured[1] + span;
+    const limits = drawn.filter((_, i) => lines[i].bare).map((values) => extent(values.filter(near)));
+    return extent([...measured, ...limits.flatMap((ends) => ends || [])]);
   }
 
   function seriesOf(line) {
