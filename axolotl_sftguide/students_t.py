@@ -58,7 +58,7 @@ def density(t: float, freedom: float) -> float:
 
 
 def as_rare_as(sigmas: float, freedom: float) -> float:
-    """The value that Student's t exceeds as often as a normal one exceeds `sigmas`.
+    """The quantile of Student's t that is as likely to be exceeded as `sigmas` is.
 
     It is infinite where that probability is too small to be computed.
     """

@@ -110,7 +110,7 @@ def test_a_kernel_trains_and_shows_the_run(
     drawn = [o.data for o in book.cells[1].outputs if o.output_type == "display_data"]
     (live,) = [data for data in drawn if "image/svg+xml" in data]
     assert "finished, step 12 of 12" in ET.fromstring(live["image/svg+xml"])[0].text
-    assert before["text/plain"] == "a watched trainer, before its run"
+    assert before["text/plain"] == "a watched trainer; its training has not begun"
     assert "finished, step 12 of 12" in ET.fromstring(after["image/svg+xml"])[0].text
     assert "text/html" not in after
     assert "<iframe" in report["text/html"]

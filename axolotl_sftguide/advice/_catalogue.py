@@ -124,7 +124,7 @@ RULES: dict[str, Rule] = {
         "utils/config/__init__.py: normalize_config",
     ),
     "key-twice": Rule(
-        "YAML readers take the last of two equal keys of a mapping, without a word.",
+        "YAML readers silently take the last of two equal keys of a mapping.",
         _RUN,
         "PyYAML, SafeLoader.construct_mapping",
     ),
@@ -367,8 +367,8 @@ RULES: dict[str, Rule] = {
         "processing_strategies.py: ProcessingStrategy",
     ),
     "prequantised-without-adapter": Rule(
-        "Quantised weights have no gradients. transformers trains them with an adapter "
-        "alone.",
+        "Quantised weights have no gradients. transformers trains them only with an "
+        "adapter.",
         _LATE,
         "transformers, trainer_utils.py: validate_quantization_for_training",
     ),
@@ -391,9 +391,9 @@ RULES: dict[str, Rule] = {
         "accelerate, parallelism_config.py: ParallelismConfig",
     ),
     "zero3-non-reentrant": Rule(
-        "Axolotl warns that ZeRO-3 with 4 bits and `use_reentrant: false` may find "
-        "other tensors when it recomputes activations; its page on stability says so "
-        "of ZeRO-3 in general.",
+        "With ZeRO-3, 4 bits and `use_reentrant: false`, recomputed activations may "
+        "differ from the first ones, Axolotl warns; its page on stability warns of "
+        "ZeRO-3 in general.",
         _LATE,
         "utils/schemas/validation.py: warn_qlora_zero3_w_use_reentrant",
     ),
@@ -553,7 +553,7 @@ RULES: dict[str, Rule] = {
     ),
     "eval-batch-ignored": Rule(
         "Axolotl packs an evaluation into batches of `micro_batch_size` sequences. "
-        "`eval_batch_size` counts only without packing.",
+        "`eval_batch_size` applies only without packing.",
         _LATE,
         "core/trainers/base.py: _create_multipack_sampler",
     ),

@@ -1,4 +1,4 @@
-"""Findings that several entries of a list have."""
+"""Findings that several entries of a list share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENTRY = re.compile(r"\b(datasets|test_datasets|pretraining_dataset)\.(\d+)\b")
 
 
 def joined(found: Iterable[Finding]) -> list[Finding]:
-    """One finding for all entries of a list that have the same one."""
+    """Join the same finding on several entries of a list into one."""
     alike: dict[tuple[object, ...], list[Finding]] = {}
     for finding in found:
         said = (finding.path, finding.problem, finding.effect, finding.remedy)

@@ -43,7 +43,7 @@ def reward_types(view: View) -> Iterator[Finding]:
 
 
 def vision(view: View) -> Iterator[Finding]:
-    """A processor with packed or prepared rows, whose images are gone."""
+    """A processor with rows that were packed or prepared without their images."""
     if not view.get("processor_type") or view.kind:
         return
     if view.packed:
@@ -125,7 +125,7 @@ def ends_twice(view: View) -> Iterator[Finding]:
             "which is in eot_tokens",
             "the run ends in an error while the data are prepared"
             if refused
-            else "it is trained wherever one of them says so",
+            else "the token is trained wherever one of the two keys asks for it",
             "Set both to turn, or remove train_on_eot",
             id="ends-twice",
             edits=(Edit("remove", f"{path}.train_on_eot"),),
@@ -133,7 +133,7 @@ def ends_twice(view: View) -> Iterator[Finding]:
 
 
 def shards(view: View) -> Iterator[Finding]:
-    """Replicas alone beside tensors or contexts that are divided."""
+    """Replicas without shards, together with tensor or context parallelism."""
     of_tensors = view.number("tensor_parallel_size", 1) or 1
     divided = max(of_tensors, view.context_parallel)
     replicas = view.number("dp_replicate_size", 1) or 1
@@ -153,7 +153,7 @@ def shards(view: View) -> Iterator[Finding]:
 
 
 def recomputed(view: View) -> Iterator[Finding]:
-    """Checkpointing that ZeRO-3 does not take."""
+    """Checkpointing that ZeRO-3 does not support."""
     kwargs = view.mapping("gradient_checkpointing_kwargs")
     zero3 = "zero3" in str(view.get("deepspeed", ""))
     if not zero3 or kwargs.get("use_reentrant") is not False:
@@ -180,7 +180,7 @@ def quantised_later(view: View) -> Iterator[Finding]:
             "qat",
             None,
             "qat is for training of the whole model, and adapter is set",
-            "the base weights are quantised alone, not the ones that are merged later",
+            "only the base weights are quantised, not the merged weights",
             "Remove adapter, or qat",
             id="qat-adapter",
         )
@@ -274,8 +274,8 @@ def evaluation_memory(view: View) -> Iterator[Finding]:
             "eval_batch_size",
             view.get("eval_batch_size"),
             "eval_batch_size has no effect on a packed evaluation",
-            f"its batches are {micro:g} sequences, as micro_batch_size says, and need "
-            "the memory for the logits of all",
+            f"an evaluation batch has {micro:g} sequences (micro_batch_size), and "
+            "needs memory for the logits of all of them",
             "Set eval_sample_packing: false"
             if size < micro
             else f"Set eval_batch_size: {micro:g}, or eval_sample_packing: false",

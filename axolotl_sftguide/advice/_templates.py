@@ -26,7 +26,7 @@ _WITHOUT_TOOLS = (
 
 
 def _datasets(view: View) -> list[tuple[str, Mapping[str, Any]]]:
-    """Path and entry of each dataset; a mix takes the place of them all."""
+    """Path and entry of each dataset; a mix replaces all of them."""
     return [("sftguide.mix", {"type": _TYPE})] if view.mix else view.sources
 
 

@@ -39,8 +39,8 @@ def add_block(
         choices.add(held)
     else:
         choices.notes.append(
-            "no evaluation: it would hold all logits of a sequence, for which the card "
-            "has no memory"
+            "no evaluation: it holds all logits of a sequence, and the card has too "
+            "little memory for them"
         )
     why = "any; the same seed makes the same mix"
     choices.add(Choice(f"{key}.seed", seed, why, "convention"))
@@ -75,7 +75,7 @@ def add_places(choices: Choices, request: Request) -> None:
 def with_reason(
     choice: Choice, request: Request, data: DataFacts, layout: Layout
 ) -> Choice:
-    """The choice; `adapter` and `sequence_len` with what speaks for them."""
+    """The choice; `adapter` and `sequence_len` with their reasons."""
     if choice.key in ("adapter", "sequence_len"):
         name = "training" if choice.key == "adapter" else "sequence_len"
         if request.given(name) is not None:
@@ -133,8 +133,6 @@ def unpacked_reason(
         return "as given"
     rows = layout.sequence_len / data.mean * request.gpus
     if rows <= 1.25 * wanted:
-        return "a sequence would hold hardly more than one row"
+        return "a sequence would hold little more than one row"
     a_step = "each on its own GPU, " if request.gpus > 1 else ""
-    return (
-        f"packed, {a_step}one step would have {rows:.0f} rows, and {wanted} are wanted"
-    )
+    return f"packed, {a_step}one step would have {rows:.0f} rows instead of {wanted}"

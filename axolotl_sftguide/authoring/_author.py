@@ -32,7 +32,7 @@ from ._template import choose_template
 
 @dataclass(frozen=True)
 class Authored:
-    """A config with a reason for each value, and what it leads to."""
+    """A config with a reason for each value, and the steps and memory that follow."""
 
     request: Request
     model: ModelFacts
@@ -46,7 +46,7 @@ class Authored:
     accumulation: int
     """Micro batches per step, estimated with packing."""
     samples: float
-    """Samples per step that this makes."""
+    """Samples per step that follow from it."""
     steps_an_epoch: int
     steps: int
     checkpoint_bytes: int

@@ -13,7 +13,7 @@ from ._layout import Layout
 from ._request import Request
 
 _WANTED = 200
-"""Held-out rows that a loss is the mean of."""
+"""Held-out rows over which the evaluation loss is averaged."""
 _MOST = 0.1
 _LEAST = 0.002
 _SEQUENCES = 3
@@ -30,7 +30,7 @@ def held_out(request: Request, data: DataFacts) -> Choice:
     rows = round(share * data.rows)
     why = f"{rows:,} rows, from each dataset in proportion"
     if share == _MOST:
-        why = f"{rows:,} rows: a tenth at most is given up for the evaluation"
+        why = f"{rows:,} rows: at most a tenth is held out"
     elif share == _LEAST:
         why = f"about {rows:,} rows, from each dataset in proportion"
     return Choice(key, share, f"convention: {why}", "convention")

@@ -11,7 +11,7 @@ from ._model import ModelFacts
 from ._request import Request, Sharding, Training
 
 MANY_ROWS = 200_000
-"""The least rows of the claims on full fine-tuning with large batches."""
+"""The fewest rows in the claims on full fine-tuning with large batches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SAMPLE = 4000
-"""Rows whose tokens are counted if the tokenizer is here."""
+"""Rows whose tokens are counted if the tokenizer is available."""
 
 Count = Callable[[Sequence[str]], list[int]]
 
@@ -44,7 +44,7 @@ class SourceFacts:
 
 @dataclass
 class DataFacts:
-    """What all sources hold together; rows are those that are left once each."""
+    """The facts of all sources together; `rows` does not count duplicates."""
 
     sources: list[SourceFacts]
     tokens: NDArray[np.float64]
@@ -183,7 +183,7 @@ def read_data(
     Args:
         paths: Files, folders, or names of datasets on the Hub.
         vocabulary: Size of the model's vocabulary, for the estimate of lengths.
-        count: Counts the tokens of texts, if the tokenizer is here.
+        count: Counts the tokens of texts, if the tokenizer is available.
         root: The folder that relative paths start from; by default the working folder.
 
     Raises:

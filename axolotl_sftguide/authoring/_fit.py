@@ -23,7 +23,7 @@ to 5% low."""
 _COPIES = 0.6
 """Share that a copy of all weights on each of several GPUs may fill; else FSDP."""
 _TOKENS = 16_384
-"""Tokens of a micro batch from which on more are not asked for."""
+"""A micro batch of this many tokens is not made larger."""
 
 
 def fitting(
@@ -94,7 +94,7 @@ def _layouts(
 def _split(
     losing: Sequence[list[Candidate]], data: DataFacts
 ) -> tuple[list[Candidate], list[list[Candidate]]]:
-    """Those that lose hardly any rows, and the others by the length."""
+    """The layouts that lose almost no rows, then the others by their length."""
     most = SLIGHT * data.rows
     slight = [c for group in losing for c in group if c.layout.lost <= most]
     others = [[c for c in group if c.layout.lost > most] for group in losing]

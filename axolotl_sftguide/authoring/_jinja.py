@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Marks(NamedTuple):
-    """What stands around the turns of a conversation."""
+    """The texts before and after the turns of a conversation."""
 
     user: str
     after_user: str

@@ -32,7 +32,7 @@ _PACKED = 4096
 _WORTH = 1.5
 """Rows per sequence from which on packing is worth it."""
 _OFF = 0.15
-"""By how much a step may miss the requested samples for a longer sequence."""
+"""How far a step may be from the requested samples to allow a longer sequence."""
 _ABOVE = 1.25
 """A micro step may have this many times the requested samples; the plugin warns above
 it."""

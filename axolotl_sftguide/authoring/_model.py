@@ -34,7 +34,7 @@ class ModelFacts:
     has_template: bool | None
     """Whether its tokenizer has a chat template; None if that is not known."""
     assumed: str = ""
-    """The model whose shapes are taken for it; empty for its own."""
+    """The model whose shapes are used in its place; empty if its own are used."""
 
     @property
     def model_type(self) -> str:
@@ -66,7 +66,7 @@ def read_model(name: str, *, download: bool = True) -> ModelFacts:
     if found is None:
         raise PlanError(
             f"--model {name}: no config.json here or on the Hub; "
-            f"{nearest_hint(name, KNOWN) or 'check the name'} Or run `hf download "
+            f"{nearest_hint(name, KNOWN) or 'check the name.'} Or run `hf download "
             f"{name} config.json tokenizer.json tokenizer_config.json`, or name a "
             "local folder"
         )

@@ -143,13 +143,13 @@ def epochs(request: Request, goal: Goal, samples: int, an_epoch: int) -> Choice:
         return Choice(key, _MOST_EPOCHS, why, "evidence", claims, unsure)
     if goal == "style":
         why = "chat scores rose to the tenth epoch: 3 is a start"
-        unsure = "style may gain from more epochs, while reasoning wears off"
+        unsure = "more epochs may raise chat scores, and lower reasoning scores"
         claims = ("two-epochs",)
         return Choice(key, _MOST_EPOCHS, why, "evidence", claims, unsure)
     if 2 * an_epoch < _FEW_STEPS and goal != "reasoning":
         why = f"convention: 2 would make {2 * an_epoch} steps, which is few"
-        unsure = "beyond the second, style may gain and reasoning wear off [two-epochs]"
+        unsure = "a third may raise chat scores and lower reasoning scores [two-epochs]"
         return Choice(key, _MOST_EPOCHS, why, "convention", (), unsure)
-    why = "reasoning wears off after the second" if goal == "reasoning" else ""
+    why = "reasoning scores fell after the second" if goal == "reasoning" else ""
     unsure = "chat scores rose beyond the second epoch" if goal == "general" else ""
     return Choice(key, 2, why, "evidence", ("two-epochs",), unsure)

@@ -84,8 +84,8 @@ def how_counted(made: Authored) -> str:
     if not data.is_counted:
         low, high = data.row_factor
         return (
-            f"estimated from characters, a row's true length is {low - 1:+.0%} to "
-            f"{high - 1:+.0%} of it"
+            f"estimated from characters; a row's true length may differ by "
+            f"{low - 1:+.0%} to {high - 1:+.0%}"
         )
     if data.counted == data.rows:
         return "counted with the model's tokenizer"

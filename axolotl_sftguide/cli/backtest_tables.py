@@ -97,11 +97,11 @@ def _notes(results: Sequence[Backtest], runs: int) -> Iterator[str]:
     first = results[0]
     if first.settings <= LEAST_POINTS:
         yield (
-            f"prediction needs earlier runs of {LEAST_POINTS} settings: it stops "
-            f"nothing in a replay of {first.settings}, but may stop a further run."
+            f"prediction needs earlier runs with {LEAST_POINTS} settings. These runs "
+            f"have {first.settings}: it stops none of them, but may stop a later run."
             if first.settings == LEAST_POINTS
-            else f"prediction needs earlier runs of {LEAST_POINTS} settings, and these "
-            f"are {first.settings}: it stops nothing here."
+            else f"prediction needs earlier runs with {LEAST_POINTS} settings. These "
+            f"runs have {first.settings}: it stops none of them."
         )
     if first.intervals is None:
         yield (

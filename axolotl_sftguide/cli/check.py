@@ -64,7 +64,7 @@ def check(
     Each finding names what is wrong, what happens because of it, and what to write
     instead. "Wrong": the config does not do what it says, or the run ends in an error.
     "Advised against": evidence or Axolotl's behaviour speaks against a value. "Note":
-    good to know. `sftguide explain ID` tells more about one, and a comment
+    good to know. `sftguide explain ID` says more about one, and a comment
     `# sftguide: ignore[ID]` silences it.
 
     --host starts Axolotl, which takes about ten seconds. --data tokenises the datasets

@@ -42,7 +42,7 @@ class Checked:
     """How many findings a comment silences."""
     summary: Sequence[str]
     examined: Sequence[Examined] | None
-    """The tokenised datasets; None if they were not asked for."""
+    """The tokenised datasets; None if they were not requested."""
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""

@@ -33,7 +33,7 @@ def wants_json() -> bool:
 
 
 def note(text: str) -> None:
-    """Print a message that is no part of the answer; nothing with -q."""
+    """Print a message that is not part of the answer; nothing with -q."""
     if not is_quiet():
         click.echo(text, err=True)
 

@@ -1,4 +1,4 @@
-"""What the shell offers for names of runs, studies, recipes, findings and claims.
+"""Shell completion of the names of runs, studies, recipes, findings and claims.
 
 click writes the scripts for bash, zsh and fish; docs/command-line.md says how to load
 them. A name that cannot be looked up is not offered, and nothing is created.
@@ -15,7 +15,7 @@ Names = Callable[[click.Context], Iterable[str]]
 
 
 def complete_names(command: click.Command, path: tuple[str, ...] = ()) -> None:
-    """Give the parameters of a command, and of all below it, what they offer."""
+    """Set the completions of a command's parameters, and of all its subcommands."""
     if isinstance(command, click.Group):
         for name, below in command.commands.items():
             complete_names(below, (*path, name))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="A file, folder or dataset; may be given several times.",
 )
-@click.option("--gpu-memory", "gpu_bytes", type=MemorySize(), help="Of one GPU.")
+@click.option("--gpu-memory", "gpu_bytes", type=MemorySize(), help="Memory of one GPU.")
 @click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
     "-o",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--goal",
     type=click.Choice(["general", "style", "reasoning"]),
-    help="What the model is tuned for. Default: by the data.",
+    help="What the model is tuned for. Default: chosen by the data.",
 )
 @click.option(
     "--trainer",
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Write a YAML for Axolotl, or a script for TRL.",
 )
-@click.option("--sweep", is_flag=True, help="Also write what to try instead.")
+@click.option("--sweep", is_flag=True, help="Also write a search space.")
 @click.option(
     "--adapter",
     type=click.Choice(["none", "lora", "qlora"]),
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 )
 @click.option("--chat-template", help="Axolotl's name of a template.")
 @click.option("--sequence-len", type=click.IntRange(min=16), help="In tokens.")
-@click.option("--packing/--no-packing", default=None, help="Several rows a sequence.")
-@click.option("--micro-batch-size", type=click.IntRange(min=1), help="On one GPU.")
+@click.option("--packing/--no-packing", default=None, help="Several rows per sequence.")
+@click.option("--micro-batch-size", type=click.IntRange(min=1), help="Rows on one GPU.")
 @click.option(
     "--effective-batch-size",
     type=click.IntRange(min=1),
@@ -131,7 +131,9 @@ def new(
     )
     made = author(request, facts, rows)
     if space is not None and len(trials(made)) == 1:
-        click.echo("--sweep: nothing is left open, so there is no sweep", err=True)
+        click.echo(
+            "--sweep: the evidence leaves nothing open; no sweep was written", err=True
+        )
         space = None
     written = {output: as_yaml(made, str(output), str(space or ""))}
     if trainer == "trl":

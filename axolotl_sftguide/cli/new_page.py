@@ -123,7 +123,7 @@ def _next(made: Authored, path: Path, space: Path | None) -> list[str]:
 
 
 def print_chain(made: Authored) -> None:
-    """From the evidence to each number."""
+    """The evidence for each number."""
     from ..evidence import CLAIMS
 
     kind = "adapter" if made.candidate.is_adapter else "full"

@@ -9,7 +9,7 @@ import click
 
 
 def can_ask() -> bool:
-    """Whether somebody sits at a terminal."""
+    """Whether questions can be asked at a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -17,7 +17,7 @@ def ask(flag: str, question: str, default: str | None = None) -> str:
     """An answer from the terminal; without one, an error that names the option.
 
     Raises:
-        SFTGuideError: If nobody can be asked.
+        SFTGuideError: If there is no terminal.
     """
     from ..errors import SFTGuideError
 

@@ -86,7 +86,7 @@ def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     for line in lines[1:]:
         click.echo(" " * (_NAME + 12) + line)
     if any(part.name not in made.at_peak for part in made.parts):
-        click.echo("(...) is not held at the peak.")
+        click.echo("Parts in parentheses are not held at the peak.")
     verdict = "fits" if made.fits else "does not fit"
     most = made.largest_micro_batch
     click.echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..runs.live import LiveReader, LiveRun
 
 _LOOKED_EVERY_S = 1.0
-"""Seconds between two looks for a run that trains."""
+"""Seconds between two checks whether a run trains."""
 
 
 @click.command("watch")
@@ -29,7 +29,7 @@ _LOOKED_EVERY_S = 1.0
     type=click.FloatRange(min=0.1),
     default=0.5,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Seconds between two updates.",
 )
 @storage_option
 @json_option
@@ -127,7 +127,7 @@ def _follow(reader: LiveReader, screen: _Screen, wait: Callable[[], None]) -> Li
 
 @contextmanager
 def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
-    """The terminal's other screen, and its last picture on the usual one at the end."""
+    """The terminal's alternate screen; at the end, its last picture on the main one."""
     from rich.live import Live
 
     from ..runs.live import earlier_runs
@@ -137,7 +137,7 @@ def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
     pages: list[WatchPage] = []
 
     class Screen:
-        """Draws what is new, and for at most a tenth of the time."""
+        """Redraws what has changed, which takes at most a tenth of the time."""
 
         def __init__(self) -> None:
             self._drawn: Any = None
@@ -169,7 +169,7 @@ def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM is as Ctrl-C, so that the terminal is left as it was."""
+    """Handle SIGTERM like Ctrl-C, so that the terminal is restored."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt

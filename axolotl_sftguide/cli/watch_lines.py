@@ -13,11 +13,11 @@ from ..runs.redaction import json_safe
 from ..signals import Observation
 
 _EVERY = 16
-"""Optimizer steps of a line, if the run's config names no `logging_steps`."""
+"""Optimizer steps per line, if the run's config names no `logging_steps`."""
 
 
 class WatchLines:
-    """Tells each log, verdict and evaluation of a run once.
+    """Prints each log, verdict and evaluation of a run once.
 
     Args:
         out: Called with each line.

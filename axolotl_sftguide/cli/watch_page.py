@@ -32,14 +32,14 @@ _CHARTS = (("loss", "loss"), ("grad_norm", "gradient norm"))
 
 @dataclass(frozen=True)
 class WatchPage:
-    """The screen; `rich` draws it in the size that the terminal has just then."""
+    """The screen, which `rich` draws in the terminal's current size."""
 
     live: LiveRun
     earlier: Sequence[Earlier] = ()
     others: int = 0
     """Earlier runs in all, also those that are not drawn."""
     note: str = ""
-    """What is said at the bottom."""
+    """The text at the bottom."""
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -137,7 +137,7 @@ class WatchPage:
         if isinstance(next(iter(live.steps), None), Point):
             lines.append(Text("its trace is not on this machine: means of 16 steps"))
         if live.fault:
-            lines.append(Text(f"old figures: {live.fault}", "yellow"))
+            lines.append(Text(f"not up to date: {live.fault}", "yellow"))
         lines += self._verdicts(width, height)
         if self.note:
             lines.append(Text(self.note, EARLIER))
@@ -174,7 +174,7 @@ def ending(run: Run) -> str:
         "terminated": f"was stopped {at}",
         "parked": f"was parked {at}; its sweep may resume it",
         "failed": f"failed {at}",
-        "dead": f"is gone {at}: its process ended without a word, or its machine",
+        "dead": f"is gone {at}: its process was killed, or its machine went down",
     }.get(status, status)
     why = f": {run.reason}" if run.reason else ""
     return f"{run.name} ({run.id}) {how}{why}"

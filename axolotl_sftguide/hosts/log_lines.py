@@ -45,7 +45,7 @@ class LogLinesCallback(TrainerCallback):  # type: ignore[misc]
 
     @fail_safe
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take over from the callbacks that print."""
+        """Replace what the host's callbacks print."""
         trainer = calling_trainer(self._trainer)
         self._wraps.undo()  # of a training that an error ended
         self._begin()
@@ -77,7 +77,7 @@ class LogLinesCallback(TrainerCallback):  # type: ignore[misc]
 
     @fail_safe
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Give the callbacks their own methods back."""
+        """Restore the callbacks' own methods."""
         self._wraps.undo()
 
     def _begin(self) -> None:

@@ -22,7 +22,7 @@ _KEY = "loss_by_source"
 def source_finder(
     column: str | None, train_dataset: Any, eval_dataset: Any
 ) -> Callable[[Any], SourceTable] | None:
-    """What finds the sources of a trainer by a column; None without a column."""
+    """A function that finds a trainer's sources by a column; None without a column."""
     if column is None:
         return None
     return lambda trainer: source_table(trainer, column, train_dataset, eval_dataset)

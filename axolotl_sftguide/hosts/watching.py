@@ -47,7 +47,7 @@ class Watched(TrainerCallback):  # type: ignore[misc]
 
     @fail_safe
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Draw the figure anew, at most every two seconds."""
+        """Redraw the figure, at most every two seconds."""
         due = time.monotonic() - self._shown_at >= _REDRAWN_EVERY_S
         if self._live and due and state.is_world_process_zero:
             self._draw()
@@ -87,9 +87,9 @@ class Watched(TrainerCallback):  # type: ignore[misc]
         try:
             figure = self.figure()
         except SFTGuideError as error:
-            return {"text/plain": f"run {self.run_id}, which cannot be shown: {error}"}
+            return {"text/plain": f"run {self.run_id} cannot be shown: {error}"}
         if figure is None:
-            return {"text/plain": "a watched trainer, before its run"}
+            return {"text/plain": "a watched trainer; its training has not begun"}
         return figure._repr_mimebundle_(**words)
 
 

@@ -27,7 +27,7 @@ def flag(key: str, value: Any) -> bool:
 
 
 def is_weight(value: Any) -> bool:
-    """Whether a flag is a weight, of which the hosts only know 0 and 1."""
+    """Whether a flag is a weight other than 0 and 1, which no host supports."""
     return isinstance(value, (int, float)) and value not in (0, 1)
 
 

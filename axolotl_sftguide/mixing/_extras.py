@@ -1,4 +1,4 @@
-"""What is computed of each row besides its fingerprint, if it is asked for."""
+"""What is computed of each row besides its fingerprint, if requested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOTHING = Wanted()
 
 
 class Extras:
-    """Computes what is wanted of the rows of a piece.
+    """Computes what is requested for the rows of a piece.
 
     Args:
         wanted: What is computed.
@@ -56,7 +56,7 @@ class Extras:
         """The row, from 0, the excluded question and the share of its n-grams."""
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Compute what is wanted of the next row."""
+        """Compute what is requested for the next row."""
         if not self._is_wanted:
             return
         wanted = self._wanted

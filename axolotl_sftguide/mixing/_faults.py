@@ -58,7 +58,7 @@ FAULTS: Mapping[FaultCode, str] = {
     "file-breaks-off": "the file is damaged",
     "flag-in-reasoning": "parts of the reasoning have training flags, which no "
     "dataset key expresses",
-    "flag-negative": "a weight is negative, and neither host trains away from a text",
+    "flag-negative": "a weight is negative, which neither Axolotl nor TRL supports",
     "flag-not-boolean": "a training flag is neither true, false nor a number",
     "flags-disagree": "a message has training flags that disagree",
     "history-not-turns": "`history` is not a list of question and answer pairs",

@@ -28,7 +28,7 @@ _CHANGE_NO_ROW = frozenset(
     "path name split revision ds_type data_files where type ignore "
     "share repeats max_rows max_tokens".split()
 )
-"""Settings of a source that change no row of it, besides those for its host alone."""
+"""Settings of a source that change none of its rows; those for the host come on top."""
 
 
 class RowReader:

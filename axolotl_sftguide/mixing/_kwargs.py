@@ -22,12 +22,12 @@ from ._write import Lines, release
 COLUMN = "chat_template_kwargs"
 
 _FIRST_BYTES = 10 << 20
-"""Rows that start before this place tell `datasets` the types of the file."""
+"""`datasets` infers a file's types from the rows that start before this byte."""
 _ROWS_AT_ONCE = 1024
 
 
 def keep_their_keys(lines: Lines, rows: Indices) -> bool:
-    """Whether no row of a file of these rows gets a key of another row when loaded."""
+    """Whether loading a file of these rows leaves each row with its own keys."""
     size, keys = 0, set[frozenset[str]]()
     for line in _with_mapping(lines, rows):
         keys.add(frozenset(line[COLUMN]))

@@ -59,7 +59,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
 
 
 def version_notes(folder: str | Path) -> list[str]:
-    """The libraries of which a mix was made with another version, one line each."""
+    """The libraries whose version differs from that of the mix, one line each."""
     manifest = read_manifest(Path(folder))
     return [] if manifest is None else list(other_versions(manifest.versions))
 

@@ -28,7 +28,7 @@ def versions_of(settings: MixSettings, written: Mapping[str, object]) -> dict[st
 
 
 def other_versions(versions: Mapping[str, str]) -> Iterator[str]:
-    """The libraries of which another version is installed, one line each."""
+    """The libraries whose installed version differs, one line each."""
     for name, then in versions.items():
         now = _installed(name)
         if now != then:

@@ -1,4 +1,4 @@
-"""A recorder that also tells somebody else what happens in a run."""
+"""A recorder that also notifies a listener of the events of a run."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from .recorder import RunRecorder
 
 
 class RunListener(Protocol):
-    """Is told what happens in a run. It must not raise: it is called by the run."""
+    """Receives the events of a run, which calls its methods: they must not raise."""
 
     def began(self, run: Mapping[str, Any]) -> None:
-        """The first steps were recorded."""
+        """Called when the first steps have been recorded."""
 
     def decided(self, decision: Decision) -> None:
-        """A rule has decided."""
+        """Called when a rule warns, stops or parks the run."""
 
     def scored(self, score: Score) -> None:
-        """The model was scored."""
+        """Called when the model has been scored."""
 
     def ended(self, status: Status, reason: str | None) -> None:
-        """The run has ended; the host's callbacks may have ended before."""
+        """Called when the run has ended, perhaps after the host's callbacks."""
 
 
 class AnnouncingRecorder(RunRecorder):
-    """A recorder that may have a listener.
+    """A recorder that notifies a listener, if there is one.
 
     Args:
         run: The first line of the trace.
-        listener: Who is told. Of the begin it hears with the first steps, because
-            some of the trainer's callbacks begin after the run was opened.
+        listener: Receives the events. `began` is called with the first steps, because
+            some of the trainer's callbacks start after the run was opened.
         **recorder: The other arguments of `RunRecorder`.
     """
 
@@ -41,16 +41,16 @@ class AnnouncingRecorder(RunRecorder):
     ) -> None:
         self._run = run
         self._listener = listener
-        self._told = False
+        self._announced = False
         super().__init__(run, **recorder)
 
     def steps(
         self, observations: Sequence[Observation], *, step_s: float | None = None
     ) -> None:
-        """Append optimizer steps, and announce the begin once."""
+        """Append optimizer steps; the first time, announce that the run began."""
         super().steps(observations, step_s=step_s)
-        if self._listener is not None and not self._told:
-            self._told = True
+        if self._listener is not None and not self._announced:
+            self._announced = True
             self._listener.began(self._run)
 
     def decision(self, decision: Decision) -> None:

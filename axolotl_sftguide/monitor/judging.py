@@ -43,7 +43,7 @@ def judge_at_start(
 
 
 def _unknown_metric(run: Candidate, history: RunHistory) -> str | None:
-    """That no earlier run has a score on the metric of the settings."""
+    """A notice, if no earlier run has a score on the metric of the settings."""
     if run.metric is None:
         return None
     peers = history.forecast_peers(run)

@@ -12,7 +12,7 @@ from .wrapping import MethodWraps
 class TrainingLoop:
     """Sees every way out of the loop of one trainer.
 
-    The loop itself has begun when a callback hears of it and cannot be wrapped any
+    The loop itself has begun when a callback is called and cannot be wrapped any
     more. Wrapped are the methods that it calls: one epoch, the end, an evaluation
     before the first step, the events of callbacks, and, for a loop without
     `_run_epoch`, the training step.

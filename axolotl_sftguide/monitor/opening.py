@@ -71,7 +71,7 @@ def open_run(
         extra_key_fields: Fields of the comparability key that only the host knows.
         checkpoint: The checkpoint that the training resumes from, if it is known.
         sources: Finds the sources of a trainer's data, to measure the loss of each.
-        listener: Is told what happens in the run, on the first rank.
+        listener: Receives the events of the run, on the first rank.
 
     Returns:
         None if any rank cannot be watched; no rank is watched then.

@@ -3,7 +3,7 @@
 _view        all that the page shows, as plain values
 _run         one run
 _curves      its curves, limits and noise scale
-_prediction  what earlier runs predicted, beside the score that came
+_prediction  the score that earlier runs predicted, and the actual score
 _files       what `check` and `plan` say of its config file
 _words       what happened, in sentences
 _scores      the best and the worst scores, in sentences

@@ -200,7 +200,7 @@ def evaluation_curves(material: Material, by_steps: bool, most: int) -> dict[str
 
 
 def noise(material: Material, by_steps: bool, *, over: bool) -> dict[str, Any]:
-    """The noise scale at the end, and over the run if asked, with 95% intervals."""
+    """The noise scale at the end, and over the run if requested, with 95% intervals."""
     observations = material.observations
     last = estimate(observations)
     if last is None:

@@ -29,7 +29,7 @@ _MOST = 400
 _SMOOTH = 60
 """Points of the smoothed curve."""
 _LEAST_SMOOTH = 12
-"""Fewer points would show no course."""
+"""A smoothed curve needs at least this many points."""
 _MOST_VERDICTS = 6
 _TEXT, _FAINT = "#7a7a7a", "#9a9a9a"
 _OWN = "#2a8bbf"
@@ -86,7 +86,7 @@ def figure_of(live: LiveRun, earlier: Sequence[Earlier], others: int) -> str:
 
 
 def alternative(live: LiveRun) -> str:
-    """The figure in words."""
+    """A description of the figure."""
     run, last = live.run, live.steps[-1] if live.steps else None
     figures = ""
     if last is not None:

@@ -22,7 +22,7 @@ _LONGEST = 300
 """The most characters of a config value that are shown."""
 
 _LONGEST_REASON = 1500
-"""Characters of a reason, which is read in full."""
+"""The most characters of a reason that are shown."""
 
 
 @dataclass(frozen=True)

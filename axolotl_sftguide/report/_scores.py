@@ -1,4 +1,4 @@
-"""What the scores of runs say, in sentences, and what runs are called."""
+"""Sentences about the scores of runs, and the labels of runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ALIKE = 1.1
 """Counts of samples within this factor are the same for a comparison of scores."""
 
 _MOST_BATCHES = 4
-"""With more batch sizes, samples are told as a range."""
+"""With more batch sizes, the samples are given as a range."""
 
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:
-    """By run id, what a run is called: the first of these that no other run has.
+    """The label of each run by its id: the first of these that no other run has.
 
     Its name, its study and name, or its id.
     """
@@ -114,7 +114,7 @@ def _margin(ranked: Sequence[tuple[Run, Score]], told: Names) -> str:
 
 
 def _intervals(ranked: Sequence[tuple[Run, Score]]) -> Iterator[str]:
-    """How sure the two best scores are by their held-out examples, if that is known."""
+    """The intervals of the two best scores, if their numbers of examples are known."""
     if len(ranked) < 2:
         return
     (_, best), (_, second) = ranked[:2]

@@ -32,7 +32,7 @@ class Figure:
         return alternative(self._live)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """What notebooks ask for: the picture, and the whole report if it was asked."""
+        """The formats for notebooks: the picture, and the report if `interactive`."""
         found = {"text/plain": repr(self), "image/svg+xml": self.svg}
         if self._page is not None:
             found["text/html"] = _framed(self._page, repr(self))

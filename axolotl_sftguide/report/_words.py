@@ -35,7 +35,7 @@ _ABOUT = {
     ("not_learning", "grad_norm"): "There was no gradient.",
     ("not_learning", "trained_tokens"): "No token was trained on.",
 }
-"""What a rule found that was about one signal alone."""
+"""What a rule found, if it concerns a single signal."""
 
 STATUS = {
     "finished": "trained to the end",
@@ -171,7 +171,7 @@ def _unlike(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def found_by(decision: Decision) -> str:
-    """What the rule of a decision found; about its signal alone, if it names one."""
+    """What the rule found; for the signal of the decision only, if it names one."""
     only = decision.signals[0] if len(decision.signals) == 1 else ""
     return _ABOUT.get((decision.rule, only)) or RULES.get(decision.rule, "")
 

@@ -25,8 +25,8 @@ def right_edge(live: LiveRun) -> float:
 def limits(own: Sequence[float], others: Sequence[float]) -> tuple[Pair, bool]:
     """The values at the lower and upper edge, and whether the scale is logarithmic.
 
-    All of a run's own values fit in, and the middle 80% of the others' if that leaves
-    at least a third of the height to the own ones.
+    All values of the run fit in. So do the middle 80% of the other runs' values, if
+    the run's own values keep at least a third of the height.
     """
     own = [value for value in own if math.isfinite(value)]
     others = sorted(value for value in others if math.isfinite(value))

@@ -45,7 +45,7 @@ class TraceFollower:
         self._content = self._trace = None
 
     def _read_lines(self) -> bool:
-        """Take in the complete lines that are new; whether there were any."""
+        """Read the new complete lines, and return whether there were any."""
         try:
             with self.path.open("rb") as file:
                 found = self.path.stat()

@@ -14,7 +14,7 @@ from .history import Decision, Run, RunHistory
 from .traces import Trace
 
 HISTORY_EVERY_S = 2.0
-"""Seconds between two looks into the run history."""
+"""Seconds between two reads of the run history."""
 
 MOST_EARLIER = 12
 """Earlier runs whose curves are read."""
@@ -36,7 +36,7 @@ class LiveRun:
     samples_seen: int
     learning_rate: float | None
     fault: str | None = None
-    """Why what is shown may be old."""
+    """Why the values may be out of date."""
 
     @property
     def ended(self) -> bool:
@@ -153,7 +153,7 @@ class Earlier:
 def earlier_runs(
     history: RunHistory, run: Run, most: int = MOST_EARLIER
 ) -> tuple[list[Earlier], int]:
-    """The newest earlier runs to hold a run against, and how many there are.
+    """The newest earlier runs to compare a run with, and how many there are in all.
 
     They belong to its study, or have its base model and data.
     """

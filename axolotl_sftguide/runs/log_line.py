@@ -99,4 +99,4 @@ _NO_METRICS = (
     "_num_tokens",
     "_entropy",
 )
-"""How the names of figures end that are no result of the model, or repeat the loss."""
+"""Endings of metrics that do not describe the model, or that repeat the loss."""

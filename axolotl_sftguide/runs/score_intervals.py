@@ -1,4 +1,4 @@
-"""How sure a score is, by the number of held-out examples that it is a mean over."""
+"""The confidence interval of a score, from its number of held-out examples."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def read_trace(path: str | Path) -> Trace:
 
 
 class TraceContent:
-    """What the records of a trace add up to.
+    """A trace, built from its records one after the other.
 
     Args:
         path: The file.

@@ -65,7 +65,7 @@ class Outlook:
     """The run's own loss."""
 
     def in_worst(self, share: float) -> bool:
-        """Whether the loss lies in this share of the earlier runs, the highest."""
+        """Whether the loss is among this share of the earlier runs' highest losses."""
         return in_worst(self.rank, share)
 
 
@@ -155,7 +155,7 @@ def _between(points: Sequence[Point], samples: float) -> float:
     """The loss on straight lines between the middles of points; NaN outside of them.
 
     The few points of a short run are means over more of it than `WINDOW`: the last one
-    before a look is the loss of a time long past.
+    before a look is then the loss of a much earlier step.
     """
     ends = [0, *(point.samples_seen for point in points)]
     middles = [(start + end) / 2 for start, end in pairwise(ends)]

@@ -93,7 +93,7 @@ def prospect_of(
     """Decide from the runs that have finished so far whether a parked run is resumed.
 
     Args:
-        last: What they predict for it, from its last step at which they were asked.
+        last: What they predict for it, at its last step with a prediction.
         beside: The losses of other parked runs at that point. The finished runs alone
             are a selection of the better ones.
         settings: The rule; a parked run is not resumed if `chance` and `worst` hold.

@@ -51,7 +51,7 @@ class _Parked:
 
 
 class Parking:
-    """The parked trials of one study, from the view of one worker.
+    """The parked trials of one study, as one worker handles them.
 
     Args:
         study: The study.

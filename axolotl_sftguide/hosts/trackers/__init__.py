@@ -78,9 +78,10 @@ class Trackers:
             except Exception as error:
                 self._found[place] = None
                 logger.warning(
-                    f"sftguide sends nothing more of this run to {tracker.title} "
-                    f"({type(error).__name__}: {error}). The training goes on, and the "
-                    "run history is complete"
+                    f"sftguide cannot write to {tracker.title} "
+                    f"({type(error).__name__}: {error}); it sends nothing more "
+                    "of this run there. The training goes on, and the run history is "
+                    "complete"
                 )
                 logger.debug("traceback of the error", exc_info=True)
 

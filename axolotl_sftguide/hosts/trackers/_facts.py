@@ -1,4 +1,4 @@
-"""What a tracker is told of a run, as plain values."""
+"""The data of a run that are sent to trackers, as plain values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STATUS = {"stop": "terminated", "park": "parked"}
 
 @dataclass(frozen=True)
 class Alert:
-    """A message about a run, once."""
+    """A message about a run, which is sent once."""
 
     title: str
     text: str
@@ -26,7 +26,7 @@ class Alert:
 
 
 def of_run(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the run is found again in the run history."""
+    """The fields that identify the run in the run history."""
     return {
         "sftguide/run_id": run["id"],
         "sftguide/study": run["study"],
@@ -67,7 +67,7 @@ def of_score(score: Score) -> dict[str, float]:
 
 
 def of_end(status: Status, reason: str | None) -> dict[str, Any]:
-    """How the run ended; the reason of a stop is known already."""
+    """How the run ended; the reason of a stop was sent before."""
     facts: dict[str, Any] = {"sftguide/status": status}
     if status == "failed" and reason:
         facts["sftguide/reason"] = reason

@@ -49,7 +49,7 @@ class Decision:
     figures: dict[str, Any] = field(default_factory=dict)
     reference: str | None = None
     signals: tuple[str, ...] = ()
-    """What it is about, as in `Verdict`; empty if the run was recorded without."""
+    """The signal that it is about, as in `Verdict`; empty if none was recorded."""
 
     def __post_init__(self) -> None:
         # A trace and the history have a list, or nothing from before version 6.

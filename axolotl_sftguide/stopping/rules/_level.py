@@ -12,7 +12,7 @@ _FEW = 8
 """Fewer accepted values give no estimate of their spread."""
 
 _FEW_MARGIN = 2.0
-"""Of few values, the limit exceeds the median by this many times the largest."""
+"""With few values, the limit is at least the median plus this times the largest."""
 
 _LEAST_DROP = 0.02
 """A streak recovers if its second half is lower by more than this share of it."""
