@@ -177,7 +177,8 @@ def _finding(view: View, fault: Fault) -> Finding | None:
 
 _EXAMPLES = {
     "base_model": "Set base_model: OWNER/NAME of a model on the Hub, or a folder",
-    "learning_rate": "Set learning_rate: 2.0e-4 for an adapter, 2.0e-5 without one",
+    "learning_rate": "Set learning_rate: 2.0e-4 for an adapter, 2.0e-5 for all "
+    "weights",
 }
 
 

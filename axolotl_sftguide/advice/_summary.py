@@ -54,7 +54,7 @@ def _schedule(view: View) -> str:
         length = f"num_epochs {view.get('num_epochs')!r} is not a number"
     else:
         length = f"{epochs:g} epoch{'s' * (epochs != 1)}"
-    rate = view.get("learning_rate", "none")
+    rate = view.get("learning_rate", "learning_rate not set,")
     schedule = view.get("lr_scheduler", "cosine")
     return f"{rate} {schedule}, {_warmup(view, schedule)}, {length}"
 
