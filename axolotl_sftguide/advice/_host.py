@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 
 from ..config.axolotl_keys import LORA_KERNELS
-from ..config.host_schema import host_schema
+from ..config.installed import installed_version
 from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
 from ._view import View
@@ -144,7 +143,8 @@ def data(view: View) -> Iterator[Finding]:
 
 def trackers(view: View) -> Iterator[Finding]:
     """A version of trackio that the host pins and cannot call."""
-    if view.get("use_trackio") and _trackio() == "0.19.0":
+    pinned = "0.19.0" if view.schema.version == "0.19.0" else ""  # by this Axolotl
+    if view.get("use_trackio") and (installed_version("trackio") or pinned) == "0.19.0":
         yield Finding(
             AGAINST,
             "use_trackio",
@@ -154,14 +154,6 @@ def trackers(view: View) -> Iterator[Finding]:
             "Install a newer trackio, such as 0.43, or remove use_trackio",
             id="trackio-pinned",
         )
-
-
-def _trackio() -> str | None:
-    """The installed version, or the one that the newest known Axolotl pins."""
-    try:
-        return version("trackio")
-    except PackageNotFoundError:
-        return "0.19.0" if host_schema().version == "0.19.0" else None
 
 
 def kernels(view: View) -> Iterator[Finding]:

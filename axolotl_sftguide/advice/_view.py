@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..config.evaluation import packs_evaluations
 from ..config.host_schema import HostSchema, host_schema
 from ..config.settings import BLOCK
 from ..evidence.effective_batch import choose
@@ -177,10 +178,7 @@ class View:
     @property
     def packs_evaluations(self) -> bool:
         """Whether Axolotl packs the rows of an evaluation."""
-        packs = self.config.get("eval_sample_packing")
-        if packs is None:
-            packs = not self.get("eval_table_size")
-        return bool(self.packed and packs and not self.other_kind)
+        return packs_evaluations(self.config) and not self.other_kind
 
     @cached_property
     def block(self) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from . import _cadence
 from ._candidates import Candidate
 from ._choice import Choice, Choices
 from ._data import DataFacts
-from ._layout import Layout
+from ._layout import ABOVE, Layout
 from ._request import Request
 
 
@@ -53,11 +53,10 @@ def add_block(
 
 
 def _strategy(key: str, candidate: Candidate, data: DataFacts) -> Choice:
-    kind = "adapter" if candidate.is_adapter else "full"
-    if CLAIMS["stacked"].setting.holds(kind, data.rows):
+    if CLAIMS["stacked"].setting.holds(candidate.kind, data.rows):
         return Choice(key, "stacked", "", "evidence", ("stacked",))
     why = "convention: all sources together; [stacked] is for full fine-tuning"
-    if kind == "full":
+    if not candidate.is_adapter:
         why = "convention: all sources together; [stacked] is for more rows"
     return Choice(key, "stacked", why, "convention")
 
@@ -76,10 +75,9 @@ def with_reason(
     choice: Choice, request: Request, data: DataFacts, layout: Layout
 ) -> Choice:
     """The choice; `adapter` and `sequence_len` with their reasons."""
-    if choice.key in ("adapter", "sequence_len"):
-        name = "training" if choice.key == "adapter" else "sequence_len"
-        if request.given(name) is not None:
-            return Choice(choice.key, choice.value, "as given", "given")
+    given = {"adapter": request.training, "sequence_len": request.sequence_len}
+    if given.get(choice.key) is not None:
+        return Choice(choice.key, choice.value, "as given", "given")
     if choice.key != "sequence_len":
         return choice
     longest = f"{data.quantile(1):,.0f}"
@@ -132,7 +130,7 @@ def unpacked_reason(
     if request.packing is not None:
         return "as given"
     rows = layout.sequence_len / data.mean * request.gpus
-    if rows <= 1.25 * wanted:
+    if rows <= ABOVE * wanted:
         return "a sequence would hold little more than one row"
     a_step = "each on its own GPU, " if request.gpus > 1 else ""
     return f"packed, {a_step}one step would have {rows:.0f} rows instead of {wanted}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import PlanError
 from ..evidence.effective_batch import nearest_accumulation
-from ..planning import MemoryPlan, plan_memory, read_architecture
+from ..planning import MemoryPlan, plan_memory
 from . import _cadence, _numbers
 from ._assembly import (
     about_micro,
@@ -75,8 +75,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     rows = data.rows - round(float(held.value) * data.rows)
     candidate = fitting(request, model, data, rows)
     layout = candidate.layout
-    kind = "adapter" if candidate.is_adapter else "full"
-    batch = _numbers.batch(request, model, kind, rows)
+    batch = _numbers.batch(request, model, candidate.kind, rows)
     micro, evaluated = micro_batch(request, model, data, candidate, int(batch.value))
     per = rows_a_sequence(data, layout)
     batch = divisible(batch, micro, request.gpus, layout)
@@ -130,7 +129,6 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     )
     if not made.fits:
         raise nothing_fits(request, model, made.peak_bytes, candidate)
-    shapes = read_architecture(model.config, model.name)
     return Authored(
         request,
         model,
@@ -144,6 +142,6 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
         samples,
         an_epoch,
         steps,
-        _cadence.checkpoint_bytes(candidate, shapes),
+        _cadence.checkpoint_bytes(candidate, made.architecture),
         other_trainings(request, model, candidate),
     )

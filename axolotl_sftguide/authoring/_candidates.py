@@ -14,6 +14,14 @@ MANY_ROWS = 200_000
 """The fewest rows in the claims on full fine-tuning with large batches."""
 
 
+Kind = Literal["full", "adapter"]
+
+
+def kind_of(training: Training) -> Kind:
+    """The kind of a training, as claims name it."""
+    return "full" if training == "full" else "adapter"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to train the model."""
@@ -33,6 +41,11 @@ class Candidate:
     def is_adapter(self) -> bool:
         """Whether only an adapter is trained."""
         return self.training != "full"
+
+    @property
+    def kind(self) -> Kind:
+        """`full` or `adapter`, as claims name the kind of a training."""
+        return kind_of(self.training)
 
 
 def trainings(request: Request, model: ModelFacts, rows: int) -> list[Training]:

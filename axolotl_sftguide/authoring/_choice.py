@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -78,11 +79,16 @@ class Choices:
 
     def config(self) -> dict[str, Any]:
         """The config that the choices make, as Axolotl reads it."""
-        found: dict[str, Any] = {}
-        for key, choice in self.made.items():
-            block = found
-            *outer, last = key.split(".")
-            for name in outer:
-                block = block.setdefault(name, {})
-            block[last] = choice.value
-        return found
+        return nested({key: choice.value for key, choice in self.made.items()})
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Blocks of the values at dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in flat.items():
+        block = found
+        *outer, last = key.split(".")
+        for name in outer:
+            block = block.setdefault(name, {})
+        block[last] = value
+    return found

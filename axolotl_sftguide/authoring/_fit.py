@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import PlanError
-from ..evidence.effective_batch import nearest_accumulation
+from ..evidence.effective_batch import nearest_accumulation, nearest_multiples
 from . import _numbers
-from ._candidates import Candidate, candidates, optimizers, trainings
+from ._candidates import Candidate, Kind, candidates, kind_of, optimizers, trainings
 from ._choice import Choice
 from ._data import DataFacts
-from ._layout import LOST, SLIGHT, Layout, layouts, rows_a_sequence
+from ._layout import ABOVE, LOST, SLIGHT, Layout, layouts, rows_a_sequence
 from ._model import ModelFacts
 from ._planned import nothing_fits, planned
 from ._request import Request
@@ -38,8 +38,7 @@ def fitting(
         PlanError: If none fits.
     """
     kinds = dict.fromkeys(
-        "full" if training == "full" else "adapter"
-        for training in trainings(request, model, rows)
+        kind_of(training) for training in trainings(request, model, rows)
     )
     tried: list[tuple[int, Candidate]] = []
     whole: list[Candidate] = []
@@ -75,7 +74,7 @@ def fitting(
 
 
 def _layouts(
-    request: Request, model: ModelFacts, data: DataFacts, rows: int, kind: str
+    request: Request, model: ModelFacts, data: DataFacts, rows: int, kind: Kind
 ) -> tuple[list[Layout], list[Layout]]:
     """The layouts that keep the rows, and those that lose some."""
     found = layouts(
@@ -101,8 +100,8 @@ def _split(
     return slight, others
 
 
-def _of_kind(found: Iterable[Candidate], kind: str) -> list[Candidate]:
-    return [each for each in found if each.is_adapter == (kind == "adapter")]
+def _of_kind(found: Iterable[Candidate], kind: Kind) -> list[Candidate]:
+    return [each for each in found if each.kind == kind]
 
 
 def _peak(candidate: Candidate, model: ModelFacts, request: Request) -> int:
@@ -128,7 +127,7 @@ def micro_batch(
     """Sequences per micro batch; and per evaluation, if that must be fewer, or 0."""
     layout = candidate.layout
     per = rows_a_sequence(data, layout) * request.gpus
-    most = max(1, min(_TOKENS // layout.sequence_len, int(1.25 * wanted / per)))
+    most = max(1, min(_TOKENS // layout.sequence_len, int(ABOVE * wanted / per)))
     if request.micro_batch_size is not None:
         options = [request.micro_batch_size]
     else:
@@ -162,11 +161,10 @@ def divisible(batch: Choice, micro: int, gpus: int, layout: Layout) -> Choice:
     if layout.packed or value % together == 0:
         return batch
     if batch.basis == "given":
-        below, above = value // together * together, -(-value // together) * together
-        nearest = f"{below} or {above}" if below else f"{above}"
         raise PlanError(
             f"--effective-batch-size {value}: must be a multiple of micro batch {micro}"
-            f" x {gpus} GPU{'s' * (gpus > 1)}; nearest: {nearest}"
+            f" x {gpus} GPU{'s' * (gpus > 1)}; nearest: "
+            f"{nearest_multiples(value, together)}"
         )
     rounded = max(together, round(value / together) * together)
     return Choice(

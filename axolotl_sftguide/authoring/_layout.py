@@ -33,7 +33,7 @@ _WORTH = 1.5
 """Rows per sequence from which on packing is worth it."""
 _OFF = 0.15
 """How far a step may be from the requested samples to allow a longer sequence."""
-_ABOVE = 1.25
+ABOVE = 1.25
 """A micro step may have this many times the requested samples; the plugin warns above
 it."""
 
@@ -75,7 +75,7 @@ def layouts(
         packing: Whether the user asked for packing.
     """
     sizes = [size for size in SIZES if size <= positions] or [positions]
-    most = _ABOVE * wanted * data.mean * data.whole_factor[0] / gpus
+    most = ABOVE * wanted * data.mean * data.whole_factor[0] / gpus
     if sequence_len is not None:
         sizes = [sequence_len]
     whole = [size for size in sizes if _lost(data, size) <= LOST * data.rows]

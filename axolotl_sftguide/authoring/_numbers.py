@@ -114,11 +114,16 @@ def _warmup(scheduler: str, candidate: Candidate, rows: int, steps: int) -> Choi
             return Choice("warmup_steps", 0, "", "evidence", ("no-warmup",))
         why = "convention: a constant rate starts at once"
         return Choice("warmup_steps", 0, why, "convention")
-    some = max(2, round(0.03 * steps))
+    some = some_warmup(steps)
     if some >= steps:
         return Choice("warmup_steps", 0, "too few steps for one", "data")
     why = f"convention: 3% of the {steps:,} steps, as in [tulu-warmup]"
     return Choice("warmup_steps", some, why, "convention")
+
+
+def some_warmup(steps: int) -> int:
+    """Steps of the warmup before a rate that falls."""
+    return max(2, round(0.03 * steps))
 
 
 def epochs(request: Request, goal: Goal, samples: int, an_epoch: int) -> Choice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Goal = Literal["general", "style", "reasoning"]
 Training = Literal["full", "lora", "qlora"]
@@ -36,7 +36,3 @@ class Request:
     lora_r: int | None = None
     held_out: float | None = None
     seed: int | None = None
-
-    def given(self, name: str) -> Any:
-        """The value that the user gave, or None."""
-        return getattr(self, name)

@@ -11,7 +11,8 @@ from typing import Any
 
 from ._author import Authored
 from ._choice import Choice
-from ._layout import rows_a_sequence
+from ._layout import ABOVE, rows_a_sequence
+from ._numbers import some_warmup
 from ._yaml import scalar
 
 _MOST = 6
@@ -42,7 +43,7 @@ def _changed(made: Authored, choice: Choice, value: Any) -> dict[str, Any] | Non
     if choice.key == _BATCH:
         return _of_batch(made, int(value))
     if choice.key == "lr_scheduler":
-        warmup = 0 if value == "constant" else max(2, round(0.03 * made.steps))
+        warmup = 0 if value == "constant" else some_warmup(made.steps)
         return {"lr_scheduler": value, "warmup_steps": warmup}
     return {choice.key: value}
 
@@ -52,7 +53,7 @@ def _of_batch(made: Authored, samples: int) -> dict[str, Any] | None:
     layout, gpus = made.candidate.layout, made.request.gpus
     per = rows_a_sequence(made.data, layout) * gpus
     if layout.packed:
-        possible = [n for n in range(micro, 0, -1) if per * n <= 1.25 * samples]
+        possible = [n for n in range(micro, 0, -1) if per * n <= ABOVE * samples]
     else:
         possible = [n for n in range(micro, 0, -1) if samples % (n * gpus) == 0]
     if not possible:

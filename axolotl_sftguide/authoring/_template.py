@@ -9,8 +9,6 @@ from ._families import TEXT_MARKS, Family
 from ._model import OWN, ModelFacts
 from ._request import Request
 
-_ENDS = {"chatml": "<|im_end|>", "qwen_25": "<|im_end|>", "qwen3": "<|im_end|>"}
-
 
 def choose_template(
     choices: Choices, request: Request, model: ModelFacts, data: DataFacts

@@ -104,8 +104,7 @@ def _template(made: Authored) -> Iterator[str]:
 
 
 def _with_bos(made: Authored) -> bool:
-    name = str(made.choices.value("chat_template"))
-    return name not in ("chatml",)
+    return bool(made.choices.value("chat_template") != "chatml")
 
 
 def _main(made: Authored) -> Iterator[str]:

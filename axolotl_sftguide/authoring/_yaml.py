@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ._author import Authored
-from ._choice import Choice
+from ._choice import Choice, nested
 from .words import data_lines, lengths_line, steps_text, title, training_text
 
 _COLUMN = 34
@@ -52,8 +52,7 @@ def header(made: Authored, path: str, sweep: str = "") -> Iterator[str]:
     yield f"# {title(made)}"
     yield "#"
     yield from _labelled("What:", [training_text(made), *_goal(made)])
-    sources = [line for _, line in data_lines(made)]
-    yield from _labelled("Data:", [*sources, lengths_line(made)])
+    yield from _labelled("Data:", [*data_lines(made), lengths_line(made)])
     yield from _labelled("Need:", [_needs(made)])
     gpus, size = made.request.gpus, made.request.gpu_bytes / 2**30
     card = f"{gpus} GPUs of {size:.3g} GiB" if gpus > 1 else f"one of {size:.3g} GiB"
@@ -114,14 +113,7 @@ def _labelled(label: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _body(made: Authored) -> Iterator[str]:
-    tree: dict[str, Any] = {}
-    for key, choice in made.choices.made.items():
-        block = tree
-        *outer, last = key.split(".")
-        for name in outer:
-            block = block.setdefault(name, {})
-        block[last] = choice
-    for key, node in tree.items():
+    for key, node in nested(made.choices.made).items():
         if key in _STARTS:
             yield ""
         yield from _node(key, node, 0)

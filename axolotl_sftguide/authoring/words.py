@@ -53,9 +53,9 @@ def why_this_training(made: Authored) -> str:
     return f"LoRA in bf16 needs {needs['LoRA in bf16'][0]:.1f} GiB"
 
 
-def data_lines(made: Authored) -> list[tuple[str, str]]:
-    """The path of each source, and a line on it."""
-    return [(source.path, _source_line(source)) for source in made.data.sources]
+def data_lines(made: Authored) -> list[str]:
+    """A line on each source."""
+    return [_source_line(source) for source in made.data.sources]
 
 
 def _source_line(source: SourceFacts) -> str:

@@ -160,17 +160,13 @@ def _facts(model: str, data: tuple[str, ...]) -> tuple[Any, Any]:
     facts = read_model(model)
     try:
         from ..mixing import text_counter
-    except ImportError as error:
-        raise SFTGuideError(
-            f"--data cannot be read ({error}); pip install 'axolotl-sftguide[mix]'"
-        ) from None
-    count = None
-    if facts.tokenizer is not None:
-        try:
-            count = text_counter(facts.tokenizer)
-        except MixError as error:
-            click.echo(f"{error}; lengths are estimated from characters", err=True)
-    try:
+
+        count = None
+        if facts.tokenizer is not None:
+            try:
+                count = text_counter(facts.tokenizer)
+            except MixError as error:
+                click.echo(f"{error}; lengths are estimated from characters", err=True)
         return facts, read_data(data, vocabulary=facts.vocabulary, count=count)
     except ImportError as error:
         raise SFTGuideError(

@@ -25,7 +25,7 @@ def print_summary(
 
     click.echo(f"wrote {path}: {words.title(made)}\n")
     _row("why", words.why_this_training(made))
-    for place, (_, line) in enumerate(words.data_lines(made)):
+    for place, line in enumerate(words.data_lines(made)):
         _row("data" if not place else "", line)
     _row("", words.lengths_line(made))
     _row("", words.trained_text(made))
@@ -83,10 +83,15 @@ def _time(made: Authored, past: list[Throughput]) -> str:
 
     if not past:
         return "unknown: no run of this model and length in your history"
-    first = past[0]
-    samples = made.steps * made.samples
-    hours = duration(samples / first.samples_per_s / made.request.gpus)
-    return f"about {hours} on {first.device}, by {first.runs} earlier runs"
+    first, time = past[0], duration(_seconds(made, past))
+    return f"about {time} on {first.device}, by {first.runs} earlier runs"
+
+
+def _seconds(made: Authored, past: list[Throughput]) -> float | None:
+    """The time of the training, by the throughput of earlier runs; None without any."""
+    if not past:
+        return None
+    return made.steps * made.samples / past[0].samples_per_s / made.request.gpus
 
 
 def _disk(made: Authored) -> str:
@@ -126,7 +131,6 @@ def print_chain(made: Authored) -> None:
     """The evidence for each number."""
     from ..evidence import CLAIMS
 
-    kind = "adapter" if made.candidate.is_adapter else "full"
     for choice in made.choices.made.values():
         if isinstance(choice.value, list | dict):
             continue
@@ -146,7 +150,7 @@ def print_chain(made: Authored) -> None:
             claim = CLAIMS[key]
             value = f"{claim.value}: " if claim.value else ""
             _indented(f"[{key}] {value}{claim.statement}")
-            own = claim.setting.holds(kind, made.rows)
+            own = claim.setting.holds(made.candidate.kind, made.rows)
             shown = "shown for" if own else "shown for another setting:"
             _indented(f"{shown} {claim.setting}; {claim.reference} ({claim.grade})")
         if choice.unsure:
@@ -168,9 +172,6 @@ def as_dict(
 ) -> dict[str, Any]:
     """All of it as plain values, for JSON."""
     data, memory = made.data, made.memory
-    seconds = None
-    if past:
-        seconds = made.steps * made.samples / past[0].samples_per_s / made.request.gpus
     return {
         "written": written,
         "config": made.config,
@@ -223,6 +224,6 @@ def as_dict(
             "total": made.steps,
             "samples": made.samples,
             "accumulation": made.accumulation,
-            "seconds": seconds,
+            "seconds": _seconds(made, past),
         },
     }

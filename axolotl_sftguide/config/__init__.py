@@ -6,4 +6,6 @@ validation     validation of blocks of settings
 yaml_file      reading and changing YAML files
 model_configs  a model's `config.json`
 axolotl_keys   keys that Axolotl accepts
+evaluation     how Axolotl evaluates
+installed      versions of installed packages
 """

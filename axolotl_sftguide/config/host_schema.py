@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from .installed import installed_version
 
 _FOLDER = Path(__file__).parent / "versions"
 
@@ -142,15 +143,8 @@ def host_schema(wanted: str | None = None) -> HostSchema:
     Args:
         wanted: A version, instead of the installed one.
     """
-    installed = _installed()
+    installed = installed_version("axolotl")
     known = known_versions()
     chosen = wanted or (installed if installed in known else known[-1])
     text = (_FOLDER / f"axolotl-{chosen}.json").read_text(encoding="utf-8")
     return HostSchema(json.loads(text), installed)
-
-
-def _installed() -> str | None:
-    try:
-        return version("axolotl")
-    except PackageNotFoundError:
-        return None

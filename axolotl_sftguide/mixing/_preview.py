@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..config.mix_settings import MixSettings, SourceSettings
 from ..errors import MixError
 from ._faults import RowFault
-from ._forms import RowReader
 from ._lengths import Lengths, lengths_of
 from ._mix import as_settings
-from ._pieces import Piece, whole_file
 from ._rendered import Segments, load_tokenizer, plain_segments, rendered_segments
-from ._sources import find_files
-from ._spool import all_rows
+from ._scan import lazy_rows
 from ._tokens import token_counter, tokenizer_at
-from ._where import matches
 
 _LENGTHS = 1000
 """Rows whose lengths are counted."""
@@ -92,7 +87,7 @@ def _previewed(
     phase: str, source: SourceSettings, root: Path, wanted: int, tokenizer: Any
 ) -> PreviewedSource:
     found = PreviewedSource(phase, source.path)
-    for label, number, read in _rows(source, root):
+    for label, number, read in lazy_rows(source, root):
         if len(found.rows) >= wanted or len(found.problems) >= wanted:
             return found
         try:
@@ -107,30 +102,13 @@ def _first_lengths(source: SourceSettings, root: Path, tokenizer: str) -> list[i
     """The lengths of the first usable rows."""
     count = token_counter(tokenizer)
     found: list[int] = []
-    for _, _, read in _rows(source, root):
+    for _, _, read in lazy_rows(source, root):
         # A template may refuse a row with any exception.
         with suppress(Exception):
             found.append(count(read()[1]))
         if len(found) == _LENGTHS:
             break
     return found
-
-
-def _rows(
-    source: SourceSettings, root: Path
-) -> Iterator[tuple[str, int, Callable[[], tuple[str, dict[str, Any]]]]]:
-    """The file and number of each row that `where` keeps, and what reads it."""
-    for label, piece in _pieces(source, root):
-        reader = RowReader(source, piece.kind in ("parquet", "arrow"))
-        for number, row in all_rows(piece):
-            if isinstance(row, RowFault):
-                yield label, number, partial(_raise, row)
-            elif not source.where or matches(row, source.where):
-                yield label, number, partial(reader.read, row)
-
-
-def _raise(fault: RowFault) -> NoReturn:
-    raise fault
 
 
 def _row(
@@ -142,10 +120,3 @@ def _row(
     text = "".join(part for part, _ in segments)
     tokens = len(tokenizer(text, add_special_tokens=False)["input_ids"])
     return PreviewedRow(label, number, form, segments, tokens)
-
-
-def _pieces(source: SourceSettings, root: Path) -> Iterator[tuple[str, Piece]]:
-    for file in find_files(source, root):
-        label = file.label or file.path.name
-        for piece in whole_file(file, label, source.ds_type):
-            yield label, piece

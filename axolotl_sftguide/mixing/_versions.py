@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 
+from ..config.installed import installed_version
 from ..config.mix_settings import MixSettings
 
 
@@ -24,19 +24,12 @@ def versions_of(settings: MixSettings, written: Mapping[str, object]) -> dict[st
         names.append("rensa")
     if settings.tokenizer is not None:
         names += ["jinja2", "tokenizers", "transformers"]
-    return {name: _installed(name) for name in names}
+    return {name: installed_version(name) or "" for name in names}
 
 
 def other_versions(versions: Mapping[str, str]) -> Iterator[str]:
     """The libraries whose installed version differs, one line each."""
     for name, then in versions.items():
-        now = _installed(name)
+        now = installed_version(name) or ""
         if now != then:
             yield f"made with {name} {then}, and {now or 'none'} is installed"
-
-
-def _installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..config.as_loaded import as_loaded
 from ..config.axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
+from ..config.evaluation import packs_evaluations
 from ..errors import PlanError
 from ._architecture import Architecture
 from ._deepspeed import Zero, read_zero
@@ -247,14 +248,6 @@ def _holds_out(config: Mapping[str, Any]) -> bool:
     return isinstance(mix, Mapping) and bool(mix.get("held_out"))
 
 
-def _packs_evaluations(config: Mapping[str, Any]) -> bool:
-    """Whether Axolotl packs the rows of an evaluation."""
-    packs = config.get("eval_sample_packing")
-    if packs is None:
-        packs = not config.get("eval_table_size")
-    return bool(config.get("sample_packing") and packs)
-
-
 def _eval_batch_size(config: Mapping[str, Any], *, held_out: bool) -> int | None:
     """Rows of an evaluation's batch; 0 without data, or without a time to evaluate.
 
@@ -267,6 +260,6 @@ def _eval_batch_size(config: Mapping[str, Any], *, held_out: bool) -> int | None
     size = config.get("eval_batch_size")
     if not has_rows or not when:
         return 0
-    if not isinstance(size, int) or size <= 0 or _packs_evaluations(config):
+    if not isinstance(size, int) or size <= 0 or packs_evaluations(config):
         return None
     return size
