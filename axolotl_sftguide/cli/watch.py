@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from .common import note
+from .common import note, sigterm_as_ctrl_c
 from .history import json_option, open_existing, storage_option
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def watch_run(
     def wait() -> None:
         time.sleep(interval)
 
-    with _interruptible():
+    with sigterm_as_ctrl_c():
         try:
             found = _find(run, study, storage)
             _watch(*found, wait, as_json=as_json)
@@ -165,17 +164,3 @@ def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
             for page in pages:
                 height = min(out.size.height, 30) - 4  # for its end, and the prompt
                 out.print(WatchPage(page.live, earlier, others), height=height)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM is as Ctrl-C, so that the terminal is left as it was."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
