@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -91,12 +91,6 @@ def _running(history: RunHistory, study: str | None) -> list[Run]:
     return [r for r in history.runs(study=study) if r.shown_status == "running"]
 
 
-class _Screen(Protocol):
-    def show(self, live: LiveRun) -> None: ...
-
-    def end(self, live: LiveRun, text: str) -> None: ...
-
-
 def _watch(
     history: RunHistory, run: Run, wait: Callable[[], None], *, as_json: bool
 ) -> None:
@@ -107,60 +101,61 @@ def _watch(
 
     out, reader = console(), LiveReader(history, run)
     if as_json or not out.is_terminal:
-        live = _follow(reader, WatchLines(click.echo, as_json=as_json), wait)
-        WatchLines(click.echo, as_json=as_json).end(live, ending(live.run))
+        lines = WatchLines(click.echo, as_json=as_json)
+        live = _follow(reader, lines.show, wait)
+        lines.end(live, ending(live.run))
         return
-    with _full_screen(history, run, out) as screen:
-        live = _follow(reader, screen, wait)
+    with _full_screen(history, run, out) as show:
+        live = _follow(reader, show, wait)
     out.print(ending(live.run), markup=False, highlight=False, soft_wrap=True)
 
 
-def _follow(reader: LiveReader, screen: _Screen, wait: Callable[[], None]) -> LiveRun:
+def _follow(
+    reader: LiveReader, show: Callable[[LiveRun], None], wait: Callable[[], None]
+) -> LiveRun:
     while True:
         live = reader.read()
-        screen.show(live)
+        show(live)
         if live.ended:
             return live
         wait()
 
 
 @contextmanager
-def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
-    """The terminal's other screen, and its last picture on the usual one at the end."""
+def _full_screen(
+    history: RunHistory, run: Run, out: Any
+) -> Iterator[Callable[[LiveRun], None]]:
+    """The terminal's other screen, and its last picture on the usual one at the end.
+
+    Yields:
+        Draws what is new, and for at most a tenth of the time.
+    """
     from rich.live import Live
 
     from ..runs.live import earlier_runs
     from .watch_page import WatchPage
 
     earlier, others = earlier_runs(history, run)
-    pages: list[WatchPage] = []
+    last: LiveRun | None = None
+    drawn: Any = None
+    rests_until = 0.0
 
-    class Screen:
-        """Draws what is new, and for at most a tenth of the time."""
-
-        def __init__(self) -> None:
-            self._drawn: Any = None
-            self._rests_until = 0.0
-
-        def show(self, live: LiveRun) -> None:
-            page = WatchPage(
-                live, earlier, others, "Ctrl-C leaves; the training goes on"
-            )
-            pages[:] = [page]
-            new = (live.run, id(live.steps), len(live.decisions), live.fault, out.size)
-            now = time.monotonic()
-            if new != self._drawn and now >= self._rests_until:
-                shown.update(page, refresh=True)
-                self._drawn = new
-                self._rests_until = now + 10 * (time.monotonic() - now)
-
-        def end(self, live: LiveRun, text: str) -> None: ...
+    def show(live: LiveRun) -> None:
+        nonlocal last, drawn, rests_until
+        last = live
+        new = (live.run, id(live.steps), len(live.decisions), live.fault, out.size)
+        now = time.monotonic()
+        if new != drawn and now >= rests_until:
+            leave = "Ctrl-C leaves; the training goes on"
+            shown.update(WatchPage(live, earlier, others, leave), refresh=True)
+            drawn = new
+            rests_until = now + 10 * (time.monotonic() - now)
 
     with Live(console=out, screen=True, auto_refresh=False) as shown:
         try:
-            yield Screen()
+            yield show
         finally:
             shown.stop()
-            for page in pages:
+            if last is not None:
                 height = min(out.size.height, 30) - 4  # for its end, and the prompt
-                out.print(WatchPage(page.live, earlier, others), height=height)
+                out.print(WatchPage(last, earlier, others), height=height)
