@@ -38,14 +38,19 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def echo_json(values: Any) -> None:
+    """Print values as JSON, without secrets."""
+    import json
+
+    from ..runs.redaction import json_safe
+
+    click.echo(json.dumps(json_safe(values), indent=2, default=str))
+
+
 def answer(values: Any, *lines: str) -> None:
     """Print the answer of a command: lines, or its values with --json."""
     if wants_json():
-        import json
-
-        from ..runs.redaction import json_safe
-
-        click.echo(json.dumps(json_safe(values), indent=2, default=str))
+        echo_json(values)
         return
     for line in lines:
         click.echo(line)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import note, sigterm_as_ctrl_c
-from .history import json_option, open_existing, storage_option
+from .common import note, sigterm_as_ctrl_c, wants_json
+from .history import open_existing, storage_option
 
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
@@ -31,13 +31,11 @@ _LOOKED_EVERY_S = 1.0
     help="Seconds between two looks.",
 )
 @storage_option
-@json_option
 def watch_run(
     run: str | None,
     study: str | None,
     interval: float,
     storage: str | None,
-    as_json: bool,
 ) -> None:
     """Watch a run while it trains: curves, verdicts, time left.
 
@@ -54,7 +52,7 @@ def watch_run(
     with sigterm_as_ctrl_c():
         try:
             found = _find(run, study, storage)
-            _watch(*found, wait, as_json=as_json)
+            _watch(*found, wait)
         except KeyboardInterrupt:
             note("no longer watching")
 
@@ -91,17 +89,15 @@ def _running(history: RunHistory, study: str | None) -> list[Run]:
     return [r for r in history.runs(study=study) if r.shown_status == "running"]
 
 
-def _watch(
-    history: RunHistory, run: Run, wait: Callable[[], None], *, as_json: bool
-) -> None:
+def _watch(history: RunHistory, run: Run, wait: Callable[[], None]) -> None:
     from ..runs.live import LiveReader
     from .tables import console
     from .watch_lines import WatchLines
     from .watch_page import ending
 
     out, reader = console(), LiveReader(history, run)
-    if as_json or not out.is_terminal:
-        lines = WatchLines(click.echo, as_json=as_json)
+    if wants_json() or not out.is_terminal:
+        lines = WatchLines(click.echo, as_json=wants_json())
         live = _follow(reader, lines.show, wait)
         lines.end(live, ending(live.run))
         return
