@@ -177,8 +177,7 @@ def _finding(view: View, fault: Fault) -> Finding | None:
 
 _EXAMPLES = {
     "base_model": "Set base_model: OWNER/NAME of a model on the Hub, or a folder",
-    "learning_rate": "Set learning_rate: 2.0e-4 for an adapter, 2.0e-5 for all "
-    "weights",
+    "learning_rate": "Set learning_rate: 2.0e-4 for an adapter, 2.0e-5 for all weights",
 }
 
 

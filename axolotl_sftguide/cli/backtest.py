@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .backtest_runs import groups_of
-from .common import note
-from .history import echo_json, no_runs, require
+from .common import echo_json, note, wants_json
+from .history import no_runs, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,6 @@ LEAST_RUNS = 3
     help="YAML config whose `sftguide.early_termination` is replayed too.",
 )
 @click.option("--storage", metavar="URL", help="Run history to read.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def backtest(
     study: str,
     key: str | None,
@@ -54,7 +53,6 @@ def backtest(
     seed: int,
     config: Path | None,
     storage: str | None,
-    as_json: bool,
 ) -> None:
     """Replay stopping rules and pruners on your finished runs.
 
@@ -92,7 +90,7 @@ def backtest(
             )
             for group in large
         ]
-    if as_json:
+    if wants_json():
         _print_json(found)
         return
     for group, results, evidence in found:

@@ -11,6 +11,7 @@ import click
 
 from . import check_page
 from .check_findings import Checked, Options, collect
+from .common import wants_json
 
 
 @click.command()
@@ -34,7 +35,6 @@ from .check_findings import Checked, Options, collect
 @click.option("--all", "with_general", is_flag=True, help="Show all notes in full.")
 @click.option("--fix", is_flag=True, help="Write the remedies that are certain.")
 @click.option("-v", "--verbose", is_flag=True, help="Show evidence, links and ids.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--format",
     "form",
@@ -54,7 +54,6 @@ def check(
     with_general: bool,
     fix: bool,
     verbose: bool,
-    as_json: bool,
     form: str,
     strict: bool,
 ) -> None:
@@ -73,11 +72,12 @@ def check(
     """
     options = Options(rows, ranks, data, host, with_general, fix)
     checked = [collect(config, options) for config in configs]
-    if as_json or form == "json":
+    form = "json" if wants_json() else form
+    if form == "json":
         answers = [each.to_dict() for each in checked]
         answer = answers if len(answers) > 1 else answers[0]
         click.echo(json.dumps(answer, indent=2, default=str))
-    for each in checked if form != "json" and not as_json else ():
+    for each in checked if form != "json" else ():
         if form == "github":
             found = check_page.github(each.config, each.text, each.shown)
             click.echo(found, nl=False)

@@ -1,4 +1,4 @@
-"""What all commands have in common: -q, -v and --json, messages and progress.
+"""What commands have in common: -q, -v, --json, messages, progress, interruption.
 
 Answers go to stdout. Messages and progress go to stderr; progress only if that is a
 terminal.
@@ -38,14 +38,19 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def echo_json(values: Any) -> None:
+    """Print values as JSON, without secrets."""
+    import json
+
+    from ..runs.redaction import json_safe
+
+    click.echo(json.dumps(json_safe(values), indent=2, default=str))
+
+
 def answer(values: Any, *lines: str) -> None:
     """Print the answer of a command: lines, or its values with --json."""
     if wants_json():
-        import json
-
-        from ..runs.redaction import json_safe
-
-        click.echo(json.dumps(json_safe(values), indent=2, default=str))
+        echo_json(values)
         return
     for line in lines:
         click.echo(line)
@@ -84,6 +89,21 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
     with shown:
         task = shown.add_task(what, total=total)
         yield lambda: shown.advance(task)
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt, so that a command can end what it began."""
+    import signal
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def give_common_options(command: click.Command) -> None:

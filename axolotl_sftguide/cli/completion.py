@@ -41,11 +41,8 @@ def _offering(
 
 
 def _runs(ctx: click.Context) -> Iterable[str]:
-    for run in reversed(_history(ctx)):
-        yield run.name
-    yield "latest"
-    for run in reversed(_history(ctx)):
-        yield run.id
+    newest = _history(ctx)[::-1]
+    return [run.name for run in newest] + ["latest"] + [run.id for run in newest]
 
 
 def _studies(ctx: click.Context) -> Iterable[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .common import wants_json
+
 if TYPE_CHECKING:
     from ..evidence import Claim
     from ..evidence.judgements import Judgement, Verdict
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Judge the claims again, from the public tables in FOLDER.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evidence(key: str | None, replay: Path | None, as_json: bool) -> None:
+def evidence(key: str | None, replay: Path | None) -> None:
     """List the published claims behind recipes and findings, or show one.
 
     Without --replay the verdicts are those that come with the package. With it, each
@@ -44,7 +45,7 @@ def evidence(key: str | None, replay: Path | None, as_json: bool) -> None:
         tables = read_tables(replay)
         shown = [j for j in judge_tables(tables, replay) if key in (None, j.claim)]
         missing = {k: v for k, v in unjudged(tables).items() if key in (None, k)}
-    if as_json:
+    if wants_json():
         first = _claims_json(key) if replay is None else {"missing": missing}
         made = {**first, "judgements": [j.to_dict() for j in shown]}
         click.echo(json.dumps(made, indent=2))

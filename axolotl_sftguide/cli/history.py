@@ -20,7 +20,6 @@ storage_option = click.option(
     help="Run history: a URL or an SQLite file. Default: SFTGUIDE_STORAGE, or the "
     "history in your home folder.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def open_existing(storage: str | None) -> RunHistory | None:
@@ -108,12 +107,3 @@ def echo_csv(runs: Sequence[Run]) -> None:
     out = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
     out.writeheader()
     out.writerows(rows)
-
-
-def echo_json(value: Any) -> None:
-    """Print a value as JSON, without secrets."""
-    import json
-
-    from ..runs.redaction import json_safe
-
-    click.echo(json.dumps(json_safe(value), indent=2))

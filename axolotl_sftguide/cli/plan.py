@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import plan_page, plan_simulated
-from .common import note
+from .common import note, wants_json
 from .memory_size import MemorySize
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     help="Whose code trains; the keys of CONFIG are Axolotl's.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show formulas and sources.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -79,7 +78,6 @@ def plan(
     simulate: bool,
     trainer: Trainer,
     verbose: bool,
-    as_json: bool,
 ) -> None:
     """Estimate memory, micro batch and time for CONFIG.
 
@@ -95,7 +93,7 @@ def plan(
     from ..planning import plan_batch, plan_memory
 
     loaded = read_config(config)
-    model_config = _model_config(config, loaded, quiet=as_json)
+    model_config = _model_config(config, loaded)
     try:
         made = plan_memory(
             loaded, model_config, gpu_bytes=gpu_bytes, gpus=gpus, trainer=trainer
@@ -103,7 +101,7 @@ def plan(
     except PlanError as error:
         if not simulate:
             raise PlanError(f"{config}: {error}") from None
-        ctx.exit(_simulate_alone(loaded, model_config, gpu_bytes, as_json))
+        ctx.exit(_simulate_alone(loaded, model_config, gpu_bytes))
     count: Callable[[int, int], int] | None = None
     if data:
         found = _prepared(config)
@@ -123,7 +121,7 @@ def plan(
     stepped = None
     if simulate:
         stepped = plan_simulated.simulated_plan(loaded, model_config, gpu_bytes)
-    if as_json:
+    if wants_json():
         answer = _as_dict(made, batch, past, hours)
         answer["simulated"] = stepped and plan_simulated.as_dict(stepped)
         click.echo(json.dumps(answer, indent=2))
@@ -142,9 +140,7 @@ def plan(
         ctx.exit(1)
 
 
-def _model_config(
-    config: Path, loaded: dict[str, Any], *, quiet: bool
-) -> dict[str, Any]:
+def _model_config(config: Path, loaded: dict[str, Any]) -> dict[str, Any]:
     """The model's `config.json`, with a line if it is that of a similar model."""
     from ..errors import PlanError
     from ..planning import locate_model
@@ -153,17 +149,17 @@ def _model_config(
     found = locate_model(model, download=True)
     if found is None:
         raise PlanError(_no_model(config, model))
-    if found.assumed and not quiet:
+    if found.assumed and not wants_json():
         note(f"{model}: planned with the shapes of {found.assumed}\n")
     return found.config
 
 
 def _simulate_alone(
-    loaded: dict[str, Any], model: dict[str, Any], gpu_bytes: int, as_json: bool
+    loaded: dict[str, Any], model: dict[str, Any], gpu_bytes: int
 ) -> int:
     """Show the simulation of a model that has no estimate; the exit status."""
     found = plan_simulated.simulated_plan(loaded, model, gpu_bytes)
-    if as_json:
+    if wants_json():
         click.echo(json.dumps(plan_simulated.as_dict(found), indent=2))
     else:
         plan_simulated.show(found, str(loaded.get("base_model", "")))

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from .common import answer, wants_json
+from .common import answer, sigterm_as_ctrl_c, wants_json
 from .history import plain
 
 if TYPE_CHECKING:
@@ -88,24 +88,17 @@ def _follow(
 @contextmanager
 def _ended_on_interrupt(process: psutil.Process) -> Iterator[None]:
     """End the child on Ctrl-C, on SIGTERM and on an error."""
-    import signal
-
     from ..sweep.axolotl_process import end_process
 
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except BaseException as error:
-        end_process(process)
-        if isinstance(error, KeyboardInterrupt):
-            click.echo("interrupted: the training was ended", err=True)
-            raise SystemExit(130) from None
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with sigterm_as_ctrl_c():
+        try:
+            yield
+        except BaseException as error:
+            end_process(process)
+            if isinstance(error, KeyboardInterrupt):
+                click.echo("interrupted: the training was ended", err=True)
+                raise SystemExit(130) from None
+            raise
 
 
 def _newest_trace(folder: Path, since: float) -> Trace | None:

@@ -25,9 +25,8 @@ from ..runs.history import Run
 from ..runs.traces import Trace
 from ..sweep.axolotl_process import error_line, log_lines
 from ..units import count, duration, number
-from .common import is_quiet, wants_json
 from .run_page import curve_facts, noise_scale_fact, observations_of
-from .tables import console, score_beside, seconds_of
+from .tables import progress_console, score_beside, seconds_of
 
 _LINES = 12
 """Lines of progress for a whole run."""
@@ -45,9 +44,7 @@ class QuickstartDisplay:
     def __init__(self, config: Path, log: Path) -> None:
         self._config = config
         self._log = log
-        # With --json the answer is on stdout, and the rest on stderr.
-        self._out = Console(stderr=True) if wants_json() else console()
-        self._out.quiet = is_quiet()
+        self._out = progress_console()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(_BAR),

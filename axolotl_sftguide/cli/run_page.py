@@ -29,13 +29,6 @@ from .tables import console, label, score_beside, seconds_of, shown, status_of
 
 Fact = tuple[str, str]
 
-_DECIDED = {
-    "warn": "warning",
-    "park": "parked",
-    "resume": "resumed",
-    "stop": "stopped",
-}
-
 
 def print_run(
     run: Run,
@@ -135,9 +128,11 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
         yield from source_facts(trace, out)
     yield from noise_scale_fact(observations)
     for decision in run.decisions:
-        what = _DECIDED.get(decision.action, decision.action)
         at = f"step {count(decision.step)} ({count(decision.samples_seen)} samples)"
-        yield what, escape(f"{at}, rule {decision.rule}: {decision.reason}")
+        yield (
+            decision.shown_action,
+            escape(f"{at}, rule {decision.rule}: {decision.reason}"),
+        )
     if not run.decisions:
         yield "warnings", "none"
     yield "seen", f"{count(run.samples_seen)} samples{_pace(run)}"

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import answer, note, progress
+from .common import answer, echo_json, note, progress, wants_json
 from .history import (
-    echo_json,
-    json_option,
     plain,
     require,
     storage_option,
@@ -49,17 +47,14 @@ runs.add_command(delete)
 @storage_option
 @click.option("--key", "with_key", is_flag=True, help="Add the comparability key.")
 @click.option("--config", "with_config", is_flag=True, help="Add the whole config.")
-@json_option
-def show_run(
-    run: str, storage: str | None, with_key: bool, with_config: bool, as_json: bool
-) -> None:
+def show_run(run: str, storage: str | None, with_key: bool, with_config: bool) -> None:
     """Show how a run went, what it was, and where it is.
 
     RUN is its id, the start of its id, its name, or `latest`.
     """
     history = require(storage)
     found = history.get(run)
-    if as_json:
+    if wants_json():
         echo_json(plain(found))
         return
     from .run_page import print_run

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .common import answer, note
+from .common import answer, echo_json, note, wants_json
 from .history import (
-    echo_json,
-    json_option,
     named,
     no_runs,
     plain,
@@ -21,10 +19,7 @@ from .runs_filter import sorted_runs
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
 @click.option("--study", help="Study in which the names are looked up.")
 @storage_option
-@json_option
-def compare(
-    names: tuple[str, ...], study: str | None, storage: str | None, as_json: bool
-) -> None:
+def compare(names: tuple[str, ...], study: str | None, storage: str | None) -> None:
     """Show what runs differ in, their outcomes and their curves.
 
     RUN is an id, the start of an id, a name, or `latest`. Losses and norms are compared
@@ -36,7 +31,7 @@ def compare(
     found = named(history, names, study)
     if len(found) < 2:
         raise click.UsageError("name two or more different runs")
-    if as_json:
+    if wants_json():
         echo_json(comparison(history, found))
     else:
         print_comparison(history, found)
@@ -46,10 +41,7 @@ def compare(
 @storage_option
 @click.option("--study", help="Only runs of this study. Default: that of the last run.")
 @click.option("--metric", help="Metric of the score. Default: the one most runs have.")
-@json_option
-def best(
-    storage: str | None, study: str | None, metric: str | None, as_json: bool
-) -> None:
+def best(storage: str | None, study: str | None, metric: str | None) -> None:
     """Show the run with the best score of a study."""
     from ..errors import StorageError
     from ..runs.history import best_shared_metric
@@ -71,7 +63,7 @@ def best(
             "score RUN METRIC=VALUE` adds one"
         )
     first = sorted_runs(scored, str(by))[0]
-    if as_json:
+    if wants_json():
         echo_json(plain(first))
         return
     points = history.points(first.id)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .common import note
+from .common import echo_json, note, wants_json
 from .history import (
     echo_csv,
-    echo_json,
-    json_option,
     no_runs,
     open_existing,
     plain,
@@ -42,7 +40,6 @@ from .runs_tag import tag_option, tagged
     "steps, loss, a metric, or a key of the configs.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@json_option
 def list_runs(
     storage: str | None,
     study: str | None,
@@ -53,7 +50,6 @@ def list_runs(
     since: float | None,
     sort: str | None,
     as_csv: bool,
-    as_json: bool,
 ) -> None:
     """List runs, the newest last.
 
@@ -64,12 +60,12 @@ def list_runs(
     every = [] if history is None else history.runs(study=study)
     found = chosen_runs(tagged(every, tags), status=status, key=key, since=since)
     if limit is None:
-        limit = 0 if as_json or as_csv else 20
+        limit = 0 if wants_json() or as_csv else 20
     if sort is not None:
         newest = sorted_runs(found, sort)[: limit or None]
     else:
         newest = found[-limit:]
-    if as_json:
+    if wants_json():
         echo_json([plain(run) for run in newest])
         return
     if as_csv:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .common import sigterm_as_ctrl_c
+
 if TYPE_CHECKING:
     from ..runs.history import Goal
     from ..sweep import SearchSpace, Sweep
@@ -144,19 +146,12 @@ def sweep(
 
 
 def _train(work: Sweep, display: Any) -> None:
-    import signal
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        work.run(on_wait=lambda: display.show(work.running()))
-    except KeyboardInterrupt:
-        display.interrupted()
-        raise SystemExit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with sigterm_as_ctrl_c():
+        try:
+            work.run(on_wait=lambda: display.show(work.running()))
+        except KeyboardInterrupt:
+            display.interrupted()
+            raise SystemExit(130) from None
     display.done()
     if work.study.best() is None and not work.study.counts().get("RUNNING"):
         click.echo("Error: no trial of the study has a value", err=True)

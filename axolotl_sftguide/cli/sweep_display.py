@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -15,8 +14,8 @@ from rich.table import Table
 from ..errors import SFTGuideError
 from ..sweep import Ended, Running, SweepStudy, Trial
 from ..units import count, duration, number, share
-from .common import answer, is_quiet, wants_json
-from .tables import console
+from .common import answer, wants_json
+from .tables import progress_console
 
 
 class SweepDisplay:
@@ -24,9 +23,7 @@ class SweepDisplay:
 
     def __init__(self, study: SweepStudy) -> None:
         self._study = study
-        # With --json the answer is on stdout, and the rest on stderr.
-        self._out = Console(stderr=True) if wants_json() else console()
-        self._out.quiet = is_quiet()
+        self._out = progress_console()
         self._live: Live | None = None
         self._began: dict[int, float] = {}
         self._saved = 0

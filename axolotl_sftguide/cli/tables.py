@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from ..config.differences import flatten
 from ..units import number
+from .common import is_quiet, wants_json
 
 if TYPE_CHECKING:
     from ..runs.history import Run, Score
@@ -34,6 +35,14 @@ def console() -> Console:
     """The console that tables are printed to."""
     known = sys.stdout.isatty() or os.environ.get("COLUMNS")
     return Console(width=None if known else PIPED_WIDTH)
+
+
+def progress_console() -> Console:
+    """The console of a long command's progress: stderr with --json, nothing with -q."""
+    # With --json, stdout has the answer alone.
+    out = Console(stderr=True) if wants_json() else console()
+    out.quiet = is_quiet()
+    return out
 
 
 def status_of(run: Run) -> str:

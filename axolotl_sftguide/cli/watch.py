@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import note
-from .history import json_option, open_existing, storage_option
+from .common import note, sigterm_as_ctrl_c, wants_json
+from .history import open_existing, storage_option
 
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
@@ -32,13 +31,11 @@ _LOOKED_EVERY_S = 1.0
     help="Seconds between two updates.",
 )
 @storage_option
-@json_option
 def watch_run(
     run: str | None,
     study: str | None,
     interval: float,
     storage: str | None,
-    as_json: bool,
 ) -> None:
     """Watch a run while it trains: curves, verdicts, time left.
 
@@ -52,10 +49,10 @@ def watch_run(
     def wait() -> None:
         time.sleep(interval)
 
-    with _interruptible():
+    with sigterm_as_ctrl_c():
         try:
             found = _find(run, study, storage)
-            _watch(*found, wait, as_json=as_json)
+            _watch(*found, wait)
         except KeyboardInterrupt:
             note("no longer watching")
 
@@ -92,90 +89,69 @@ def _running(history: RunHistory, study: str | None) -> list[Run]:
     return [r for r in history.runs(study=study) if r.shown_status == "running"]
 
 
-class _Screen(Protocol):
-    def show(self, live: LiveRun) -> None: ...
-
-    def end(self, live: LiveRun, text: str) -> None: ...
-
-
-def _watch(
-    history: RunHistory, run: Run, wait: Callable[[], None], *, as_json: bool
-) -> None:
+def _watch(history: RunHistory, run: Run, wait: Callable[[], None]) -> None:
     from ..runs.live import LiveReader
     from .tables import console
     from .watch_lines import WatchLines
     from .watch_page import ending
 
     out, reader = console(), LiveReader(history, run)
-    if as_json or not out.is_terminal:
-        live = _follow(reader, WatchLines(click.echo, as_json=as_json), wait)
-        WatchLines(click.echo, as_json=as_json).end(live, ending(live.run))
+    if wants_json() or not out.is_terminal:
+        lines = WatchLines(click.echo, as_json=wants_json())
+        live = _follow(reader, lines.show, wait)
+        lines.end(live, ending(live.run))
         return
-    with _full_screen(history, run, out) as screen:
-        live = _follow(reader, screen, wait)
+    with _full_screen(history, run, out) as show:
+        live = _follow(reader, show, wait)
     out.print(ending(live.run), markup=False, highlight=False, soft_wrap=True)
 
 
-def _follow(reader: LiveReader, screen: _Screen, wait: Callable[[], None]) -> LiveRun:
+def _follow(
+    reader: LiveReader, show: Callable[[LiveRun], None], wait: Callable[[], None]
+) -> LiveRun:
     while True:
         live = reader.read()
-        screen.show(live)
+        show(live)
         if live.ended:
             return live
         wait()
 
 
 @contextmanager
-def _full_screen(history: RunHistory, run: Run, out: Any) -> Iterator[_Screen]:
-    """The terminal's alternate screen; at the end, its last picture on the main one."""
+def _full_screen(
+    history: RunHistory, run: Run, out: Any
+) -> Iterator[Callable[[LiveRun], None]]:
+    """The terminal's alternate screen; at the end, its last picture on the main one.
+
+    Yields:
+        Redraws what has changed, which takes at most a tenth of the time.
+    """
     from rich.live import Live
 
     from ..runs.live import earlier_runs
     from .watch_page import WatchPage
 
     earlier, others = earlier_runs(history, run)
-    pages: list[WatchPage] = []
+    last: LiveRun | None = None
+    drawn: Any = None
+    rests_until = 0.0
 
-    class Screen:
-        """Redraws what has changed, which takes at most a tenth of the time."""
-
-        def __init__(self) -> None:
-            self._drawn: Any = None
-            self._rests_until = 0.0
-
-        def show(self, live: LiveRun) -> None:
-            page = WatchPage(
-                live, earlier, others, "Ctrl-C leaves; the training goes on"
-            )
-            pages[:] = [page]
-            new = (live.run, id(live.steps), len(live.decisions), live.fault, out.size)
-            now = time.monotonic()
-            if new != self._drawn and now >= self._rests_until:
-                shown.update(page, refresh=True)
-                self._drawn = new
-                self._rests_until = now + 10 * (time.monotonic() - now)
-
-        def end(self, live: LiveRun, text: str) -> None: ...
+    def show(live: LiveRun) -> None:
+        nonlocal last, drawn, rests_until
+        last = live
+        new = (live.run, id(live.steps), len(live.decisions), live.fault, out.size)
+        now = time.monotonic()
+        if new != drawn and now >= rests_until:
+            leave = "Ctrl-C leaves; the training goes on"
+            shown.update(WatchPage(live, earlier, others, leave), refresh=True)
+            drawn = new
+            rests_until = now + 10 * (time.monotonic() - now)
 
     with Live(console=out, screen=True, auto_refresh=False) as shown:
         try:
-            yield Screen()
+            yield show
         finally:
             shown.stop()
-            for page in pages:
+            if last is not None:
                 height = min(out.size.height, 30) - 4  # for its end, and the prompt
-                out.print(WatchPage(page.live, earlier, others), height=height)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C, so that the terminal is restored."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+                out.print(WatchPage(last, earlier, others), height=height)

@@ -26,7 +26,6 @@ _LEAST_CHART = 4
 """Lines below which a chart shows nothing."""
 _MOST_CHART = 16
 _SIGN = {"warn": ("▼", "yellow"), "stop": ("■", "red"), "park": ("■", "yellow")}
-_DECIDED = {"warn": "warning", "stop": "stopped", "park": "parked", "resume": "resumed"}
 _CHARTS = (("loss", "loss"), ("grad_norm", "gradient norm"))
 
 
@@ -158,8 +157,8 @@ class WatchPage:
 
 def verdict_line(decision: Decision) -> Text:
     """What a rule decided, when and why."""
-    what = _DECIDED.get(decision.action, decision.action)
-    text = Text().append(what, _SIGN.get(decision.action, ("", ""))[1])
+    style = _SIGN.get(decision.action, ("", ""))[1]
+    text = Text().append(decision.shown_action, style)
     text.append(f" at step {count(decision.step)} by {decision.rule}: ")
     text.append(decision.reason)
     return text

@@ -217,12 +217,11 @@ def _smooth(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _verdicts(live: LiveRun) -> Iterator[tuple[str, str]]:
-    word = {"warn": "warning", "stop": "stopped", "park": "parked", "resume": "resumed"}
     shown = list(live.decisions)[-_MOST_VERDICTS:]
     for decision in shown:
         text = (
-            f"{word.get(decision.action, decision.action)} at step "
-            f"{count(decision.step)} by {decision.rule}: {decision.reason}"
+            f"{decision.shown_action} at step {count(decision.step)} by "
+            f"{decision.rule}: {decision.reason}"
         )
         short = text if len(text) <= 140 else f"{text[:137]}..."
         yield short, _VERDICT.get(decision.action, _TEXT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.differences import setting_of
-from ..runs.history import Run, best_shared_metric
+from ..runs.history import Run
 from ..signals import Point
 from ..signals.comparability import forecast_key
 from ..signals.forecast import EarlierRun, Forecast, Outlook, earlier_run
@@ -28,19 +28,18 @@ class _Scored:
 
 
 def predictions(
-    runs: Sequence[Run], points: Mapping[str, Sequence[Point]]
+    runs: Sequence[Run], metric: str | None, points: Mapping[str, Sequence[Point]]
 ) -> dict[str, list[dict[str, Any]]]:
     """By run id, the prediction at each look by the runs that had ended before.
 
-    Only finished runs with the metric that most runs share take part, as a score must
-    have come. The regression is that of the rule `prediction`; a run that was too
-    early to be predicted is left out.
+    Only finished runs with a score on the metric take part. The regression is that of
+    the rule `prediction`; a run that was too early to be predicted is left out.
 
     Args:
         runs: The runs of a study.
+        metric: The metric of the report, beside whose scores the predictions stand.
         points: The curve of each of them, by run id.
     """
-    metric = best_shared_metric(runs)
     scored = [s for run in runs if (s := _scored(run, metric, points)) is not None]
     found = {}
     for one in scored:

@@ -87,7 +87,7 @@ def view_of(
             values |= checked(material)
         shown.append(values)
         on_run()
-    _add_predictions(shown, history, runs)
+    _add_predictions(shown, history, runs, metric)
     found = best_of(runs, metric)
     return {
         "form": 1,
@@ -186,12 +186,16 @@ def _trainer_state(run: Run) -> Trace | None:
 
 
 def _add_predictions(
-    shown: Sequence[dict[str, Any]], history: RunHistory, runs: Sequence[Run]
+    shown: Sequence[dict[str, Any]],
+    history: RunHistory,
+    runs: Sequence[Run],
+    metric: str | None,
 ) -> None:
     for study in dict.fromkeys(run.study for run in runs):
         # All its runs, as those of the report may be only some of them.
         own = history.runs(study=study)
-        found = predictions(own, {run.id: history.points(run.id) for run in own})
+        points = {run.id: history.points(run.id) for run in own}
+        found = predictions(own, metric, points)
         for values in shown:
             if values["id"] in found:
                 values["prediction"] = found[values["id"]]

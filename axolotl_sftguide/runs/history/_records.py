@@ -14,6 +14,13 @@ import psutil
 Status = Literal["running", "finished", "terminated", "parked", "failed"]
 """How a run ended; `parked`: with a checkpoint from which its sweep may resume it."""
 
+_SHOWN_ACTIONS = {
+    "warn": "warning",
+    "park": "parked",
+    "resume": "resumed",
+    "stop": "stopped",
+}
+
 Goal = Literal["max", "min"]
 Origin = Literal["run", "attached"]
 
@@ -54,6 +61,11 @@ class Decision:
     def __post_init__(self) -> None:
         # A trace and the history have a list, or nothing from before version 6.
         object.__setattr__(self, "signals", tuple(self.signals or ()))
+
+    @property
+    def shown_action(self) -> str:
+        """The action as a word for people, such as `warning` or `stopped`."""
+        return _SHOWN_ACTIONS.get(self.action, self.action)
 
 
 @dataclass(frozen=True)
