@@ -23,7 +23,7 @@ export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture \
-	signals-pictures evidence test test-slow test-all test-long test-trl test-newest test-import lint \
+	signals-pictures evidence faults test test-slow test-all test-long test-trl test-newest test-import lint \
 	docs docs-serve benchmark gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
@@ -104,6 +104,9 @@ benchmark: $(VENV)/host
 host-schema: $(VENV)/host  ## the installed Axolotl's keys and values, for `sftguide check`
 	$(BIN)/python scripts/axolotl_schema.py
 	$(BIN)/python scripts/model_layers.py
+
+faults: $(VENV)/test  ## faults on purpose: a table of tries, tracebacks and losses
+	$(BIN)/python benchmarks/faults --out benchmarks/results/faults.json
 
 gpu-suite: $(VENV)/host  ## adapters, recipes and the cost of watching on a CUDA device
 	$(BIN)/python benchmarks/gpu_recipes.py --out benchmarks/results

@@ -1,0 +1,57 @@
+"""Faults on purpose: prints a table of tries, tracebacks, losses and wrong numbers.
+
+python benchmarks/faults                    # all campaigns, within an hour
+python benchmarks/faults --share 0.1        # a tenth of the tries
+python benchmarks/faults --only inputs      # the campaigns of some areas
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import inputs
+import processes
+from outcome import Outcome
+
+AREAS = {"inputs": inputs.CAMPAIGNS, "processes": processes.CAMPAIGNS}
+
+
+def main() -> int:
+    """Run the campaigns; 1 if any found a fault."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1.0, help="of the tries")
+    parser.add_argument("--only", nargs="*", choices=AREAS, default=list(AREAS))
+    parser.add_argument("--out", type=Path, help="write the rows to this JSON file")
+    options = parser.parse_args()
+    outcomes = []
+    for area in options.only:
+        for campaign in AREAS[area]:
+            with tempfile.TemporaryDirectory() as scratch:
+                started = time.monotonic()
+                outcome = campaign(Path(scratch), options.seed, options.share)
+            outcome = replace(outcome, seconds=round(time.monotonic() - started, 1))
+            outcomes.append(outcome)
+            print(row(outcome), flush=True)
+            for example in outcome.examples:
+                print(f"    {example}", flush=True)
+    if options.out:
+        options.out.write_text(json.dumps([asdict(o) for o in outcomes], indent=1))
+    return 0 if all(outcome.clean for outcome in outcomes) else 1
+
+
+def row(outcome: Outcome) -> str:
+    """One line of the table."""
+    counts = outcome.skipped or (
+        f"{outcome.tries} tries, {outcome.tracebacks} tracebacks,"
+        f" {outcome.losses} losses, {outcome.wrong} wrong"
+    )
+    return f"{outcome.area}: {outcome.what}: {counts} ({outcome.seconds:.0f} s)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""Campaigns: inputs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from outcome import Outcome
+
+CAMPAIGNS: tuple[Callable[[Path, int, float], Outcome], ...] = ()

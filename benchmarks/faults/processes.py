@@ -1,0 +1,8 @@
+"""Campaigns: processes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from outcome import Outcome
+
+CAMPAIGNS: tuple[Callable[[Path, int, float], Outcome], ...] = ()
