@@ -491,14 +491,8 @@ class TestKernels:
 FOR_A_GPU = [r for r in shipped_recipes() if not r.name.startswith("quickstart")]
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        pytest.param(r, marks=[] if "granite" in r.name else pytest.mark.slow)
-        for r in FOR_A_GPU
-    ],
-    ids=lambda recipe: recipe.name,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", FOR_A_GPU, ids=lambda recipe: recipe.name)
 def test_a_recipes_kernels_work_on_its_kind_of_model_as_planned(
     recipe: Recipe, counted_apart: Callable[..., list[int]]
 ) -> None:

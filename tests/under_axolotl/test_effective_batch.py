@@ -161,7 +161,7 @@ def test_an_impossible_batch_size_gets_a_one_line_error_with_a_remedy(
     )
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_ranks_agree_and_share_the_batch(
     forked: Forked,
     axolotl_config: Callable[..., dict[str, Any]],

@@ -39,6 +39,7 @@ def begin(
     return start
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_lines_and_a_short_summary(
     begin: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
