@@ -15,7 +15,7 @@ from ..stopping.judge import Finding, Judge, JudgeState
 from ..stopping.rules import Verdict
 from ..units import count
 from . import evaluation_notices, notices
-from .evaluations import Best
+from .best_evaluation import Best
 from .parts import Parts
 
 logger = logging.getLogger(__name__)

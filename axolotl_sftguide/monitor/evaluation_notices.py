@@ -10,7 +10,7 @@ from ..units import count, number
 
 if TYPE_CHECKING:
     from ..stopping.rules import Verdict
-    from .evaluations import Best
+    from .best_evaluation import Best
 
 RULE = "early_termination.evaluation"
 

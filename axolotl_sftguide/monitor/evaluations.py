@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,12 @@ from ..runs.marker import checkpoint_step
 from ..stopping.judge import Finding
 from ..stopping.rules import Evaluation, EvaluationPatience, Verdict
 from . import evaluation_notices as notices
+from .best_evaluation import Best
 from .faults import Guard
 from .wrapping import MethodWraps
 
 _SPEEDS = ("_runtime", "_per_second", "_preparation_time")
 """How the names of what is no metric of the model end."""
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best evaluation of a run, and where its weights are."""
-
-    metric: str
-    value: float
-    step: int
-    checkpoint: str | None
-    """The checkpoint of this step, or else the nearest; None if there is none."""
-    loaded: bool = False
-    """Whether the trainer itself loads its best checkpoint at the end."""
 
 
 class EvaluationWatch:
