@@ -78,13 +78,13 @@ def _chosen(
 
     if names:
         return named(history, names, study)
-    every = history.runs()
-    if not every:
+    last = history.runs(newest=1, with_config=False)
+    if not last:
         raise StorageError(f"run history {history.url}: no runs yet")
-    wanted = study or every[-1].study
-    found = [run for run in every if run.study == wanted]
+    wanted = study or last[0].study
+    found = history.runs(study=wanted)
     if not found:
-        studies = sorted({run.study for run in every})
+        studies = history.studies()
         raise StorageError(
             f"no runs in study {wanted!r}; studies: {', '.join(studies)}"
             f"{did_you_mean(wanted, studies)}"
