@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,10 +44,15 @@ def read_peers(
     if candidate.fields is None:
         query = query.where(t.runs.c.key == candidate.key)
     rows = connection.execute(query).all()
-    ratios: dict[str, float] = {}
     ratio_of = candidate.forecast_ratio_of if forecast else candidate.batch_ratio_of
+    ratios: dict[str, float] = {}
+    known: dict[str, tuple[Any, float | None]] = {}
     for row in rows:
-        ratio = ratio_of(row.key, row.key_fields)
+        # Thousands of runs share a few keys, and to compare two takes hashes.
+        fields, ratio = known.get(row.key, (None, None))
+        if fields is None or fields != row.key_fields:
+            ratio = ratio_of(row.key, row.key_fields)
+            known[row.key] = row.key_fields, ratio
         if ratio is not None:
             ratios[row.id] = ratio
     # By the same conditions, as the ids may be more than fit in a query.
@@ -55,8 +61,8 @@ def read_peers(
         .where(t.scores.c.run_id.in_(sa.select(t.runs.c.id).where(*finished)))
         .order_by(t.scores.c.recorded_at)
     )
-    found = by_run(Score, connection.execute(scored).mappings())
-    scores = {run_id: own for run_id, own in found.items() if run_id in ratios}
+    every = by_run(Score, connection.execute(scored).mappings())
+    scores = {run_id: own for run_id, own in every.items() if run_id in ratios}
     metric, goal = candidate.metric or shared_metric(scores.values()), "max"
     for score in (s for own in scores.values() for s in own if s.metric == metric):
         goal = score.goal
