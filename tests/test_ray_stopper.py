@@ -55,13 +55,14 @@ def test_a_trial_that_diverges_is_stopped_and_a_healthy_one_is_not() -> None:
 def test_a_nan_stops_a_trial_and_a_rule_that_only_warns_does_not() -> None:
     losses = [1.0, 1.0, math.nan, math.nan, math.nan, math.nan, *[math.nan] * 20]
     assert report(SFTGuideStopper(), "t", losses) < len(losses)
-    assert report(SFTGuideStopper(action="warn"), "t", losses) == len(losses)
+    warns = SFTGuideStopper(non_finite={"action": "warn"})
+    assert report(warns, "t", losses) == len(losses)
 
 
 def test_a_hopeless_trial_is_stopped_by_those_that_have_finished() -> None:
     stopper = SFTGuideStopper(max_steps=STEPS, metric="eval_loss", mode="min")
     for i in range(12):
-        level = 1 + 0.05 * i
+        level = 1.6 - 0.05 * i
         assert report(stopper, f"t{i}", curve(level, i), score=level) == STEPS
     assert report(stopper, "good", curve(0.95, 50), score=0.95) == STEPS
     assert 0.15 * STEPS <= report(stopper, "bad", curve(3.0, 51)) < STEPS

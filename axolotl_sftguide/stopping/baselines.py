@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, Protocol, TypeVar
@@ -18,7 +18,7 @@ from ..signals import Curve, Observation, Point, point_steps
 from ..signals.cohort import EARLY, Cohort, doubt_of, grid
 from ..signals.comparability import Candidate, Peer, effective_batch_size
 from ..signals.curves import at_batch_ratio
-from ..signals.forecast import Forecast, earlier_run
+from ..signals.forecast import EarlierRun, Forecast, earlier_run
 from ..signals.regression import LEAST_POINTS
 
 MOST_FORECASTING = 200
@@ -111,19 +111,30 @@ def _predicts(settings: EarlyTerminationSettings) -> bool:
     return (settings.prediction.action or settings.action) != "off"
 
 
-def forecast_of(candidate: Candidate, curves: Curves) -> Forecast | None:
-    """The newest scored peers of a run with their losses at each look."""
+def forecast_of(
+    candidate: Candidate, curves: Curves, known: dict[str, EarlierRun] | None = None
+) -> Forecast | None:
+    """The newest scored peers of a run with their losses at each look.
+
+    Args:
+        candidate: The run.
+        curves: Where they are.
+        known: Peers whose curves were read before, by id; new ones are added.
+    """
+    known = {} if known is None else known
     peers = curves.forecast_peers(candidate)
     scored = [peer for peer in peers if peer.score is not None][-MOST_FORECASTING:]
     settings = curves.settings([peer.id for peer in scored])
     if len({settings[peer.id] or peer.id for peer in scored}) < LEAST_POINTS:
         return None
-    runs = tuple(
-        earlier_run(peer.id, peer.score, curves.points(peer.id), settings[peer.id])
-        for peer in scored
-        if peer.score is not None
-    )
-    return Forecast(runs, scored[0].metric, scored[0].sign)
+    runs = []
+    for peer in scored:
+        assert peer.score is not None
+        run = known.get(peer.id) or earlier_run(peer.id, 0.0, curves.points(peer.id))
+        if run.first == run.first:  # a curve without points may still be entered
+            known[peer.id] = run
+        runs.append(replace(run, score=peer.score, setting=settings[peer.id]))
+    return Forecast(tuple(runs), scored[0].metric, scored[0].sign)
 
 
 def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | None:

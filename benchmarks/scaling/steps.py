@@ -107,6 +107,10 @@ print(len(events.Scalars("train/loss")))
 """
 
 
+MOST_TENSORBOARD = 100_000
+"""Its files grow with the steps alone, and a million take it minutes to write."""
+
+
 def measure(folder: Path, size: int) -> Iterator[dict[str, Any]]:
     """The figures of a run of so many steps."""
     out = folder / "said"
@@ -131,6 +135,8 @@ def measure(folder: Path, size: int) -> Iterator[dict[str, Any]]:
     yield {"what": "runs watch: one update", **measured(call, out=out), **said(out)}
     call = ["-c", RESUME, str(folder), str(size)]
     yield {"what": "resume at the end", **measured(call, out=out), **said(out)}
+    if size > MOST_TENSORBOARD:
+        return
     events = folder / "tensorboard"
     written = measured(["-c", TENSORBOARD, str(events), str(size)])
     total = sum(path.stat().st_size for path in events.iterdir())
