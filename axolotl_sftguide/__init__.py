@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .runs.traces import find_traces as find_traces
     from .runs.traces import read_trace as read_trace
     from .sweep.pruner import SFTGuidePruner as SFTGuidePruner
+    from .sweep.ray_stopper import SFTGuideStopper as SFTGuideStopper
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ _HOME = {
     "SFTGuideError": "errors",
     "SFTGuidePlugin": "hosts.axolotl",
     "SFTGuidePruner": "sweep.pruner",
+    "SFTGuideStopper": "sweep.ray_stopper",
     "Settings": "config.settings",
     "SettingsError": "errors",
     "StorageError": "errors",
@@ -74,6 +76,7 @@ _NEEDS = {
     "hosts.watching": ("transformers", "torch"),
     "mixing": ("numpy", "orjson"),
     "sweep.pruner": ("optuna",),
+    "sweep.ray_stopper": ("ray",),
 }
 """What has to be installed for a module, beside the package's own dependencies."""
 
@@ -85,6 +88,7 @@ _EXTRAS = {
     "hosts.watching": "trl",
     "mixing": "mix",
     "sweep.pruner": "sweep",
+    "sweep.ray_stopper": "ray",
 }
 
 

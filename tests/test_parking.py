@@ -177,7 +177,13 @@ def test_the_most_promising_is_resumed_first_and_the_hopeless_never(
     hopeless = made.park(2.4)
     middling, good = made.park(0.8), made.park(0.62)
     assert made.study.counts() == {"COMPLETE": 4, "PARKED": 3, "WAITING": 5}
-    first = made.parking.next()
+    # The curve of each finished run is read once, however many are parked.
+    assert sorted(made.parking._finished) == sorted(
+        run.id for run in made.history.runs() if run.status == "finished"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made.history, "points", lambda run_id: pytest.fail(run_id))
+        first = made.parking.next()
     assert first is not None
     assert (first.name, first.resumed_at) == (good.name, PARKED_AT)
     assert first.values == good.values

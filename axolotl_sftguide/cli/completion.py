@@ -7,9 +7,13 @@ them. A name that cannot be looked up is not offered, and nothing is created.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from ..runs.history import RunHistory
 
 Names = Callable[[click.Context], Iterable[str]]
 
@@ -41,23 +45,25 @@ def _offering(
 
 
 def _runs(ctx: click.Context) -> Iterable[str]:
-    newest = _history(ctx)[::-1]
-    return [run.name for run in newest] + ["latest"] + [run.id for run in newest]
+    history = _history(ctx)
+    newest = [] if history is None else history.names()
+    return [name for _, name in newest] + ["latest"] + [run_id for run_id, _ in newest]
 
 
 def _studies(ctx: click.Context) -> Iterable[str]:
-    return sorted({run.study for run in _history(ctx)})
+    history = _history(ctx)
+    return [] if history is None else history.studies()
 
 
 def _metrics(ctx: click.Context) -> Iterable[str]:
-    return sorted({s.metric for run in _history(ctx) for s in run.scores})
+    history = _history(ctx)
+    return [] if history is None else history.metrics()
 
 
-def _history(ctx: click.Context):  # type: ignore[no-untyped-def]
+def _history(ctx: click.Context) -> RunHistory | None:
     from .history import open_existing
 
-    history = open_existing(ctx.params.get("storage"))
-    return [] if history is None else history.runs()
+    return open_existing(ctx.params.get("storage"))
 
 
 def _recipes(_: click.Context) -> Iterable[str]:

@@ -70,9 +70,9 @@ def no_runs(history: RunHistory | None, study: str | None) -> None:
     from ..errors import StorageError
     from ..runs.history import resolve_storage
 
-    known = [] if history is None else [run.study for run in history.runs()]
+    known = [] if history is None else history.studies()
     if known:
-        studies = ", ".join(sorted(set(known)))
+        studies = ", ".join(known)
         raise StorageError(f"no runs in study {study!r}; studies: {studies}")
     note("no runs yet; Axolotl runs with the plugin are recorded here:")
     note(f"storage: {resolve_storage() if history is None else history.url}")

@@ -203,6 +203,7 @@ def _past(storage: str | None, made: Authored) -> list[Any]:
     if not is_there(storage):
         return []
     try:
-        return past_throughput(RunHistory(storage).runs(), made.config)
+        runs = RunHistory(storage).runs(with_config=False)
+        return past_throughput(runs, made.config)
     except StorageError:
         return []

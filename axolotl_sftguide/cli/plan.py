@@ -208,7 +208,7 @@ def _past(storage: str | None, config: dict[str, Any]) -> tuple[list[Throughput]
         return [], "unknown: there is no run history yet"
     try:
         history = RunHistory(storage)
-        found = past_throughput(history.runs(), config)
+        found = past_throughput(history.runs(with_config=False), config)
     except StorageError as error:
         return [], f"unknown: {error}"
     return found, (

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import answer, progress
+from ..units import count
+from .common import answer, note, progress
 from .history import named, require, storage_option
 from .runs_tag import tag_option, tagged
 
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
+
+MOST_RUNS = 1000
+"""Runs of a study that one page shows, unless told otherwise."""
 
 
 @click.command()
@@ -29,12 +33,20 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write.",
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=MOST_RUNS,
+    show_default=True,
+    help="Only the newest runs of a study; 0 shows all.",
+)
 @tag_option
 @storage_option
 def report(
     runs: tuple[str, ...],
     study: str | None,
     output: Path,
+    limit: int,
     tags: tuple[str, ...],
     storage: str | None,
 ) -> None:
@@ -47,29 +59,37 @@ def report(
     from ..report import page_of, view_of
 
     history = require(storage)
-    found = tagged(_chosen(history, runs, study), tags)
-    if not found:
+    every = tagged(_chosen(history, runs, study), tags)
+    if not every:
         raise SFTGuideError(f"none of the runs has the tags {', '.join(tags)}")
-    with progress("reading runs", len(found)) as advance:
-        view = view_of(history, found, on_run=advance)
+    shown = every if runs or not limit else every[-limit:]
+    if not runs:
+        shown = history.runs_by_ids([run.id for run in shown])
+    if len(shown) < len(every):
+        note(
+            f"the newest {count(len(shown))} of {count(len(every))} runs; a page of "
+            "more takes a browser long to draw. --limit 0 shows all, RUN or --tag some"
+        )
+    with progress("reading runs", len(shown)) as advance:
+        view = view_of(history, shown, on_run=advance)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page_of(view), encoding="utf-8")
     except OSError as error:
         raise SFTGuideError(f"{output}: cannot be written ({error.strerror})") from None
-    studies = ", ".join(dict.fromkeys(run.study for run in found))
-    plural = "s" * (len(found) != 1)
+    studies = ", ".join(dict.fromkeys(run.study for run in shown))
+    plural = "s" * (len(shown) != 1)
     size = output.stat().st_size / 1e6
     answer(
-        {"report": str(output), "runs": [run.id for run in found]},
-        f"{output}: {len(found)} run{plural} of {studies}, {size:.1f} MB",
+        {"report": str(output), "runs": [run.id for run in shown]},
+        f"{output}: {len(shown)} run{plural} of {studies}, {size:.1f} MB",
     )
 
 
 def _chosen(
     history: RunHistory, names: tuple[str, ...], study: str | None
 ) -> list[Run]:
-    """The runs that are named, or all of a study.
+    """The runs that are named, or all of a study, without their configs.
 
     Raises:
         StorageError: If one is not there.
@@ -78,13 +98,13 @@ def _chosen(
 
     if names:
         return named(history, names, study)
-    every = history.runs()
-    if not every:
+    last = history.runs(newest=1, with_config=False)
+    if not last:
         raise StorageError(f"run history {history.url}: no runs yet")
-    wanted = study or every[-1].study
-    found = [run for run in every if run.study == wanted]
+    wanted = study or last[0].study
+    found = history.runs(study=wanted, with_config=False)
     if not found:
-        studies = sorted({run.study for run in every})
+        studies = history.studies()
         raise StorageError(
             f"no runs in study {wanted!r}; studies: {', '.join(studies)}"
             f"{did_you_mean(wanted, studies)}"

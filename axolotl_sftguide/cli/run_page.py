@@ -15,7 +15,7 @@ from rich.table import Table
 from ..config.differences import flatten, varied_keys
 from ..config.training_kind import training_kind
 from ..errors import TraceError
-from ..runs.history import Run
+from ..runs.history import Run, RunHistory
 from ..runs.marker import latest_checkpoint
 from ..runs.score_intervals import examples_of
 from ..runs.traces import Trace, read_trace
@@ -30,28 +30,34 @@ from .tables import console, label, score_beside, seconds_of, shown, status_of
 Fact = tuple[str, str]
 
 
+_MOST_BESIDE = 200
+"""Runs of the study whose configs are compared; those of thousands take seconds."""
+
+
 def print_run(
+    history: RunHistory,
     run: Run,
-    points: Sequence[Point],
-    study: Sequence[Run],
     *,
-    with_key: bool,
-    with_config: bool,
+    with_key: bool = False,
+    with_config: bool = False,
 ) -> None:
     """Print the outcome, the settings and the files of one run.
 
     Args:
+        history: The history with the run.
         run: The run.
-        points: Its curve in the run history, for a run without a trace.
-        study: All runs of its study, to show the settings that differ.
         with_key: Whether to print the fields of the comparability key.
         with_config: Whether to print the whole configuration.
     """
+    points = history.points(run.id)
+    beside = history.runs(study=run.study, newest=_MOST_BESIDE)
+    whole = len(beside) < _MOST_BESIDE or history.count(study=run.study) == len(beside)
+    who = f"the {len(beside)}{'' if whole else ' newest'} runs of the study"
     out = console()
     out.print(f"[bold]{escape(run.name)}[/] {status_of(run)} {_outcome(run)}")
     if run.reason and not any(d.action in ("stop", "park") for d in run.decisions):
         out.print(escape(run.reason))
-    for facts in (_went(run, points, out), _was(run, study), _is_at(run)):
+    for facts in (_went(run, points, out), _was(run, beside, who), _is_at(run)):
         out.print()
         out.print(_grid(facts))
     if with_key:
@@ -138,7 +144,7 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
     yield "seen", f"{count(run.samples_seen)} samples{_pace(run)}"
 
 
-def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
+def _was(run: Run, beside: Sequence[Run], who: str) -> Iterator[Fact]:
     fields, config = run.key_fields, flatten(run.config)
     yield "model", escape(str(fields.get("base_model") or config.get("base_model")))
     yield "training", escape(training_kind(fields, config))
@@ -152,14 +158,11 @@ def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
         packed = ", packed" if fields.get("packing") else ""
         most = f", sequence_len {length}" if length else ""
         yield "data", f"{count(data['rows'])} rows{most}{packed}"
-    varied = varied_keys([one.config for one in study])
-    if len(study) > 1 and varied:
+    varied = varied_keys([one.config for one in beside])
+    if len(beside) > 1 and varied:
         values = ", ".join(f"{label(k)} {shown(config.get(k))}" for k in varied[:6])
         more = f" and {len(varied) - 6} more keys" if len(varied) > 6 else ""
-        yield (
-            "varied",
-            f"{values}{more} (the {len(study)} runs of the study differ here)",
-        )
+        yield "varied", f"{values}{more} ({who} differ here)"
 
 
 def _is_at(run: Run) -> Iterator[Fact]:

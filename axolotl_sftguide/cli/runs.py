@@ -59,9 +59,7 @@ def show_run(run: str, storage: str | None, with_key: bool, with_config: bool) -
         return
     from .run_page import print_run
 
-    study = history.runs(study=found.study)
-    points = history.points(found.id)
-    print_run(found, points, study, with_key=with_key, with_config=with_config)
+    print_run(history, found, with_key=with_key, with_config=with_config)
     note(f"storage: {history.url}")
 
 

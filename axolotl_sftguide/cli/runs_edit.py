@@ -48,9 +48,9 @@ def best(storage: str | None, study: str | None, metric: str | None) -> None:
     from .run_page import print_run
 
     history = require(storage)
-    every = history.runs()
-    wanted = study or (every[-1].study if every else None)
-    found = [run for run in every if run.study == wanted]
+    last = history.runs(study=study, newest=1, with_config=False)
+    wanted = last[0].study if last else study
+    found = history.runs(study=wanted, with_config=False) if last else []
     if not found:
         no_runs(history, study)
         return
@@ -62,12 +62,11 @@ def best(storage: str | None, study: str | None, metric: str | None) -> None:
             f"no run of study {wanted!r} has {what}; `sftguide runs "
             "score RUN METRIC=VALUE` adds one"
         )
-    first = sorted_runs(scored, str(by))[0]
+    (first,) = history.runs_by_ids([sorted_runs(scored, str(by))[0].id])
     if wants_json():
         echo_json(plain(first))
         return
-    points = history.points(first.id)
-    print_run(first, points, found, with_key=False, with_config=False)
+    print_run(history, first)
 
 
 @click.command()

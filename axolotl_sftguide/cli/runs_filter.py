@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..runs.history import Run
 
 _SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_FIELDS = ("started", "name", "status", "steps", "loss", "score")
+FIELDS = ("started", "name", "status", "steps", "loss", "score")
 
 
 class Since(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -67,10 +67,13 @@ def sorted_runs(runs: Sequence[Run], by: str) -> list[Run]:
     Raises:
         click.BadParameter: If no run has such a field.
     """
-    values = [_value(run, by, runs) for run in runs]
-    if runs and all(value is None for value in values) and by not in _FIELDS:
+    from ..runs.history import best_shared_metric
+
+    metric = best_shared_metric(runs) if by == "score" else by
+    values = [_value(run, by, metric) for run in runs]
+    if runs and all(value is None for value in values) and by not in FIELDS:
         raise click.BadParameter(
-            f"no run has {by!r}; sort by {', '.join(_FIELDS)}, a metric, or a key of "
+            f"no run has {by!r}; sort by {', '.join(FIELDS)}, a metric, or a key of "
             "the configs",
             param_hint="--sort",
         )
@@ -82,10 +85,9 @@ def sorted_runs(runs: Sequence[Run], by: str) -> list[Run]:
     ]
 
 
-def _value(run: Run, by: str, runs: Sequence[Run]) -> tuple[Any] | None:
+def _value(run: Run, by: str, metric: str | None) -> tuple[Any] | None:
     """What a run is sorted by, ascending; None if it has no such value."""
     from ..config.differences import flatten
-    from ..runs.history import best_shared_metric
 
     simple = {
         "started": -run.started_at,
@@ -96,7 +98,7 @@ def _value(run: Run, by: str, runs: Sequence[Run]) -> tuple[Any] | None:
     }
     found: Any = simple.get(by)
     if by not in simple:
-        score = run.score(best_shared_metric(runs) if by == "score" else by)
+        score = run.score(metric)
         if score is not None:
             found = -score.value if score.goal == "max" else score.value
         elif by != "score":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -29,7 +32,7 @@ class _Column:
     right: bool = True
     """Whether the cells are right-aligned, as numbers are."""
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The width of the widest cell or word of the heading."""
         words = self.heading.split()
@@ -57,7 +60,7 @@ def _print_study(out: Console, study: str, runs: Sequence[Run]) -> None:
     by = f", score: {escape(metrics[0])}" if len(metrics) == 1 else ""
     plural = "s" * (len(runs) != 1)
     out.print(f"[bold]study {escape(study)}[/]: {len(runs)} run{plural}{by}")
-    swept = [_swept(key, runs) for key in _by_variety(runs)]
+    swept = [_swept(key, values) for key, values in _by_variety(runs).items()]
     scores = [_scores(m, runs, only=len(metrics) == 1) for m in metrics]
     ident = _Column("run", tuple(escape(run.id) for run in runs), right=False)
     status, steps = _status(runs), _steps(runs)
@@ -102,28 +105,28 @@ def _table(columns: Sequence[_Column]) -> Table:
     return table
 
 
-def _by_variety(runs: Sequence[Run]) -> list[str]:
-    """The keys that the runs differ in, those with most values first."""
+def _by_variety(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """The keys that the runs differ in, those with most values first, with these."""
     configs = [run.config for run in runs]
-    flat = [flatten(config) for config in configs]
     keys = varied_keys(configs)
-    return sorted(keys, key=lambda k: -len({repr(one.get(k)) for one in flat}))
+    flat = [flatten(config) for config in configs]
+    ordered = sorted(keys, key=lambda k: -len({repr(one.get(k)) for one in flat}))
+    return {key: [one.get(key) for one in flat] for key in ordered}
 
 
-def _swept(key: str, runs: Sequence[Run]) -> _Column:
-    values = [flatten(run.config).get(key) for run in runs]
+def _swept(key: str, values: Sequence[Any]) -> _Column:
     numbers = all(isinstance(v, (int, float)) or v is None for v in values)
     return _Column(label(key), tuple(shown(v) for v in values), right=numbers)
 
 
 def _metrics(runs: Sequence[Run]) -> list[str]:
     """All metrics, the one that most runs have first."""
-    found = [score.metric for run in runs for score in run.scores]
-    return sorted(dict.fromkeys(found), key=lambda metric: -found.count(metric))
+    found = Counter(score.metric for run in runs for score in run.scores)
+    return [metric for metric, _ in found.most_common()]
 
 
 def _scores(metric: str, runs: Sequence[Run], *, only: bool) -> _Column:
-    scores = [next((s for s in run.scores if s.metric == metric), None) for run in runs]
+    scores = [run.score(metric) for run in runs]
     cells = tuple("-" if s is None else number(s.value) for s in scores)
     return _Column("score" if only else label(metric), cells)
 

@@ -27,6 +27,7 @@ class SweepDisplay:
         self._live: Live | None = None
         self._began: dict[int, float] = {}
         self._saved = 0
+        self._shown_next = 0.0
 
     def __enter__(self) -> SweepDisplay:
         if self._out.is_terminal:
@@ -58,11 +59,13 @@ class SweepDisplay:
         now = time.monotonic()
         for one in running:
             self._began.setdefault(one.trial.number, now)
-        if self._live is not None:
-            with suppress(
-                SFTGuideError
-            ):  # the workers retry when the storage is unreachable
-                self._live.update(self._table(running, now))
+        if self._live is None or now < self._shown_next:
+            return
+        # The workers retry when the storage is unreachable.
+        with suppress(SFTGuideError):
+            self._live.update(self._table(running, now))
+        # Of thousands of trials, reading them takes most of the time: at most a tenth.
+        self._shown_next = now + 10 * (time.monotonic() - now)
 
     def ended(self, ended: Ended) -> None:
         """Print one line for a trial that has ended."""

@@ -86,7 +86,8 @@ def _find(
 
 
 def _running(history: RunHistory, study: str | None) -> list[Run]:
-    return [r for r in history.runs(study=study) if r.shown_status == "running"]
+    runs = history.runs(study=study, status="running")
+    return [run for run in runs if run.shown_status == "running"]
 
 
 def _watch(history: RunHistory, run: Run, wait: Callable[[], None]) -> None:

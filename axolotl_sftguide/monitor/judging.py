@@ -50,6 +50,8 @@ def _unknown_metric(run: Candidate, history: RunHistory) -> str | None:
     if not peers or any(peer.score is not None for peer in peers):
         return None
     ids = {peer.id for peer in peers}
-    runs = (found for found in history.runs(study=run.study) if found.id in ids)
-    metrics = sorted({score.metric for found in runs for score in found.scores})
+    runs = history.runs(study=run.study, with_config=False)
+    metrics = sorted(
+        {score.metric for found in runs if found.id in ids for score in found.scores}
+    )
     return notices.unknown_metric(run.metric, len(peers), metrics)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from ..signals import Observation, window_logs
+from ..signals import LogWindow, Observation
 from ..signals.noise_scale import NoiseScale, estimate, noise_scale_logs
 from .readout import CapturedStep
 from .samples import SampleCount
@@ -63,9 +63,9 @@ class RunMeter:
         self._noise_window.extend(window)
         return window
 
-    def logs(self, window: Sequence[Observation]) -> dict[str, float]:
+    def logs(self, window: LogWindow) -> dict[str, float]:
         """The `sftguide/...` logs of a window of steps."""
-        return {**window_logs(window), **noise_scale_logs(self.noise_scale())}
+        return {**window.logs(), **noise_scale_logs(self.noise_scale())}
 
     def noise_scale(self) -> NoiseScale | None:
         """The estimate so far; None if it was not measured on enough steps."""

@@ -170,12 +170,11 @@ def _open(
         judge=judge_at_start(
             run, recorder.history, rules, objective, trainer.state.max_steps, stage
         ),
-        resumed=resumed,
         sources=sources_record(trainer, table, settings, recorder),
         evaluations=evaluation_watch(trainer, rules, objective, resumed, guard),
     )
     session = Session(
-        trainer, run.without, output_dir, parts, settings.effective_batch_size
+        trainer, run.without, output_dir, parts, resumed, settings.effective_batch_size
     )
     session.begin()
     banner = _banner(trainer, run, settings, rules, objective, recorder, stage)

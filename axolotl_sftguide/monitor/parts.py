@@ -13,7 +13,6 @@ from .meter import RunMeter
 from .observer import StepObserver
 from .ranks import Ranks
 from .recorder import NoRecorder, RunRecorder
-from .resume import Resumed
 from .source_record import NoSources, SourceRecord
 
 
@@ -29,7 +28,5 @@ class Parts:
     meter: RunMeter
     recorder: RunRecorder | NoRecorder
     judge: Judge
-    resumed: Resumed
-    """The steps before a resume."""
     sources: SourceRecord | NoSources
     evaluations: EvaluationWatch | NoEvaluations

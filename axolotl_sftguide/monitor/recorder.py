@@ -33,10 +33,10 @@ _LOCKED_S = 1.0
 
 
 def new_run_id() -> str:
-    """An id such as `20261120-221334-9f3a`: UTC start and four random digits."""
+    """An id such as `20261120-221334-9f3a07c4`: UTC start and random digits."""
     # `secrets`, not `random`: drawing from the global generator would change the run.
     now = datetime.now(timezone.utc)
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
 class RunRecorder:

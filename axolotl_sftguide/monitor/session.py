@@ -11,13 +11,14 @@ from typing import Any
 
 from ..runs.checkpoints import Note, write_note
 from ..runs.history import Score
-from ..signals import Observation
+from ..signals import LogWindow, Observation
 from ..stopping.judge import Finding
 from . import endings, notices
 from .outcome import Outcome
 from .pace import Pace
 from .parts import Parts
 from .recorder import decision_of
+from .resume import Resumed
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Session:
         run_id: The run's id.
         output_dir: Its output folder.
         parts: The parts of the session.
+        resumed: The steps before a resume. They are judged, and not kept.
         batch_size: The effective batch size that was requested, to report at the end.
     """
 
@@ -42,6 +44,7 @@ class Session:
         run_id: str,
         output_dir: str,
         parts: Parts,
+        resumed: Resumed,
         batch_size: int | str | None = None,
     ) -> None:
         self.run_id = run_id
@@ -52,16 +55,15 @@ class Session:
         self._judge = parts.judge
         # A resume replays the recorded steps. Findings that only warn are not reported
         # again; a run that a rule stopped, or would stop now, is stopped again.
-        past = parts.resumed.past
-        judged, replayed = parts.judge.step(parts.judge.init(), past)
+        judged, replayed = parts.judge.step(parts.judge.init(), resumed.past)
         self._judged = judged.resumed()
         self._standing = (
-            *endings.standing(parts.judge, self._judged, replayed, parts.resumed.stops),
+            *endings.standing(parts.judge, self._judged, replayed, resumed.stops),
             *parts.evaluations.standing(),
         )
         self._pace = Pace()
         self._learning_rate = math.nan
-        self._window: list[Observation] = []
+        self._window = LogWindow()
         self._observed_at: int = trainer.state.global_step
         self._watching = True
         self._unseen = False
@@ -169,7 +171,7 @@ class Session:
         if "loss" not in logs and "train_runtime" not in logs:
             return
         self.observe(logs.get("grad_norm"))
-        window, self._window = self._window, []
+        window, self._window = self._window, LogWindow()
         if "loss" in logs and self._watching:
             no_logs: dict[str, float] = {}
             meter = self._parts.meter
@@ -190,7 +192,7 @@ class Session:
             self._watching = False
             self._parts.capture.detach()
             return
-        self._window += window
+        self._window.add(window)
         self._decide(lambda: self._apply_rules(window))
 
     def finish(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..config.differences import setting_of
@@ -41,29 +43,53 @@ def predictions(
         points: The curve of each of them, by run id.
     """
     scored = [s for run in runs if (s := _scored(run, metric, points)) is not None]
+    by_key: dict[str, list[_Scored]] = defaultdict(list)
     found = {}
-    for one in scored:
-        earlier = [
-            other
-            for other in scored
-            if other.ended_at <= one.run.started_at
-            and one.key is not None
-            and one.key == other.key
-        ][-_MOST_RUNS:]
-        looks = _looks(one, earlier)
+    for one in sorted(scored, key=lambda s: s.run.started_at):
+        if one.key is None:
+            continue
+        before = by_key[one.key]
+        ended = (o for o in reversed(before) if o.ended_at <= one.run.started_at)
+        looks = _looks(one, list(islice(ended, _MOST_RUNS))[::-1])
+        before.append(one)
         if looks:
             found[one.run.id] = looks
     return found
 
 
+def taking_part(
+    runs: Sequence[Run], metric: str | None, shown: Collection[str]
+) -> list[str]:
+    """The ids of the runs that are predicted, and of those that predict them.
+
+    Args:
+        runs: The runs of a study, oldest first; their configs are not needed.
+        metric: The metric of the report.
+        shown: The ids of the runs whose predictions are shown.
+    """
+    by_key: dict[str | None, list[Run]] = defaultdict(list)
+    for run in runs:
+        if _takes_part(run, metric):
+            by_key[forecast_key(run.key_fields)].append(run)
+    found = []
+    for own in by_key.values():
+        at = [i for i, run in enumerate(own) if run.id in shown]
+        begin = max(0, at[0] - 2 * _MOST_RUNS) if at else len(own)
+        found += [run.id for run in own[begin:]]
+    return found
+
+
+def _takes_part(run: Run, metric: str | None) -> bool:
+    score = run.score(metric)
+    scored = metric is not None and score is not None and score.value == score.value
+    return scored and run.status == "finished" and run.comparable
+
+
 def _scored(
     run: Run, metric: str | None, points: Mapping[str, Sequence[Point]]
 ) -> _Scored | None:
-    score = run.score(metric)
-    own = points.get(run.id)
-    if metric is None or score is None or score.value != score.value or not own:
-        return None
-    if run.status != "finished" or not run.comparable:
+    score, own = run.score(metric), points.get(run.id)
+    if not own or score is None or not _takes_part(run, metric):
         return None
     sign = 1.0 if score.goal == "max" else -1.0
     setting = setting_of(run.config) if run.config else ""

@@ -80,11 +80,11 @@ def show(
 
 
 def _latest(history: RunHistory, study: str | None) -> Run:
-    found = history.runs(study=study)
+    found = history.runs(study=study, newest=1)
     if not found:
         where = "" if study is None else f" in study {study!r}"
         raise StorageError(f"run history {history.url}: no runs{where}")
-    return found[-1]
+    return found[0]
 
 
 def _framed(page: str, label: str) -> str:

@@ -17,7 +17,7 @@ from ..runs.redaction import json_safe
 from ..runs.traces import Trace, read_trace
 from ..runs.trainer_states import ID_PREFIX, find_trainer_states, read_trainer_state
 from ._curves import Material
-from ._prediction import predictions
+from ._prediction import predictions, taking_part
 from ._run import Frame, checked, run_values
 from ._scores import best_of, labels, unequal_samples
 from ._words import STATUS, glance
@@ -191,9 +191,11 @@ def _add_predictions(
     runs: Sequence[Run],
     metric: str | None,
 ) -> None:
+    ids = {run.id for run in runs}
     for study in dict.fromkeys(run.study for run in runs):
         # All its runs, as those of the report may be only some of them.
-        own = history.runs(study=study)
+        every = history.runs(study=study, with_config=False)
+        own = history.runs_by_ids(taking_part(every, metric, ids))
         points = {run.id: history.points(run.id) for run in own}
         found = predictions(own, metric, points)
         for values in shown:

@@ -159,7 +159,7 @@ def earlier_runs(
     """
     found = [
         other
-        for other in history.runs()
+        for other in history.runs(with_config=False)
         if other.started_at < run.started_at and _alike(other, run)
     ]
     shown = [Earlier(one, history.points(one.id)) for one in found[-most:]]

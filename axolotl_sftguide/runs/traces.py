@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import TraceError
 from ..signals import Observation
 from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT
+from .trace_lines import TraceLines
 
 FORM = 1
 """The version of the format that this package writes."""
@@ -125,11 +127,15 @@ def read_trace(path: str | Path) -> Trace:
         TraceError: If the file cannot be read, is not a trace, has a newer format, or
             has a broken line before its last.
     """
-    reader = _Reader(Path(path))
-    content = TraceContent(reader.path, reader.first_line())
-    for record in reader:
-        content.add(record)
-    return content.trace(torn=reader.torn)
+    with _lines_of(path) as lines:
+        content = TraceContent(lines.path, run_of(lines.path, lines.first()))
+        for record in lines:
+            content.add(record)
+        return content.trace(torn=lines.torn)
+
+
+def _lines_of(path: str | Path) -> TraceLines:
+    return TraceLines(Path(path), _APPENDED)
 
 
 class TraceContent:
@@ -143,7 +149,7 @@ class TraceContent:
     def __init__(self, path: Path, run: dict[str, Any]) -> None:
         self._path = path
         self._run = run
-        self._observations: dict[int, Observation] = {}
+        self._observations: list[Observation] = []
         self._events: list[dict[str, Any]] = []
 
     def add(self, record: dict[str, Any]) -> None:
@@ -154,27 +160,41 @@ class TraceContent:
         """
         event = record.get("event")
         if event is None:
-            observation = _observation(self._path, record)
-            self._observations[observation.step] = observation
+            observation = observation_of(self._path, record)
+            self._take(observation)
             return
         if event == "resume":
             last = _resumed_at(self._path, record)
-            kept = {s: o for s, o in self._observations.items() if s <= last}
-            self._observations = kept
+            del self._observations[self._position(last + 1) :]
             self._run = {**self._run, **record.get("run", {})}
             self._events = [e for e in self._events if not _decided_after(e, last)]
         self._events.append(record)
 
     def trace(self, *, torn: bool) -> Trace:
         """All that was added, in order."""
-        ordered = tuple(self._observations[step] for step in sorted(self._observations))
-        return Trace(self._path, self._run, ordered, tuple(self._events), torn)
+        steps, events = tuple(self._observations), tuple(self._events)
+        return Trace(self._path, self._run, steps, events, torn)
+
+    def _take(self, observation: Observation) -> None:
+        """Keep the steps in order, and of a repeated one the last."""
+        at = self._position(observation.step)
+        same = self._observations[at : at + 1]
+        end = at + bool(same and same[0].step == observation.step)
+        self._observations[at:end] = [observation]
+
+    def _position(self, step: int) -> int:
+        """Where a step is or belongs; nearly always at the end."""
+        found = self._observations
+        if not found or found[-1].step < step:
+            return len(found)
+        return bisect_left(found, step, key=lambda o: o.step)
 
 
 def traces_run(path: str | Path, run_id: str) -> bool:
     """Whether a file is the trace of a run."""
     try:
-        return bool(_Reader(Path(path)).first_line().get("id") == run_id)
+        with _lines_of(path) as lines:
+            return bool(run_of(lines.path, lines.first()).get("id") == run_id)
     except TraceError:
         return False
 
@@ -185,59 +205,6 @@ def find_traces(path: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     return sorted(path.rglob(PATTERN))
-
-
-@dataclass
-class _Reader:
-    path: Path
-    torn: bool = False
-    _lines: list[bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        try:
-            self._lines = self.path.read_bytes().splitlines()
-        except OSError as error:
-            raise TraceError(
-                f"{self.path}: cannot be read ({error.strerror})"
-            ) from None
-
-    def first_line(self) -> dict[str, Any]:
-        if not self._lines:
-            raise TraceError(f"{self.path}: is empty, so it is not a trace")
-        return run_of(self.path, self._parse(0))
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for index in range(1, len(self._lines)):
-            record = self._parse(index)
-            if record is not None:
-                yield record
-
-    def _parse(self, index: int) -> dict[str, Any] | None:
-        record = self._whole(index)
-        if record is not None:
-            return record
-        # A broken line is skipped only where an interrupted write can leave one: at
-        # the end, or before an event that was appended later on a line of its own.
-        last = len(self._lines) - 1
-        if index == last:
-            self.torn = True
-            return None
-        following = self._whole(index + 1)
-        if following is None and index + 1 == last:
-            return None
-        if following is not None and following.get("event") in _APPENDED:
-            return None
-        raise TraceError(
-            f"{self.path}: line {index + 1} is not a JSON object. "
-            "Repair or remove that line"
-        )
-
-    def _whole(self, index: int) -> dict[str, Any] | None:
-        try:
-            record = json.loads(self._lines[index])
-        except ValueError:
-            return None
-        return record if isinstance(record, dict) else None
 
 
 def run_of(path: Path, first: dict[str, Any] | None) -> dict[str, Any]:
@@ -272,7 +239,12 @@ def _resumed_at(path: Path, record: dict[str, Any]) -> int:
     return step
 
 
-def _observation(path: Path, record: dict[str, Any]) -> Observation:
+def observation_of(path: Path, record: dict[str, Any]) -> Observation:
+    """The optimizer step that a record without an event holds.
+
+    Raises:
+        TraceError: If it lacks a required field.
+    """
     # A later version may add fields without a new format; they are ignored.
     known = {k: v for k, v in record.items() if k in _STEP_FIELDS}
     try:

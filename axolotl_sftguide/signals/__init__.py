@@ -23,11 +23,12 @@ from .curves import (
     robust_scale,
     thinned,
 )
-from .observations import Observation, window_logs
+from .observations import LogWindow, Observation, window_logs
 
 __all__ = [
     "POINT_STEPS",
     "Curve",
+    "LogWindow",
     "Observation",
     "Point",
     "interpolate",

@@ -123,8 +123,6 @@ class Peer:
     metric: str = "score"
     sign: float = 1.0
     """-1 if lower values of the metric are better, so that `score` is negated."""
-    setting: str = ""
-    """What it shares with its repeats: runs that differ in seeds and names only."""
     point_steps: int = POINT_STEPS
     """Optimizer steps per point of its curve."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -49,20 +49,65 @@ class Observation:
         return known and math.isfinite(self.loss) and math.isfinite(self.grad_norm)
 
 
-def window_logs(window: Sequence[Observation]) -> dict[str, float]:
-    """The `sftguide/...` logs of one logging window.
+class LogWindow:
+    """The steps since the last log, in memory that does not grow with them.
 
-    Mean and maximum are over the finite norms; the last norm may be NaN.
+    A host may log every step, or never.
     """
-    if not window:
-        return {}
-    finite = [o.grad_norm for o in window if math.isfinite(o.grad_norm)]
-    logs: dict[str, float] = {
-        "sftguide/grad_norm_last": window[-1].grad_norm,
-        "sftguide/nonfinite_steps": sum(not o.finite for o in window),
-        "sftguide/samples_seen": window[-1].samples_seen,
-    }
-    if finite:
-        logs["sftguide/grad_norm_mean"] = math.fsum(finite) / len(finite)
-        logs["sftguide/grad_norm_max"] = max(finite)
-    return logs
+
+    def __init__(self) -> None:
+        self._last: Observation | None = None
+        self._nonfinite = 0
+        self._count = 0
+        self._largest = -math.inf
+        self._sum: list[float] = []
+        """The exact sum of the finite norms, as floats that do not overlap."""
+
+    def add(self, observations: Iterable[Observation]) -> None:
+        """Add some steps."""
+        for one in observations:
+            self._last = one
+            self._nonfinite += not one.finite
+            if math.isfinite(one.grad_norm):
+                self._count += 1
+                self._largest = max(self._largest, one.grad_norm)
+                _add_exactly(self._sum, one.grad_norm)
+
+    def logs(self) -> dict[str, float]:
+        """The `sftguide/...` logs; none without a step.
+
+        Mean and maximum are over the finite norms; the last norm may be NaN.
+        """
+        if self._last is None:
+            return {}
+        logs: dict[str, float] = {
+            "sftguide/grad_norm_last": self._last.grad_norm,
+            "sftguide/nonfinite_steps": self._nonfinite,
+            "sftguide/samples_seen": self._last.samples_seen,
+        }
+        if self._count:
+            logs["sftguide/grad_norm_mean"] = math.fsum(self._sum) / self._count
+            logs["sftguide/grad_norm_max"] = self._largest
+        return logs
+
+
+def window_logs(window: Iterable[Observation]) -> dict[str, float]:
+    """The `sftguide/...` logs of one logging window; see `LogWindow`."""
+    steps = LogWindow()
+    steps.add(window)
+    return steps.logs()
+
+
+def _add_exactly(parts: list[float], value: float) -> None:
+    """Add to a sum of floats without rounding, as `math.fsum` does (Shewchuk 1997)."""
+    kept = 0
+    for part in parts:
+        if abs(value) < abs(part):
+            value, part = part, value
+        high = value + part
+        low = part - (high - value)
+        if low:
+            parts[kept] = low
+            kept += 1
+        value = high
+    parts[kept:] = [value]

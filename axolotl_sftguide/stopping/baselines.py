@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, Protocol, TypeVar
@@ -18,11 +18,15 @@ from ..signals import Curve, Observation, Point, point_steps
 from ..signals.cohort import EARLY, Cohort, doubt_of, grid
 from ..signals.comparability import Candidate, Peer, effective_batch_size
 from ..signals.curves import at_batch_ratio
-from ..signals.forecast import Forecast, earlier_run
+from ..signals.forecast import EarlierRun, Forecast, earlier_run
 from ..signals.regression import LEAST_POINTS
 
-_MOST_FORECASTING = 200
+MOST_FORECASTING = 200
 """More earlier runs make a prediction hardly better, and their curves must be read."""
+
+MOST_IN_COHORT = 1000
+"""More earlier runs move a quantile by less than its noise, and each is read at every
+point of the grid."""
 
 _Values = TypeVar("_Values", bound=tuple[float, ...])
 
@@ -36,6 +40,13 @@ class Curves(Protocol):
 
     def forecast_peers(self, candidate: Candidate) -> Sequence[Peer]:
         """The runs whose losses may predict the candidate's score, oldest first."""
+        ...
+
+    def settings(self, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """What each run shares with its repeats, by run id; empty if that is unknown.
+
+        Repeats differ in seeds and names only.
+        """
         ...
 
     def points(self, run_id: str) -> Sequence[Point]:
@@ -68,11 +79,15 @@ class Baselines:
 def baselines(
     candidate: Candidate, curves: Curves, settings: EarlyTerminationSettings
 ) -> Baselines:
-    """The reference run and the cohort that the settings compare a candidate with."""
+    """The reference run and the cohort that the settings compare a candidate with.
+
+    The best of all earlier runs is the reference. Cohort and forecast are of the newest
+    ones, so that a start does not take longer with every run of a study.
+    """
     peers = curves.peers(candidate)
     return Baselines(
         _reference(peers, curves, settings.comparison.reference),
-        _cohort(peers, curves, settings.cohort.quantile),
+        _cohort(peers[-MOST_IN_COHORT:], curves, settings.cohort.quantile),
         forecast_of(candidate, curves) if _predicts(settings) else None,
     )
 
@@ -96,18 +111,30 @@ def _predicts(settings: EarlyTerminationSettings) -> bool:
     return (settings.prediction.action or settings.action) != "off"
 
 
-def forecast_of(candidate: Candidate, curves: Curves) -> Forecast | None:
-    """The newest scored peers of a run with their losses at each look."""
+def forecast_of(
+    candidate: Candidate, curves: Curves, known: dict[str, EarlierRun] | None = None
+) -> Forecast | None:
+    """The newest scored peers of a run with their losses at each look.
+
+    Args:
+        candidate: The run.
+        curves: Where they are.
+        known: Peers whose curves were read before, by id; new ones are added.
+    """
+    known = {} if known is None else known
     peers = curves.forecast_peers(candidate)
-    scored = [peer for peer in peers if peer.score is not None][-_MOST_FORECASTING:]
-    if len({peer.setting or peer.id for peer in scored}) < LEAST_POINTS:
+    scored = [peer for peer in peers if peer.score is not None][-MOST_FORECASTING:]
+    settings = curves.settings([peer.id for peer in scored])
+    if len({settings[peer.id] or peer.id for peer in scored}) < LEAST_POINTS:
         return None
-    runs = tuple(
-        earlier_run(peer.id, peer.score, curves.points(peer.id), peer.setting)
-        for peer in scored
-        if peer.score is not None
-    )
-    return Forecast(runs, scored[0].metric, scored[0].sign)
+    runs = []
+    for peer in scored:
+        assert peer.score is not None
+        run = known.get(peer.id) or earlier_run(peer.id, 0.0, curves.points(peer.id))
+        if run.first == run.first:  # a curve without points may still be entered
+            known[peer.id] = run
+        runs.append(replace(run, score=peer.score, setting=settings[peer.id]))
+    return Forecast(tuple(runs), scored[0].metric, scored[0].sign)
 
 
 def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | None:
@@ -123,7 +150,8 @@ def _cohort(peers: Sequence[Peer], curves: Curves, quantile: float) -> Cohort | 
             yield {i: p for i, p in restated.items() if p is not None}
 
     first, last = span
-    setting = {peer.id: peer.setting or peer.id for peer in peers}
+    known = curves.settings(list(ratios))
+    setting = {peer.id: known[peer.id] or peer.id for peer in peers}
     (early,) = read([first + round(EARLY * (last - first))])
     scored = [
         (setting[peer.id], (early[peer.id].loss, early[peer.id].grad_norm, peer.score))
@@ -210,13 +238,16 @@ class RecordedRuns:
                 run.score,
                 run.metric,
                 run.sign,
-                run.setting,
                 run.curve.every,
             )
             for run in self._runs.values()
             if run.id != candidate.without
             and (ratio := ratio_of(run.key, run.key_fields)) is not None
         ]
+
+    def settings(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """What each run shares with its repeats."""
+        return {run_id: self._runs[run_id].setting for run_id in run_ids}
 
     def points(self, run_id: str) -> tuple[Point, ...]:
         """A run's curve, in order."""

@@ -17,6 +17,7 @@ _sweep            workers that train trials until none is left
 axolotl_process   `axolotl train` as a child process
 export            runs of the history as an Optuna study
 pruner, policy    the stopping rules for Optuna, and Optuna's pruners for the backtest
+ray_stopper       the stopping rules for Ray Tune
 storage           Optuna and its storage
 """
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from .storage import parse_url
+from ..runs.postgresql import connect_args, let_server_notice
+from .storage import CONNECT_S, parse_url
 
 _LOCK = 0x5F76_D1DF
 """PostgreSQL's advisory lock."""
@@ -26,7 +27,9 @@ def alone(storage: str) -> Iterator[None]:
         with FileLock(lock):
             yield
         return
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    arguments = connect_args(url, CONNECT_S)
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments)
+    let_server_notice(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         yield

@@ -12,6 +12,7 @@ from ..runs.history import Decision, Run, RunHistory
 from ..runs.sweep_decisions import record_decision, stop_for_good
 from ..runs.traces import Trace
 from ..signals.comparability import Candidate
+from ..signals.forecast import EarlierRun
 from ..stopping.baselines import forecast_of
 from ..stopping.parking import (
     Outlooks,
@@ -75,6 +76,7 @@ class Parking:
         self._settings_of = settings_of
         self._on_drop = on_drop
         self._on_note = on_note
+        self._finished: dict[str, EarlierRun] = {}
 
     def park(self, trial: Trial) -> None:
         """Park a trial; if the checkpoints are too large, drop the least promising."""
@@ -173,7 +175,8 @@ class Parking:
             without=run["id"],
             metric=self._settings_of(trial).metric,
         )
-        forecast = forecast_of(candidate, self._history)
+        # All parked trials have the same peers, and a finished curve stays as it is.
+        forecast = forecast_of(candidate, self._history, self._finished)
         return outlooks_of(trace.observations, forecast, run["max_steps"])
 
     def _look_at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..runs.history import Run, RunHistory, Score
@@ -14,9 +15,9 @@ def entered(history: RunHistory, trace: Trace) -> Run:
 
     It is imported where the history was unreachable meanwhile.
     """
-    ended = trace.run["id"], (trace.end or {}).get("status")
-    for run in history.runs(study=trace.run["study"]):
-        if (run.id, run.status) == ended:
+    status = (trace.end or {}).get("status")
+    for run in history.runs_by_ids([trace.run["id"]]):
+        if run.study == trace.run["study"] and run.status == status:
             return run
     return history.import_trace(trace)
 
@@ -29,7 +30,9 @@ def record_value(
         history.score_run(run, Score(objective.metric, value, objective.goal))
 
 
-def last_runs(history: RunHistory, study: str) -> dict[str, Run]:
-    """The last run of a study in each output folder."""
-    runs = history.runs(study=study)
+def last_runs(
+    history: RunHistory, study: str, folders: Sequence[str] | None = None
+) -> dict[str, Run]:
+    """The last run of a study in each output folder, or in some; without configs."""
+    runs = history.runs(study=study, output_dirs=folders, with_config=False)
     return {str(Path(run.output_dir)): run for run in runs}

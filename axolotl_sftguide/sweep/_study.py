@@ -8,6 +8,7 @@ or on many, share the trials without a coordinator.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from ._trial import (
     RESUMED,
     WORKER,
     Trial,
-    default_name,
+    as_text,
     differ_in_valuing,
     difference,
     fixed,
     name_of,
+    new_folder,
     plain,
+    state_of,
     training_digest,
     worker_lives,
 )
@@ -139,8 +142,9 @@ class SweepStudy:
             self._requeue_unvalued()
             entered = [t for t in self._trials() if t.state != self._state("FAIL")]
             if self._sampler == "grid":
+                there = {as_text(fixed(trial)) for trial in entered}
                 for combination in self.space.combinations() or []:
-                    if not any(fixed(t) == combination for t in entered):
+                    if as_text(combination) not in there:
                         self._study.enqueue_trial(combination)
             else:
                 for _ in range((trials or 0) - len(entered)):
@@ -191,7 +195,7 @@ class SweepStudy:
             values = self.space.suggest(trial)
             folder = trial.user_attrs.get(FOLDER)
             if folder is None:
-                folder = str(self._new_folder(trial.number))
+                folder = str(new_folder(self._output_dir, trial.number))
                 trial.set_user_attr(FOLDER, folder)
             resumed = trial.user_attrs.get(RESUMED)
             return Trial(trial.number, values, Path(folder), resumed)
@@ -225,7 +229,7 @@ class SweepStudy:
             unvalued: Whether it was trained, and only its value is missing.
             why: Why it was stopped or failed.
         """
-        asked = self._trials()[trial.number]
+        asked = self._trial(trial.number)
         if asked.state.is_finished():
             return  # an earlier attempt succeeded, but its answer was lost
         trains = self._trains if unvalued else None
@@ -254,24 +258,19 @@ class SweepStudy:
     @as_storage_error
     def counts(self) -> dict[str, int]:
         """The number of trials in each of Optuna's states or `PARKED`, by name."""
-        parked = {trial.number for trial in self.parked()}
-        found = [
-            "PARKED" if t.number in parked else t.state.name for t in self._trials()
-        ]
-        return {name: found.count(name) for name in dict.fromkeys(found)}
+        return dict(Counter(map(state_of, self._trials())))
 
     @as_storage_error
     def best(self) -> tuple[str, float, str] | None:
         """Name, value and folder of the best trial so far."""
-        done = self._trials("COMPLETE")
-        if not done:
+        try:
+            best = self._storage.get_best_trial(self._study._study_id)
+        except ValueError:  # no trial has a value yet
             return None
-        sign = 1 if self.objective.goal == "max" else -1
-        best = max(done, key=lambda trial: sign * trial.value)
         return name_of(best), best.value, best.user_attrs[FOLDER]
 
     def _requeue(self, number: int, why: str) -> None:
-        frozen = self._trials()[number]
+        frozen = self._trial(number)
         if not frozen.state.is_finished():
             self._study.tell(number, state=self._state("FAIL"))
         # A trial without all of its values chooses the others again.
@@ -282,17 +281,18 @@ class SweepStudy:
                 attributes[name] = frozen.user_attrs[name]
         self._study.enqueue_trial(values, user_attrs=attributes)
 
-    def _new_folder(self, number: int) -> Path:
-        """A folder that no earlier sweep of the same name has used."""
-        name = default_name(number)
-        there = len(list(self._output_dir.glob(f"{name}*")))
-        folder = self._output_dir / (f"{name}-{there + 1}" if there else name)
-        folder.mkdir(parents=True)
-        return folder.resolve()
-
     def _trials(self, state: str | None = None) -> list[Any]:
-        states = None if state is None else (self._state(state),)
-        return list(self._study.get_trials(deepcopy=False, states=states))
+        """All trials, or those in a state, in order."""
+        if state is None:
+            return list(self._study.get_trials(deepcopy=False))
+        # The study would read all trials that have not ended, to return a few.
+        states, study = (self._state(state),), self._study._study_id
+        return list(self._storage.get_all_trials(study, deepcopy=False, states=states))
+
+    def _trial(self, number: int) -> Any:
+        study = self._study._study_id
+        own = self._storage.get_trial_id_from_study_id_trial_number(study, number)
+        return self._storage.get_trial(own)
 
     def _state(self, name: str) -> Any:
         return self._optuna.trial.TrialState[name]

@@ -118,7 +118,8 @@ class Sweep:
         """The trials that this process is training."""
         trials = list(self._running.values())
         try:
-            runs = last_runs(self._history, self.study.name) if trials else {}
+            folders = [str(trial.folder) for trial in trials]
+            runs = last_runs(self._history, self.study.name, folders) if trials else {}
         except SFTGuideError:
             runs = {}
         return [Running(trial, runs.get(str(trial.folder))) for trial in trials]

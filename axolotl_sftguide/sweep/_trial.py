@@ -93,6 +93,28 @@ def default_name(number: int) -> str:
     return f"trial-{number:04d}"
 
 
+def state_of(trial: Any) -> str:
+    """The name of Optuna's state, or `PARKED`."""
+    parked = trial.state.name == "RUNNING" and trial.user_attrs.get(PARKED)
+    return "PARKED" if parked else str(trial.state.name)
+
+
+def new_folder(output_dir: Path, number: int) -> Path:
+    """A folder for a trial that no earlier sweep of the same name has used."""
+    first = folder = output_dir / default_name(number)
+    attempt = 1
+    while folder.exists():
+        attempt += 1
+        folder = first.with_name(f"{first.name}-{attempt}")
+    folder.mkdir(parents=True)
+    return folder.resolve()
+
+
+def as_text(parameters: Mapping[str, Any]) -> str:
+    """The same text for equal parameters, whatever their order."""
+    return json.dumps(parameters, sort_keys=True, default=str)
+
+
 def fixed(trial: Any) -> dict[str, Any]:
     """The values that a trial was queued with."""
     return dict(trial.system_attrs.get("fixed_params") or {})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.pruners import BasePruner
 
 from ..config.settings import early_termination_settings
 from ..errors import SFTGuideError
+from ..runs.following import AppendedRecords
 from ..runs.history import Run, RunHistory
-from ..runs.traces import read_trace
+from ..runs.traces import observation_of
 from ..signals import Observation
 from ..signals.comparability import Candidate
 from ..stopping.baselines import baselines
@@ -43,7 +45,7 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
         self._settings = early_termination_settings(**{"action": "stop", **rules})
         self._storage = storage
         self._history: RunHistory | None = None
-        self._judged: dict[str, tuple[Judge, JudgeState, int]] = {}
+        self._judged: dict[str, _Judged] = {}
         self._reported = False
 
     def prune(self, study: Any, trial: Any) -> bool:
@@ -67,29 +69,61 @@ class SFTGuidePruner(BasePruner):  # type: ignore[misc]
             return True
         if run.trace_path is None:
             return False
-        observations = read_trace(run.trace_path).observations
-        if not observations:
-            return False
-        judge, state, judged = self._judged.get(run.id) or self._begin(
-            run, observations
-        )
-        new = [o for o in observations if o.step > judged]
-        state, findings = judge.step(state, new)
-        self._judged[run.id] = judge, state, observations[-1].step
-        return any(finding.action == "stop" for finding in findings)
+        judged = self._judged.get(run.id) or _Judged(AppendedRecords(run.trace_path))
+        self._judged[run.id] = judged
+        steps = judged.new_steps()
+        if steps and judged.judge is None:
+            judged.begin(self._judge_of(run, steps))
+        stops = judged.stops(steps)
+        if stops or run.status != "running":
+            del self._judged[run.id]
+        return stops
 
-    def _begin(
-        self, run: Run, observations: Sequence[Observation]
-    ) -> tuple[Judge, JudgeState, int]:
+    def _judge_of(self, run: Run, steps: Sequence[Observation]) -> Judge:
         assert self._history is not None
         candidate = Candidate(
             study=run.study,
             key=run.key,
             fields=run.key_fields,
-            noise_measured=any(o.grad_noise is not None for o in observations),
+            noise_measured=any(o.grad_noise is not None for o in steps),
             without=run.id,
             metric=self._settings.metric,
         )
         compared = baselines(candidate, self._history, self._settings)
-        judge = judge_of(self._settings, compared, max_steps=run.max_steps)
-        return judge, judge.init(), 0
+        return judge_of(self._settings, compared, max_steps=run.max_steps)
+
+
+@dataclass
+class _Judged:
+    """A run while it trains: its steps are read once each, and not kept."""
+
+    records: AppendedRecords
+    judge: Judge | None = None
+    state: JudgeState | None = None
+    step: int = 0
+
+    def begin(self, judge: Judge) -> None:
+        self.judge, self.state = judge, judge.init()
+
+    def new_steps(self) -> list[Observation]:
+        """The steps that the trace has since the last call.
+
+        Raises:
+            TraceError: If one of them is incomplete.
+        """
+        records, _ = self.records.read()
+        found = [
+            observation_of(self.records.path, record)
+            for record in records
+            if record is not None and "event" not in record
+        ]
+        # A resumed run repeats steps, which have been judged.
+        return [o for o in found if o.step > self.step]
+
+    def stops(self, steps: Sequence[Observation]) -> bool:
+        """Whether a rule stops the run at these steps."""
+        if not steps or self.judge is None or self.state is None:
+            return False
+        self.state, findings = self.judge.step(self.state, steps)
+        self.step = steps[-1].step
+        return any(finding.action == "stop" for finding in findings)

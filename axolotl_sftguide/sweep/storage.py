@@ -10,12 +10,16 @@ from typing import Any, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from ..errors import SFTGuideError, StorageError, SweepError
+from ..runs.postgresql import connect_args, let_server_notice
 
 RUN = "sftguide_run"
 """The user attribute of a trial with the id or the name of its run."""
 
 CURVE_POINTS = 64
 """Intermediate values per trial: Optuna and its dashboard load all of them."""
+
+CONNECT_S = 10.0
+"""How long to wait for a connection to a server."""
 
 _PATIENCE_S = 60.0
 """How long to wait for an SQLite file that another worker writes."""
@@ -66,15 +70,20 @@ def open_storage(url: str) -> Any:
     optuna = optuna_module()
     parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
-    arguments = {"connect_args": {"timeout": _PATIENCE_S}} if sqlite else {}
+    arguments = {"timeout": _PATIENCE_S} if sqlite else connect_args(parsed, CONNECT_S)
+    # A connection that broke while a trial trained is replaced, not reported.
+    engine = {"connect_args": arguments, "pool_pre_ping": not sqlite}
     if sqlite and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=engine)
     except (sa.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
         cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise StorageError(f"{shown}: Optuna cannot open it ({cause})") from None
+    let_server_notice(storage.engine)
+    storage.engine.dispose()  # later connections are made anew
+    return storage
 
 
 _WRONG_STATEMENTS = (

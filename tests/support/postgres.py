@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -18,21 +19,38 @@ def programs() -> Path | None:
 
 
 class Server:
-    """Listens on a socket in its own folder and nowhere else."""
+    """Listens on a socket in its own folder, and nowhere else unless told.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The folder of its database.
+        address: An IP address to listen on too.
+        clients: The network of its clients there, such as `10.0.0.0/24`.
+        enter: The command in front of its own, such as `ip netns exec NAME`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        address: str = "",
+        clients: str = "",
+        enter: Sequence[str] = (),
+    ) -> None:
         bin_ = programs()
         assert bin_ is not None
         self._bin = bin_
         self._folder = folder
         self._databases = 0
+        self._address, self._enter = address, list(enter)
         if os.geteuid() == 0:  # the server refuses to run as root
             shutil.chown(folder, "postgres")
         self._run("initdb", "-D", str(folder / "data"), "-U", "tests", "-A", "trust")
+        if clients:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {clients} trust\n")
         self.start()
 
     def start(self) -> None:
-        options = f"-k {self._folder} -c listen_addresses= -c fsync=off"
+        options = f"-k {self._folder} -c listen_addresses={self._address} -c fsync=off"
         log = str(self._folder / "log")
         self._control("start", "-w", "-l", log, "-o", options)
 
@@ -53,6 +71,7 @@ class Server:
         command = [str(self._bin / program), *words]
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=postgres", "--clear-groups", *command]
+        command = [*self._enter, *command]
         errors = self._folder / f"{program}.errors"
         # A pipe would stay open in the server that `pg_ctl start` leaves behind.
         with errors.open("wb") as stderr:

@@ -6,7 +6,9 @@ _database   the storage URL, opening, transactions
 _tables     the schema
 _upgrade    upgrades the schema of an older version
 _write      statements that write runs, scores and decisions
-_read       queries for runs and for the peers of a run
+_read       queries for runs
+_compared   what a run is compared with, as methods of RunHistory
+_peers      queries for it
 _frame      runs as rows of plain values, and as a DataFrame
 _curves     loss and gradient norm over the samples seen
 _import     writes a run from its trace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -88,6 +89,36 @@ def read_at(
         run_id: interpolate(left[run_id], right[run_id], samples_seen)
         for run_id in left.keys() & right.keys()
     }
+
+
+def read_curves(
+    connection: sa.Connection, run_ids: Sequence[str], most: int
+) -> dict[str, list[Point]] | None:
+    """The whole curves of some runs; None if they have more points together."""
+    own = t.points.c.run_id.in_(run_ids)
+    # Counted up to the limit only.
+    some = sa.select(t.points.c.run_id).where(own).limit(most + 1).subquery()
+    count = sa.select(sa.func.count()).select_from(some)
+    if connection.execute(count).scalar_one() > most:
+        return None
+    query = sa.select(t.points).where(own)
+    query = query.order_by(t.points.c.run_id, t.points.c.samples_seen)
+    found: dict[str, list[Point]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["run_id"], []).append(_point(row))
+    return found
+
+
+def points_at(curves: dict[str, list[Point]], samples_seen: int) -> dict[str, Point]:
+    """As `read_at`, from whole curves."""
+    found = {}
+    for run_id, points in curves.items():
+        right = bisect_left(points, samples_seen, key=lambda point: point.samples_seen)
+        exact = right < len(points) and points[right].samples_seen == samples_seen
+        left = right if exact else right - 1
+        if left >= 0 and right < len(points):
+            found[run_id] = interpolate(points[left], points[right], samples_seen)
+    return found
 
 
 def _point(row: Any) -> Point:

@@ -13,6 +13,7 @@ import platformdirs
 import sqlalchemy as sa
 
 from ...errors import StorageError
+from ..postgresql import connect_args, let_server_notice
 from . import _tables as t
 
 STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
@@ -96,6 +97,7 @@ class Database:
             elif self._engine.dialect.name == "postgresql":
                 limit = partial(_wait_at_most, timeout_s)
                 sa.event.listen(self._engine, "connect", limit)
+                let_server_notice(self._engine)
             self._prepare(url, any_older)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
@@ -219,9 +221,7 @@ def _open_args(url: sa.URL, timeout_s: float) -> dict[str, Any]:
     # No isolation level: `_transaction` issues BEGIN, also before a first SELECT.
     if url.get_backend_name() == "sqlite":
         return {"timeout": timeout_s, "isolation_level": None}
-    if url.get_backend_name() == "postgresql":
-        return {"connect_timeout": max(2, int(timeout_s))}  # libpq knows no less
-    return {}
+    return connect_args(url, timeout_s)
 
 
 def _cause(error: Exception) -> str:

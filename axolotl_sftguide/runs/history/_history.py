@@ -13,13 +13,22 @@ import sqlalchemy as sa
 
 from ...errors import StorageError
 from ...signals import Point
-from ...signals.comparability import Candidate, Peer
 from ..traces import NAME_EVENT, TAGS_EVENT, Trace, TraceWriter, traces_run
-from ._curves import add_points, read_at, read_points, span_of
+from . import _tables as t
+from ._compared import ComparedRuns
+from ._curves import add_points, read_points
 from ._database import TIMEOUT_S, Database
 from ._frame import frame_of
 from ._import import write_trace
-from ._read import matching, read_peers, read_runs
+from ._read import (
+    Selection,
+    count_runs,
+    distinct,
+    ids_of,
+    names_of,
+    read_by_ids,
+    read_runs,
+)
 from ._records import Decision, Run, Score, Status
 from ._write import (
     add_decision,
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class RunHistory:
+class RunHistory(ComparedRuns):
     """Runs with their scores, decisions and curves, in one database.
 
     Args:
@@ -62,10 +71,59 @@ class RunHistory:
 
     # Runs
 
-    def runs(self, *, study: str | None = None, key: str | None = None) -> list[Run]:
-        """The runs of a study and key, oldest first."""
+    def runs(
+        self,
+        *,
+        study: str | None = None,
+        key: str | None = None,
+        status: Status | None = None,
+        since: float | None = None,
+        output_dirs: Sequence[str] | None = None,
+        newest: int | None = None,
+        with_config: bool = True,
+    ) -> list[Run]:
+        """The runs of a study and key, oldest first.
+
+        Args:
+            study: Only runs of this study.
+            key: Only runs with this comparability key.
+            status: Only runs recorded with it; a dead run is recorded as running.
+            since: Only runs that started then or later, in seconds since 1970.
+            output_dirs: Only runs with one of these output folders.
+            newest: Only so many runs, those that started last.
+            with_config: False leaves `Run.config` empty: of thousands of runs, the
+                configs take most of the time and memory.
+        """
+        selection = Selection(
+            study, key, status, since, output_dirs, newest, with_config
+        )
         with self._database.reading() as connection:
-            return read_runs(connection, study, key)
+            return read_runs(connection, selection)
+
+    def runs_by_ids(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, oldest first; an unknown id is left out."""
+        with self._database.reading() as connection:
+            return read_by_ids(connection, run_ids)
+
+    def count(self, *, study: str | None = None) -> int:
+        """How many runs a study has, or the whole history."""
+        with self._database.reading() as connection:
+            return count_runs(connection, study)
+
+    def names(self) -> list[tuple[str, str]]:
+        """Id and name of each run, the newest first."""
+        with self._database.reading() as connection:
+            return names_of(connection)
+
+    def studies(self) -> list[str]:
+        """The names of all studies, in alphabetical order."""
+        with self._database.reading() as connection:
+            return distinct(connection, t.runs.c.study)
+
+    def metrics(self) -> list[str]:
+        """The metrics of all scores, in alphabetical order."""
+        with self._database.reading() as connection:
+            return distinct(connection, t.scores.c.metric)
 
     def get(self, run_id: str, *, study: str | None = None) -> Run:
         """One run, by its id, the start of its id or its name; `latest` for the last.
@@ -77,9 +135,10 @@ class RunHistory:
         Raises:
             StorageError: If no run or more than one matches.
         """
-        found = matching(self.runs(study=study), run_id)
-        if len(found) == 1:
-            return found[0]
+        with self._database.reading() as connection:
+            found = ids_of(connection, run_id, study)
+            if len(found) == 1:
+                return read_by_ids(connection, found)[0]
         if not found:
             where = "" if study is None else f" in study {study!r}"
             raise StorageError(
@@ -88,7 +147,7 @@ class RunHistory:
             )
         raise StorageError(
             f"run history {self.url}: {run_id!r} matches {len(found)} runs "
-            f"({', '.join(r.id for r in found[:5])}). Give the whole id"
+            f"({', '.join(found[:5])}). Give the whole id"
         )
 
     def to_dataframe(
@@ -224,41 +283,6 @@ class RunHistory:
         """A run's curve, in order."""
         with self._database.reading() as connection:
             return read_points(connection, run_id)
-
-    def peers(self, candidate: Candidate) -> list[Peer]:
-        """The finished, scored and comparable runs to compare a run with, oldest first.
-
-        They belong to its study and have its comparability key, or a key that differs
-        only in the batch where `Candidate` allows that.
-        """
-        with self._database.reading() as connection:
-            return read_peers(connection, candidate)
-
-    def forecast_peers(self, candidate: Candidate) -> list[Peer]:
-        """The finished, scored runs whose losses may predict a run's score.
-
-        They belong to its study and have its base model, data, objective and loss
-        normalisation; batch, adapter and the like may differ.
-        """
-        with self._database.reading() as connection:
-            return read_peers(connection, candidate, forecast=True)
-
-    def span(self, run_ids: Sequence[str]) -> tuple[int, int] | None:
-        """The fewest and the most samples seen at any point of some runs."""
-        with self._database.reading() as connection:
-            return span_of(connection, run_ids)
-
-    def at(
-        self, samples_seen: Sequence[int], run_ids: Sequence[str]
-    ) -> Iterator[dict[str, Point]]:
-        """For each number of samples, the runs' curves there, by run id.
-
-        Between two points the curve is a straight line; runs that start later or end
-        earlier are left out.
-        """
-        with self._database.reading() as connection:
-            for samples in samples_seen:
-                yield read_at(connection, samples, run_ids)
 
     @staticmethod
     def _append(run: Run, event: str, **values: Any) -> None:

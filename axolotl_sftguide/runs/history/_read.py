@@ -1,40 +1,155 @@
-"""Queries for runs, and for the peers that a run is compared with."""
+"""Queries for runs: all, the newest, those of some ids, or one by its name.
+
+A configuration can have twenty kilobytes, and a history ten thousand runs: what is not
+asked for is not read.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from ...config.differences import setting_of
-from ...signals import point_steps
-from ...signals.comparability import Candidate, Peer, effective_batch_size
 from . import _tables as t
-from ._records import Decision, Run, Score, scores_on, shared_metric
+from ._records import Decision, Run, Score
+
+MOST_IN_A_QUERY = 500
+"""Ids in one query: SQLite and PostgreSQL limit its parameters."""
 
 
-def read_runs(
-    connection: sa.Connection, study: str | None = None, key: str | None = None
+@dataclass(frozen=True)
+class Selection:
+    """Which runs are read, and how much of them; the default is all."""
+
+    study: str | None = None
+    key: str | None = None
+    status: str | None = None
+    """The recorded status; a dead run is recorded as running."""
+    since: float | None = None
+    """The earliest start, in seconds since 1970."""
+    output_dirs: Sequence[str] | None = None
+    newest: int | None = None
+    """How many of the runs that started last."""
+    with_config: bool = True
+    """Whether `Run.config` is read; otherwise it is empty."""
+
+    @property
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """The conditions on the runs."""
+        found: list[sa.ColumnElement[bool]] = []
+        if self.study is not None:
+            found.append(t.runs.c.study == self.study)
+        if self.key is not None:
+            found.append(t.runs.c.key == self.key)
+        if self.status is not None:
+            found.append(t.runs.c.status == self.status)
+        if self.since is not None:
+            found.append(t.runs.c.started_at >= self.since)
+        if self.output_dirs is not None:
+            found.append(t.runs.c.output_dir.in_(self.output_dirs))
+        return found
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every run is selected."""
+        return self.newest is None and not self.conditions
+
+
+def read_runs(connection: sa.Connection, selection: Selection) -> list[Run]:
+    """The selected runs with scores, decisions and tags, oldest first."""
+    if selection.newest is not None:
+        order = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
+        query = sa.select(t.runs.c.id).where(*selection.conditions).order_by(*order)
+        ids = connection.execute(query.limit(selection.newest)).scalars().all()
+        return read_by_ids(connection, ids, with_config=selection.with_config)
+    chosen = sa.select(t.runs.c.id).where(*selection.conditions)
+    own = [] if selection.is_all else [chosen]
+    return _runs_where(
+        connection, selection.conditions, own, with_config=selection.with_config
+    )
+
+
+def read_by_ids(
+    connection: sa.Connection, ids: Sequence[str], *, with_config: bool = True
 ) -> list[Run]:
-    """The runs of a study and key with scores and decisions, oldest first."""
-    query = sa.select(t.runs).order_by(t.runs.c.started_at, t.runs.c.id)
-    if study is not None:
-        query = query.where(t.runs.c.study == study)
-    if key is not None:
-        query = query.where(t.runs.c.key == key)
+    """The runs with these ids, oldest first."""
+    found: list[Run] = []
+    for some in parts(ids):
+        where = [t.runs.c.id.in_(some)]
+        found += _runs_where(connection, where, [some], with_config=with_config)
+    return sorted(found, key=lambda run: (run.started_at, run.id))
+
+
+def parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    """The ids in parts that fit in one query each."""
+    for begin in range(0, len(ids), MOST_IN_A_QUERY):
+        yield ids[begin : begin + MOST_IN_A_QUERY]
+
+
+def ids_of(connection: sa.Connection, name: str, study: str | None) -> Sequence[str]:
+    """The run with this id, else those whose id starts with it or with this name."""
+    where = Selection(study=study).conditions
+    query = sa.select(t.runs.c.id).where(*where)
+    if name == "latest":
+        order = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
+        return connection.execute(query.order_by(*order).limit(1)).scalars().all()
+    exact = connection.execute(query.where(t.runs.c.id == name)).scalars().all()
+    if exact:
+        return exact
+    # Not LIKE, which ignores case in SQLite.
+    start = sa.func.substr(t.runs.c.id, 1, len(name)) == name
+    alike = query.where(start | (t.runs.c.name == name))
+    ordered = alike.order_by(t.runs.c.started_at, t.runs.c.id)
+    return connection.execute(ordered).scalars().all()
+
+
+def count_runs(connection: sa.Connection, study: str | None) -> int:
+    """The number of runs of a study, or of all."""
+    query = sa.select(sa.func.count(t.runs.c.id))
+    where = Selection(study=study).conditions
+    return int(connection.execute(query.where(*where)).scalar_one())
+
+
+def names_of(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Id and name of each run, the newest first."""
+    query = sa.select(t.runs.c.id, t.runs.c.name).order_by(t.runs.c.started_at.desc())
+    return [(run_id, name) for run_id, name in connection.execute(query)]
+
+
+def distinct(connection: sa.Connection, column: sa.Column[Any]) -> list[str]:
+    """The values of a column of text, in order."""
+    return sorted(connection.execute(sa.select(column).distinct()).scalars())
+
+
+def _runs_where(
+    connection: sa.Connection,
+    conditions: Sequence[sa.ColumnElement[bool]],
+    own: Sequence[Any],
+    *,
+    with_config: bool,
+) -> list[Run]:
+    """The runs under some conditions; `own` has their ids, or the query for them."""
+    columns = [c for c in t.runs.columns if with_config or c is not t.runs.c.config]
+    query = sa.select(*columns).where(*conditions)
+    query = query.order_by(t.runs.c.started_at, t.runs.c.id)
     rows = connection.execute(query).mappings().all()
-    query = sa.select(t.scores).order_by(t.scores.c.recorded_at)
-    scores = _by_run(Score, connection.execute(query).mappings())
-    query = sa.select(t.decisions).order_by(t.decisions.c.id)
-    decisions = _by_run(Decision, connection.execute(query).mappings())
+
+    def of(table: sa.Table, order: sa.Column[Any]) -> Any:
+        belonging = [table.c.run_id.in_(ids) for ids in own]
+        query = sa.select(table).where(*belonging).order_by(order)
+        return connection.execute(query)
+
+    scores = by_run(Score, of(t.scores, t.scores.c.recorded_at).mappings())
+    decisions = by_run(Decision, of(t.decisions, t.decisions.c.id).mappings())
     tags: dict[str, list[str]] = defaultdict(list)
-    for row in connection.execute(sa.select(t.tags).order_by(t.tags.c.tag)):
+    for row in of(t.tags, t.tags.c.tag):
         tags[row.run_id].append(row.tag)
     return [
         Run(
-            **row,
+            **{"config": {}, **row},
             scores=tuple(scores.get(row["id"], ())),
             decisions=tuple(decisions.get(row["id"], ())),
             tags=tuple(tags.get(row["id"], ())),
@@ -43,76 +158,7 @@ def read_runs(
     ]
 
 
-def read_peers(
-    connection: sa.Connection, candidate: Candidate, *, forecast: bool = False
-) -> list[Peer]:
-    """The finished, scored and comparable runs of the candidate's study.
-
-    Args:
-        forecast: Take all runs whose losses may predict the candidate's score, not
-            only those with its comparability key.
-    """
-    scored = sa.select(t.scores.c.run_id)
-    query = (
-        sa.select(
-            t.runs.c.id,
-            t.runs.c.name,
-            t.runs.c.key,
-            t.runs.c.key_fields,
-            t.runs.c.config,
-            t.runs.c.max_steps,
-        )
-        .where(t.runs.c.study == candidate.study, t.runs.c.id != candidate.without)
-        .where(t.runs.c.status == "finished", t.runs.c.comparable)
-        .where(t.runs.c.id.in_(scored))
-        .order_by(t.runs.c.started_at, t.runs.c.id)
-    )
-    if candidate.fields is None:
-        query = query.where(t.runs.c.key == candidate.key)
-    rows = connection.execute(query).all()
-    ratios: dict[str, float] = {}
-    ratio_of = candidate.forecast_ratio_of if forecast else candidate.batch_ratio_of
-    for row in rows:
-        ratio = ratio_of(row.key, row.key_fields)
-        if ratio is not None:
-            ratios[row.id] = ratio
-    query = (
-        sa.select(t.scores)
-        .where(t.scores.c.run_id.in_(list(ratios)))
-        .order_by(t.scores.c.recorded_at)
-    )
-    scores = _by_run(Score, connection.execute(query).mappings())
-    metric, goal = candidate.metric or shared_metric(scores.values()), "max"
-    for score in (s for own in scores.values() for s in own if s.metric == metric):
-        goal = score.goal
-    shared = scores_on(metric, scores)
-    return [
-        Peer(
-            row.id,
-            row.name,
-            ratios[row.id],
-            effective_batch_size(row.key_fields),
-            shared.get(row.id),
-            metric or "score",
-            1.0 if goal == "max" else -1.0,
-            setting_of(row.config) if row.config else "",
-            point_steps(row.max_steps),
-        )
-        for row in rows
-        if row.id in ratios
-    ]
-
-
-def matching(runs: Sequence[Run], run_id: str) -> list[Run]:
-    """The runs with this id, else those whose id starts with it or with this name."""
-    if run_id == "latest":
-        return list(runs[-1:])
-    return [r for r in runs if r.id == run_id] or [
-        r for r in runs if r.id.startswith(run_id) or r.name == run_id
-    ]
-
-
-def _by_run(kind: type[Any], rows: Iterable[Any]) -> dict[str, list[Any]]:
+def by_run(kind: type[Any], rows: Iterable[Any]) -> dict[str, list[Any]]:
     """Scores or decisions by the id of their run, in order."""
     names = tuple(kind.__dataclass_fields__)
     found: dict[str, list[Any]] = defaultdict(list)

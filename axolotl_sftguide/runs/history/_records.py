@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -151,16 +152,16 @@ def best_shared_metric(runs: Iterable[Run]) -> str | None:
 
 def shared_metric(scores: Iterable[Sequence[Score]]) -> str | None:
     """The metric that most runs share, from the scores of each run."""
-    metrics = [
+    metrics = Counter(
         score.metric
         for of_run in scores
         for score in of_run
         if not math.isnan(score.value)
-    ]
+    )
     # On a tie, an explicitly recorded score is preferred to the evaluation loss.
     return max(
-        sorted(set(metrics)),
-        key=lambda metric: (metrics.count(metric), metric != "eval_loss"),
+        sorted(metrics),
+        key=lambda metric: (metrics[metric], metric != "eval_loss"),
         default=None,
     )
 
