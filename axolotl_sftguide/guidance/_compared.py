@@ -1,0 +1,264 @@
+"""What the scores of other runs of the same model and data say of this one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..units import number
+from ._advice import Advice, Certainty, Direction, Reason
+from ._noise import Noise, by_residuals, noise_of
+from ._record import Other, Record
+from ._series import BATCH, Series, Value, differing, series_of
+
+_LEAST_FACTOR, _MOST_FACTOR = 1.5, 10 / 3
+"""How far beyond the tried values the next one may be."""
+
+_MONOTONE = 3
+"""So many values in order count where the noise is not known."""
+
+
+def compared(record: Record) -> Iterator[Advice]:
+    """Changes of one setting that other runs support, and the best run."""
+    noise = noise_of(record, record.others)
+    found = []
+    for series in series_of(record, record.others):
+        advice = _along(record, series, noise)
+        if advice is not None:
+            found.append(advice)
+    yield from found
+    yield from _best_run(record, noise, [a.key for a in found])
+
+
+def kept(record: Record) -> Iterator[str]:
+    """Settings that the runs beside this one support as they are."""
+    noise = noise_of(record, record.others)
+    for series in series_of(record, record.others):
+        level = noise or _scatter(series)
+        if level is None or not _bracketed(series, level):
+            continue
+        values = series.values
+        low, high = values[series.own - 1], values[series.own + 1]
+        yield (
+            f"{_name(record, series.key)} {_shown(values[series.own].value)}: "
+            f"{_shown(low.value)} and {_shown(high.value)} scored worse "
+            f"({_score(record, low)} and {_score(record, high)}; this one "
+            f"{_score(record, values[series.own])})"
+        )
+
+
+def tried(record: Record) -> dict[str, list[float]]:
+    """The values of each setting that were tried with all else equal."""
+    return {
+        _name(record, series.key): [value.value for value in series.values]
+        for series in series_of(record, record.others)
+    }
+
+
+def _along(record: Record, series: Series, known: Noise | None) -> Advice | None:
+    noise = known or _scatter(series)
+    best, own = series.best, series.own
+    if best != own and _is_clear(series, own, best, noise):
+        return _toward(record, series, noise)
+    if best == own and own in (0, len(series.values) - 1):
+        return _beyond(record, series, noise)
+    return None
+
+
+def _toward(record: Record, series: Series, noise: Noise | None) -> Advice:
+    """Take the value that scored best."""
+    mine, best = series.values[series.own], series.values[series.best]
+    return _advice(
+        record,
+        series,
+        best.value,
+        "neighbours",
+        f"set {_name(record, series.key)}: {_shown(best.value)}",
+        (
+            _compared_text(record, series, series.best),
+            _noise_text(noise, best, mine),
+        ),
+        _certainty(noise),
+    )
+
+
+def _beyond(record: Record, series: Series, noise: Noise | None) -> Advice | None:
+    """The best value lies at the edge of what was tried: go on in that direction."""
+    own = series.own
+    beside = 1 if own == 0 else len(series.values) - 2
+    if len(series.values) < 2 or not _is_clear(series, beside, own, noise):
+        return None
+    if len(series.values) < _MONOTONE:
+        return None
+    mine, other = series.values[own], series.values[beside]
+    if mine.value <= 0 or other.value <= 0:
+        return None
+    factor = min(_MOST_FACTOR, max(_LEAST_FACTOR, mine.value / other.value))
+    if mine.value < other.value:
+        factor = 1 / min(_MOST_FACTOR, max(_LEAST_FACTOR, other.value / mine.value))
+    value = _rounded(mine.value * factor)
+    return _advice(
+        record,
+        series,
+        value,
+        "edge",
+        f"try {_name(record, series.key)}: {_shown(value)}",
+        (
+            f"{_shown(mine.value)} scored best and is the "
+            f"{'lowest' if own == 0 else 'highest'} value that was tried: "
+            f"{_listed(record, series)}",
+            _noise_text(noise, mine, other),
+        ),
+        "moderate",
+    )
+
+
+def _advice(
+    record: Record,
+    series: Series,
+    value: float,
+    rule: str,
+    text: str,
+    reasons: tuple[str, ...],
+    certainty: Certainty,
+) -> Advice:
+    mine = series.values[series.own].value
+    direction: Direction = "higher" if value > mine else "lower"
+    key = _name(record, series.key)
+    return Advice(
+        rule,
+        key,
+        text,
+        tuple(Reason(reason) for reason in reasons if reason),
+        certainty,
+        now=_plain(mine),
+        to=_plain(value),
+        direction=direction,
+        edits={} if series.key == BATCH and "." not in key else {key: _plain(value)},
+    )
+
+
+def _best_run(
+    record: Record, noise: Noise | None, covered: Sequence[str]
+) -> Iterator[Advice]:
+    """Another run that differs in several settings and scored clearly better."""
+    result = record.result
+    rivals = [o for o in record.others if result and o.result.metric == result.metric]
+    if result is None or not rivals or noise is None:
+        return
+    best = max(rivals, key=lambda other: other.result.better)
+    keys = differing(record.config, best.config)
+    repeats = [o for o in rivals if o.setting == best.setting]
+    mean = math.fsum(o.result.better for o in repeats) / len(repeats)
+    settings = len({o.setting for o in rivals})
+    least = noise.least(1, len(repeats), settings)
+    if not keys or set(keys) & set(covered) or mean - result.better <= least:
+        return
+    changed = ", ".join(f"{key} {_text(best.config.get(key))}" for key in keys[:4])
+    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
+    score = mean if result.higher_is_better else -mean
+    yield Advice(
+        "best-run",
+        "",
+        f"go on from the run {best.name} instead: {changed}{more}",
+        (
+            Reason(
+                f"it scored {result.metric} {number(score)}, this run "
+                f"{number(result.value)}; {noise.source} say that "
+                f"{number(least, 2)} is noise"
+            ),
+        ),
+        "high" if noise.by_repeats else "moderate",
+        edits={key: best.config.get(key) for key in keys},
+    )
+
+
+def _is_clear(series: Series, worse: int, better: int, noise: Noise | None) -> bool:
+    """Whether one value is better than another beyond the noise."""
+    one, other = series.values[better], series.values[worse]
+    if noise is not None:
+        comparisons = len(series.values) - 1
+        return one.score - other.score > noise.least(one.runs, other.runs, comparisons)
+    return one.score > other.score and _in_order(series, worse, better)
+
+
+def _in_order(series: Series, worse: int, better: int) -> bool:
+    """Whether scores rise from the worse to the better value, with some between."""
+    step = 1 if better > worse else -1
+    scores = [v.score for v in series.values][::step]
+    ordered = all(a < b for a, b in zip(scores, scores[1:], strict=False))
+    return ordered and len(scores) >= _MONOTONE
+
+
+def _bracketed(series: Series, noise: Noise) -> bool:
+    own = series.own
+    if not 0 < own < len(series.values) - 1 or series.best != own:
+        return False
+    return all(_is_clear(series, i, own, noise) for i in (own - 1, own + 1))
+
+
+def _scatter(series: Series) -> Noise | None:
+    points = [(math.log(v.value), v.score) for v in series.values if v.value > 0]
+    return by_residuals(points)
+
+
+def _certainty(noise: Noise | None) -> Certainty:
+    return "high" if noise is not None and noise.by_repeats else "moderate"
+
+
+def _name(record: Record, key: str) -> str:
+    if key != BATCH:
+        return key
+    own = "sftguide.effective_batch_size"
+    return own if own in record.config else "samples per step"
+
+
+def _compared_text(record: Record, series: Series, place: int) -> str:
+    metric = record.result.metric if record.result else "score"
+    value, mine = series.values[place], series.values[series.own]
+    runs = f" (mean of {value.runs} runs)" if value.runs > 1 else ""
+    return (
+        f"with {_shown(value.value)} and all else equal, {metric} was "
+        f"{_score(record, value)}{runs}; with {_shown(mine.value)} it was "
+        f"{_score(record, mine)}"
+    )
+
+
+def _noise_text(noise: Noise | None, one: Value, other: Value) -> str:
+    if noise is None:
+        return "each value is one run, and the scores are in order"
+    least = number(noise.least(one.runs, other.runs), 2)
+    return f"a difference of up to {least} is noise, by {noise.source}"
+
+
+def _listed(record: Record, series: Series) -> str:
+    return ", ".join(
+        f"{_shown(value.value)}: {_score(record, value)}" for value in series.values
+    )
+
+
+def _score(record: Record, value: Value) -> str:
+    higher = record.result is None or record.result.higher_is_better
+    return number(value.score if higher else -value.score)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+def _plain(value: float) -> float | int:
+    return int(value) if value == int(value) and abs(value) < 1e9 else value
+
+
+def _shown(value: float) -> str:
+    text = f"{value:,.0f}" if value >= 100 else f"{value:g}"
+    return text.replace("e-0", "e-")
+
+
+def _text(value: object) -> str:
+    return _shown(value) if isinstance(value, float) else str(value)
+
+
+def settings_of(others: Sequence[Other]) -> int:
+    """How many different settings the other runs have."""
+    return len({other.setting for other in others})
