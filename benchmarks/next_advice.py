@@ -1,12 +1,14 @@
-"""Replays `sftguide next` on runs of others: did runs that followed its advice do better?
+"""Replays `sftguide next` on runs of others: did those that followed it do better?
 
     python benchmarks/next_advice.py FOLDER [--out FILE.json]
 
-FOLDER holds the public tables of docs/evidence.md and `grids/`. Each run is shown with
+FOLDER holds the public tables of docs/evidence.md, other people's grids in `grids/`,
+and perhaps the public logs of `curve_logs.py` as `curves.json`. Each run is shown with
 what its record holds, alone or beside some other runs of its study, which are drawn at
 random. Of each advice that names a setting and a direction, the nearest run that
 followed it, and was not shown, is compared with the run itself. Two baselines advise
-on the same runs: a random direction, and always the rate of the convention.
+on the same runs: a random direction, and always the rate of the convention. Each table
+is also split into halves by grid, base model or data set: A chose the rules, B did not.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
@@ -26,14 +29,25 @@ from typing import Any
 from studies import HIGHER_IS_BETTER, SEEDS
 
 from axolotl_sftguide.config.differences import setting_of
+from axolotl_sftguide.config.settings import EarlyTerminationSettings
 from axolotl_sftguide.evidence.intervals import resampled
 from axolotl_sftguide.evidence.sft_scores import SCORES, copied_scores
-from axolotl_sftguide.guidance import Advice, Other, Record, Result, goal_of, guide
+from axolotl_sftguide.guidance import (
+    Advice,
+    Ending,
+    Other,
+    Record,
+    Result,
+    goal_of,
+    guide,
+)
+from axolotl_sftguide.signals import Observation
+from axolotl_sftguide.stopping.judge import judge_of
 
 SHOWN = (2, 4, 8)
 """How many other settings of its study are shown with a run."""
 
-DRAWS = 5
+DRAWS = 2
 SEED = 42
 
 CONVENTION = {"adapter": 2e-4, "full": 2e-5}
@@ -93,12 +107,12 @@ def _of_grid(study: str, run: dict[str, Any], higher: bool, unit: float) -> Case
     config["micro_batch_size"] = samples
     logs = [p for p in run["points"] if p[2] is not None]
     evals = [(int(s), float(v)) for s, v in run.get("evals") or () if v is not None]
-    adapter = study.startswith(("peft", "mlperf_lora"))
+    lora = study.startswith("mlperf_lora") or given.get("method") == "LORA"
+    tuned = lora or given.get("method") == "FULL"
     record = Record(
         config=config,
-        training="adapter" if adapter else "full",
-        # Not fine-tuned ones: the evidence is not about them.
-        parameters=None if adapter else 100_000_000,
+        # No claim is about other methods, nor about training from scratch.
+        training="adapter" if lora else "full" if tuned else "",
         samples=samples,
         step=logs[-1][0],
         max_steps=logs[-1][0],
@@ -148,7 +162,7 @@ def _scatter(cases: Sequence[Case]) -> float:
     steps = []
     for values in by_rate.values():
         ordered = [score for _, score in sorted(values)]
-        steps += [b - a for a, b in zip(ordered, ordered[1:], strict=False)]
+        steps += [b - a for a, b in pairwise(ordered)]
     steps = sorted(map(abs, steps))
     return 1.4826 * steps[len(steps) // 2] / math.sqrt(2) if steps else 1e-3
 
@@ -192,7 +206,7 @@ def _goal(column: str) -> Any:
 def outcomes(
     cases: Sequence[Case], draw: random.Random, shown: int
 ) -> Iterator[Outcome]:
-    """What came of the advice on each run of a study.
+    """What came of the advice on each run of a study, and of the baselines there.
 
     Args:
         cases: The runs of the study.
@@ -204,19 +218,38 @@ def outcomes(
         for _ in range(DRAWS if shown else 1):
             rest = [s for s in settings if s != case.record.setting]
             drawn = set(draw.sample(rest, min(shown, len(rest))))
-            seen = [
-                c
-                for c in cases
-                if c is not case and c.record.setting in {*drawn, case.record.setting}
-            ]
-            # Of repeats, one stays unseen, so that each setting can be followed.
-            seen = _without_one_repeat(seen, draw) if shown else []
+            drawn |= {case.record.setting} if shown else set()
+            seen = _without_one_repeat(
+                [c for c in cases if c is not case and c.record.setting in drawn], draw
+            )
             unseen = [c for c in cases if c is not case and c not in seen]
             record = replace(case.record, others=tuple(map(_other, seen)))
-            for advice in guide(record).advice:
-                gain = _followed(case, advice, unseen)
-                if gain is not None:
-                    yield Outcome(advice.rule, advice.key, case.cluster, gain)
+            found = list(guide(record).advice)
+            yield Outcome("silent" if not found else "spoke", "", case.cluster, 0.0)
+            for advice in found:
+                yield from _of_advice(case, advice, unseen)
+
+
+def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[Outcome]:
+    rule, key = advice.rule, advice.key
+    gain = _followed(case, advice, unseen)
+    if gain is None:
+        yield Outcome(f"{rule}: nobody followed", key, case.cluster, 0.0)
+        return
+    yield Outcome(rule, key, case.cluster, gain)
+    if not advice.direction:
+        return
+    for direction in ("higher", "lower"):
+        other = replace(advice, direction=direction, to=None)  # type: ignore[arg-type]
+        gain = _followed(case, other, unseen)
+        if gain is not None:
+            yield Outcome(f"{rule}: at random", key, case.cluster, gain)
+    to, mine = CONVENTION.get(case.record.training), case.record.rate
+    if key == RATE and to and mine and abs(math.log(mine / to)) > 0.2:
+        other = replace(advice, direction="higher" if mine < to else "lower", to=to)
+        gain = _followed(case, other, unseen)
+        if gain is not None:
+            yield Outcome(f"{rule}: convention", key, case.cluster, gain)
 
 
 def _other(case: Case) -> Other:
@@ -226,6 +259,7 @@ def _other(case: Case) -> Other:
 
 
 def _without_one_repeat(seen: Sequence[Case], draw: random.Random) -> list[Case]:
+    """Of repeats, one stays unseen, so that each setting can be followed."""
     by_setting = defaultdict(list)
     for case in seen:
         by_setting[case.record.setting].append(case)
@@ -241,11 +275,37 @@ def _followed(case: Case, advice: Advice, unseen: Sequence[Case]) -> float | Non
     """The gain of the nearest unseen run that did as it was advised."""
     if advice.rule == "best-run":
         took = [c for c in unseen if _has(c, dict(advice.edits))]
-    else:
-        took = _in_direction(case, advice.key, advice.direction, advice.to, unseen)
+        return _gain(case, took)
+    if not advice.direction:
+        return None
+    to = float(advice.to) if advice.to is not None else None
+    took = _in_direction(case, advice.key, advice.direction, to, unseen)
+    exact = bool(took) and to is not None and _value(took[0], advice.key) == to
+    if to is not None and not exact:
+        # The advised value was seen. The same change is looked at where another
+        # setting differs from this run, which is as good as a repeat.
+        gains = list(_elsewhere(case, advice.key, to, unseen))
+        if gains:
+            return fmean(gains)
+    return _gain(case, took)
+
+
+def _gain(case: Case, took: Sequence[Case]) -> float | None:
     if not took:
         return None
     return (fmean(c.better for c in took) - case.better) / case.unit
+
+
+def _elsewhere(
+    case: Case, key: str, to: float, unseen: Sequence[Case]
+) -> Iterator[float]:
+    """The gain of the same change where one other setting is different."""
+    mine = _value(case, key)
+    after = {_rest(c, key): c for c in unseen if _value(c, key) == to}
+    for before in unseen:
+        rest = _rest(before, key)
+        if _value(before, key) == mine and rest in after and rest != _rest(case, key):
+            yield (after[rest].better - before.better) / case.unit
 
 
 def _has(case: Case, edits: dict[str, Any]) -> bool:
@@ -253,22 +313,18 @@ def _has(case: Case, edits: dict[str, Any]) -> bool:
 
 
 def _in_direction(
-    case: Case, key: str, direction: str, to: Any, unseen: Sequence[Case]
+    case: Case, key: str, direction: str, to: float | None, unseen: Sequence[Case]
 ) -> list[Case]:
     """The unseen runs at the value nearest to the advised one, all else equal."""
     mine = _value(case, key)
-    if not direction or mine is None:
+    if mine is None:
         return []
     found: dict[float, list[Case]] = defaultdict(list)
     for other in unseen:
         theirs = _value(other, key)
-        if (
-            theirs is None
-            or theirs == mine
-            or (theirs > mine) != (direction == "higher")
-        ):
+        if theirs is None or theirs == mine or _rest(case, key) != _rest(other, key):
             continue
-        if _rest(case, key) == _rest(other, key):
+        if (theirs > mine) == (direction == "higher"):
             found[theirs].append(other)
     goal = math.log(to) if to else math.log(mine)
     nearest = min(found, key=lambda value: abs(math.log(value) - goal), default=None)
@@ -276,36 +332,14 @@ def _in_direction(
 
 
 def _value(case: Case, key: str) -> float | None:
-    if key == BATCH:
-        return case.record.samples
-    value = case.record.config.get(key)
+    value = case.record.samples if key == BATCH else case.record.config.get(key)
     return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def _rest(case: Case, key: str) -> str:
     left = {"seed", key} | ({"micro_batch_size"} if key == BATCH else set())
-    return repr(
-        sorted((k, str(v)) for k, v in case.record.config.items() if k not in left)
-    )
-
-
-def baselines(cases: Sequence[Case], key: str) -> Iterator[Outcome]:
-    """A random direction, and the convention's rate, on each run of a study."""
-    for case in cases:
-        others = [c for c in cases if c is not case]
-        for direction in ("higher", "lower"):
-            took = _in_direction(case, key, direction, None, others)
-            if took:
-                gain = (fmean(c.better for c in took) - case.better) / case.unit
-                yield Outcome("at random", key, case.cluster, gain)
-        to, mine = CONVENTION[case.record.training], case.record.rate
-        known = case.record.parameters is None
-        if key == RATE and known and mine and abs(math.log(mine / to)) > 0.2:
-            direction = "higher" if mine < to else "lower"
-            took = _in_direction(case, key, direction, to, others)
-            if took:
-                gain = (fmean(c.better for c in took) - case.better) / case.unit
-                yield Outcome("the convention's rate", key, case.cluster, gain)
+    kept = {k: str(v) for k, v in case.record.config.items() if k not in left}
+    return repr(sorted(kept.items()))
 
 
 def summary(found: Sequence[Outcome]) -> dict[str, Any]:
@@ -328,46 +362,160 @@ def _share_better(gains: Sequence[float]) -> float:
     return fmean(gain > 0 for gain in gains)
 
 
+def turns(folder: Path) -> dict[str, Any]:
+    """What the held-out loss did after a cut at half of its evaluations.
+
+    Each grid run with held-out losses is cut. Where the loss had turned by then, no
+    later evaluation should be lower; where it still fell, a later one should be. The
+    baselines take all runs.
+    """
+    found: dict[str, list[tuple[tuple[str, ...], float]]] = defaultdict(list)
+    for cases in grids(folder):
+        for case in cases:
+            values = [v for _, v in case.record.evaluations if math.isfinite(v)]
+            half = case.record.evaluations[: len(case.record.evaluations) // 2]
+            if len(half) < 3:
+                continue
+            so_far = min(v for _, v in half)
+            lower = min(values) < so_far - 0.01 * abs(so_far)
+            cluster = (case.cluster,)
+            found["all: later lower"].append((cluster, float(lower)))
+            cut = replace(
+                case.record,
+                evaluations=half,
+                config={**case.record.config, "lr_scheduler": "constant"},
+                result=None,
+            )
+            if any(a.rule == "held-out-rose" for a in guide(cut).advice):
+                found["turned: later lower"].append((cluster, float(lower)))
+            elif any("still fell" in u.text for u in guide(cut).unclear):
+                found["falls: later lower"].append((cluster, float(lower)))
+    answer = {}
+    for name, cells in sorted(found.items()):
+        estimate = resampled(cells, fmean)
+        ends = estimate and [estimate.low, estimate.high]
+        share = fmean(value for _, value in cells)
+        clusters = len({key for key, _ in cells})
+        answer[name] = {
+            "runs": len(cells),
+            "grids": clusters,
+            "share": share,
+            "interval": ends,
+        }
+        print(
+            f"  {name:<25} {len(cells)} runs, {clusters} grids: {share:.0%} "
+            f"{_interval(ends, '.0%')}"
+        )
+    return answer
+
+
+def diverged(folder: Path) -> dict[str, int]:
+    """Of adapter runs that diverged, how many had a sound run at about a third."""
+    sound: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with (folder / "tinker-sft-sweep.csv").open() as file:
+        for row in csv.DictReader(file):
+            rate = float(row["learning_rate"])
+            sound[row["model"], row["lora_rank"]].append(rate)
+    runs = followed = 0
+    with (folder / "tinker-sft-sweep-diverged.csv").open() as file:
+        for row in csv.DictReader(file):
+            for rate in row["learning_rates"].split(", "):
+                for rank in row["ranks"].split(", "):
+                    rates = sound[row["model"], rank]
+                    if float(rate) in rates:
+                        continue  # not this rank at this rate
+                    runs += 1
+                    third = [r for r in rates if float(rate) / 4 < r < float(rate) / 2]
+                    followed += bool(third)
+    print(f"  {runs} diverged, {followed} with a sound run at about a third")
+    return {"diverged": runs, "sound at a third": followed}
+
+
+def healthy(path: Path) -> dict[str, Any]:
+    """What is advised on public logs by their curves alone, by label."""
+    logs = json.loads(path.read_text())
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for log in logs:
+        label = log["label"].split(":")[0]
+        points = [[math.nan if v is None else v for v in p] for p in log["points"]]
+        steps, rate = int(points[-1][0]), max(p[3] for p in points)
+        judge = judge_of(EarlyTerminationSettings(action="stop"), max_steps=steps)
+        state, endings, last = judge.init(), [], steps
+        for step, loss, norm, now in points:
+            seen = Observation(
+                int(step), 0, loss, norm, now, measured=False, samples_counted=False
+            )
+            state, findings = judge.step(state, [seen])
+            for each in findings:
+                verdict = each.verdict
+                endings.append(
+                    Ending(
+                        verdict.rule,
+                        each.action,
+                        verdict.reason,
+                        int(step),
+                        verdict.signals,
+                    )
+                )
+            if any(each.action == "stop" for each in findings):
+                last = int(step)
+                break
+        record = Record(
+            config={RATE: rate} if math.isfinite(rate) else {},
+            status="finished" if last == steps else "terminated",
+            step=last,
+            max_steps=steps,
+            losses=tuple((int(p[0]), p[1]) for p in points if p[0] <= last),
+            endings=tuple(endings),
+        )
+        rules = [advice.rule for advice in guide(record).advice]
+        table[label][", ".join(rules) or "silent"] += 1
+    for label, counts in sorted(table.items()):
+        print(f"  {label}: {dict(counts)}")
+    return {label: dict(counts) for label, counts in table.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    written = {}
-    for name, read in (("grids", grids), ("tinker", tinker), ("massive", massive)):
-        written[name] = _report(name, list(read(given.folder)))
+    written: dict[str, Any] = {}
+    for name, read, shown in (
+        ("grids", grids, (0, *SHOWN)),
+        ("tinker", tinker, (0, *SHOWN)),
+        ("massive", massive, (0,)),
+    ):
+        studies = list(read(given.folder))
+        print(f"\n{name}: {sum(map(len, studies))} runs in {len(studies)} studies")
+        written[name] = {f"{n} shown": _report(studies, n) for n in shown}
+    print("\nheld-out loss, cut at half")
+    written["turns"] = turns(given.folder)
+    print("\nadapter runs that diverged")
+    written["diverged"] = diverged(given.folder)
+    logs = given.folder / "curves.json"
+    if logs.exists():
+        print("\npublic training logs")
+        written["logs"] = healthy(logs)
     if given.out:
         given.out.write_text(json.dumps(written, indent=1) + "\n")
 
 
-def _report(name: str, studies: Sequence[Sequence[Case]]) -> dict[str, Any]:
-    runs = sum(map(len, studies))
+def _report(studies: Sequence[Sequence[Case]], shown: int) -> dict[str, Any]:
+    """The outcomes by rule, on all clusters and on each half of them."""
     clusters = sorted({case.cluster for cases in studies for case in cases})
-    halves = {c: "AB"[i % 2] for i, c in enumerate(clusters)}
-    print(f"\n{name}: {runs} runs in {len(studies)} studies")
-    answer: dict[str, Any] = {"runs": runs, "studies": len(studies)}
-    for shown in (0, *SHOWN):
-        draw = random.Random(SEED)
-        found = [o for cases in studies for o in outcomes(cases, draw, shown)]
-        groups = defaultdict(list)
-        for outcome in found:
-            groups[f"{outcome.by}, {outcome.key}"].append(outcome)
-        answer[f"shown {shown}"] = _print(f"{shown} shown", groups, halves)
-    keys = [key for key in (RATE, EPOCHS, BATCH, "lora_r")]
-    groups = defaultdict(list)
+    halves = {cluster: "AB"[i % 2] for i, cluster in enumerate(clusters)}
+    draw = random.Random(SEED)
+    groups: dict[str, list[Outcome]] = defaultdict(list)
     for cases in studies:
-        for key in keys:
-            for outcome in baselines(cases, key):
-                groups[f"{outcome.by}, {outcome.key}"].append(outcome)
-    answer["baselines"] = _print("baselines", groups, halves)
-    return answer
-
-
-def _print(
-    title: str, groups: dict[str, list[Outcome]], halves: dict[str, str]
-) -> dict[str, Any]:
-    answer = {}
+        for outcome in outcomes(cases, draw, shown):
+            groups[f"{outcome.by}, {outcome.key}".removesuffix(", ")].append(outcome)
+    answer: dict[str, Any] = {}
     for name, found in sorted(groups.items()):
+        if name in ("silent", "spoke") or "nobody" in name:
+            answer[name] = len(found)
+            print(f"  {shown} shown  {name:<45} {len(found):>6}")
+            continue
         answer[name] = {"all": summary(found)}
         for half in "AB":
             own = [o for o in found if halves[o.cluster] == half]
@@ -375,8 +523,8 @@ def _print(
                 answer[name][half] = summary(own)
         for half, s in answer[name].items():
             print(
-                f"  {title:<10} {name:<38} {half:<3} n {s['advice']:>5} "
-                f"in {s['clusters']:>2}: better {s['better']:.0%} "
+                f"  {shown} shown  {name:<45} {half:<3} n {s['advice']:>5} in "
+                f"{s['clusters']:>2}: better {s['better']:.0%} "
                 f"{_interval(s['better_interval'], '.0%')}, gain {s['gain']:+.2f} "
                 f"{_interval(s['gain_interval'], '+.2f')}"
             )

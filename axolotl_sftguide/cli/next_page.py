@@ -54,7 +54,10 @@ def _outcome(run: Run, record: Record) -> str:
         text += f"; {record.result.metric} {number(record.result.value)}"
     settings = {other.setting for other in record.others} - {record.setting}
     if settings:
-        text += f"; {len(settings)} other settings in study {run.study}"
+        text += (
+            f"; {len(settings)} other setting{'s' * (len(settings) > 1)} in study "
+            f"{run.study}"
+        )
     return text
 
 
@@ -66,9 +69,11 @@ def _advice(place: int, advice: Advice) -> None:
 
 
 def _question(question: Unclear) -> str:
-    now = "" if question.now is None else f" {_value(question.now)}"
+    from ..guidance import shown
+
+    now = "" if question.now is None else f" {shown(question.now)}"
     marks = "".join(f" [{claim}]" for claim in question.claims)
-    others = ", ".join(map(_value, question.alternatives))
+    others = ", ".join(map(shown, question.alternatives))
     tries = f"; try {others}" if others else ""
     return f"{question.key}{now}: {question.text}{marks}{tries}"
 
@@ -95,12 +100,6 @@ def _next(run: Run, record: Record, guidance: Guidance, written: Path | None) ->
         _title("next")
     for line in lines:
         click.echo(f"  {line}")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}".replace("e-0", "e-")
-    return str(value)
 
 
 def _title(text: str) -> None:

@@ -13,6 +13,7 @@ _open       what the evidence leaves open
 _missing    which records are missing
 _guide      all of it, in order
 _space      a search space of what is advised or unclear
+_text       values as people write them
 _read       the record of a run in the history
 """
 
@@ -33,6 +34,7 @@ from ._record import (
     goal_of,
 )
 from ._space import as_space, trials
+from ._text import shown
 
 __all__ = [
     "AXOLOTL",
@@ -55,5 +57,6 @@ __all__ = [
     "goal_of",
     "guide",
     "read_record",
+    "shown",
     "trials",
 ]

@@ -4,65 +4,103 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from ..units import number
-from ._advice import Advice, Certainty, Direction, Reason
+from ._advice import Advice, Certainty, Direction, Reason, Unclear
 from ._noise import Noise, by_residuals, noise_of
-from ._record import Other, Record
+from ._record import Record
 from ._series import BATCH, Series, Value, differing, series_of
+from ._text import shown
 
-_LEAST_FACTOR, _MOST_FACTOR = 1.5, 10 / 3
-"""How far beyond the tried values the next one may be."""
+_MOST_FACTOR = 10 / 3
+"""How far beyond the tried values the next trial may be."""
 
 _MONOTONE = 3
 """So many values in order count where the noise is not known."""
 
 
-def compared(record: Record) -> Iterator[Advice]:
+@dataclass(frozen=True)
+class Comparison:
+    """A run beside the runs that differ from it in a single setting."""
+
+    record: Record
+    series: tuple[Series, ...]
+    noise: Noise | None
+    """The noise of a score, by repeats or by its examples; None if it is unknown."""
+
+    @classmethod
+    def of(cls, record: Record) -> Comparison:
+        """The comparison of a run with the runs in its record."""
+        series = tuple(series_of(record, record.others))
+        return cls(record, series, noise_of(record, record.others))
+
+    def tried(self) -> dict[str, list[float]]:
+        """The values of each setting that were tried with all else equal."""
+        return {
+            _name(self.record, series.key): [value.value for value in series.values]
+            for series in self.series
+        }
+
+
+def compared(comparison: Comparison) -> Iterator[Advice]:
     """Changes of one setting that other runs support, and the best run."""
-    noise = noise_of(record, record.others)
-    found = []
-    for series in series_of(record, record.others):
-        advice = _along(record, series, noise)
-        if advice is not None:
-            found.append(advice)
-    yield from found
-    yield from _best_run(record, noise, [a.key for a in found])
+    record, covered = comparison.record, []
+    for series in comparison.series:
+        noise = comparison.noise or _scatter(series)
+        if series.best != series.own and _is_clear(
+            series, series.own, series.best, noise
+        ):
+            advice = _toward(record, series, noise)
+            covered.append(advice.key)
+            yield advice
+    yield from _best_run(record, comparison.noise, covered)
 
 
-def kept(record: Record) -> Iterator[str]:
-    """Settings that the runs beside this one support as they are."""
-    noise = noise_of(record, record.others)
-    for series in series_of(record, record.others):
-        level = noise or _scatter(series)
+def kept(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Settings that the runs beside this one support as they are, by key."""
+    record = comparison.record
+    for series in comparison.series:
+        level = comparison.noise or _scatter(series)
         if level is None or not _bracketed(series, level):
             continue
         values = series.values
         low, high = values[series.own - 1], values[series.own + 1]
+        key = _name(record, series.key)
         yield (
-            f"{_name(record, series.key)} {_shown(values[series.own].value)}: "
-            f"{_shown(low.value)} and {_shown(high.value)} scored worse "
-            f"({_score(record, low)} and {_score(record, high)}; this one "
-            f"{_score(record, values[series.own])})"
+            key,
+            f"{key} {shown(values[series.own].value)}: {shown(low.value)} and "
+            f"{shown(high.value)} scored worse ({_score(record, low)} and "
+            f"{_score(record, high)}; this one {_score(record, values[series.own])})",
         )
 
 
-def tried(record: Record) -> dict[str, list[float]]:
-    """The values of each setting that were tried with all else equal."""
-    return {
-        _name(record, series.key): [value.value for value in series.values]
-        for series in series_of(record, record.others)
-    }
+def edges(comparison: Comparison) -> Iterator[Unclear]:
+    """Settings whose best value is the lowest or the highest that was tried.
 
-
-def _along(record: Record, series: Series, known: Noise | None) -> Advice | None:
-    noise = known or _scatter(series)
-    best, own = series.best, series.own
-    if best != own and _is_clear(series, own, best, noise):
-        return _toward(record, series, noise)
-    if best == own and own in (0, len(series.values) - 1):
-        return _beyond(record, series, noise)
-    return None
+    Beyond it the score may rise or fall: of 548 adapter runs, most that went beyond a
+    best learning rate at the edge did worse (benchmarks/next_advice.py).
+    """
+    record = comparison.record
+    for series in comparison.series:
+        last, own = len(series.values) - 1, series.own
+        noise = comparison.noise or _scatter(series)
+        beside = 1 if own == 0 else last - 1
+        if series.best != own or own not in (0, last) or len(series.values) < _MONOTONE:
+            continue
+        mine, other = series.values[own], series.values[beside]
+        if not _is_clear(series, beside, own, noise) or other.value <= 0:
+            continue
+        ratio = mine.value / other.value
+        factor = min(_MOST_FACTOR, max(1 / _MOST_FACTOR, ratio))
+        yield Unclear(
+            _name(record, series.key),
+            _plain(mine.value),
+            f"it scored best, and is the {'lowest' if own == 0 else 'highest'} value "
+            f"that was tried ({_listed(record, series)})",
+            (_plain(_rounded(mine.value * factor)),),
+        )
 
 
 def _toward(record: Record, series: Series, noise: Noise | None) -> Advice:
@@ -73,43 +111,12 @@ def _toward(record: Record, series: Series, noise: Noise | None) -> Advice:
         series,
         best.value,
         "neighbours",
-        f"set {_name(record, series.key)}: {_shown(best.value)}",
+        f"set {_name(record, series.key)}: {shown(best.value)}",
         (
             _compared_text(record, series, series.best),
             _noise_text(noise, best, mine),
         ),
         _certainty(noise),
-    )
-
-
-def _beyond(record: Record, series: Series, noise: Noise | None) -> Advice | None:
-    """The best value lies at the edge of what was tried: go on in that direction."""
-    own = series.own
-    beside = 1 if own == 0 else len(series.values) - 2
-    if len(series.values) < 2 or not _is_clear(series, beside, own, noise):
-        return None
-    if len(series.values) < _MONOTONE:
-        return None
-    mine, other = series.values[own], series.values[beside]
-    if mine.value <= 0 or other.value <= 0:
-        return None
-    factor = min(_MOST_FACTOR, max(_LEAST_FACTOR, mine.value / other.value))
-    if mine.value < other.value:
-        factor = 1 / min(_MOST_FACTOR, max(_LEAST_FACTOR, other.value / mine.value))
-    value = _rounded(mine.value * factor)
-    return _advice(
-        record,
-        series,
-        value,
-        "edge",
-        f"try {_name(record, series.key)}: {_shown(value)}",
-        (
-            f"{_shown(mine.value)} scored best and is the "
-            f"{'lowest' if own == 0 else 'highest'} value that was tried: "
-            f"{_listed(record, series)}",
-            _noise_text(noise, mine, other),
-        ),
-        "moderate",
     )
 
 
@@ -154,7 +161,7 @@ def _best_run(
     least = noise.least(1, len(repeats), settings)
     if not keys or set(keys) & set(covered) or mean - result.better <= least:
         return
-    changed = ", ".join(f"{key} {_text(best.config.get(key))}" for key in keys[:4])
+    changed = ", ".join(f"{key} {shown(best.config.get(key))}" for key in keys[:4])
     more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
     score = mean if result.higher_is_better else -mean
     yield Advice(
@@ -186,7 +193,7 @@ def _in_order(series: Series, worse: int, better: int) -> bool:
     """Whether scores rise from the worse to the better value, with some between."""
     step = 1 if better > worse else -1
     scores = [v.score for v in series.values][::step]
-    ordered = all(a < b for a, b in zip(scores, scores[1:], strict=False))
+    ordered = all(a < b for a, b in pairwise(scores))
     return ordered and len(scores) >= _MONOTONE
 
 
@@ -218,8 +225,8 @@ def _compared_text(record: Record, series: Series, place: int) -> str:
     value, mine = series.values[place], series.values[series.own]
     runs = f" (mean of {value.runs} runs)" if value.runs > 1 else ""
     return (
-        f"with {_shown(value.value)} and all else equal, {metric} was "
-        f"{_score(record, value)}{runs}; with {_shown(mine.value)} it was "
+        f"with {shown(value.value)} and all else equal, {metric} was "
+        f"{_score(record, value)}{runs}; with {shown(mine.value)} it was "
         f"{_score(record, mine)}"
     )
 
@@ -233,7 +240,7 @@ def _noise_text(noise: Noise | None, one: Value, other: Value) -> str:
 
 def _listed(record: Record, series: Series) -> str:
     return ", ".join(
-        f"{_shown(value.value)}: {_score(record, value)}" for value in series.values
+        f"{shown(value.value)}: {_score(record, value)}" for value in series.values
     )
 
 
@@ -248,17 +255,3 @@ def _rounded(value: float) -> float:
 
 def _plain(value: float) -> float | int:
     return int(value) if value == int(value) and abs(value) < 1e9 else value
-
-
-def _shown(value: float) -> str:
-    text = f"{value:,.0f}" if value >= 100 else f"{value:g}"
-    return text.replace("e-0", "e-")
-
-
-def _text(value: object) -> str:
-    return _shown(value) if isinstance(value, float) else str(value)
-
-
-def settings_of(others: Sequence[Other]) -> int:
-    """How many different settings the other runs have."""
-    return len({other.setting for other in others})

@@ -9,6 +9,7 @@ from statistics import fmean
 from ..evidence import CLAIMS
 from ._advice import Advice, Reason
 from ._record import Ending, Record
+from ._text import shown
 
 _MEMORY = ("out of memory", "outofmemory")
 
@@ -78,12 +79,12 @@ def _diverged(record: Record) -> Iterator[Advice]:
     most = CLAIMS["adapter-rate"].high or math.inf
     if record.training == "adapter" and record.rate > most:
         reasons.append(
-            Reason(f"adapters did best at up to {_short(most)}", "adapter-rate")
+            Reason(f"adapters did best at up to {shown(most)}", "adapter-rate")
         )
     elif record.training == "adapter" and record.rate <= 2e-4:
         reasons.append(
             Reason(
-                f"at {_short(record.rate)} adapters are usually stable: look at the "
+                f"at {shown(record.rate)} adapters are usually stable: look at the "
                 f"rows of step {found.step} too",
                 "adapter-rate",
             )
@@ -91,7 +92,7 @@ def _diverged(record: Record) -> Iterator[Advice]:
     yield Advice(
         "diverged",
         record.names.rate,
-        f"set {record.names.rate}: {_short(to)}, a third, and start from the base "
+        f"set {record.names.rate}: {shown(to)}, a third, and start from the base "
         "model or a checkpoint before",
         tuple(reasons),
         "moderate",
@@ -113,7 +114,8 @@ def _idle(record: Record) -> Iterator[Advice]:
             "datasets" if labels else "",
             "look at what is trained: sftguide check CONFIG --data"
             if labels
-            else "look for frozen weights, and for labels: sftguide check CONFIG --data",
+            else "look for frozen weights and masked labels: sftguide check CONFIG "
+            "--data",
             (_said(found),),
             "high",
         )
@@ -123,7 +125,7 @@ def _of(record: Record, rules: tuple[str, ...]) -> Ending | None:
     """The last decision of some rules; a stop if there is one."""
     found = [ending for ending in record.endings if ending.rule in rules]
     stops = [ending for ending in found if ending.action == "stop"]
-    return (stops or found or [None])[-1]
+    return next(reversed(stops or found), None)
 
 
 def _ended_high(record: Record, found: Ending) -> bool:
@@ -142,7 +144,3 @@ def _ended_high(record: Record, found: Ending) -> bool:
 
 def _said(ending: Ending) -> Reason:
     return Reason(f"rule {ending.rule} at step {ending.step:,}: {ending.reason}")
-
-
-def _short(value: float) -> str:
-    return f"{value:g}".replace("e-0", "e-")

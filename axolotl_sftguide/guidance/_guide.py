@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from . import _compared, _endings, _held_out, _published, _speed
+from . import _endings, _held_out, _published, _speed
 from ._advice import Advice, Guidance, Unclear
+from ._compared import Comparison, compared, edges, kept
 from ._missing import missing
 from ._open import unclear
 from ._record import Record
 
 _RULES: tuple[Callable[[Record], Iterator[Advice]], ...] = (
-    _endings.endings,
-    _compared.compared,
     _held_out.held_out,
     _published.published,
     _held_out.sources,
@@ -30,27 +30,34 @@ def guide(record: Record) -> Guidance:
     Args:
         record: What is known of the run and of the runs beside it.
     """
-    found = [advice for rule in _RULES for advice in rule(record)]
+    comparison = Comparison.of(record)
+    found = list(_endings.endings(record))
+    found += compared(comparison)
+    found += [advice for rule in _RULES for advice in rule(record)]
     heard, disputed = _without_disputes(found)
-    tried = _compared.tried(record)
-    said = {advice.key for advice in heard}
-    kept = list(_compared.kept(record))
-    settled = {line.split(" ")[0] for line in kept}
-    still = [
+    supported = dict(kept(comparison))
+    questions = [
         *disputed,
-        *_held_out.style_is_open(record),
-        *(
-            question
-            for question in unclear(record, tried)
-            if question.key not in said | settled
-        ),
+        *edges(comparison),
+        *_held_out.questions(record),
+        *unclear(record, comparison.tried()),
     ]
+    settled = {advice.key for advice in heard} | supported.keys()
     return Guidance(
         tuple(heard),
-        tuple(still),
-        tuple(missing(record, len(tried))),
-        tuple(kept),
+        tuple(_once(questions, settled)),
+        tuple(missing(record, len(comparison.series))),
+        tuple(supported.values()),
     )
+
+
+def _once(questions: list[Unclear], settled: set[str]) -> Iterator[Unclear]:
+    """The first question on each key that is not settled."""
+    asked = set(settled)
+    for question in questions:
+        if question.key not in asked:
+            asked.add(question.key)
+            yield question
 
 
 def _without_disputes(found: list[Advice]) -> tuple[list[Advice], list[Unclear]]:
@@ -70,7 +77,9 @@ def _without_disputes(found: list[Advice]) -> tuple[list[Advice], list[Unclear]]
             if a.direction and best.direction and a.direction != best.direction
         ]
         if not against or against[0].certainty != best.certainty:
-            heard.append(best)
+            agreed = [a for a in about[1:] if a.direction == best.direction]
+            more = (reason for a in agreed for reason in a.reasons)
+            heard.append(replace(best, reasons=(*best.reasons, *more)))
             continue
         reasons = "; but ".join(a.reasons[0].text for a in (best, against[0]))
         values = tuple(a.to for a in (best, against[0]) if a.to is not None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import fmean, median
 
 from ..signals.sources import MARGIN
 from ..units import count, number
 from ._advice import Advice, Reason, Unclear
-from ._record import Record
+from ._record import Record, as_number
 
 _LEAST = 3
 """Fewer evaluations say nothing about a turn."""
@@ -20,37 +21,27 @@ Evaluations = Sequence[tuple[int, float]]
 
 
 def held_out(record: Record) -> Iterator[Advice]:
-    """Fewer epochs if the held-out loss has turned."""
+    """Fewer epochs if the held-out loss has turned, and that loss is the score."""
     lowest = turned(record.evaluations)
-    if lowest is None:
+    if lowest is None or not _is_judged_by_loss(record):
         return
     step, value = lowest
     last_step, last = record.evaluations[-1]
-    key = record.names.epochs
-    epochs = _epochs_at(record, step)
-    where = f"step {count(step)}" + (f", epoch {epochs:.2g}" if epochs else "")
-    reasons = [
-        Reason(
-            f"the held-out loss was lowest at {where} ({number(value)}), and "
-            f"{number(last)} at step {count(last_step)}"
-        )
-    ]
-    certain = record.result is not None and "loss" in record.result.metric
-    if record.goal == "style":
-        # Chat scores rose while the loss on held-out rows did; nothing is certain.
-        return
-    if not certain:
-        reasons.append(
-            Reason("scores other than the loss may rise longer", "two-epochs")
-        )
+    key, epochs = record.names.epochs, _epochs_at(record, step)
     to = _half(epochs) if epochs else None
+    where = f"step {count(step)}" + (f", epoch {epochs:.2g}" if epochs else "")
     yield Advice(
         "held-out-rose",
         key,
         f"use the checkpoint near step {count(step)}"
         + (f", or set {key}: {to:g}" if to else ", or train fewer epochs"),
-        tuple(reasons),
-        "high" if certain else "moderate",
+        (
+            Reason(
+                f"the held-out loss was lowest at {where} ({number(value)}), and "
+                f"{number(last)} at step {count(last_step)}"
+            ),
+        ),
+        "high",
         now=_epochs_at(record, record.step),
         to=to,
         direction="lower",
@@ -58,33 +49,81 @@ def held_out(record: Record) -> Iterator[Advice]:
     )
 
 
-def style_is_open(record: Record) -> Iterator[Unclear]:
-    """Whether to train less where the held-out loss rose and chat is the goal."""
-    lowest = turned(record.evaluations)
-    if lowest is not None and record.goal == "style":
+def questions(record: Record) -> Iterator[Unclear]:
+    """Whether to train less or longer, where the held-out loss does not decide."""
+    key, lowest = record.names.epochs, turned(record.evaluations)
+    now = _epochs_at(record, record.step)
+    now = None if now is None else float(f"{now:.2g}")
+    if lowest is not None and not _is_judged_by_loss(record):
+        step, value = lowest
         yield Unclear(
-            record.names.epochs,
-            record.config.get(record.names.epochs),
-            f"the held-out loss was lowest at step {count(lowest[0])}, but chat scores "
-            "rose beyond that in published runs: score both checkpoints",
+            key,
+            now,
+            f"the held-out loss was lowest at step {count(step)} ({number(value)}; "
+            f"{number(record.evaluations[-1][1])} at the end), but scores often rise "
+            "longer than the loss falls: score the checkpoint near that step too",
             claims=("two-epochs",),
+        )
+    elif falls(record) and record.goal != "reasoning":
+        steps = len(record.evaluations)
+        before, last = (record.evaluations[i][1] for i in (steps - 2, steps - 1))
+        yield Unclear(
+            key,
+            now,
+            f"the held-out loss still fell at the end (from {number(before)} to "
+            f"{number(last)}): more epochs would lower it further, and may or may not "
+            "raise a score",
+            _longer(record),
+            ("two-epochs",),
         )
 
 
 def turned(evaluations: Evaluations) -> tuple[int, float] | None:
     """The lowest evaluation, if the later ones are clearly higher; else None.
 
-    At least two evaluations follow it, each is higher, and the last by 1% or more.
+    At least two evaluations follow it, and the last lies 1% or more above the lowest.
+    Of three neighbours the median counts, so that one low evaluation is no turn.
     """
     finite = [(s, v) for s, v in evaluations if s > 0 and math.isfinite(v)]
     if len(finite) < _LEAST:
         return None
-    place = min(range(len(finite)), key=lambda i: finite[i][1])
-    step, lowest = finite[place]
-    after = [value for _, value in finite[place + 1 :]]
-    if len(after) < _AFTER or after[-1] < lowest + MARGIN * abs(lowest):
+    values = [value for _, value in finite]
+    smooth = [
+        median(values[i - 1 : i + 2]) if 0 < i < len(values) - 1 else values[i]
+        for i in range(len(values))
+    ]
+    lowest = min(smooth)
+    place = min(range(len(values)), key=values.__getitem__)
+    rise = min(smooth[-1], fmean(values[-2:])) - lowest
+    if len(values) - 1 - place < _AFTER or rise < MARGIN * abs(lowest):
         return None
-    return (step, lowest) if min(after) > lowest else None
+    return finite[place]
+
+
+def falls(record: Record) -> bool:
+    """Whether the held-out loss still fell at the end, at a rate that was constant.
+
+    With a decay, the loss falls at the end because the rate does.
+    """
+    values = [v for s, v in record.evaluations if s > 0 and math.isfinite(v)]
+    constant = str(record.config.get(record.names.schedule)).startswith("constant")
+    if len(values) < _LEAST or not constant or record.done < 1:
+        return False
+    return values[-1] == min(values) and values[-1] < (1 - MARGIN) * values[-2]
+
+
+def _is_judged_by_loss(record: Record) -> bool:
+    """Whether the score is that held-out loss, as in a run without another score."""
+    return record.result is None or "loss" in record.result.metric
+
+
+def _longer(record: Record) -> tuple[float, ...]:
+    """Half as many epochs again, and at least one more."""
+    epochs = as_number(record.config.get(record.names.epochs))
+    if epochs is None or record.config.get("max_steps"):
+        return ()
+    more = math.ceil(1.5 * epochs)
+    return (more if more > epochs else epochs + 1,)
 
 
 def sources(record: Record) -> Iterator[Advice]:

@@ -12,7 +12,6 @@ from ._advice import Advice, Direction, Reason
 from ._record import Record
 
 _DIRECTIONS: dict[str, Direction] = {
-    "rate-extreme": "lower",
     "rate-adapter-low": "higher",
     "rate-adapter-high": "lower",
     "rate-full-high": "lower",
@@ -31,6 +30,8 @@ _LARGE = 200_000
 
 def published(record: Record) -> Iterator[Advice]:
     """Findings of `check` that concern a number of the run, and its epochs."""
+    if record.training not in ("full", "adapter"):
+        return
     for finding in advise(
         _as_axolotl(record), rows=record.rows, parameters=record.parameters
     ):

@@ -66,7 +66,7 @@ def read_record(
         status=run.shown_status,
         reason=run.reason or "",
         host=run.host,
-        training="adapter" if fields.get("adapter") else "full",
+        training=_training(fields.get("adapter")),
         parameters=_number(fields.get("parameters")),
         rows=_number(rows),
         samples=effective_batch_size(fields),
@@ -91,6 +91,13 @@ def read_record(
         traced=trace is not None,
         names=AXOLOTL if run.host == "axolotl" else TRL,
     )
+
+
+def _training(adapter: Any) -> str:
+    if not adapter:
+        return "full"
+    kind = adapter.get("peft_type") if isinstance(adapter, Mapping) else "LORA"
+    return "adapter" if str(kind).rpartition(".")[2] == "LORA" else ""
 
 
 def _trace_of(run: Run) -> Trace | None:

@@ -111,7 +111,7 @@ class Record:
     reason: str = ""
     host: str = "axolotl"
     training: str = ""
-    """`full`, `adapter`, or empty if it is not known."""
+    """`full`, `adapter` (LoRA), or empty for any other: no claim is about it."""
     parameters: int | None = None
     rows: int | None = None
     """Training rows; with packing, sequences."""
