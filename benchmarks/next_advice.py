@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from studies import HIGHER_IS_BETTER, SEEDS
+from studies import HIGHER_IS_BETTER, OWN, SEEDS
 
 from axolotl_sftguide.config.differences import setting_of
 from axolotl_sftguide.config.settings import EarlyTerminationSettings
@@ -44,7 +44,7 @@ from axolotl_sftguide.guidance import (
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.stopping.judge import judge_of
 
-SHOWN = (2, 4, 8)
+SHOWN = (4, 8)
 """How many other settings of its study are shown with a run."""
 
 DRAWS = 2
@@ -203,6 +203,34 @@ def _goal(column: str) -> Any:
     return goal_of(column.replace("mtbench", "mt_bench"))
 
 
+def own(_: Path) -> Iterator[list[Case]]:
+    """The grids of this repository, a study for each of their two scores."""
+    examples = {"taught_exact_match": 200, "retained_first_token": 400}
+    base = {"taught_exact_match": 0.0, "retained_first_token": 0.6175}
+    for path in sorted(OWN.glob("*.json")):
+        grid = json.loads(path.read_text())
+        for metric in grid["scores"]:
+            cases = []
+            for run in grid["runs"]:
+                config = {"lr_scheduler": "constant", **run["config"]}
+                score = run["scores"][metric]
+                result = Result(metric, score, True, examples[metric], base[metric])
+                record = Record(
+                    config=config,
+                    training="adapter" if path.stem == "lora" else "full",
+                    parameters=5_212_416,
+                    rows=2048,
+                    samples=run["samples_per_step"],
+                    step=run["points"][-1][0],
+                    max_steps=run["points"][-1][0],
+                    losses=tuple((p[0], p[2]) for p in run["points"]),
+                    setting=setting_of(config),
+                    result=result,
+                )
+                cases.append(Case(path.stem, f"{path.stem}, {metric}", record, 0.025))
+            yield cases
+
+
 def outcomes(
     cases: Sequence[Case], draw: random.Random, shown: int
 ) -> Iterator[Outcome]:
@@ -238,6 +266,8 @@ def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[O
         return
     yield Outcome(rule, key, case.cluster, gain)
     if not advice.direction:
+        gains = [g for c in unseen if (g := _gain(case, [c])) is not None]
+        yield Outcome(f"{rule}: at random", key, case.cluster, fmean(gains))
         return
     for direction in ("higher", "lower"):
         other = replace(advice, direction=direction, to=None)  # type: ignore[arg-type]
@@ -485,6 +515,7 @@ def main() -> None:
         ("grids", grids, (0, *SHOWN)),
         ("tinker", tinker, (0, *SHOWN)),
         ("massive", massive, (0,)),
+        ("own", own, (0, *SHOWN)),
     ):
         studies = list(read(given.folder))
         print(f"\n{name}: {sum(map(len, studies))} runs in {len(studies)} studies")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..units import count, number
+from ..units import count, duration, number
 
 if TYPE_CHECKING:
     from ..guidance import Advice, Guidance, Record, Unclear
@@ -87,13 +87,16 @@ def _next(run: Run, record: Record, guidance: Guidance, written: Path | None) ->
     ]
     lines = []
     several = len(trials(record, guidance))
+    cost = f"{several} configs"
+    if record.seconds:
+        cost += f", about {duration(several * record.seconds)} at this run's pace"
     if written is not None:
         config = run.config.get("axolotl_config_path")
         lines.append(f"sftguide sweep {config} {written}")
+        lines.append(f"# {cost}")
     elif several > 1 and run.host == "axolotl":
-        lines.append(
-            f"sftguide next {run.id} --sweep next.yml   # a sweep of {several} configs"
-        )
+        lines.append(f"sftguide next {run.id} --sweep next.yml")
+        lines.append(f"# writes a sweep of {cost}")
     if claims:
         lines.append(f"sftguide evidence {claims[0]}")
     if lines:

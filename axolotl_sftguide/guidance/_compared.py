@@ -103,6 +103,44 @@ def edges(comparison: Comparison) -> Iterator[Unclear]:
         )
 
 
+def below_base(comparison: Comparison) -> Iterator[Advice]:
+    """A lower rate where the score fell below that of the model before training.
+
+    As the rate goes to zero, the score goes back to it.
+    """
+    record, noise = comparison.record, comparison.noise
+    result = record.result
+    if result is None or result.base is None or noise is None or record.rate is None:
+        return
+    fall = result.base - result.value
+    fall = fall if result.higher_is_better else -fall
+    if fall <= noise.least(1, 1):
+        return
+    to = _rounded(record.rate / 3)
+    yield Advice(
+        "below-base",
+        record.names.rate,
+        f"set {record.names.rate}: {shown(to)}, a third, and keep what this run "
+        "taught in view",
+        (
+            Reason(
+                f"{result.metric} fell from {number(result.base)} before the training "
+                f"to {number(result.value)}; a difference of up to "
+                f"{number(noise.least(1, 1), 2)} is noise, by {noise.source}"
+            ),
+            Reason(
+                "lower rates kept more of what the base knew, on a small model "
+                "(docs/evidence.md)"
+            ),
+        ),
+        "moderate",
+        now=record.rate,
+        to=to,
+        direction="lower",
+        edits={record.names.rate: to},
+    )
+
+
 def _toward(record: Record, series: Series, noise: Noise | None) -> Advice:
     """Take the value that scored best."""
     mine, best = series.values[series.own], series.values[series.best]

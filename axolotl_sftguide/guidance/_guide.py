@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from . import _endings, _held_out, _published, _speed
 from ._advice import Advice, Guidance, Unclear
-from ._compared import Comparison, compared, edges, kept
+from ._compared import Comparison, below_base, compared, edges, kept
 from ._missing import missing
 from ._open import unclear
 from ._record import Record
@@ -32,7 +32,7 @@ def guide(record: Record) -> Guidance:
     """
     comparison = Comparison.of(record)
     found = list(_endings.endings(record))
-    found += compared(comparison)
+    found += [*compared(comparison), *below_base(comparison)]
     found += [advice for rule in _RULES for advice in rule(record)]
     heard, disputed = _without_disputes(found)
     supported = dict(kept(comparison))

@@ -88,6 +88,7 @@ def read_record(
         others=tuple(_others(run, study, score)),
         goal=goal or (goal_of(score.metric) if score else None),
         device=run.device or "",
+        seconds=run.step_s * run.step if run.step_s else None,
         traced=trace is not None,
         names=AXOLOTL if run.host == "axolotl" else TRL,
     )
@@ -125,7 +126,8 @@ def _evaluations(events: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, flo
 
 
 def _result(score: Score) -> Result:
-    return Result(score.metric, score.value, score.goal == "max", score.examples)
+    higher = score.goal == "max"
+    return Result(score.metric, score.value, higher, score.examples, score.base_value)
 
 
 def _others(run: Run, study: Sequence[Run], score: Score | None) -> Iterable[Other]:

@@ -45,6 +45,8 @@ class Result:
     value: float
     higher_is_better: bool
     examples: int | None = None
+    base: float | None = None
+    """The model's value before the first step."""
 
     @property
     def better(self) -> float:
@@ -140,6 +142,8 @@ class Record:
     goal: Goal | None = None
     """What the model is tuned for; None if it is not known."""
     device: str = ""
+    seconds: float | None = None
+    """What the training took, by its mean time per step."""
     traced: bool = True
     """Whether the run's trace could be read."""
     names: Names = field(default=AXOLOTL)
