@@ -201,6 +201,35 @@ def test_a_run_that_ended_diverged_gets_a_third_of_the_rate(
     assert (found["diverged"].to if found else None) == to
 
 
+def test_a_run_that_was_stopped_as_worse_points_to_the_best_one() -> None:
+    stop = Ending("prediction", "stop", "predicted accuracy 0.4", 30)
+    others = (other(0.7, learning_rate=4e-4), other(0.5, learning_rate=8e-4))
+    record = replace(
+        HEALTHY, result=None, status="terminated", endings=(stop,), others=others
+    )
+    advice = advised(record)["stopped-as-worse"]
+    assert dict(advice.edits) == {"learning_rate": 4e-4}
+    assert not advised(replace(record, endings=(replace(stop, action="warn"),)))
+
+
+def test_with_max_steps_the_length_is_changed_in_steps() -> None:
+    config = {**CONFIG, "max_steps": 1000}
+    record = replace(HEALTHY, config=config, goal="reasoning", epochs=4.0)
+    assert dict(advised(record)["epochs-reasoning"].edits) == {"max_steps": 500}
+
+
+@pytest.mark.parametrize(
+    ("base", "examples", "to"),
+    [(0.75, 1000, 6.7e-5), (0.64, 1000, None), (0.75, None, None), (None, 1000, None)],
+)
+def test_a_score_below_the_base_model_asks_for_a_lower_rate(
+    base: float | None, examples: int | None, to: float | None
+) -> None:
+    result = Score("accuracy", 0.62, True, examples, base)
+    found = advised(replace(HEALTHY, result=result))
+    assert (found["below-base"].to if found else None) == to
+
+
 def test_rules_that_disagree_are_not_heard() -> None:
     losses = (*FALLING[:59], *((i, 9.0) for i in range(60, 101)))
     record = beside(

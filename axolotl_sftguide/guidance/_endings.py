@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from ..evidence import CLAIMS
+from ..units import number
 from ._advice import Advice, Reason
 from ._record import Ending, Record
+from ._series import differing
 from ._text import shown
 
 _MEMORY = ("out of memory", "outofmemory")
@@ -19,6 +21,7 @@ def endings(record: Record) -> Iterator[Advice]:
     yield from _failed(record)
     yield from _diverged(record)
     yield from _idle(record)
+    yield from _worse(record)
 
 
 def _failed(record: Record) -> Iterator[Advice]:
@@ -119,6 +122,28 @@ def _idle(record: Record) -> Iterator[Advice]:
             (_said(found),),
             "high",
         )
+
+
+def _worse(record: Record) -> Iterator[Advice]:
+    """The best run, after a stop because other runs of the study were better."""
+    found = _of(record, ("prediction", "comparison", "cohort"))
+    if found is None or found.action != "stop" or not record.others:
+        return
+    best = max(record.others, key=lambda other: other.result.better)
+    keys = differing(record.config, best.config)
+    changed = ", ".join(f"{key} {shown(best.config.get(key))}" for key in keys[:4])
+    result = best.result
+    yield Advice(
+        "stopped-as-worse",
+        "",
+        f"go on from the run {best.name}" + (f": {changed}" if changed else ""),
+        (
+            Reason(f"it has the best {result.metric}: {number(result.value)}"),
+            _said(found),
+        ),
+        "moderate",
+        edits={key: best.config.get(key) for key in keys},
+    )
 
 
 def _of(record: Record, rules: tuple[str, ...]) -> Ending | None:

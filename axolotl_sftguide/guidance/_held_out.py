@@ -10,6 +10,7 @@ from ..signals.sources import MARGIN
 from ..units import count, number
 from ._advice import Advice, Reason, Unclear
 from ._record import Record, as_number
+from ._text import shown
 
 _LEAST = 3
 """Fewer evaluations say nothing about a turn."""
@@ -27,14 +28,14 @@ def held_out(record: Record) -> Iterator[Advice]:
         return
     step, value = lowest
     last_step, last = record.evaluations[-1]
-    key, epochs = record.names.epochs, _epochs_at(record, step)
-    to = _half(epochs) if epochs else None
+    epochs = _epochs_at(record, step)
+    key, to = record.length(_half(epochs)) if epochs else (record.names.epochs, None)
     where = f"step {count(step)}" + (f", epoch {epochs:.2g}" if epochs else "")
     yield Advice(
         "held-out-rose",
         key,
         f"use the checkpoint near step {count(step)}"
-        + (f", or set {key}: {to:g}" if to else ", or train fewer epochs"),
+        + (f", or set {key}: {shown(to)}" if to else ", or train fewer epochs"),
         (
             Reason(
                 f"the held-out loss was lowest at {where} ({number(value)}), and "
@@ -42,7 +43,7 @@ def held_out(record: Record) -> Iterator[Advice]:
             ),
         ),
         "high",
-        now=_epochs_at(record, record.step),
+        now=record.config.get(key),
         to=to,
         direction="lower",
         edits={key: to} if to else {},
@@ -51,9 +52,8 @@ def held_out(record: Record) -> Iterator[Advice]:
 
 def questions(record: Record) -> Iterator[Unclear]:
     """Whether to train less or longer, where the held-out loss does not decide."""
-    key, lowest = record.names.epochs, turned(record.evaluations)
-    now = _epochs_at(record, record.step)
-    now = None if now is None else float(f"{now:.2g}")
+    key, _ = record.length(1)
+    now, lowest = record.config.get(key), turned(record.evaluations)
     if lowest is not None and not _is_judged_by_loss(record):
         step, value = lowest
         yield Unclear(
@@ -117,13 +117,13 @@ def _is_judged_by_loss(record: Record) -> bool:
     return record.result is None or "loss" in record.result.metric
 
 
-def _longer(record: Record) -> tuple[float, ...]:
-    """Half as many epochs again, and at least one more."""
-    epochs = as_number(record.config.get(record.names.epochs))
-    if epochs is None or record.config.get("max_steps"):
+def _longer(record: Record) -> tuple[float | int, ...]:
+    """Half as many epochs again."""
+    key, _ = record.length(1)
+    now = as_number(record.config.get(key))
+    if now is None or now <= 0:
         return ()
-    more = math.ceil(1.5 * epochs)
-    return (more if more > epochs else epochs + 1,)
+    return (round(1.5 * now) if key == "max_steps" else max(1, math.ceil(1.5 * now)),)
 
 
 def sources(record: Record) -> Iterator[Advice]:

@@ -10,6 +10,7 @@ from ._record import Record
 
 _ADAPTER_RATES = (1e-4, 2e-4, 5e-4, 1e-3)
 _FULL_RATES = (1e-5, 2e-5, 3e-5)
+_TINY_RATES = (5e-4, 1e-3)
 _ADAPTER_BATCHES = (8, 16, 32)
 _SMALL = 500_000_000
 _COSINE_ROWS = (5_000, 15_000)
@@ -35,10 +36,14 @@ def _rate(record: Record) -> Iterator[Unclear]:
     rate, key = record.rate, record.names.rate
     if rate is None or rate <= 0:
         return
-    small = record.parameters is not None and record.parameters < _SMALL
+    small = _is_small(record)
     if record.training == "adapter" and 1e-4 <= rate <= 1e-3:
         text = "1e-4 to 1e-3 did best in different studies"
         yield Unclear(key, rate, text, _beside(rate, _ADAPTER_RATES), ("adapter-rate",))
+    elif record.training == "full" and _is_tiny(record) and rate in _TINY_RATES:
+        others = tuple(r for r in _TINY_RATES if r != rate)
+        text = "5e-4 and 1e-3 scored alike on a model of about this size"
+        yield Unclear(key, rate, text, others, ("quickstart-rate",))
     elif record.training == "full" and small:
         text = "no claim is about models of this size"
         yield Unclear(key, rate, text, (_short(rate / 3), _short(rate * 3)))
@@ -81,6 +86,8 @@ def _schedule(record: Record) -> Iterator[Unclear]:
     now, rows = record.config.get(key), record.rows
     if record.training != "full" or now != "constant" or rows is None:
         return
+    if _is_small(record):
+        return
     if _COSINE_ROWS[0] <= rows <= _COSINE_ROWS[1]:
         yield Unclear(
             key,
@@ -90,6 +97,14 @@ def _schedule(record: Record) -> Iterator[Unclear]:
             ("cosine",),
             ("cosine-rate", "constant-rate"),
         )
+
+
+def _is_small(record: Record) -> bool:
+    return record.parameters is not None and record.parameters < _SMALL
+
+
+def _is_tiny(record: Record) -> bool:
+    return record.parameters is not None and record.parameters < 10_000_000
 
 
 def _beside(value: float, choices: Sequence[float]) -> tuple[float, ...]:

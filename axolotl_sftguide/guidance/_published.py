@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..advice import advise
-from ..evidence import CLAIMS
 from ..units import count
 from ._advice import Advice, Direction, Reason
 from ._record import Record
+from ._text import shown
 
 _DIRECTIONS: dict[str, Direction] = {
     "rate-adapter-low": "higher",
@@ -57,43 +57,31 @@ def _epochs(record: Record) -> Iterator[Advice]:
     small = record.parameters is not None and record.parameters < _SMALL
     if epochs is None or small or (record.rows or 0) >= _LARGE or record.done < 0.99:
         return
-    now = round(epochs, 1)
     if record.goal == "reasoning" and epochs > 2.5:
-        yield Advice(
-            "epochs-reasoning",
-            record.names.epochs,
-            f"set {record.names.epochs}: 2",
-            (
-                Reason(
-                    f"{now:g} epochs were trained; GSM8K and MBPP fell after the "
-                    "second in published runs",
-                    "two-epochs",
-                ),
-            ),
-            "moderate",
-            now=now,
-            to=2,
-            direction="lower",
-            edits={record.names.epochs: 2},
-        )
+        to, text = 2, "GSM8K and MBPP fell after the second in published runs"
     elif record.goal == "style" and epochs < 2.5:
-        yield Advice(
-            "epochs-style",
-            record.names.epochs,
-            f"set {record.names.epochs}: 3",
-            (
-                Reason(
-                    f"{now:g} epochs of {count(record.rows)} rows were trained; chat "
-                    "scores rose to the tenth epoch in published runs",
-                    "two-epochs",
-                ),
+        to, text = 3, "chat scores rose to the tenth epoch in published runs"
+    else:
+        return
+    key, value = record.length(to)
+    yield Advice(
+        f"epochs-{record.goal}",
+        key,
+        f"set {key}: {shown(value)}"
+        + (f", {to} epochs" if key != record.names.epochs else ""),
+        (
+            Reason(
+                f"{round(epochs, 1):g} epochs of {count(record.rows)} rows were "
+                f"trained; {text}",
+                "two-epochs",
             ),
-            "moderate",
-            now=now,
-            to=3,
-            direction="higher",
-            edits={record.names.epochs: 3},
-        )
+        ),
+        "moderate",
+        now=record.config.get(key),
+        to=value,
+        direction="lower" if to < epochs else "higher",
+        edits={key: value},
+    )
 
 
 def _as_axolotl(record: Record) -> dict[str, Any]:
@@ -116,10 +104,3 @@ def _as_axolotl(record: Record) -> dict[str, Any]:
     if record.training == "adapter":
         found["adapter"] = config.get("adapter") or "lora"
     return {key: value for key, value in found.items() if value is not None}
-
-
-def claim_of(key: str) -> str:
-    """A claim with its source, in one sentence."""
-    claim = CLAIMS[key]
-    value = f"{claim.value}: " if claim.value else ""
-    return f"{value}{claim.statement} ({claim.reference})"

@@ -8,7 +8,7 @@ from typing import Any
 from ..config.differences import flatten, setting_of
 from ..errors import PlanError, TraceError
 from ..planning import find_model, plan_memory
-from ..runs.history import Run, Score
+from ..runs.history import Run, Score, best_shared_metric
 from ..runs.traces import MEMORY_EVENT, Trace, read_trace
 from ..signals import Point
 from ..signals.comparability import effective_batch_size, forecast_key
@@ -54,6 +54,7 @@ def read_record(
     events = trace.events if trace else ()
     fields = run.key_fields
     score = run.score(metric)
+    metric = metric or (score.metric if score else best_shared_metric(study))
     data = fields.get("data")
     rows = data.get("rows") if isinstance(data, Mapping) else None
     trained = read_events(events, TRAINING_EVENT)
@@ -85,7 +86,7 @@ def read_record(
         noise=estimate(observations),
         memory=_memory(run, events, gpu_bytes),
         cut=cut,
-        others=tuple(_others(run, study, score)),
+        others=tuple(_others(run, study, metric)),
         goal=goal or (goal_of(score.metric) if score else None),
         device=run.device or "",
         seconds=run.step_s * run.step if run.step_s else None,
@@ -130,13 +131,13 @@ def _result(score: Score) -> Result:
     return Result(score.metric, score.value, higher, score.examples, score.base_value)
 
 
-def _others(run: Run, study: Sequence[Run], score: Score | None) -> Iterable[Other]:
+def _others(run: Run, study: Sequence[Run], metric: str | None) -> Iterable[Other]:
     """The finished runs with the same model, data, objective and metric."""
     own = forecast_key(run.key_fields)
-    if score is None or own is None:
+    if metric is None or own is None:
         return
     for other in study:
-        theirs = other.score(score.metric)
+        theirs = other.score(metric)
         if other.id == run.id or theirs is None or other.status != "finished":
             continue
         if forecast_key(other.key_fields) != own:

@@ -153,6 +153,13 @@ class Record:
         """The learning rate."""
         return as_number(self.config.get(self.names.rate))
 
+    def length(self, epochs: float) -> tuple[str, float | int]:
+        """The key that makes the run so many epochs long, with its value."""
+        steps = as_number(self.config.get("max_steps"))
+        if steps and steps > 0 and self.epochs and self.step:
+            return "max_steps", max(1, round(self.step * epochs / self.epochs))
+        return self.names.epochs, int(epochs) if epochs == int(epochs) else epochs
+
     @property
     def done(self) -> float:
         """The share of the planned steps that were trained."""

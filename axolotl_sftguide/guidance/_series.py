@@ -37,6 +37,9 @@ _NUMBERS = frozenset(
 )
 """Settings whose values have an order."""
 
+_ALIKE = 0.05
+"""Numbers of samples that differ by less count as the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -111,11 +114,22 @@ def _single(
     record: Record, other: Other, keys: Sequence[str]
 ) -> tuple[str, float | None]:
     """The one setting that differs, with the other run's value; empty if several do."""
-    if set(keys) <= _BATCH_KEYS:
+    if set(keys) <= _BATCH_KEYS or _as_many_samples(record, other, set(keys)):
         return BATCH, None if other.samples is None else float(other.samples)
     if len(keys) != 1 or keys[0] not in _NUMBERS:
         return "", None
     return keys[0], as_number(other.config.get(keys[0]))
+
+
+def _as_many_samples(record: Record, other: Other, keys: set[str]) -> bool:
+    """Whether the batch differs, and `max_steps` makes up for it."""
+    if not keys & _BATCH_KEYS or not keys <= _BATCH_KEYS | {"max_steps"}:
+        return False
+    steps = [as_number(c.get("max_steps")) for c in (record.config, other.config)]
+    if not all(steps) or not record.samples or not other.samples:
+        return False
+    own, theirs = record.samples * (steps[0] or 0), other.samples * (steps[1] or 0)
+    return abs(own - theirs) <= _ALIKE * own
 
 
 def _own_value(record: Record, key: str) -> float | None:

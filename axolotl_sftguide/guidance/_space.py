@@ -7,10 +7,12 @@ from typing import Any
 
 import yaml
 
-from ._advice import Guidance
-from ._record import Record
+from ._advice import Guidance, Unclear
+from ._record import Record, as_number
 
 _MOST = 6
+
+_BATCH = ("sftguide.effective_batch_size", "gradient_accumulation_steps")
 
 Trial = tuple[str, dict[str, Any]]
 
@@ -21,7 +23,7 @@ def trials(record: Record, guidance: Guidance) -> list[Trial]:
     Each trial has what it is for, and the values that it sets. Advice comes first.
     Only the run itself is left if nothing is advised or unclear.
     """
-    changes = list(_changes(guidance))[: _MOST - 1]
+    changes = list(_changes(record, guidance))[: _MOST - 1]
     keys = dict.fromkeys(key for _, change in changes for key in change)
     base = {key: record.config.get(key) for key in keys}
     return [
@@ -30,7 +32,7 @@ def trials(record: Record, guidance: Guidance) -> list[Trial]:
     ]
 
 
-def _changes(guidance: Guidance) -> Iterator[Trial]:
+def _changes(record: Record, guidance: Guidance) -> Iterator[Trial]:
     seen: list[Mapping[str, Any]] = []
     for advice in guidance.advice:
         if advice.edits and advice.changes_result:
@@ -38,10 +40,19 @@ def _changes(guidance: Guidance) -> Iterator[Trial]:
             yield f"advised: {_said(advice.edits)}", dict(advice.edits)
     for question in guidance.unclear:
         for value in question.alternatives:
-            change = {question.key: value}
+            change = {question.key: value, **_as_many_samples(record, question, value)}
             if " " not in question.key and change not in seen:
                 seen.append(change)
                 yield f"unclear: {_said(change)}", change
+
+
+def _as_many_samples(record: Record, question: Unclear, value: Any) -> dict[str, int]:
+    """`max_steps`, changed with the batch so that as many samples are trained."""
+    steps = as_number(record.config.get("max_steps"))
+    now = as_number(question.now)
+    if question.key not in _BATCH or not steps or not now or steps < 0:
+        return {}
+    return {"max_steps": max(1, round(steps * now / value))}
 
 
 def _said(change: Mapping[str, Any]) -> str:
