@@ -259,6 +259,7 @@ def outcomes(
 
 
 def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[Outcome]:
+    """What came of an advice, and of the baselines on the same run."""
     rule, key = advice.rule, advice.key
     gain = _followed(case, advice, unseen)
     if gain is None:
@@ -269,17 +270,21 @@ def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[O
         gains = [g for c in unseen if (g := _gain(case, [c])) is not None]
         yield Outcome(f"{rule}: at random", key, case.cluster, fmean(gains))
         return
-    for direction in ("higher", "lower"):
-        other = replace(advice, direction=direction, to=None)  # type: ignore[arg-type]
-        gain = _followed(case, other, unseen)
-        if gain is not None:
-            yield Outcome(f"{rule}: at random", key, case.cluster, gain)
+    values = {_value(c, key) for c in unseen} - {None}
+    changes = {
+        value: gain
+        for value in values
+        if value is not None
+        if (gain := _change(case, key, value, unseen)) is not None
+    }
+    for gain in changes.values():
+        yield Outcome(f"{rule}: at random", key, case.cluster, gain)
     to, mine = CONVENTION.get(case.record.training), case.record.rate
-    if key == RATE and to and mine and abs(math.log(mine / to)) > 0.2:
-        other = replace(advice, direction="higher" if mine < to else "lower", to=to)
-        gain = _followed(case, other, unseen)
-        if gain is not None:
-            yield Outcome(f"{rule}: convention", key, case.cluster, gain)
+    if key == RATE and to and mine and changes:
+        # It leaves a run alone whose rate is the nearest to the convention's.
+        near = min({*changes, mine}, key=lambda value: abs(math.log(value / to)))
+        if near != mine:
+            yield Outcome(f"{rule}: convention", key, case.cluster, changes[near])
 
 
 def _other(case: Case) -> Other:
@@ -304,20 +309,30 @@ def _without_one_repeat(seen: Sequence[Case], draw: random.Random) -> list[Case]
 def _followed(case: Case, advice: Advice, unseen: Sequence[Case]) -> float | None:
     """The gain of the nearest unseen run that did as it was advised."""
     if advice.rule == "best-run":
-        took = [c for c in unseen if _has(c, dict(advice.edits))]
-        return _gain(case, took)
+        return _gain(case, [c for c in unseen if _has(c, dict(advice.edits))])
     if not advice.direction:
         return None
+    if advice.rule == "neighbours":
+        return _change(case, advice.key, float(advice.to), unseen)
     to = float(advice.to) if advice.to is not None else None
-    took = _in_direction(case, advice.key, advice.direction, to, unseen)
-    exact = bool(took) and to is not None and _value(took[0], advice.key) == to
-    if to is not None and not exact:
-        # The advised value was seen. The same change is looked at where another
-        # setting differs from this run, which is as good as a repeat.
-        gains = list(_elsewhere(case, advice.key, to, unseen))
-        if gains:
-            return fmean(gains)
-    return _gain(case, took)
+    return _gain(case, _in_direction(case, advice.key, advice.direction, to, unseen))
+
+
+def _change(case: Case, key: str, value: float, unseen: Sequence[Case]) -> float | None:
+    """The gain of a change to one value, by runs that were not shown.
+
+    If all runs with this value and all else equal were shown, the same change is looked
+    at where another setting differs, which is as good as a repeat.
+    """
+    mine = _value(case, key)
+    if value == mine:
+        return None
+    rest = _rest(case, key)
+    exact = [c for c in unseen if _value(c, key) == value and _rest(c, key) == rest]
+    if exact:
+        return _gain(case, exact)
+    gains = list(_elsewhere(case, key, value, unseen))
+    return fmean(gains) if gains else None
 
 
 def _gain(case: Case, took: Sequence[Case]) -> float | None:

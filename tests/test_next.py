@@ -310,7 +310,7 @@ def test_lost_rows_a_worn_source_and_no_memory_are_told() -> None:
 def test_each_record_that_is_missing_comes_with_its_remedy() -> None:
     bare = Record(config={"datasets": [{}, {}]}, samples=8, traced=False, device="gpu")
     assert {(m.record, bool(m.how)) for m in guide(bare).missing} >= {
-        ("the run's trace", True),
+        ("the run's trace is gone", True),
         ("no held-out loss", True),
         ("no score", True),
         ("no loss by source", True),
@@ -318,6 +318,17 @@ def test_each_record_that_is_missing_comes_with_its_remedy() -> None:
         ("the lengths of the rows", True),
     }
     assert "no held-out loss" not in [m.record for m in guide(HEALTHY).missing]
+    by_trl = replace(bare, host="trl", result=None)
+    assert any(
+        "watch(trainer, noise_scale=True)" in m.how for m in guide(by_trl).missing
+    )
+    # Two runs, and nothing to tell their difference from chance.
+    (gap,) = [
+        m
+        for m in guide(beside(other(0.7, learning_rate=5e-4))).missing
+        if m.record.startswith("no two runs")
+    ]
+    assert "0.62 with 2e-4, 0.7 with 5e-4" in gap.about
 
 
 # The command

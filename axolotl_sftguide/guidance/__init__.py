@@ -6,6 +6,7 @@ _endings    after a failure, a divergence, or a loss that did not move
 _noise      the noise of a score
 _series     runs that differ in a single setting
 _compared   by the scores of other runs
+_base       by the score before the training
 _held_out   by the held-out loss: epochs and sources
 _published  by published evidence
 _speed      by memory and lengths

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ..units import number
 from ._advice import Advice, Certainty, Direction, Reason, Unclear
-from ._noise import Noise, by_residuals, noise_of
+from ._noise import Noise, by_residuals, noise_of, of_losses
 from ._record import Record
 from ._series import BATCH, Series, Value, differing, series_of
 from ._text import shown
@@ -36,6 +36,26 @@ class Comparison:
         series = tuple(series_of(record, record.others))
         return cls(record, series, noise_of(record, record.others))
 
+    def level(self, series: Series) -> Noise | None:
+        """The noise of the scores along a setting."""
+        points = [(math.log(v.value), v.score) for v in series.values if v.value > 0]
+        found = self.noise or by_residuals(points)
+        result = self.record.result
+        return found or (of_losses(result) if result is not None else None)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether some setting has enough values to tell an order from chance."""
+        return any(len(series.values) >= _MONOTONE for series in self.series)
+
+    @property
+    def told(self) -> str:
+        """The values of the first setting, with their scores."""
+        first = self.series[0]
+        name = _name(self.record, first.key)
+        metric = self.record.result.metric if self.record.result else "score"
+        return f"{metric} by {name}: {_listed(self.record, first)}"
+
     def tried(self) -> dict[str, list[float]]:
         """The values of each setting that were tried with all else equal."""
         return {
@@ -48,7 +68,7 @@ def compared(comparison: Comparison) -> Iterator[Advice]:
     """Changes of one setting that other runs support, and the best run."""
     record, covered = comparison.record, []
     for series in comparison.series:
-        noise = comparison.noise or _scatter(series)
+        noise = comparison.level(series)
         if series.best != series.own and _is_clear(
             series, series.own, series.best, noise
         ):
@@ -62,7 +82,7 @@ def kept(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Settings that the runs beside this one support as they are, by key."""
     record = comparison.record
     for series in comparison.series:
-        level = comparison.noise or _scatter(series)
+        level = comparison.level(series)
         if level is None or not _bracketed(series, level):
             continue
         values = series.values
@@ -85,7 +105,7 @@ def edges(comparison: Comparison) -> Iterator[Unclear]:
     record = comparison.record
     for series in comparison.series:
         last, own = len(series.values) - 1, series.own
-        noise = comparison.noise or _scatter(series)
+        noise = comparison.level(series)
         beside = 1 if own == 0 else last - 1
         if series.best != own or own not in (0, last) or len(series.values) < _MONOTONE:
             continue
@@ -101,44 +121,6 @@ def edges(comparison: Comparison) -> Iterator[Unclear]:
             f"that was tried ({_listed(record, series)})",
             (_plain(_rounded(mine.value * factor)),),
         )
-
-
-def below_base(comparison: Comparison) -> Iterator[Advice]:
-    """A lower rate where the score fell below that of the model before training.
-
-    As the rate goes to zero, the score goes back to it.
-    """
-    record, noise = comparison.record, comparison.noise
-    result = record.result
-    if result is None or result.base is None or noise is None or record.rate is None:
-        return
-    fall = result.base - result.value
-    fall = fall if result.higher_is_better else -fall
-    if fall <= noise.least(1, 1):
-        return
-    to = _rounded(record.rate / 3)
-    yield Advice(
-        "below-base",
-        record.names.rate,
-        f"set {record.names.rate}: {shown(to)}, a third, and keep what this run "
-        "taught in view",
-        (
-            Reason(
-                f"{result.metric} fell from {number(result.base)} before the training "
-                f"to {number(result.value)}; a difference of up to "
-                f"{number(noise.least(1, 1), 2)} is noise, by {noise.source}"
-            ),
-            Reason(
-                "lower rates kept more of what the base knew, on a small model "
-                "(docs/evidence.md)"
-            ),
-        ),
-        "moderate",
-        now=record.rate,
-        to=to,
-        direction="lower",
-        edits={record.names.rate: to},
-    )
 
 
 def _toward(record: Record, series: Series, noise: Noise | None) -> Advice:
@@ -209,8 +191,8 @@ def _best_run(
         (
             Reason(
                 f"it scored {result.metric} {number(score)}, this run "
-                f"{number(result.value)}; {noise.source} say that "
-                f"{number(least, 2)} is noise"
+                f"{number(result.value)}; a difference of up to "
+                f"{number(least, 2)} may be chance ({noise.source})"
             ),
         ),
         "high" if noise.by_repeats else "moderate",
@@ -242,11 +224,6 @@ def _bracketed(series: Series, noise: Noise) -> bool:
     return all(_is_clear(series, i, own, noise) for i in (own - 1, own + 1))
 
 
-def _scatter(series: Series) -> Noise | None:
-    points = [(math.log(v.value), v.score) for v in series.values if v.value > 0]
-    return by_residuals(points)
-
-
 def _certainty(noise: Noise | None) -> Certainty:
     return "high" if noise is not None and noise.by_repeats else "moderate"
 
@@ -273,12 +250,12 @@ def _noise_text(noise: Noise | None, one: Value, other: Value) -> str:
     if noise is None:
         return "each value is one run, and the scores are in order"
     least = number(noise.least(one.runs, other.runs), 2)
-    return f"a difference of up to {least} is noise, by {noise.source}"
+    return f"a difference of up to {least} may be chance ({noise.source})"
 
 
 def _listed(record: Record, series: Series) -> str:
     return ", ".join(
-        f"{shown(value.value)}: {_score(record, value)}" for value in series.values
+        f"{_score(record, value)} with {shown(value.value)}" for value in series.values
     )
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from . import _endings, _held_out, _published, _speed
 from ._advice import Advice, Guidance, Unclear
-from ._compared import Comparison, below_base, compared, edges, kept
+from ._base import below_base
+from ._compared import Comparison, compared, edges, kept
 from ._missing import missing
 from ._open import unclear
 from ._record import Record
 
 _RULES: tuple[Callable[[Record], Iterator[Advice]], ...] = (
+    below_base,
     _held_out.held_out,
     _published.published,
     _held_out.sources,
@@ -32,7 +34,7 @@ def guide(record: Record) -> Guidance:
     """
     comparison = Comparison.of(record)
     found = list(_endings.endings(record))
-    found += [*compared(comparison), *below_base(comparison)]
+    found += compared(comparison)
     found += [advice for rule in _RULES for advice in rule(record)]
     heard, disputed = _without_disputes(found)
     supported = dict(kept(comparison))
@@ -46,7 +48,7 @@ def guide(record: Record) -> Guidance:
     return Guidance(
         tuple(heard),
         tuple(_once(questions, settled)),
-        tuple(missing(record, len(comparison.series))),
+        tuple(missing(comparison)),
         tuple(supported.values()),
     )
 
