@@ -41,6 +41,7 @@ CONFIG = {
     "num_epochs": 2,
     "micro_batch_size": 2,
     "gradient_accumulation_steps": 8,
+    "sequence_len": 2048,
 }
 FALLING = tuple((i, 2 / i**0.3) for i in range(1, 101))
 
@@ -294,6 +295,8 @@ def test_lost_rows_a_worn_source_and_no_memory_are_told() -> None:
     cut = (Cut("a.jsonl", 1000, 40, 100_000, 9_000), Cut("b.jsonl", 10, 0, 50, 0))
     lengths = advised(replace(HEALTHY, cut=cut))["rows-cut"]
     assert "40 of 1,010 rows" in lengths.reasons[0].text
+    (whole,) = guide(replace(HEALTHY, cut=cut[1:])).kept
+    assert whole == "sequence_len 2,048: 0 of 10 rows are longer"
     worn = HeldOut("code", 0.5, 200, 0.6, 800, improves=False)
     others = HeldOut("chat", 1.5, 600, 1.2, 800, improves=True)
     assert (

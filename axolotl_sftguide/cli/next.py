@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ..runs.history import Run
 
 
+_CLOCKS_S = 2.0
+"""Two clocks, of a file system and of the host, may differ by this."""
+
+
 @click.command("next")
 @click.argument("run", default="latest")
 @storage_option
@@ -108,9 +112,12 @@ def _config_path(run: Run) -> Path:
         raise SFTGuideError(
             f"{run.name} was not trained by Axolotl; --data and --sweep need its config"
         )
-    if not Path(named).is_file():
+    path = Path(named)
+    if not path.is_file():
         raise SFTGuideError(f"the config of {run.name} is gone: {named}")
-    return Path(named)
+    if path.stat().st_mtime > run.started_at + _CLOCKS_S:
+        note(f"{named} has changed since {run.name} was started; it is taken as it is")
+    return path
 
 
 def _cut(run: Run) -> tuple[Cut, ...]:

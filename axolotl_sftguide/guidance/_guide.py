@@ -49,7 +49,7 @@ def guide(record: Record) -> Guidance:
         tuple(heard),
         tuple(_once(questions, settled)),
         tuple(missing(comparison)),
-        tuple(supported.values()),
+        (*supported.values(), *_speed.whole_rows(record)),
     )
 
 

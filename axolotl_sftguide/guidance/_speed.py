@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..units import count, share
 from ._advice import Advice, Reason
 from ._record import Memory, Record
+from ._text import shown
 
 _FULL = 0.9
 """A tenth of the GPU stays free: lengths and fragments differ between steps."""
@@ -74,6 +75,19 @@ def lengths(record: Record) -> Iterator[Advice]:
         "high",
         now=record.config.get(key),
         direction="higher",
+    )
+
+
+def whole_rows(record: Record) -> Iterator[str]:
+    """That the sequence length loses nothing to speak of."""
+    if record.cut is None or any(True for _ in lengths(record)):
+        return
+    key = record.names.length
+    rows = sum(c.rows for c in record.cut)
+    longer = sum(c.long_rows for c in record.cut)
+    yield (
+        f"{key} {shown(record.config.get(key))}: {count(longer)} of {count(rows)} rows "
+        "are longer"
     )
 
 
