@@ -102,6 +102,7 @@ WORDS: dict[str, list[str]] = {
     "runs score": ["a1", "accuracy=0.5", "--goal", "max"],
     "runs export": ["--study", "s", "--to", "optuna.db"],
     "runs tag": ["a1", "kept"],
+    "next": ["a1"],
     "report": ["a1", "b2"],
     "backtest": ["--study", "s"],
 }

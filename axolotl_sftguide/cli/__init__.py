@@ -24,6 +24,7 @@ from .evidence import evidence
 from .explain import explain
 from .mix import mix
 from .new import new
+from .next import next_run
 from .plan import plan
 from .quickstart import quickstart
 from .recipes import recipes
@@ -77,6 +78,7 @@ _COMMANDS = {
     evidence: "Show published claims; judge them again from public tables.",
     plan: "Estimate memory, micro batch and time for a config.",
     runs: "List, show, compare, score and import your runs.",
+    next_run: "Tell what to change after a run, and why.",
     report: "Write one page with charts of your runs.",
     sweep: "Train a recipe with different values; stop hopeless trials.",
     backtest: "Replay stopping rules on your finished runs.",

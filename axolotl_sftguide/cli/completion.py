@@ -91,6 +91,7 @@ _NAMES: dict[tuple[str, str | None], Names] = {
     ("runs rename", "run"): _runs,
     ("runs compare", "names"): _runs,
     ("runs delete", "names"): _runs,
+    ("next", "run"): _runs,
     ("report", "runs"): _runs,
     ("recipes show", "name"): _recipes,
     ("recipes copy", "name"): _recipes,

@@ -1,0 +1,106 @@
+"""Where published evidence speaks against a value of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..advice import advise
+from ..units import count
+from ._advice import Advice, Direction, Reason
+from ._record import Record
+from ._text import shown
+
+_DIRECTIONS: dict[str, Direction] = {
+    "rate-adapter-low": "higher",
+    "rate-adapter-high": "lower",
+    "rate-full-high": "lower",
+    "batch-adapter-large": "lower",
+    "batch-large-few-rows": "lower",
+    "adapter-attention-only": "",
+}
+"""Findings of `sftguide check` on numbers, and what they ask for."""
+
+_SMALL = 500_000_000
+"""The claim on epochs is about models of 0.6B or more."""
+
+_LARGE = 200_000
+"""With so many rows, the paper trained longer."""
+
+
+def published(record: Record) -> Iterator[Advice]:
+    """Findings of `check` that concern a number of the run, and its epochs."""
+    if record.training not in ("full", "adapter"):
+        return
+    for finding in advise(
+        _as_axolotl(record), rows=record.rows, parameters=record.parameters
+    ):
+        direction = _DIRECTIONS.get(finding.id)
+        if direction is None or finding.weight > 1:
+            continue
+        claims = [finding.claim] if finding.claim else [""]
+        yield Advice(
+            finding.id,
+            finding.path,
+            finding.remedy[:1].lower() + finding.remedy[1:],
+            tuple(Reason(finding.problem, claim) for claim in claims),
+            "moderate",
+            now=finding.value,
+            direction=direction,
+        )
+    yield from _epochs(record)
+
+
+def _epochs(record: Record) -> Iterator[Advice]:
+    """Two epochs for reasoning, more for chat, where the goal is known."""
+    epochs = record.epochs
+    small = record.parameters is not None and record.parameters < _SMALL
+    if epochs is None or small or (record.rows or 0) >= _LARGE or record.done < 0.99:
+        return
+    if record.goal == "reasoning" and epochs > 2.5:
+        to, text = 2, "GSM8K and MBPP fell after the second in published runs"
+    elif record.goal == "style" and epochs < 2.5:
+        to, text = 3, "chat scores rose to the tenth epoch in published runs"
+    else:
+        return
+    key, value = record.length(to)
+    yield Advice(
+        f"epochs-{record.goal}",
+        key,
+        f"set {key}: {shown(value)}"
+        + (f", {to} epochs" if key != record.names.epochs else ""),
+        (
+            Reason(
+                f"{round(epochs, 1):g} epochs of {count(record.rows)} rows were "
+                f"trained; {text}",
+                "two-epochs",
+            ),
+        ),
+        "moderate",
+        now=record.config.get(key),
+        to=value,
+        direction="lower" if to < epochs else "higher",
+        edits={key: value},
+    )
+
+
+def _as_axolotl(record: Record) -> dict[str, Any]:
+    """The numbers of the run under Axolotl's names, for `check`."""
+    config, names = record.config, record.names
+    found = {
+        "learning_rate": config.get(names.rate),
+        "optimizer": config.get("optimizer") or config.get("optim"),
+        "micro_batch_size": config.get(names.micro),
+        "gradient_accumulation_steps": config.get(names.accumulation),
+        "lora_r": config.get("lora_r"),
+        "lora_alpha": config.get("lora_alpha"),
+        "lora_target_linear": config.get("lora_target_linear"),
+        "lora_target_modules": config.get("lora_target_modules"),
+        "peft_use_rslora": config.get("peft_use_rslora"),
+        "loraplus_lr_ratio": config.get("loraplus_lr_ratio"),
+        "rl": config.get("rl"),
+        "sample_packing": config.get("sample_packing"),
+    }
+    if record.training == "adapter":
+        found["adapter"] = config.get("adapter") or "lora"
+    return {key: value for key, value in found.items() if value is not None}

@@ -1,0 +1,458 @@
+"""`sftguide next`: what it concludes from a record, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from runs import run_row, steps
+
+from axolotl_sftguide.cli import main
+from axolotl_sftguide.guidance import (
+    Advice,
+    Cut,
+    Ending,
+    Guidance,
+    Memory,
+    Other,
+    Record,
+    guide,
+)
+from axolotl_sftguide.guidance import Result as Score
+from axolotl_sftguide.runs.history import RunHistory
+from axolotl_sftguide.runs.history import Score as StoredScore
+from axolotl_sftguide.runs.traces import TraceWriter, read_trace, trace_path
+from axolotl_sftguide.signals.sources import HeldOut
+from axolotl_sftguide.sweep import read_space
+from scripts import load_script
+
+CONFIG = {
+    "learning_rate": 2e-4,
+    "adapter": "lora",
+    "lora_r": 16,
+    "lr_scheduler": "constant",
+    "num_epochs": 2,
+    "micro_batch_size": 2,
+    "gradient_accumulation_steps": 8,
+    "sequence_len": 2048,
+}
+FALLING = tuple((i, 2 / i**0.3) for i in range(1, 101))
+
+HEALTHY = Record(
+    config=CONFIG,
+    training="adapter",
+    parameters=8_000_000_000,
+    rows=10_000,
+    samples=16,
+    step=1000,
+    max_steps=1000,
+    epochs=2.0,
+    losses=FALLING,
+    evaluations=((250, 1.2), (500, 1.1), (750, 1.06), (1000, 1.055)),
+    setting="own",
+    result=Score("accuracy", 0.62, True),
+)
+
+
+def other(score: float, metric: str = "accuracy", **changes: Any) -> Other:
+    config = {**CONFIG, **changes}
+    return Other(f"run {changes}", repr(changes), config, Score(metric, score, True))
+
+
+def beside(*others: Other, **changes: Any) -> Record:
+    """The healthy run, with a setting that its repeats have, among other runs."""
+    return replace(HEALTHY, setting=repr({}), others=others, **changes)
+
+
+def advised(record: Record) -> dict[str, Advice]:
+    return {advice.rule: advice for advice in guide(record).advice}
+
+
+def test_a_healthy_run_is_left_as_it_is() -> None:
+    found = guide(HEALTHY)
+    assert found.advice == ()
+    (rate,) = found.unclear
+    assert (rate.key, rate.alternatives) == ("learning_rate", (1e-4, 5e-4))
+    assert rate.claims == ("adapter-rate",)
+
+
+@pytest.mark.parametrize(
+    ("others", "to"),
+    [
+        # Repeats say that 0.01 is noise: 0.08 more is not.
+        ([other(0.61), other(0.63), other(0.70, learning_rate=5e-4)], 5e-4),
+        ([other(0.61), other(0.63), other(0.64, learning_rate=5e-4)], None),
+        # One run each: only an order over three values counts.
+        ([other(0.70, learning_rate=5e-4)], None),
+        ([other(0.70, learning_rate=4e-4), other(0.8, learning_rate=8e-4)], 8e-4),
+        ([other(0.80, learning_rate=4e-4), other(0.7, learning_rate=8e-4)], None),
+        # Another setting differs too, or the score is another one.
+        ([other(0.9, learning_rate=5e-4, lora_r=64)], None),
+        ([other(0.61), other(0.63), other(0.9, "f1", learning_rate=5e-4)], None),
+    ],
+)
+def test_another_rate_is_advised_only_beyond_the_noise(
+    others: list[Other], to: float | None
+) -> None:
+    found = advised(beside(*others))
+    if to is None:
+        assert not found
+        return
+    advice = found["neighbours"]
+    assert (advice.to, advice.direction) == (to, "higher")
+    assert advice.edits == {"learning_rate": to}
+    # Only repeats make it certain.
+    assert advice.certainty == ("high" if len(others) == 3 else "moderate")
+
+
+def test_a_share_of_examples_has_the_noise_of_that_many() -> None:
+    def run(examples: int) -> dict[str, Advice]:
+        result = Score("accuracy", 0.62, True, examples)
+        near = replace(
+            other(0.67, learning_rate=5e-4), result=replace(result, value=0.67)
+        )
+        return advised(beside(near, result=result))
+
+    assert "neighbours" not in run(100)
+    assert "neighbours" in run(10_000)
+
+
+def test_a_best_value_in_the_middle_is_kept_and_one_at_the_edge_is_a_question() -> None:
+    repeats = [other(0.615), other(0.625)]
+    middle = guide(
+        beside(*repeats, other(0.5, learning_rate=1e-4), other(0.5, learning_rate=5e-4))
+    )
+    assert middle.advice == ()
+    assert [line.split(":")[0] for line in middle.kept] == ["learning_rate 2e-4"]
+    assert "learning_rate" not in [question.key for question in middle.unclear]
+    edge = guide(
+        beside(*repeats, other(0.5, learning_rate=1e-4), other(0.4, learning_rate=5e-5))
+    )
+    assert (edge.advice, edge.kept) == ((), ())
+    (question,) = edge.unclear
+    assert question.alternatives == (4e-4,)
+    assert "highest value that was tried" in question.text
+
+
+def test_a_run_that_differs_in_more_is_named_if_it_is_clearly_better() -> None:
+    better = other(0.9, learning_rate=5e-4, lora_r=64)
+    advice = advised(beside(other(0.61), other(0.63), better))["best-run"]
+    assert dict(advice.edits) == {"learning_rate": 5e-4, "lora_r": 64}
+    assert "accuracy 0.9, this run 0.62" in advice.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("values", "at"),
+    [
+        ([1.5, 1.3, 1.2, 1.3, 1.4], 3),
+        ([1.2, 1.3, 1.4], 1),
+        ([1.5, 1.3, 1.2, 1.25], None),  # one evaluation after the lowest
+        ([1.5, 1.4, 1.1, 1.3, 1.2, 1.15], None),  # one low evaluation, and falling
+        ([1.5, 1.3, 1.2, 1.205, 1.204], None),  # less than 1%
+        ([1.5, 1.3, 1.2, math.nan, math.nan], None),
+    ],
+)
+def test_a_turn_of_the_held_out_loss_is_advice_only_where_it_is_the_score(
+    values: list[float], at: int | None
+) -> None:
+    evaluations = tuple((100 * i, value) for i, value in enumerate(values, 1))
+    record = replace(
+        HEALTHY, evaluations=evaluations, step=100 * len(values), epochs=4.0
+    )
+    by_loss = replace(record, result=Score("eval_loss", values[-1], False))
+    if at is None:
+        assert guide(record).advice == guide(by_loss).advice == ()
+        return
+    advice = advised(by_loss)["held-out-rose"]
+    assert f"checkpoint near step {100 * at}" in advice.text
+    assert advice.to == pytest.approx(4 * at / len(values), abs=0.25)
+    # Scores often rise longer than the loss falls.
+    found = guide(record)
+    assert found.advice == ()
+    assert [q.key for q in found.unclear if "score the checkpoint" in q.text] == [
+        "num_epochs"
+    ]
+
+
+DIVERGED = Ending("divergence", "warn", "median loss 8 above 2", 60, ("loss",))
+
+
+@pytest.mark.parametrize(
+    ("ending", "last", "to"),
+    [
+        (DIVERGED, 9.0, 7e-5),
+        (DIVERGED, 0.4, None),  # it came back
+        (replace(DIVERGED, action="stop"), 0.4, 7e-5),
+        (replace(DIVERGED, signals=("grad_norm",)), 9.0, None),
+        (replace(DIVERGED, rule="cohort"), 9.0, None),
+    ],
+)
+def test_a_run_that_ended_diverged_gets_a_third_of_the_rate(
+    ending: Ending, last: float, to: float | None
+) -> None:
+    losses = (*FALLING[:59], *((i, last) for i in range(60, 101)))
+    found = advised(replace(HEALTHY, endings=(ending,), losses=losses, step=100))
+    assert (found["diverged"].to if found else None) == to
+
+
+def test_a_run_that_was_stopped_as_worse_points_to_the_best_one() -> None:
+    stop = Ending("prediction", "stop", "predicted accuracy 0.4", 30)
+    others = (other(0.7, learning_rate=4e-4), other(0.5, learning_rate=8e-4))
+    record = replace(
+        HEALTHY, result=None, status="terminated", endings=(stop,), others=others
+    )
+    advice = advised(record)["stopped-as-worse"]
+    assert dict(advice.edits) == {"learning_rate": 4e-4}
+    assert not advised(replace(record, endings=(replace(stop, action="warn"),)))
+
+
+def test_with_max_steps_the_length_is_changed_in_steps() -> None:
+    config = {**CONFIG, "max_steps": 1000}
+    record = replace(HEALTHY, config=config, goal="reasoning", epochs=4.0)
+    assert dict(advised(record)["epochs-reasoning"].edits) == {"max_steps": 500}
+
+
+@pytest.mark.parametrize(
+    ("base", "examples", "to"),
+    [(0.75, 1000, 6.7e-5), (0.64, 1000, None), (0.75, None, None), (None, 1000, None)],
+)
+def test_a_score_below_the_base_model_asks_for_a_lower_rate(
+    base: float | None, examples: int | None, to: float | None
+) -> None:
+    result = Score("accuracy", 0.62, True, examples, base)
+    found = advised(replace(HEALTHY, result=result))
+    assert (found["below-base"].to if found else None) == to
+
+
+def test_rules_that_disagree_are_not_heard() -> None:
+    losses = (*FALLING[:59], *((i, 9.0) for i in range(60, 101)))
+    record = beside(
+        other(0.7, learning_rate=4e-4),
+        other(0.8, learning_rate=8e-4),
+        endings=(DIVERGED,),
+        losses=losses,
+    )
+    found = guide(record)
+    assert found.advice == ()
+    (question,) = [q for q in found.unclear if q.key == "learning_rate"]
+    assert question.text.startswith("reasons disagree")
+    assert set(question.alternatives) == {7e-5, 8e-4}
+
+
+def test_what_is_published_about_lora_is_not_held_against_other_methods() -> None:
+    config = {**CONFIG, "learning_rate": 5e-3}
+    assert "rate-adapter-high" in advised(replace(HEALTHY, config=config))
+    assert not advised(replace(HEALTHY, config=config, training=""))
+    # Prompt tuning and optimizers without a rate use such values.
+    assert not advised(replace(HEALTHY, config={"learning_rate": 0.3}, training=""))
+
+
+@pytest.mark.parametrize(
+    ("goal", "epochs", "to"),
+    [("reasoning", 4.0, 2), ("style", 1.0, 3), ("style", 4.0, None), (None, 4.0, None)],
+)
+def test_epochs_are_advised_by_the_goal_alone(
+    goal: Any, epochs: float, to: int | None
+) -> None:
+    found = advised(replace(HEALTHY, goal=goal, epochs=epochs))
+    assert [a.to for a in found.values()] == ([] if to is None else [to])
+
+
+@pytest.mark.parametrize(
+    ("peak", "row", "micro"),
+    [
+        (10, None, 4),  # 20 GiB at most, of 24
+        (12, None, 2),  # 24 GiB
+        (12, 1, 8),  # 19.5 GiB by the plan
+        (5, None, 8),
+    ],
+)
+def test_a_larger_micro_batch_keeps_the_batch_and_fits(
+    peak: int, row: int | None, micro: int
+) -> None:
+    row_bytes = None if row is None else row << 30
+    memory = Memory(peak << 30, 24 << 30, row_bytes)
+    found = advised(replace(HEALTHY, memory=memory, device="a GPU"))
+    if micro == 2:
+        assert not found
+        return
+    advice = found["memory-left"]
+    assert advice.edits == {
+        "micro_batch_size": micro,
+        "gradient_accumulation_steps": 16 // micro,
+    }
+    assert not advice.changes_result
+
+
+def test_lost_rows_a_worn_source_and_no_memory_are_told() -> None:
+    cut = (Cut("a.jsonl", 1000, 40, 100_000, 9_000), Cut("b.jsonl", 10, 0, 50, 0))
+    lengths = advised(replace(HEALTHY, cut=cut))["rows-cut"]
+    assert "40 of 1,010 rows" in lengths.reasons[0].text
+    (whole,) = guide(replace(HEALTHY, cut=cut[1:])).kept
+    assert whole == "sequence_len 2,048: 0 of 10 rows are longer"
+    worn = HeldOut("code", 0.5, 200, 0.6, 800, improves=False)
+    others = HeldOut("chat", 1.5, 600, 1.2, 800, improves=True)
+    assert (
+        "code" in advised(replace(HEALTHY, sources=(worn, others)))["source-worn"].text
+    )
+    assert not advised(replace(HEALTHY, sources=(worn,)))
+    failed = replace(HEALTHY, status="failed", reason="OutOfMemoryError: CUDA ...")
+    assert advised(failed)["out-of-memory"].edits == {
+        "micro_batch_size": 1,
+        "gradient_accumulation_steps": 16,
+    }
+
+
+def test_each_record_that_is_missing_comes_with_its_remedy() -> None:
+    bare = Record(config={"datasets": [{}, {}]}, samples=8, traced=False, device="gpu")
+    assert {(m.record, bool(m.how)) for m in guide(bare).missing} >= {
+        ("the run's trace is gone", True),
+        ("no held-out loss", True),
+        ("no score", True),
+        ("no loss by source", True),
+        ("no gradient noise scale", True),
+        ("the lengths of the rows", True),
+    }
+    assert "no held-out loss" not in [m.record for m in guide(HEALTHY).missing]
+    by_trl = replace(bare, host="trl", result=None)
+    assert any(
+        "watch(trainer, noise_scale=True)" in m.how for m in guide(by_trl).missing
+    )
+    # Two runs, and nothing to tell their difference from chance.
+    (gap,) = [
+        m
+        for m in guide(beside(other(0.7, learning_rate=5e-4))).missing
+        if m.record.startswith("no two runs")
+    ]
+    assert "0.62 with 2e-4, 0.7 with 5e-4" in gap.about
+
+
+# The command
+
+
+def invoke(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["next", *map(str, words)])
+
+
+def record_run(folder: Path, name: str, rate: float, score: float, **more: Any) -> None:
+    """A run of Axolotl with a trace, evaluations and a score, in the history."""
+    config = {**CONFIG, "learning_rate": rate, "seed": 1, **more.pop("config", {})}
+    config["axolotl_config_path"] = str(folder / "mine.yml")
+    data = {"rows": 400, "digest": "d"}
+    fields = {"base_model": "a/b", "data": data, "micro_batch_size": 2, "ranks": 1}
+    fields |= {"gradient_accumulation_steps": 8, "adapter": {"peft_type": "LORA"}}
+    row = run_row(name, host="axolotl", config=config, key_fields=fields)
+    row |= {"output_dir": str(folder / name), "name": name, **more}
+    writer = TraceWriter(trace_path(folder / name, name))
+    writer.begin(row)
+    writer.steps(steps(100))
+    for step, loss in ((25, 1.5), (50, 1.2), (75, 1.3), (100, 1.4)):
+        writer.event("evaluation", step=step, metrics={"eval_loss": loss})
+    writer.event("end", status="finished", reason=None, at=row["started_at"] + 60)
+    writer.close()
+    history = RunHistory()
+    history.import_trace(read_trace(writer.path))
+    history.add_score(name, StoredScore("accuracy", score, "max"))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Two repeats of a run, and one at a better rate."""
+    (tmp_path / "mine.yml").write_text(yaml.safe_dump({"base_model": "a/b", **CONFIG}))
+    record_run(tmp_path, "first", 2e-4, 0.62)
+    record_run(tmp_path, "again", 2e-4, 0.625, config={"seed": 2})
+    record_run(tmp_path, "third", 2e-4, 0.618, config={"seed": 3})
+    record_run(tmp_path, "better", 5e-4, 0.7)
+    return tmp_path
+
+
+def test_the_page_says_what_to_change_and_fits_80_columns(study: Path) -> None:
+    done = invoke("first")
+    assert done.exit_code == 0, done.output
+    text = " ".join(done.output.split())
+    assert "1. set learning_rate: 5e-4 (high certainty)" in text
+    assert "accuracy was 0.7; with 2e-4 it was 0.621" in text
+    assert "lowest at step 50" in text
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_json_has_the_same_as_plain_values(study: Path) -> None:
+    found = json.loads(invoke("better", "--json").stdout)
+    assert found["run"] == {"id": "better", "name": "better", "status": "finished"}
+    assert found["advice"] == []
+    assert found["compared_settings"] == 1
+    assert {"keep", "unclear", "missing", "sweep", "goal"} <= found.keys()
+    assert found["unclear"][0].keys() == {
+        "key",
+        "now",
+        "text",
+        "alternatives",
+        "claims",
+    }
+
+
+def test_the_written_space_starts_with_the_run_and_is_read_by_a_sweep(
+    study: Path,
+) -> None:
+    path = study / "next.yml"
+    assert invoke("first", "--sweep", path).exit_code == 0
+    space = read_space(path)
+    assert space.fixed["sftguide.study"] == "s-next"
+    trials = [values["_"] for values in space.combinations() or []]
+    values = [space.values_of(v)["_"] for v in space.combinations() or []]
+    assert len(trials) == len(values) > 1
+    assert values[0]["learning_rate"] == 2e-4
+    assert values[1]["learning_rate"] == 5e-4
+    assert len({repr(v) for v in values}) == len(values)
+    again = invoke("first", "--sweep", path)
+    assert again.exit_code == 2
+    assert "--force" in again.output
+    assert invoke("first", "--sweep", path, "--force").exit_code == 0
+
+
+def test_a_run_that_cannot_be_judged_gets_one_line(study: Path) -> None:
+    RunHistory().begin(run_row("now"))
+    for words, said in (
+        (["now"], "still training"),
+        (["none"], "no run 'none'"),
+        (["first", "--metric", "f1"], "scores: accuracy"),
+    ):
+        done = invoke(*words)
+        assert done.exit_code == 2
+        assert said in done.output
+        assert "Traceback" not in done.output
+
+
+def test_the_benchmark_counts_as_better_what_is_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a made-up study whose score has its peak at one rate."""
+    benchmarks = Path(__file__).parents[1] / "benchmarks"
+    monkeypatch.syspath_prepend(str(benchmarks))
+    bench = load_script(benchmarks / "next_advice.py")
+    cases = []
+    for rate in (1e-5, 1e-4, 2e-4, 1e-3, 2e-2):
+        for seed in range(4):
+            draw = random.Random(f"{rate} {seed}")
+            score = -abs(math.log10(rate / 2e-4)) + draw.gauss(0, 0.01)
+            config = {"learning_rate": rate, "seed": seed}
+            result = Score("score", score, True)
+            record = Record(config, training="", setting=str(rate), result=result)
+            cases.append(bench.Case("made", f"c{seed}", record, 0.01))
+    found = list(bench.outcomes(cases, random.Random(1), 3))
+    gains = [o.gain for o in found if o.by == "neighbours"]
+    assert len(gains) > 20
+    assert bench.summary([o for o in found if o.by == "neighbours"])["better"] > 0.9
+    at_random = [o for o in found if o.by == "neighbours: at random"]
+    assert bench.summary(at_random)["better"] < 0.9
+
+
+def test_guidance_of_nothing_is_empty() -> None:
+    assert guide(Record(config={})).advice == Guidance().advice
