@@ -318,6 +318,25 @@ class TestScore:
             assert len(said.splitlines()) == 1
 
 
+def test_under_another_command_line_stdout_has_the_answer_only(tmp_path: Path) -> None:
+    """Axolotl prints its logo before it loads our command."""
+    script = tmp_path / "host.py"
+    script.write_text(
+        "import click\n"
+        "from axolotl_sftguide.cli import main\n"
+        "@click.group()\n"
+        "def host():\n"
+        "    print('LOGO')\n"
+        "host.add_command(main)\n"
+        "host()\n"
+    )
+    words = [sys.executable, script, *"sftguide recipes list --json".split()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    assert done.stderr.strip() == "LOGO"
+
+
 class TestFaults:
     @pytest.mark.usefixtures("history")
     def test_an_unknown_run(self) -> None:

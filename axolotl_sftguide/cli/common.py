@@ -91,6 +91,29 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
         yield lambda: shown.advance(task)
 
 
+def buffered_stdout_to_stderr() -> None:
+    """Move to stderr what another program has printed, so that stdout is our answer.
+
+    That is possible until it is flushed. A terminal shows each line at once.
+    """
+    import os
+    import sys
+
+    try:
+        out, err = sys.stdout.fileno(), sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return  # not a file of the system, as in a notebook
+    if sys.stdout.isatty():
+        return
+    kept = os.dup(out)
+    try:
+        os.dup2(err, out)
+        sys.stdout.flush()
+    finally:
+        os.dup2(kept, out)
+        os.close(kept)
+
+
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
     """SIGTERM raises KeyboardInterrupt, so that a command can end what it began."""

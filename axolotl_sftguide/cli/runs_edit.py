@@ -40,11 +40,15 @@ def compare(names: tuple[str, ...], study: str | None, storage: str | None) -> N
 @click.command()
 @storage_option
 @click.option("--study", help="Only runs of this study. Default: that of the last run.")
-@click.option("--metric", help="Metric of the score. Default: the one most runs have.")
+@click.option(
+    "--metric",
+    help="Metric of the score. Default: `early_termination.metric` of the runs, "
+    "or else the one that most of them have.",
+)
 def best(storage: str | None, study: str | None, metric: str | None) -> None:
     """Show the run with the best score of a study."""
     from ..errors import StorageError
-    from ..runs.history import best_shared_metric
+    from ..runs.history import chosen_metric
     from .run_page import print_run
 
     history = require(storage)
@@ -54,7 +58,7 @@ def best(storage: str | None, study: str | None, metric: str | None) -> None:
     if not found:
         no_runs(history, study)
         return
-    by = metric or best_shared_metric(found)
+    by = metric or chosen_metric(found)
     scored = [run for run in found if by and run.score(by) is not None]
     if not scored:
         what = f"a score {metric!r}" if metric else "a score"

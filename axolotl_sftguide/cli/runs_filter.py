@@ -67,7 +67,10 @@ def sorted_runs(runs: Sequence[Run], by: str) -> list[Run]:
     Raises:
         click.BadParameter: If no run has such a field.
     """
-    values = [_value(run, by, runs) for run in runs]
+    from ..runs.history import chosen_metric
+
+    metric = chosen_metric(runs) if by == "score" else by
+    values = [_value(run, by, metric) for run in runs]
     if runs and all(value is None for value in values) and by not in _FIELDS:
         raise click.BadParameter(
             f"no run has {by!r}; sort by {', '.join(_FIELDS)}, a metric, or a key of "
@@ -82,10 +85,9 @@ def sorted_runs(runs: Sequence[Run], by: str) -> list[Run]:
     ]
 
 
-def _value(run: Run, by: str, runs: Sequence[Run]) -> tuple[Any] | None:
+def _value(run: Run, by: str, metric: str | None) -> tuple[Any] | None:
     """What a run is sorted by, ascending; None if it has no such value."""
     from ..config.differences import flatten
-    from ..runs.history import best_shared_metric
 
     simple = {
         "started": -run.started_at,
@@ -96,7 +98,7 @@ def _value(run: Run, by: str, runs: Sequence[Run]) -> tuple[Any] | None:
     }
     found: Any = simple.get(by)
     if by not in simple:
-        score = run.score(best_shared_metric(runs) if by == "score" else by)
+        score = run.score(metric)
         if score is not None:
             found = -score.value if score.goal == "max" else score.value
         elif by != "score":

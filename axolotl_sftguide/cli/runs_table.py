@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config.differences import flatten, varied_keys
-from ..runs.history import Run
+from ..runs.history import Run, chosen_metric
 from ..units import count, number, share
 from .tables import console, label, score_beside, shown, status_of
 
@@ -117,9 +117,12 @@ def _swept(key: str, runs: Sequence[Run]) -> _Column:
 
 
 def _metrics(runs: Sequence[Run]) -> list[str]:
-    """All metrics, the one that most runs have first."""
+    """All metrics: the one by which the runs are judged, then the most frequent."""
     found = [score.metric for run in runs for score in run.scores]
-    return sorted(dict.fromkeys(found), key=lambda metric: -found.count(metric))
+    first = chosen_metric(runs)
+    return sorted(
+        dict.fromkeys(found), key=lambda metric: (metric != first, -found.count(metric))
+    )
 
 
 def _scores(metric: str, runs: Sequence[Run], *, only: bool) -> _Column:

@@ -23,6 +23,7 @@ from ._records import (
     Score,
     Status,
     best_shared_metric,
+    chosen_metric,
     is_alive,
     this_process,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Status",
     "Upgrade",
     "best_shared_metric",
+    "chosen_metric",
     "default_storage",
     "is_alive",
     "is_there",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ...errors import StorageError
+from ...errors import StorageError, did_you_mean
 from ...signals import Point
 from ...signals.comparability import Candidate, Peer
 from ..traces import NAME_EVENT, TAGS_EVENT, Trace, TraceWriter, traces_run
@@ -19,7 +19,7 @@ from ._curves import add_points, read_at, read_points, span_of
 from ._database import TIMEOUT_S, Database
 from ._frame import frame_of
 from ._import import write_trace
-from ._read import matching, read_peers, read_runs
+from ._read import matching, names_of, read_peers, read_runs
 from ._records import Decision, Run, Score, Status
 from ._write import (
     add_decision,
@@ -77,13 +77,15 @@ class RunHistory:
         Raises:
             StorageError: If no run or more than one matches.
         """
-        found = matching(self.runs(study=study), run_id)
+        every = self.runs(study=study)
+        found = matching(every, run_id)
         if len(found) == 1:
             return found[0]
         if not found:
             where = "" if study is None else f" in study {study!r}"
+            hint = did_you_mean(run_id, names_of(every)) or "."
             raise StorageError(
-                f"run history {self.url}: no run {run_id!r}{where}. "
+                f"run history {self.url}: no run {run_id!r}{where}{hint} "
                 "`sftguide runs list` lists all runs"
             )
         raise StorageError(

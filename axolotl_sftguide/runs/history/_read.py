@@ -112,6 +112,12 @@ def matching(runs: Sequence[Run], run_id: str) -> list[Run]:
     ]
 
 
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """What `matching` finds a run by, without starts of ids."""
+    named = [name for run in runs for name in (run.name, run.id)]
+    return ["latest", *dict.fromkeys(named)] if named else []
+
+
 def _by_run(kind: type[Any], rows: Iterable[Any]) -> dict[str, list[Any]]:
     """Scores or decisions by the id of their run, in order."""
     names = tuple(kind.__dataclass_fields__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -132,10 +133,32 @@ class Run:
             return None
         return self.samples_seen / self.step / self.step_s
 
+    @property
+    def named_metric(self) -> str | None:
+        """The metric that its settings name (`early_termination.metric`), if any."""
+        value: Any = self.config
+        for key in ("sftguide", "early_termination", "metric"):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value if isinstance(value, str) else None
+
     def score(self, metric: str | None = None) -> Score | None:
         """The score on a metric, or the first one recorded."""
         found = [s for s in self.scores if metric is None or s.metric == metric]
         return found[0] if found else None
+
+
+def chosen_metric(runs: Iterable[Run]) -> str | None:
+    """The metric by which runs are judged; None if no run has a score.
+
+    It is the one that the settings of most runs name (`early_termination.metric`, which
+    a sweep sets), if a run has a score on it, else that of `best_shared_metric`.
+    """
+    runs = list(runs)
+    scored = {s.metric for run in runs for s in run.scores if not math.isnan(s.value)}
+    # On a tie, the newest run decides; runs come oldest first.
+    named = Counter(run.named_metric for run in reversed(runs))
+    of_settings = [metric for metric, _ in named.most_common() if metric in scored]
+    return of_settings[0] if of_settings else best_shared_metric(runs)
 
 
 def best_shared_metric(runs: Iterable[Run]) -> str | None:
