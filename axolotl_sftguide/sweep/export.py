@@ -21,9 +21,9 @@ def export_to_optuna(
     """Write the ended runs of a study as trials of an Optuna study.
 
     The parameters are the keys in which the configs differ, the value is the score by
-    which the runs are judged (`chosen_metric`), and the intermediate values are the loss by
-    samples seen. Runs that were exported before are skipped, unless a parameter has new
-    categories: then all are written anew.
+    which the runs are judged (`chosen_metric`), and the intermediate values are the
+    loss by samples seen. Runs that were exported before are skipped, unless a parameter
+    has new categories: then all are written anew.
 
     Args:
         history: The history with the runs.
