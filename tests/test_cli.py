@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -331,7 +332,10 @@ def test_under_another_command_line_stdout_has_the_answer_only(tmp_path: Path) -
         "host()\n"
     )
     words = [sys.executable, script, *"sftguide recipes list --json".split()]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=60, env=buffered
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
     assert done.stderr.strip() == "LOGO"
