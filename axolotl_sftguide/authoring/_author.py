@@ -23,7 +23,7 @@ from ._choice import Choice, Choices
 from ._data import DataFacts
 from ._fit import divisible, fitting, micro_batch, other_trainings
 from ._keys import kernel_choices, optimizer_choice, plugins, state_choices
-from ._layout import rows_a_sequence
+from ._layout import LOST, rows_a_sequence
 from ._model import ModelFacts
 from ._planned import nothing_fits
 from ._request import Goal, Request
@@ -83,6 +83,8 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     rows = data.rows
     if candidate.evaluates:
         rows -= round(float(held.value) * data.rows)
+    if request.trainer == "axolotl" and layout.lost > LOST * data.rows:
+        rows = max(1, rows - round(layout.lost * rows / data.rows))  # dropped
     accumulation = nearest_accumulation(int(batch.value), per * micro * request.gpus)
     samples = per * micro * request.gpus * accumulation
     an_epoch = max(1, math.ceil(rows / samples))

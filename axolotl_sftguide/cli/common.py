@@ -6,6 +6,8 @@ terminal.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +76,8 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    # Bound to the stream of now: what runs meanwhile may be redirected.
+    console = Console(file=sys.stderr)
     columns: list[Any] = [TextColumn("{task.description}")]
     if total is None:
         columns = [SpinnerColumn(), *columns, TimeElapsedColumn()]
@@ -96,9 +99,6 @@ def buffered_stdout_to_stderr() -> None:
 
     That is possible until it is flushed. A terminal shows each line at once.
     """
-    import os
-    import sys
-
     try:
         out, err = sys.stdout.fileno(), sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):
