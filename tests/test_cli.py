@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -316,6 +317,28 @@ class TestScore:
             (tmp_path / "r.json").write_text(text)
             said = faulty("runs", "score", "one", "--lm-eval", tmp_path / "r.json")
             assert len(said.splitlines()) == 1
+
+
+def test_under_another_command_line_stdout_has_the_answer_only(tmp_path: Path) -> None:
+    """Axolotl prints its logo before it loads our command."""
+    script = tmp_path / "host.py"
+    script.write_text(
+        "import click\n"
+        "from axolotl_sftguide.cli import main\n"
+        "@click.group()\n"
+        "def host():\n"
+        "    print('LOGO')\n"
+        "host.add_command(main)\n"
+        "host()\n"
+    )
+    words = [sys.executable, script, *"sftguide recipes list --json".split()]
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=60, env=buffered
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    assert done.stderr.strip() == "LOGO"
 
 
 class TestFaults:

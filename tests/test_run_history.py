@@ -163,6 +163,14 @@ class TestGet:
         with pytest.raises(StorageError, match=r"no run 'x'\. `sftguide runs list"):
             history.get("x")
 
+    def test_a_name_that_is_nearly_right_is_pointed_out(
+        self, history: RunHistory
+    ) -> None:
+        history.begin(run_row("20260101-aa", name="lora-r64"))
+        for typed, meant in (("latset", "latest"), ("lora-64", "lora-r64")):
+            with pytest.raises(StorageError, match=f"did you mean '{meant}'"):
+                history.get(typed)
+
     def test_an_empty_history_has_no_latest(self, history: RunHistory) -> None:
         with pytest.raises(StorageError, match="no run 'latest'"):
             history.get("latest")

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from click.testing import CliRunner, Result
 from runs import run_row, steps, write_trace
@@ -152,6 +153,33 @@ class TestBest:
             history.add_score(f"r{i}", Score("eval_loss", 1.0 + i, "min"))
         words = ("runs", "best", "--study", "s", "--metric", "eval_loss", "--json")
         assert json.loads(ok(*words))["id"] == "r0"
+
+    def test_is_by_the_metric_that_the_runs_settings_name(
+        self, history: RunHistory, tmp_path: Path
+    ) -> None:
+        """Not by the one that most runs have; report and export follow it too."""
+        rules = {"sftguide": {"early_termination": {"metric": "f1"}}}
+        for i, f1 in enumerate([0.9, 0.3]):
+            row = run_row(f"n{i}", study="named", config=rules | {"learning_rate": i})
+            history.begin(row)
+            history.progress(f"n{i}", step=64)
+            history.end(f"n{i}", "finished")
+            history.add_score(f"n{i}", Score("accuracy", float(i), "max"))
+            history.add_score(f"n{i}", Score("f1", f1, "max"))
+        history.begin(run_row("n2", study="named", config={"learning_rate": 2}))
+        history.end("n2", "finished")
+        history.add_score("n2", Score("accuracy", 2.0, "max"))
+        study = ("--study", "named")
+        assert json.loads(ok("runs", "best", *study, "--json"))["id"] == "n0"
+        assert ids(*study, "--sort", "score")[0] == "n0"
+        page = tmp_path / "report.html"
+        ok("report", *study, "-o", page)
+        assert '"metric": "f1"' in page.read_text().replace('":"', '": "')
+        ok("runs", "export", *study, "--to", tmp_path / "optuna.db")
+        url = f"sqlite:///{tmp_path / 'optuna.db'}"
+        exported = optuna.load_study(study_name="named", storage=url)
+        assert exported.metric_names == ["f1"]
+        assert exported.best_value == 0.9
 
     def test_without_a_score_there_is_none(self, history: RunHistory) -> None:
         assert "no run of study 'other' has a score" in faulty(

@@ -122,9 +122,9 @@ class TestHistory:
         from axolotl_sftguide.runs import history as home
 
         calls = []
-        real = home.best_shared_metric
-        spy = lambda runs: calls.append(1) or real(runs)  # noqa: E731
-        monkeypatch.setattr(home, "best_shared_metric", spy)
+        real = home.metric_of
+        spy = lambda *given: calls.append(1) or real(*given)  # noqa: E731
+        monkeypatch.setattr(home, "metric_of", spy)
         said("runs", "list", "--sort", "score")
         assert len(calls) == 1
 

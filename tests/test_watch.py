@@ -26,7 +26,7 @@ from axolotl_sftguide.errors import TraceError
 from axolotl_sftguide.runs.axes import axis_figure
 from axolotl_sftguide.runs.following import TraceFollower
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
-from axolotl_sftguide.runs.live import LiveReader, earlier_runs
+from axolotl_sftguide.runs.live import LiveReader, LiveRun, earlier_runs
 from axolotl_sftguide.runs.log_line import LogLine
 from axolotl_sftguide.runs.traces import Trace, TraceWriter, read_trace, trace_path
 from axolotl_sftguide.signals import Point
@@ -88,6 +88,13 @@ def watched(*words: str) -> Result:
     found = CliRunner().invoke(main, ["runs", "watch", *words])
     assert found.exit_code == 0, found.output
     return found
+
+
+def screen(live: LiveRun) -> str:
+    """The page as text, without spaces at the ends of lines."""
+    out = Console(width=80, height=24, file=io.StringIO(), record=True)
+    out.print(WatchPage(live))
+    return "\n".join(line.rstrip() for line in out.export_text().splitlines()) + "\n"
 
 
 class TestATraceThatGrows:
@@ -178,6 +185,16 @@ class TestOneRun:
         found = LiveReader(history, history.get("far")).read()
         assert [p.loss for p in found.steps] == [2.0, 1.5]
         assert (found.ended, found.step, found.left_s) == (False, 33, 134.0)
+        assert "not on this machine: means of 16 steps" in screen(found)
+
+    def test_of_a_short_run_every_step_is_in_the_history(self) -> None:
+        history = RunHistory()
+        row = run_row("far", hostname="elsewhere", trace_path="/gone", max_steps=40)
+        history.begin(row)
+        history.add_points("far", [Point(8 * i, 2.0, 1.0) for i in range(1, 34)])
+        history.progress("far", step=33, samples_seen=264)
+        found = LiveReader(history, history.get("far")).read()
+        assert "its trace is not on this machine\n" in screen(found)
 
     def test_keeps_its_figures_while_the_history_cannot_be_read(
         self, training: Training, tmp_path: Path

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping
+
 from ._author import Authored
 from ._data import SourceFacts
 
@@ -13,6 +17,8 @@ _FORMS = {
     "prompt_completion": "prompt and completion",
     "question_answer": "question and answer",
 }
+
+_MOST_REASONS = 4
 
 
 def title(made: Authored) -> str:
@@ -64,8 +70,17 @@ def _source_line(source: SourceFacts) -> str:
     if source.repeated:
         text += f", {source.repeated:,} repeat earlier rows and are left out"
     if source.unusable:
-        text += f", {source.unusable:,} cannot be used"
+        text += f", {source.unusable:,} cannot be used ({_reasons(source.faults)})"
     return text
+
+
+def _reasons(faults: Mapping[str, int]) -> str:
+    """The most frequent reasons, without the details of single rows."""
+    found: Counter[str] = Counter()
+    for fault, rows in faults.items():
+        found[re.split(r"[(;]", fault)[0].strip()] += rows
+    named = [f"{reason}: {rows:,}" for reason, rows in found.most_common(_MOST_REASONS)]
+    return "; ".join([*named, *(["..."] if len(found) > len(named) else [])])
 
 
 def lengths_line(made: Authored) -> str:
@@ -75,6 +90,10 @@ def lengths_line(made: Authored) -> str:
         f"tokens per row: median {data.quantile(0.5):,.0f}, 99% up to "
         f"{data.quantile(0.99):,.0f}, longest {data.quantile(1):,.0f}"
     )
+    layout = made.candidate.layout
+    if layout.lost:
+        end = "dropped" if made.request.trainer == "axolotl" else "cut"
+        text += f"; up to {layout.lost:,} longer than {layout.sequence_len:,} are {end}"
     return f"{text}; {how_counted(made)}"
 
 

@@ -1,7 +1,8 @@
 """The command line: `sftguide ...`, also available as `axolotl sftguide ...`.
 
-Axolotl prints its logo to stdout before it loads a plugin's command, so programs that
-read our output call `sftguide`.
+Axolotl prints its logo to stdout before it loads a plugin's command. It is moved to
+stderr while a pipe or a file still buffers it. With PYTHONUNBUFFERED nothing is
+buffered, so programs that read our output call `sftguide`.
 
 Command bodies import late: `sftguide --help` loads neither torch nor the run history.
 """
@@ -18,7 +19,7 @@ from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
-from .common import give_common_options, is_verbose
+from .common import buffered_stdout_to_stderr, give_common_options, is_verbose
 from .completion import complete_names
 from .evidence import evidence
 from .explain import explain
@@ -64,8 +65,11 @@ class _Group(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, "-V", "--version", package_name="axolotl-sftguide")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Check, plan, run and compare supervised fine-tuning with Axolotl and TRL."""
+    if ctx.parent is not None:
+        buffered_stdout_to_stderr()
 
 
 _COMMANDS = {

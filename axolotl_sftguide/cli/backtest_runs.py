@@ -39,9 +39,10 @@ def groups_of(runs: Iterable[Run], metric: str | None) -> list[Group]:
     Args:
         runs: The runs of a study.
         metric: The score to use; by default the one that a live run would be compared
-            by: the one that most runs of the group have.
+            by: the one that the settings of the group's runs name, or else the one that
+            most of them have.
     """
-    from ..runs.history import best_shared_metric
+    from ..runs.history import chosen_metric
     from ..signals.comparability import forecast_key
 
     found: dict[str, list[Run]] = defaultdict(list)
@@ -50,7 +51,7 @@ def groups_of(runs: Iterable[Run], metric: str | None) -> list[Group]:
             found[forecast_key(run.key_fields) or run.key].append(run)
     groups = []
     for own in found.values():
-        chosen = metric or best_shared_metric(own) or ""
+        chosen = metric or chosen_metric(own) or ""
         read = [run for run in (_recorded(run, chosen) for run in own) if run]
         if read:
             names = {score.metric for run in own for score in run.scores}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import note, progress
+from .common import is_verbose, note, progress
 
 if TYPE_CHECKING:
     from ..advice import Examined, Finding
@@ -195,10 +196,15 @@ def examine(config: Path) -> ExaminedRun:
     from ..errors import SFTGuideError
 
     os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
-    with redirect_stdout(sys.stderr):  # Axolotl logs to stdout, which has our answer
+    # Hundreds of lines, many of them on stdout, which has our answer.
+    log = sys.stderr if is_verbose() else io.StringIO()
+    with (
+        progress("reading the data with Axolotl"),
+        redirect_stdout(log),
+        redirect_stderr(log),
+    ):
         try:
-            with progress("loading Axolotl"):
-                from ..hosts.axolotl import examined_run
+            from ..hosts.axolotl import examined_run
         except ImportError:
             raise SFTGuideError(
                 "--data needs Axolotl: pip install 'axolotl-sftguide[axolotl]'"
@@ -211,5 +217,5 @@ def examine(config: Path) -> ExaminedRun:
             line = " ".join(str(error).split())[:300]
             raise SFTGuideError(
                 f"{config}: Axolotl cannot prepare the data "
-                f"({type(error).__name__}: {line})"
+                f"({type(error).__name__}: {line}); -v shows its log"
             ) from None

@@ -6,6 +6,8 @@ terminal.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +76,8 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    # Bound to the stream of now: what runs meanwhile may be redirected.
+    console = Console(file=sys.stderr)
     columns: list[Any] = [TextColumn("{task.description}")]
     if total is None:
         columns = [SpinnerColumn(), *columns, TimeElapsedColumn()]
@@ -89,6 +92,26 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
     with shown:
         task = shown.add_task(what, total=total)
         yield lambda: shown.advance(task)
+
+
+def buffered_stdout_to_stderr() -> None:
+    """Move to stderr what another program has printed, so that stdout is our answer.
+
+    That is possible until it is flushed. A terminal shows each line at once.
+    """
+    try:
+        out, err = sys.stdout.fileno(), sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return  # not a file of the system, as in a notebook
+    if sys.stdout.isatty():
+        return
+    kept = os.dup(out)
+    try:
+        os.dup2(err, out)
+        sys.stdout.flush()
+    finally:
+        os.dup2(kept, out)
+        os.close(kept)
 
 
 @contextmanager

@@ -40,11 +40,15 @@ def compare(names: tuple[str, ...], study: str | None, storage: str | None) -> N
 @click.command()
 @storage_option
 @click.option("--study", help="Only runs of this study. Default: that of the last run.")
-@click.option("--metric", help="Metric of the score. Default: the one most runs have.")
+@click.option(
+    "--metric",
+    help="Metric of the score. Default: `early_termination.metric` of the runs, "
+    "or else the one that most of them have.",
+)
 def best(storage: str | None, study: str | None, metric: str | None) -> None:
     """Show the run with the best score of a study."""
     from ..errors import StorageError
-    from ..runs.history import best_shared_metric
+    from ..runs.history import metric_of
     from .run_page import print_run
 
     history = require(storage)
@@ -54,7 +58,7 @@ def best(storage: str | None, study: str | None, metric: str | None) -> None:
     if not found:
         no_runs(history, study)
         return
-    by = metric or best_shared_metric(found)
+    by = metric or metric_of(history, found)
     scored = [run for run in found if by and run.score(by) is not None]
     if not scored:
         what = f"a score {metric!r}" if metric else "a score"
@@ -62,7 +66,7 @@ def best(storage: str | None, study: str | None, metric: str | None) -> None:
             f"no run of study {wanted!r} has {what}; `sftguide runs "
             "score RUN METRIC=VALUE` adds one"
         )
-    (first,) = history.runs_by_ids([sorted_runs(scored, str(by))[0].id])
+    (first,) = history.runs_by_ids([sorted_runs(scored, "score", metric=by)[0].id])
     if wants_json():
         echo_json(plain(first))
         return

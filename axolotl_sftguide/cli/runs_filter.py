@@ -58,18 +58,25 @@ def chosen_runs(
     ]
 
 
-def sorted_runs(runs: Sequence[Run], by: str) -> list[Run]:
+def sorted_runs(
+    runs: Sequence[Run], by: str, *, metric: str | None = None
+) -> list[Run]:
     """The runs by a field, a metric or a key of their configs.
 
     The best score comes first, and the newest start; all else ascends. Runs without a
     value come last.
+
+    Args:
+        runs: The runs; with their configs to sort by a key.
+        by: The field, the metric or the key.
+        metric: The metric of `score`; the best shared one by default.
 
     Raises:
         click.BadParameter: If no run has such a field.
     """
     from ..runs.history import best_shared_metric
 
-    metric = best_shared_metric(runs) if by == "score" else by
+    metric = (metric or best_shared_metric(runs)) if by == "score" else by
     values = [_value(run, by, metric) for run in runs]
     if runs and all(value is None for value in values) and by not in FIELDS:
         raise click.BadParameter(

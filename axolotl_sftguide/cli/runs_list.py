@@ -119,13 +119,19 @@ def _read(
 
     The configs of runs that are not listed are not read, except to sort by a key.
     """
+    from ..runs.history import metric_of
+
     if only.is_open and sort is None:
         return history.runs(study=only.study, newest=most), history.count(
             study=only.study
         )
     by_key = sort is not None and not _is_recorded(history, sort)
     runs = only(history.runs(study=only.study, since=only.since, with_config=by_key))
-    ordered = runs[-most:] if sort is None else sorted_runs(runs, sort)[:most]
+    if sort is None:
+        ordered = runs[-most:]
+    else:
+        metric = metric_of(history, runs) if sort == "score" else None
+        ordered = sorted_runs(runs, sort, metric=metric)[:most]
     if by_key:
         return ordered, len(runs)
     whole = {run.id: run for run in history.runs_by_ids([run.id for run in ordered])}

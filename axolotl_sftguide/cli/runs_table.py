@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config.differences import flatten, varied_keys
-from ..runs.history import Run
+from ..runs.history import Run, chosen_metric
 from ..units import count, number, share
 from .tables import console, label, score_beside, shown, status_of
 
@@ -120,9 +120,10 @@ def _swept(key: str, values: Sequence[Any]) -> _Column:
 
 
 def _metrics(runs: Sequence[Run]) -> list[str]:
-    """All metrics, the one that most runs have first."""
+    """All metrics: the one by which the runs are judged, then the most frequent."""
     found = Counter(score.metric for run in runs for score in run.scores)
-    return [metric for metric, _ in found.most_common()]
+    first = chosen_metric(runs)
+    return sorted(found, key=lambda metric: (metric != first, -found[metric]))
 
 
 def _scores(metric: str, runs: Sequence[Run], *, only: bool) -> _Column:

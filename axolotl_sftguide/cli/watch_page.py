@@ -13,7 +13,7 @@ from ..runs.axes import axis_figure, limits, right_edge
 from ..runs.history import Decision, Run
 from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts, pace, rate
-from ..signals import Point
+from ..signals import Point, point_steps
 from ..units import count, duration, number, share
 from .braille import Canvas
 from .tables import COLOUR
@@ -134,7 +134,9 @@ class WatchPage:
         ]
         lines = [Text("  ".join(fact for fact in facts if fact))]
         if isinstance(next(iter(live.steps), None), Point):
-            lines.append(Text("its trace is not on this machine: means of 16 steps"))
+            every = point_steps(run.max_steps)
+            means = f": means of {every} steps" if every > 1 else ""
+            lines.append(Text(f"its trace is not on this machine{means}"))
         if live.fault:
             lines.append(Text(f"not up to date: {live.fault}", "yellow"))
         lines += self._verdicts(width, height)

@@ -12,7 +12,7 @@ from typing import Any
 from .. import __version__
 from ..config.differences import NO_SETTING, flatten, varied_keys
 from ..errors import TraceError
-from ..runs.history import Run, RunHistory, best_shared_metric
+from ..runs.history import Run, RunHistory, chosen_metric
 from ..runs.redaction import json_safe
 from ..runs.traces import Trace, read_trace
 from ..runs.trainer_states import ID_PREFIX, find_trainer_states, read_trainer_state
@@ -64,7 +64,7 @@ def view_of(
         Plain JSON values without secrets.
     """
     runs = [_without_secrets(run) for run in runs]
-    metric = best_shared_metric(runs)
+    metric = chosen_metric(runs)
     keys = _keys(runs)
     by_steps = not all(run.samples_seen > 0 for run in runs if run.step)
     each = _POINTS // (2 * len(runs))

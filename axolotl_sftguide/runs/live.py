@@ -28,7 +28,7 @@ class LiveRun:
 
     run: Run
     steps: Sequence[Observation | Point]
-    """Its optimizer steps, or means over 16 of them where its trace is not here."""
+    """Its optimizer steps; where its trace is not here, the points of its curve."""
     decisions: Sequence[Decision]
     evaluation: dict[str, float]
     """The last value of each metric of the host's evaluations."""

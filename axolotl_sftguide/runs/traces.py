@@ -37,7 +37,7 @@ NAME_EVENT = "rename"
 TAGS_EVENT = "tags"
 """The event whose `tags` replace the run's tags."""
 
-_APPENDED = ("resume", "score", NAME_EVENT, TAGS_EVENT)
+_APPENDED = ("resume", "score", NAME_EVENT, TAGS_EVENT, "end")
 """Events that are appended to the trace of a run that has ended, however it ended."""
 
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))

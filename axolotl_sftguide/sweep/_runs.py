@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import TraceError
 from ..runs.history import Run, RunHistory, Score
-from ..runs.traces import Trace
+from ..runs.traces import Trace, TraceWriter, read_trace
 from ._objective import Objective
+from ._training import newest_trace
+
+_INTERRUPTED = "interrupted: its sweep was ended; the same sweep command resumes it"
 
 
 def entered(history: RunHistory, trace: Trace) -> Run:
@@ -20,6 +25,27 @@ def entered(history: RunHistory, trace: Trace) -> Run:
         if run.study == trace.run["study"] and run.status == status:
             return run
     return history.import_trace(trace)
+
+
+def end_interrupted(history: RunHistory, folder: Path) -> None:
+    """Record that the sweep has ended the training in a folder.
+
+    A training that is terminated cannot do so itself, and would be shown as dead.
+    """
+    trace = newest_trace(folder)
+    if trace is None or trace.end is not None:
+        return
+    try:
+        where = str(folder.resolve())
+        known = last_runs(history, trace.run["study"], [where]).get(where)
+        step_s = known.step_s if known and known.id == trace.run["id"] else None
+        ended = {"status": "failed", "reason": _INTERRUPTED, "at": time.time()}
+        writer = TraceWriter(trace.path)
+        writer.event("end", **ended, step_s=step_s)
+        writer.close()
+        entered(history, read_trace(trace.path))
+    except (OSError, TraceError):
+        return  # the sweep ends anyway, and starts the trial again
 
 
 def record_value(

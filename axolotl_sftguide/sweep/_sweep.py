@@ -17,7 +17,7 @@ from ..stopping.parking import STAGE_VARIABLE, Stage
 from ._config import config_of, parks, rules_of
 from ._objective import NotValuedError
 from ._parking import Parking
-from ._runs import entered, last_runs, record_value
+from ._runs import end_interrupted, entered, last_runs, record_value
 from ._space import SearchSpace
 from ._study import SweepStudy
 from ._training import Interrupted, Training, curve_of
@@ -182,6 +182,7 @@ class Sweep:
                 return
             value = self._value_of(trace)
         except Interrupted:
+            self._retrying(lambda: end_interrupted(self._history, trial.folder))
             self._retrying(lambda: self.study.requeue(trial, "interrupted"))
         except StorageError:
             raise

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config.differences import flatten, varied_keys
 from ..errors import StorageError, SweepError
-from ..runs.history import Run, RunHistory, best_shared_metric
+from ..runs.history import Run, RunHistory, chosen_metric
 from ..signals import Point, thinned
 from .storage import CURVE_POINTS, RUN, open_storage, optuna_module
 
@@ -20,10 +20,10 @@ def export_to_optuna(
 ) -> tuple[str, int]:
     """Write the ended runs of a study as trials of an Optuna study.
 
-    The parameters are the keys in which the configs differ, the value is the score that
-    most runs have, and the intermediate values are the loss by samples seen. Runs that
-    were exported before are skipped, unless a parameter has new categories: then all
-    are written anew.
+    The parameters are the keys in which the configs differ, the value is the score by
+    which the runs are judged (`chosen_metric`), and the intermediate values are the
+    loss by samples seen. Runs that were exported before are skipped, unless a parameter
+    has new categories: then all are written anew.
 
     Args:
         history: The history with the runs.
@@ -42,7 +42,7 @@ def export_to_optuna(
     runs = [run for run in history.runs(study=study) if run.shown_status != "running"]
     if not runs:
         raise SweepError(f"study {study!r} has no ended run in {history.url}")
-    metric = best_shared_metric(runs)
+    metric = chosen_metric(runs)
     goals = {s.goal for run in runs for s in run.scores if s.metric == metric}
     direction = "minimize" if goals == {"min"} else "maximize"
     named = name or study

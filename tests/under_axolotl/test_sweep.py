@@ -91,6 +91,11 @@ def test_ctrl_c_leaves_no_process_and_no_trial_behind(
         t.system_attrs["fixed_params"]["learning_rate"] for t in sweep.study.trials
     }
     assert rates == {1e-3, 2e-3, 3e-3}
+    for run in RunHistory(sweep.storage).runs(study=STUDY):
+        assert run.shown_status == "failed"
+        assert "interrupted: its sweep was ended" in (run.reason or "")
+        trace = read_trace(run.trace_path or "")
+        assert (trace.end or {})["status"] == "failed"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ _import     writes a run from its trace
 from ._database import STORAGE_VARIABLE, default_storage, is_there, resolve_storage
 from ._frame import rows_of
 from ._history import RunHistory
+from ._metric import chosen_metric, metric_of
 from ._records import (
     SILENT_AFTER_S,
     Decision,
@@ -43,9 +44,11 @@ __all__ = [
     "Status",
     "Upgrade",
     "best_shared_metric",
+    "chosen_metric",
     "default_storage",
     "is_alive",
     "is_there",
+    "metric_of",
     "resolve_storage",
     "rows_of",
     "this_process",

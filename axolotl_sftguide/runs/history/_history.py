@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ...errors import StorageError
+from ...errors import StorageError, did_you_mean
 from ...signals import Point
 from ..traces import NAME_EVENT, TAGS_EVENT, Trace, TraceWriter, traces_run
 from . import _tables as t
@@ -28,6 +28,7 @@ from ._read import (
     names_of,
     read_by_ids,
     read_runs,
+    words_for,
 )
 from ._records import Decision, Run, Score, Status
 from ._write import (
@@ -139,10 +140,12 @@ class RunHistory(ComparedRuns):
             found = ids_of(connection, run_id, study)
             if len(found) == 1:
                 return read_by_ids(connection, found)[0]
+            known = [] if found else words_for(connection, study)
         if not found:
             where = "" if study is None else f" in study {study!r}"
+            hint = did_you_mean(run_id, known) or "."
             raise StorageError(
-                f"run history {self.url}: no run {run_id!r}{where}. "
+                f"run history {self.url}: no run {run_id!r}{where}{hint} "
                 "`sftguide runs list` lists all runs"
             )
         raise StorageError(

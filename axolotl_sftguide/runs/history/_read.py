@@ -113,10 +113,21 @@ def count_runs(connection: sa.Connection, study: str | None) -> int:
     return int(connection.execute(query.where(*where)).scalar_one())
 
 
-def names_of(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Id and name of each run, the newest first."""
-    query = sa.select(t.runs.c.id, t.runs.c.name).order_by(t.runs.c.started_at.desc())
+def names_of(
+    connection: sa.Connection, study: str | None = None
+) -> list[tuple[str, str]]:
+    """Id and name of each run of a study, or of all, the newest first."""
+    where = Selection(study=study).conditions
+    query = sa.select(t.runs.c.id, t.runs.c.name).where(*where)
+    query = query.order_by(t.runs.c.started_at.desc())
     return [(run_id, name) for run_id, name in connection.execute(query)]
+
+
+def words_for(connection: sa.Connection, study: str | None) -> list[str]:
+    """What `ids_of` finds a run by, without starts of ids."""
+    pairs = names_of(connection, study)
+    words = [word for run_id, name in pairs for word in (name, run_id)]
+    return ["latest", *dict.fromkeys(words)] if words else []
 
 
 def distinct(connection: sa.Connection, column: sa.Column[Any]) -> list[str]:

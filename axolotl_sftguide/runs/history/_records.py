@@ -133,6 +133,14 @@ class Run:
             return None
         return self.samples_seen / self.step / self.step_s
 
+    @property
+    def named_metric(self) -> str | None:
+        """The metric that its settings name (`early_termination.metric`), if any."""
+        value: Any = self.config
+        for key in ("sftguide", "early_termination", "metric"):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value if isinstance(value, str) else None
+
     def score(self, metric: str | None = None) -> Score | None:
         """The score on a metric, or the first one recorded."""
         found = [s for s in self.scores if metric is None or s.metric == metric]
