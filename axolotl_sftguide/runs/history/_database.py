@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import platformdirs
 import sqlalchemy as sa
 
 from ...errors import StorageError
 from . import _tables as t
+from ._engine import make_engine
+from ._rows import is_damage
 
 STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
 """The environment variable that names the storage if no setting does."""
@@ -47,7 +48,10 @@ def is_there(storage: str | None = None) -> bool:
     url = _url_of(resolve_storage(storage))
     if url.get_backend_name() != "sqlite":
         return True
-    return Path(url.database or "").exists()
+    try:
+        return Path(url.database or "").exists()
+    except OSError:  # in a folder that may not be read: opening it says so
+        return True
 
 
 def _url_of(storage: str) -> sa.URL:
@@ -88,14 +92,7 @@ class Database:
         try:
             url = _url_of(self.url)
             self.url = url.render_as_string(hide_password=True)
-            self._engine = sa.create_engine(
-                url, connect_args=_open_args(url, timeout_s)
-            )
-            if self._sqlite:
-                sa.event.listen(self._engine, "connect", _write_fast)
-            elif self._engine.dialect.name == "postgresql":
-                limit = partial(_wait_at_most, timeout_s)
-                sa.event.listen(self._engine, "connect", limit)
+            self._engine = make_engine(url, timeout_s)
             self._prepare(url, any_older)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
@@ -103,6 +100,8 @@ class Database:
                 "for example sqlite:///outputs/sftguide.db"
             ) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
+            if is_damage(getattr(error, "orig", None)):
+                raise StorageError(self._damaged(_cause(error))) from None
             raise StorageError(
                 f"run history {self.url}: cannot be opened ({_cause(error)}). Set "
                 f"sftguide.storage or {STORAGE_VARIABLE} to a writable location"
@@ -137,7 +136,11 @@ class Database:
             self._create()
         with self._engine.connect() as connection:
             query = sa.select(t.meta.c.schema_version)
-            found = connection.execute(query).scalar_one()
+            versions = connection.execute(query).scalars().all()
+        known = [version for version in versions if isinstance(version, int)]
+        if not known:
+            raise StorageError(self._damaged("it has no schema version"))
+        found = max(known)
         # Tables are never changed here: other processes may use the old ones.
         if found < t.SCHEMA_VERSION and not any_older:
             raise StorageError(
@@ -152,6 +155,13 @@ class Database:
                 "axolotl-sftguide, or choose another history with sftguide.storage or "
                 f"{STORAGE_VARIABLE}"
             )
+
+    def _damaged(self, cause: str) -> str:
+        return (
+            f"run history {self.url}: is damaged, or no run history ({cause}). Move "
+            "it away; this makes a new one of the traces: "
+            f"sftguide runs import OUTPUT_DIR --storage {self.url}"
+        )
 
     def _create(self) -> None:
         with self._alone() as connection:
@@ -195,33 +205,12 @@ class Database:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
+            if is_damage(getattr(error, "orig", None)):
+                raise StorageError(self._damaged(_cause(error))) from None
             raise StorageError(
                 f"run history {self.url}: {_cause(error)}. Import missing runs "
                 "later: sftguide runs import OUTPUT_DIR"
             ) from None
-
-
-def _write_fast(connection: Any, _: Any) -> None:
-    # In WAL mode a power failure loses the last writes but never damages the file.
-    # Waiting for the disk at every write would cost far more.
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _wait_at_most(timeout_s: float, connection: Any, _: Any) -> None:
-    # Without a limit, a lock on a table of PostgreSQL is waited for without end.
-    cursor = connection.cursor()
-    cursor.execute(f"SET lock_timeout = {int(1000 * timeout_s)}")
-    cursor.close()
-    connection.commit()
-
-
-def _open_args(url: sa.URL, timeout_s: float) -> dict[str, Any]:
-    # No isolation level: `_transaction` issues BEGIN, also before a first SELECT.
-    if url.get_backend_name() == "sqlite":
-        return {"timeout": timeout_s, "isolation_level": None}
-    if url.get_backend_name() == "postgresql":
-        return {"connect_timeout": max(2, int(timeout_s))}  # libpq knows no less
-    return {}
 
 
 def _cause(error: Exception) -> str:

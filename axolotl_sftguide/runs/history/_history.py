@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from ._frame import frame_of
 from ._import import write_trace
 from ._read import matching, read_peers, read_runs
 from ._records import Decision, Run, Score, Status
+from ._rows import summary_of
 from ._write import (
     add_decision,
     add_score,
@@ -33,6 +35,8 @@ from ._write import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 
 class RunHistory:
@@ -50,6 +54,7 @@ class RunHistory:
         self, storage: str | None = None, *, timeout_s: float = TIMEOUT_S
     ) -> None:
         self._database = Database(storage, timeout_s=timeout_s)
+        self._said: str | None = None
 
     @property
     def url(self) -> str:
@@ -63,9 +68,17 @@ class RunHistory:
     # Runs
 
     def runs(self, *, study: str | None = None, key: str | None = None) -> list[Run]:
-        """The runs of a study and key, oldest first."""
+        """The runs of a study and key, oldest first.
+
+        Runs that cannot be read are left out, with one warning in the log.
+        """
         with self._database.reading() as connection:
-            return read_runs(connection, study, key)
+            runs, unread = read_runs(connection, study, key)
+        said = summary_of(unread, self.url) if unread else None
+        if said is not None and said != self._said:
+            logger.warning(said)
+        self._said = said
+        return runs
 
     def get(self, run_id: str, *, study: str | None = None) -> Run:
         """One run, by its id, the start of its id or its name; `latest` for the last.
@@ -263,10 +276,19 @@ class RunHistory:
     @staticmethod
     def _append(run: Run, event: str, **values: Any) -> None:
         """Write an event into the run's trace, if that is here."""
-        if run.trace_path is not None and traces_run(run.trace_path, run.id):
+        if run.trace_path is None or not traces_run(run.trace_path, run.id):
+            return
+        try:
             writer = TraceWriter(Path(run.trace_path))
-            writer.event(event, **values)
-            writer.close()
+            try:
+                writer.event(event, **values)
+            finally:
+                writer.close()
+        except OSError as error:
+            logger.warning(
+                f"{run.trace_path}: cannot be written ({error.strerror or error}); the "
+                "run history has the change, but one rebuilt from the traces will not"
+            )
 
     @contextmanager
     def _writing_of(self, run_id: str) -> Iterator[sa.Connection]:

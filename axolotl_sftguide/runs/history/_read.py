@@ -13,26 +13,27 @@ from ...signals import point_steps
 from ...signals.comparability import Candidate, Peer, effective_batch_size
 from . import _tables as t
 from ._records import Decision, Run, Score, scores_on, shared_metric
+from ._rows import Unread, fault_of, read_rows
 
 
 def read_runs(
     connection: sa.Connection, study: str | None = None, key: str | None = None
-) -> list[Run]:
-    """The runs of a study and key with scores and decisions, oldest first."""
-    query = sa.select(t.runs).order_by(t.runs.c.started_at, t.runs.c.id)
-    if study is not None:
-        query = query.where(t.runs.c.study == study)
-    if key is not None:
-        query = query.where(t.runs.c.key == key)
-    rows = connection.execute(query).mappings().all()
-    query = sa.select(t.scores).order_by(t.scores.c.recorded_at)
-    scores = _by_run(Score, connection.execute(query).mappings())
-    query = sa.select(t.decisions).order_by(t.decisions.c.id)
-    decisions = _by_run(Decision, connection.execute(query).mappings())
+) -> tuple[list[Run], list[Unread]]:
+    """The runs of a study and key with scores and decisions, oldest first.
+
+    Returns:
+        The runs, and the rows that cannot be read, which are left out.
+    """
+    unread: list[Unread] = []
+    where = {"study": study, "key": key}
+    where = {name: value for name, value in where.items() if value is not None}
+    rows = read_rows(connection, t.runs, ["started_at", "id"], unread, **where)
+    scores = _by_run(Score, read_rows(connection, t.scores, ["recorded_at"], unread))
+    decisions = _by_run(Decision, read_rows(connection, t.decisions, ["id"], unread))
     tags: dict[str, list[str]] = defaultdict(list)
-    for row in connection.execute(sa.select(t.tags).order_by(t.tags.c.tag)):
-        tags[row.run_id].append(row.tag)
-    return [
+    for tag in read_rows(connection, t.tags, ["tag"], unread):
+        tags[tag["run_id"]].append(tag["tag"])
+    runs = [
         Run(
             **row,
             scores=tuple(scores.get(row["id"], ())),
@@ -41,6 +42,7 @@ def read_runs(
         )
         for row in rows
     ]
+    return runs, unread
 
 
 def read_peers(
@@ -69,7 +71,8 @@ def read_peers(
     )
     if candidate.fields is None:
         query = query.where(t.runs.c.key == candidate.key)
-    rows = connection.execute(query).all()
+    found = connection.execute(query).all()
+    rows = [row for row in found if fault_of(t.runs, row._mapping) is None]
     ratios: dict[str, float] = {}
     ratio_of = candidate.forecast_ratio_of if forecast else candidate.batch_ratio_of
     for row in rows:
@@ -81,7 +84,8 @@ def read_peers(
         .where(t.scores.c.run_id.in_(list(ratios)))
         .order_by(t.scores.c.recorded_at)
     )
-    scores = _by_run(Score, connection.execute(query).mappings())
+    recorded = connection.execute(query).mappings()
+    scores = _by_run(Score, (r for r in recorded if fault_of(t.scores, r) is None))
     metric, goal = candidate.metric or shared_metric(scores.values()), "max"
     for score in (s for own in scores.values() for s in own if s.metric == metric):
         goal = score.goal
