@@ -21,10 +21,16 @@ from axolotl_sftguide.signals import Observation, points_of
 def called(tally: Tally, *words: str) -> tuple[int, str]:
     """Call `sftguide` in this process; a traceback is counted."""
     done = CliRunner().invoke(main, list(words))
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        last = traceback.format_exception(done.exception)[-1]
-        tally.traceback(f"sftguide {' '.join(words)}: {last}")
+    failed(tally, done, " ".join(words))
     return done.exit_code, done.output
+
+
+def failed(tally: Tally, done: Any, words: str) -> None:
+    """Count a command that ended with a traceback."""
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        lines = traceback.format_exception(done.exception)
+        place = next((one for one in lines[::-1] if "axolotl_sftguide" in one), "")
+        tally.traceback(f"sftguide {words}: {lines[-1]} {place}")
 
 
 def read_all(tally: Tally, folder: Path, where: str) -> list[Trace]:

@@ -72,7 +72,9 @@ def living_processes(scratch: Path, seed: int, share: float) -> Outcome:
         me["process_started_at"] -= jump
         tally.tries += 1
         # Its last heartbeat, at most a minute old, has the new time.
-        if not is_alive(**me, heartbeat_at=time.time() - draw.uniform(0, 60)):
+        age = time.time() - this_process()["process_started_at"]
+        heartbeat = time.time() - draw.uniform(0, min(60.0, age))
+        if not is_alive(**me, heartbeat_at=heartbeat):
             tally.mistake(f"alive {number}: a live process is dead after {jump:+.0f} s")
         # Another process has its id: it began after the last heartbeat.
         me["process_started_at"] = this_process()["process_started_at"] - DAY

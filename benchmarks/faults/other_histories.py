@@ -32,10 +32,11 @@ def other_files(scratch: Path, seed: int, share: float) -> Outcome:
         undo = damage(hurt)
         tally.tries += 1
         started = time.monotonic()
-        for words in [COMMANDS[0], *draw.sample(COMMANDS, 3)]:
+        for words in [COMMANDS[0], *draw.sample(COMMANDS, 1)]:
             named = [str(folder / "r.html") if w == "REPORT" else w for w in words]
             code, said = checks.called(tally, *named, "--storage", str(hurt))
-            if code == 0 and "run-3" not in said and words is COMMANDS[0]:
+            # The configs are wide: the table has ids, and no room for names.
+            if code == 0 and "1000" not in said and words is COMMANDS[0]:
                 tally.loss(f"{name}: no run is listed, and nothing said: {said}")
         if time.monotonic() - started > 60:
             tally.mistake(f"{name}: four commands took more than a minute")

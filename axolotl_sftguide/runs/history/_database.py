@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 import platformdirs
 import sqlalchemy as sa
@@ -110,13 +109,21 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One transaction that reads."""
-        with self._one_line_errors(), self._transaction("DEFERRED") as connection:
-            yield connection
+        with self._one_line_errors(), self._engine.connect() as connection:
+            connection.begin()
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN DEFERRED")
+            try:
+                yield connection
+            finally:
+                # A damaged file can be read in part, and then not be committed to.
+                with suppress(sa.exc.DatabaseError):
+                    connection.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction that may write; it is committed whole or not at all."""
-        with self._one_line_errors(), self._transaction("IMMEDIATE") as connection:
+        with self._one_line_errors(), self._transaction() as connection:
             yield connection
 
     @contextmanager
@@ -182,7 +189,7 @@ class Database:
     @contextmanager
     def _alone(self) -> Iterator[sa.Connection]:
         """Holds the lock for creating and upgrading tables."""
-        with self._transaction("IMMEDIATE") as connection:
+        with self._transaction() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield connection
@@ -192,12 +199,10 @@ class Database:
         return self._engine.dialect.name == "sqlite"
 
     @contextmanager
-    def _transaction(
-        self, mode: Literal["DEFERRED", "IMMEDIATE"]
-    ) -> Iterator[sa.Connection]:
+    def _transaction(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
             if self._sqlite:
-                connection.exec_driver_sql(f"BEGIN {mode}")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager

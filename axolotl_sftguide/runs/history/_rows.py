@@ -64,7 +64,12 @@ def read_rows(
     except sa.exc.DatabaseError as error:
         if not is_damage(error.orig):
             raise
-        rows = _one_by_one(connection, table, unread)
+        numbers = _row_ids(connection, table.name)
+        if not numbers and table is t.runs:
+            raise
+        if not numbers:
+            unread.append(Unread(table.name, str(error.orig)))
+        rows = _one_by_one(connection, table, sorted(numbers), unread)
         rows = [row for row in rows if all(row[k] == v for k, v in where.items())]
         whole = [row for row in rows if _is_whole(table, row, unread)]
         return sorted(whole, key=lambda row: tuple(row[name] for name in order))
@@ -120,19 +125,20 @@ _EXPECTED = {
 
 
 def _one_by_one(
-    connection: sa.Connection, table: sa.Table, unread: list[Unread]
+    connection: sa.Connection,
+    table: sa.Table,
+    numbers: Sequence[int],
+    unread: list[Unread],
 ) -> list[Row]:
-    """All rows of a table of a damaged SQLite file that can be read."""
+    """The rows with these numbers that can be read, in a damaged SQLite file."""
     found: list[Row] = []
     one = sa.select(table).where(sa.text("rowid = :row"))
-    for row_id in sorted(_row_ids(connection, table.name)):
+    for row_id in numbers:
         try:
             found += map(dict, connection.execute(one, {"row": row_id}).mappings())
         except sa.exc.DatabaseError as error:
             run_id = _run_of(connection, table, row_id)
             unread.append(Unread(table.name, str(error.orig), run_id))
-    if not found and not unread:
-        unread.append(Unread(table.name, "no row of it can be found"))
     return found
 
 
