@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,12 @@ def run(function: Callable[..., None], *words: Any, log: Path, **options: Any) -
         process.join()
         return -99
     return int(process.exitcode)
+
+
+def send(process: BaseProcess, how: int) -> None:
+    """Send a signal to a child, unless it has ended."""
+    with suppress(ProcessLookupError):
+        os.kill(process.pid or 0, how)
 
 
 def wait_for(true: Callable[[], Any], timeout_s: float = 60.0) -> bool:

@@ -1,6 +1,5 @@
 """Campaigns: clocks that jump, and two programs in one output folder."""
 
-import os
 import random
 import signal
 import time
@@ -10,7 +9,7 @@ from typing import Any
 
 import checks
 import trainings
-from children import begin, run, wait_for
+from children import begin, run, send, wait_for
 from outcome import Outcome
 from processes_training import undisturbed
 from tally import Tally
@@ -118,7 +117,7 @@ def _killed_after_a_checkpoint(folder: Path) -> None:
         SFTGUIDE_STORAGE=str(folder.with_suffix(".db")),
     )
     wait_for((folder / "checkpoint-20" / "trainer_state.json").exists)
-    os.kill(first.pid or 0, signal.SIGKILL)
+    send(first, signal.SIGKILL)
     first.join()
 
 

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -100,10 +101,11 @@ def killed_mixes(scratch: Path, seed: int, share: float) -> Outcome:
 
 def _send(pid: int, how: signal.Signals) -> None:
     """Ctrl-C reaches all processes of a command, the other signals one."""
-    if how is signal.SIGINT and os.getpgid(pid) == pid:
-        os.killpg(pid, how)
-    else:
-        os.kill(pid, how)
+    with suppress(ProcessLookupError):
+        if how is signal.SIGINT and os.getpgid(pid) == pid:
+            os.killpg(pid, how)
+        else:
+            os.kill(pid, how)
 
 
 def _again(tally: Tally, folder: Path, log: Path, expected: str, where: str) -> None:

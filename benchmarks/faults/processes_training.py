@@ -1,6 +1,5 @@
 """Campaigns: trainings that are killed, that see NaN, whose rank dies."""
 
-import os
 import random
 import signal
 import socket
@@ -10,7 +9,7 @@ from typing import Any
 
 import checks
 import trainings
-from children import begin, run
+from children import begin, run, send
 from outcome import Outcome
 from tally import Tally
 
@@ -55,7 +54,7 @@ def killed_trainings(scratch: Path, seed: int, share: float) -> Outcome:
             )
             if attempt < 4:
                 time.sleep(draw.uniform(0.1, whole_s))
-                os.kill(process.pid or 0, draw.choice(SIGNALS))
+                send(process, draw.choice(SIGNALS))
                 tally.tries += 1
             process.join(120)
             traces = checks.read_all(tally, folder, where)

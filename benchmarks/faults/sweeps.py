@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import stub_axolotl
-from children import begin, tracebacks
+from children import begin, send, tracebacks
 from outcome import Outcome
 from tally import Tally
 
@@ -115,9 +115,8 @@ def _campaign(
             time.sleep(draw.uniform(0.1, whole_s))
             how = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
             trainings = _trainings(folder)
-            if process.exitcode is None:
-                os.kill(process.pid or 0, how)
-                tally.tries += 1
+            send(process, how)
+            tally.tries += 1
             if draw.random() < 0.5:
                 for training in trainings:
                     _kill(training)

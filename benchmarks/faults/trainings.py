@@ -118,7 +118,7 @@ def train(
             settings = load_settings({"monitor": {"trace": False}})
         callbacks.append(GradientMonitorCallback(name=name, settings=settings))
         if rules:
-            callbacks.append(EarlyTerminationCallback(action="stop"))
+            callbacks.append(EarlyTerminationCallback())
     Planted.planted = {int(k): v for k, v in (planted or {}).items()}
     Planted.returned = {}
     set_seed(0)
@@ -131,8 +131,7 @@ def train(
         max_steps=steps,
         logging_steps=2,
         learning_rate=3e-3,
-        **saves,
-        **(changed or {}),
+        **{**saves, **(changed or {})},
     )
     last = last_whole_checkpoint(out) if resume and save_steps else None
     if kill_near_write is not None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import checks
-from children import begin
+from children import begin, send
 from outcome import Outcome
 from runs import run_row, steps, write_trace
 from tally import Tally
@@ -74,13 +74,12 @@ def killed_writers(scratch: Path, seed: int, share: float) -> Outcome:
         processes = {name: begin(*jobs[name], log=log) for name in names}
         time.sleep(draw.uniform(0.02, 1.2))
         killed = processes[names[0]]
-        if killed.exitcode is None:
-            os.kill(killed.pid or 0, draw.choice([signal.SIGKILL, signal.SIGTERM]))
+        send(killed, draw.choice([signal.SIGKILL, signal.SIGTERM]))
         tally.tries += 1
         time.sleep(draw.uniform(0.0, 0.4))
         other = processes[names[1]]
-        if other.exitcode is None and names[1].startswith("e"):
-            os.kill(other.pid or 0, signal.SIGKILL)  # it would edit for long
+        if names[1].startswith("e"):
+            send(other, signal.SIGKILL)  # it would edit for long
         for process in processes.values():
             process.join(60)
         checks.quiet(tally, log, where)

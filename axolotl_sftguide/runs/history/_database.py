@@ -93,6 +93,8 @@ class Database:
             self.url = url.render_as_string(hide_password=True)
             self._engine = make_engine(url, timeout_s)
             self._prepare(url, any_older)
+            self._file = Path(url.database) if self._sqlite and url.database else None
+            self._opened = _identity(self._file)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
                 f"run history {self.url}: not a usable storage URL ({error}). Write "
@@ -122,7 +124,13 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that may write; it is committed whole or not at all."""
+        """One transaction that may write; it is committed whole or not at all.
+
+        An SQLite file that was removed or replaced is not written to: what it would
+        get is lost.
+        """
+        if _identity(self._file) != self._opened:
+            raise StorageError(f"run history {self.url}: was removed or replaced")
         with self._one_line_errors(), self._transaction() as connection:
             yield connection
 
@@ -216,6 +224,15 @@ class Database:
                 f"run history {self.url}: {_cause(error)}. Import missing runs "
                 "later: sftguide runs import OUTPUT_DIR"
             ) from None
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another one at the same path; None if it is not there."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found is not None else None
 
 
 def _cause(error: Exception) -> str:
