@@ -93,11 +93,12 @@ def two_programs(scratch: Path, seed: int, share: float) -> Outcome:
         if number % 2:
             where += ", resumed twice"
             _killed_after_a_checkpoint(folder)
-        first = _program(folder, 0)
+        resumes = number % 2 == 1
+        first = _program(folder, 0, resumes=resumes)
         if number % 2:  # the second comes while the first trains
             wait_for(lambda f=folder: '"resume"' in _written(f))
         time.sleep(draw.uniform(0, whole_s / 3))
-        processes = [first, _program(folder, 1)]
+        processes = [first, _program(folder, 1, resumes=resumes)]
         tally.tries += 1
         for half, process in enumerate(processes):
             process.join(120)
@@ -121,10 +122,10 @@ def _killed_after_a_checkpoint(folder: Path) -> None:
     first.join()
 
 
-def _program(folder: Path, half: int) -> BaseProcess:
+def _program(folder: Path, half: int, *, resumes: bool) -> BaseProcess:
     # The second saves nothing: two programs that write one checkpoint are for the host
     # to tell apart.
-    options: dict[str, Any] = {"pause_s": 0.02}
+    options: dict[str, Any] = {"pause_s": 0.1, "resume": resumes}
     if half:
         options["changed"] = {"save_strategy": "no"}
     return begin(

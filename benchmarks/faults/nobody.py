@@ -1,6 +1,7 @@
 """Campaign: users who may not write, or not even read, what a command needs."""
 
 import os
+import random
 from pathlib import Path
 
 import clients
@@ -15,12 +16,12 @@ def unprivileged(scratch: Path, seed: int, share: float) -> Outcome:
     if os.geteuid() != 0:
         return Outcome("processes", tally.what, 0, skipped="needs root, to be nobody")
     scratch.chmod(0o755)
-    for number in range(max(1, round(len(clients.PLACES) * min(1.0, share)))):
-        place = clients.PLACES[number]
-        for command in clients.COMMANDS:
+    for place in clients.PLACES:
+        draw = random.Random(f"{seed} {place}")
+        count = max(1, round(len(clients.COMMANDS) * min(1.0, share)))
+        for command in draw.sample(clients.COMMANDS, count):
             folder = scratch / f"{place}-{command}"
-            where = f"nobody, {place}, {command}"
-            _one_client(tally, folder, place, command, where)
+            _one_client(tally, folder, place, command, f"nobody, {place}, {command}")
     return tally.outcome()
 
 
