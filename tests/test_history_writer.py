@@ -157,3 +157,23 @@ def test_tables_that_another_session_locks_keep_no_training_waiting(
     assert "sftguide runs import" in told[1]
     run = RunHistory(storage).import_trace(read_trace(recorder.trace_path))
     assert (run.status, run.step) == ("finished", 20)
+
+
+def test_a_history_file_that_was_removed_is_made_anew_with_the_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_writer, "FIRST_PAUSE_S", 0.0)
+    told: list[str] = []
+    storage = tmp_path / "h.db"
+    row = run_row(output_dir=str(tmp_path))
+    recorder = RunRecorder(row, storage=str(storage), trace=True, warn=told.append)
+    recorder.steps(steps(20))
+    wait_until(lambda: RunHistory(str(storage)).get("r1").step == 20)
+    for path in tmp_path.glob("h.db*"):
+        path.unlink()
+    recorder.steps(steps(60, first=21))
+    recorder.end("finished")
+    run = RunHistory(str(storage)).get("r1")
+    assert (run.status, run.step) == ("finished", 60)
+    assert len(told) == 1
+    assert "was removed or replaced" in told[0]

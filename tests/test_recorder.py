@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from runs import run_row, steps
 
 from axolotl_sftguide.monitor.recorder import RunRecorder, new_run_id
+from axolotl_sftguide.runs import history_writer
 from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 from axolotl_sftguide.runs.traces import FORM, TraceWriter, read_trace, trace_path
 from axolotl_sftguide.signals import points_of
@@ -247,3 +249,94 @@ def test_a_run_id_draws_nothing_from_the_global_generator() -> None:
     assert random.getstate() == state
     assert len(ids) > 45
     assert FORM == 1
+
+
+def test_a_disk_that_is_full_for_a_while_costs_neither_trace_nor_history_a_step(
+    record: Callable[..., RunRecorder],
+    tmp_path: Path,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history_writer, "FIRST_PAUSE_S", 0.0)
+    recorder = record()
+    recorder.steps(steps(20))
+    wait_until(lambda: RunHistory(str(tmp_path / "h.db")).get("r1").step == 20)
+    size = recorder.trace_path.stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may become longer than the trace is now, plus a part of a line.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+    try:
+        recorder.steps(steps(25, first=21))
+        recorder.decision(Decision("divergence", "warn", "high", 25, 200))
+        recorder.steps(steps(60, first=26))
+        cut = read_trace(recorder.trace_path)
+        assert [o.step for o in cut.observations] == list(range(1, 21))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    recorder.steps(steps(90, first=61))
+    recorder.end("finished")
+    trace = read_trace(recorder.trace_path)
+    assert list(trace.observations) == steps(90)
+    assert [e["event"] for e in trace.events] == ["decision", "end"]
+    history = RunHistory(str(tmp_path / "h.db"))
+    run = history.get("r1")
+    assert (run.status, run.step, len(run.decisions)) == ("finished", 90, 1)
+    assert history.points("r1") == points_of(steps(90))
+    assert sum("trace" in line and "File too large" in line for line in told) == 1
+
+
+def test_a_disk_that_stays_full_is_told_and_the_history_has_the_end(
+    record: Callable[..., RunRecorder],
+    tmp_path: Path,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = record()
+    recorder.steps(steps(20))
+    monkeypatch.setattr(recorder._trace, "_file", Full())
+    recorder.steps(steps(90, first=21))
+    recorder.end("finished")
+    assert [line.partition(";")[0] for line in told] == [
+        f"trace {recorder.trace_path}: No space left on device",
+        f"trace {recorder.trace_path}: the last steps could not be written and are "
+        "missing in it",
+    ]
+    run = RunHistory(str(tmp_path / "h.db")).get("r1")
+    assert (run.status, run.step) == ("finished", 90)
+
+
+class Full:
+    """A file on a full disk."""
+
+    def write(self, _: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_run_without_a_trace_is_whole_once_its_history_is_back(
+    record: Callable[..., RunRecorder],
+    tmp_path: Path,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history_writer, "FIRST_PAUSE_S", 0.0)
+    recorder = record(trace=False)
+    recorder.steps(steps(40))
+    wait_until(lambda: RunHistory(str(tmp_path / "h.db")).get("r1").step == 40)
+    other = sqlite3.connect(tmp_path / "h.db", isolation_level=None)
+    other.execute("begin immediate")
+    recorder.steps(steps(60, first=41))
+    recorder.decision(Decision("divergence", "warn", "high", 60, 480))
+    wait_until(lambda: told)
+    other.close()
+    recorder.steps(steps(90, first=61))
+    recorder.score(Score("m", 0.5, "max"))
+    recorder.end("finished")
+    history = RunHistory(str(tmp_path / "h.db"))
+    run = history.get("r1")
+    assert (run.status, run.step, len(run.decisions)) == ("finished", 90, 1)
+    assert run.scores == (Score("m", 0.5, "max"),)
+    assert history.points("r1") == points_of(steps(90))
+    assert len(told) == 1

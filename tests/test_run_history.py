@@ -31,6 +31,7 @@ from axolotl_sftguide.runs.history import (
     Score,
     is_there,
     resolve_storage,
+    this_process,
     upgrade_storage,
 )
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace
@@ -265,7 +266,9 @@ class TestDead:
     def test_a_process_id_that_another_process_took_over_is_dead(
         self, history: RunHistory
     ) -> None:
-        history.begin(run_row(process_started_at=time.time() - 9000))
+        before = this_process()["process_started_at"] - 10  # of the other one's start
+        row = run_row(process_started_at=before - 9000, heartbeat_at=before)
+        history.begin(row)
         assert history.get("r1").shown_status == "dead"
 
     def test_elsewhere_a_run_is_dead_after_a_silence(self, history: RunHistory) -> None:
@@ -306,6 +309,7 @@ class TestImport:
         self, history: RunHistory, tmp_path: Path
     ) -> None:
         path = write_trace(tmp_path, end=None, process_started_at=0.0)
+        os.utime(path, (0.0, 0.0))
         assert history.import_trace(read_trace(path)).shown_status == "dead"
 
     def test_scores_that_were_attached_elsewhere_stay(

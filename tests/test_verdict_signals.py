@@ -11,7 +11,8 @@ from pathlib import Path
 from curves import learning, run
 from runs import run_row
 
-from axolotl_sftguide.monitor.recorder import RunRecorder, decision_of
+from axolotl_sftguide.monitor.decisions import decision_of
+from axolotl_sftguide.monitor.recorder import RunRecorder
 from axolotl_sftguide.runs.history import Decision, RunHistory
 from axolotl_sftguide.runs.traces import read_trace
 from axolotl_sftguide.signals import Observation

@@ -19,7 +19,12 @@ from .. import __version__
 from ..errors import SFTGuideError
 from .backtest import backtest
 from .check import check
-from .common import buffered_stdout_to_stderr, give_common_options, is_verbose
+from .common import (
+    buffered_stdout_to_stderr,
+    give_common_options,
+    is_verbose,
+    warnings_shown,
+)
 from .completion import complete_names
 from .evidence import evidence
 from .explain import explain
@@ -52,7 +57,8 @@ class _Group(click.Group):
         if os.environ.get("NO_COLOR"):
             ctx.color = False  # subcommands inherit it; https://no-color.org
         try:
-            return super().invoke(ctx)
+            with warnings_shown():
+                return super().invoke(ctx)
         except SFTGuideError as error:
             if is_verbose():
                 click.echo("".join(traceback.format_exception(error)), err=True)

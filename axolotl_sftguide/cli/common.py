@@ -115,6 +115,25 @@ def buffered_stdout_to_stderr() -> None:
 
 
 @contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Print the package's warnings to stderr, unless a program handles them itself."""
+    import logging
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"Warning: {record.getMessage()}", err=True)
+
+    logger = logging.getLogger(__name__.partition(".")[0])
+    handler = Shown(logging.WARNING)
+    if not logger.handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
     """SIGTERM raises KeyboardInterrupt, so that a command can end what it began."""
     import signal

@@ -14,7 +14,7 @@ from ..runs.traces import MEMORY_EVENT
 from ..stopping.judge import Finding, Judge, JudgeState
 from ..stopping.rules import Verdict
 from ..units import count
-from . import evaluation_notices, notices
+from . import evaluation_notices, notices, storage_notices
 from .best_evaluation import Best
 from .parts import Parts
 
@@ -81,7 +81,7 @@ def mark_stop(
         best_step=best.step if best else None,
         best_checkpoint=best.checkpoint if best else None,
     )
-    marked = marker.mark(output_dir, termination)
+    _mark(output_dir, termination)
     if best is not None:
         return evaluation_notices.stopped(
             verdict,
@@ -89,7 +89,7 @@ def mark_stop(
             step=step,
             max_steps=max_steps,
             samples_seen=samples_seen,
-            marker=marked.name,
+            marker=marker.MARKER,
         )
     return notices.stopped(
         verdict,
@@ -97,7 +97,7 @@ def mark_stop(
         max_steps=max_steps,
         samples_seen=samples_seen,
         checkpoint=checkpoint,
-        marker=marked.name,
+        marker=marker.MARKER,
     )
 
 
@@ -117,12 +117,28 @@ def mark_parked(
     that was stopped.
     """
     termination = _termination(run_id, verdict, checkpoint, step, samples_seen)
-    marker.mark(output_dir, replace(termination, parked=True))
+    _mark(output_dir, replace(termination, parked=True))
     return (
         f"parked at step {step} of {max_steps} ({count(samples_seen)} samples) by "
         f"{verdict.rule}: {verdict.reason}. The sweep resumes it from {checkpoint} if "
         "later runs show that it has a chance"
     )
+
+
+def _mark(output_dir: str, termination: marker.Termination) -> None:
+    """Write the marker; where that is not possible, the monitoring goes on."""
+    try:
+        marker.mark(output_dir, termination)
+    except OSError as error:
+        logger.warning(storage_notices.marker_not_written(output_dir, error))
+
+
+def clear_marker(output_dir: str) -> None:
+    """Remove the marker of an earlier run, if there is one."""
+    try:
+        marker.clear(output_dir)
+    except OSError as error:
+        logger.warning(storage_notices.marker_not_written(output_dir, error))
 
 
 def update_marker(output_dir: str, trainer: Any, *, finished: bool) -> None:
@@ -133,7 +149,7 @@ def update_marker(output_dir: str, trainer: Any, *, finished: bool) -> None:
     rule on evaluations stopped it, they are those of its best checkpoint.
     """
     if finished:
-        marker.clear(output_dir)
+        clear_marker(output_dir)
         return
     stopped = marker.read_marker(output_dir)
     best = getattr(trainer.state, "best_model_checkpoint", None)
@@ -141,13 +157,13 @@ def update_marker(output_dir: str, trainer: Any, *, finished: bool) -> None:
     if stopped is None or not best or not loads:
         return
     if stopped.best_step is not None:
-        marker.mark(output_dir, replace(stopped, loaded_checkpoint=str(best)))
+        _mark(output_dir, replace(stopped, loaded_checkpoint=str(best)))
         return
     step = marker.checkpoint_step(best)
     if not stopped.weights_are_lost or step is None or step >= stopped.bad_since:
         return
     if _all_finite(trainer.model):
-        marker.mark(output_dir, replace(stopped, loaded_checkpoint=str(best)))
+        _mark(output_dir, replace(stopped, loaded_checkpoint=str(best)))
         logger.info(notices.good_weights_loaded(str(best)))
 
 

@@ -266,29 +266,6 @@ def unknown_sources(share: float) -> str:
     )
 
 
-def trace_lost(path: Path, error: OSError) -> str:
-    """The trace cannot be written."""
-    return (
-        f"trace {path}: {error.strerror or error}; training continues, and its steps "
-        "are no longer recorded"
-    )
-
-
-def history_lost(error: Exception, *, traced: bool, compared: bool = True) -> str:
-    """The run history cannot be written, or not even be read at the start."""
-    kept = "the trace records all steps" if traced else "the run is not recorded"
-    alone = "" if compared else ". The run is not compared with earlier runs"
-    return f"{error}; training continues, and {kept}{alone}"
-
-
-def import_later(folder: Path) -> str:
-    """The run ended while the history could not be reached."""
-    return (
-        "the run history is missing part of this run. Once it is reachable, run: "
-        f"sftguide runs import {folder}"
-    )
-
-
 def _shortened(path: Path) -> str:
     try:
         return str(path.relative_to(Path.cwd()))

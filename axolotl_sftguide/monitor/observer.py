@@ -12,10 +12,11 @@ from . import notices
 from .capture import PendingStep
 from .faults import Guard
 from .meter import RunMeter
+from .no_recorder import NoRecorder
 from .norm_check import NormCheck
 from .ranks import Ranks
 from .readout import CapturedStep, StepReadout
-from .recorder import NoRecorder, RunRecorder
+from .recorder import RunRecorder
 
 logger = logging.getLogger(__name__)
 

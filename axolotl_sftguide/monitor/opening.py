@@ -12,7 +12,6 @@ from typing import Any
 from ..config.rule_settings import EarlyTerminationSettings
 from ..config.settings import Settings
 from ..errors import SFTGuideError
-from ..runs import marker
 from ..runs.history import this_process
 from ..runs.redaction import json_safe
 from ..signals.comparability import Candidate, comparability_key
@@ -24,19 +23,21 @@ from . import notices
 from .accumulation import loss_normalisation, make_exact
 from .announcing import AnnouncingRecorder, RunListener
 from .capture import StepCapture
+from .endings import clear_marker
 from .evaluation_opening import evaluation_watch
 from .faults import Guard
 from .identity import host_name, key_fields, objective_of
 from .judging import judge_at_start
 from .loop import TrainingLoop
 from .meter import RunMeter
+from .no_recorder import NoRecorder
 from .noise_scale_opening import micro_batches_of
 from .observer import StepObserver
 from .pace import device_name
 from .parts import Parts
 from .ranks import Ranks
 from .readout import StepReadout
-from .recorder import NoRecorder, RunRecorder, new_run_id, output_folder
+from .recorder import RunRecorder, new_run_id, output_folder
 from .resume import Resumed, find_earlier
 from .samples import HostBatch, SampleCount
 from .session import Session
@@ -232,7 +233,7 @@ def _recorder(
         past=resumed.past,
     )
     if not step:
-        marker.clear(row["output_dir"])
+        clear_marker(row["output_dir"])
     return recorder
 
 

@@ -11,8 +11,8 @@ from ..runs.history import Status
 from ..stopping.judge import Finding
 from ..stopping.rules import Verdict
 from . import endings
+from .decisions import decision_of
 from .parts import Parts
-from .recorder import decision_of
 
 logger = logging.getLogger(__name__)
 

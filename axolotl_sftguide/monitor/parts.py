@@ -10,9 +10,10 @@ from .evaluations import EvaluationWatch, NoEvaluations
 from .faults import Guard
 from .loop import TrainingLoop
 from .meter import RunMeter
+from .no_recorder import NoRecorder
 from .observer import StepObserver
 from .ranks import Ranks
-from .recorder import NoRecorder, RunRecorder
+from .recorder import RunRecorder
 from .source_record import NoSources, SourceRecord
 
 

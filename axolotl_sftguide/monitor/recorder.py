@@ -11,13 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..errors import SFTGuideError
+from ..errors import SFTGuideError, TraceError
 from ..runs.history import Decision, RunHistory, Score, Status
 from ..runs.history_writer import HistoryWriter
-from ..runs.traces import TraceWriter, read_trace, trace_path
+from ..runs.traces import TraceWriter, parse_trace, trace_path
 from ..signals import Observation
-from ..stopping.judge import Finding
-from . import notices
+from . import storage_notices as told
 from .growing_curve import GrowingCurve
 
 _PROGRESS_EVERY_S = 1.0
@@ -30,6 +29,8 @@ _PATIENCE_S = 10.0
 """Seconds that it waits for a single write."""
 _LOCKED_S = 1.0
 """Seconds after which a write to a locked file is given up, to be caught up later."""
+_MOST_KEPT_BYTES = 64 * 2**20
+"""How much of a trace is kept in memory while its disk is full."""
 
 
 def new_run_id() -> str:
@@ -80,10 +81,14 @@ class RunRecorder:
         self._history: RunHistory | None = None
         self._writer: HistoryWriter | None = None
         self._history_reported = False
+        self._trace_reported = False
+        self._trace_given_up = False
+        self._ended: tuple[Status, str | None, float] | None = None
         if trace:
             self._guard_trace(lambda: self._open_trace(run, resumed_at))
         whole = self._trace is not None
         row = {**run, "trace_path": str(self.trace_path.resolve()) if whole else None}
+        self._row = row
         self._open_history(row, resumed=resumed_at is not None)
 
     @property
@@ -145,12 +150,16 @@ class RunRecorder:
             for metric, loss in _losses(self._evaluated).items():
                 self.score(Score(metric, loss, "min"))
         at, ended = time.time(), {"status": status, "reason": reason}
+        self._ended = status, reason, at
         self._to_trace(lambda t: t.event("end", **ended, at=at, step_s=self._step_s))
-        self._to_trace(lambda trace: trace.close())
         self._note_progress()
         self._to_history(lambda h: h.end(self.run_id, status, reason, at=at))
-        if not self._history_is_whole() and self._trace is not None:
-            self._warn(notices.import_later(self.trace_path.parent))
+        if not self._history_is_whole():
+            folder = self.trace_path.parent if self._trace is not None else None
+            self._warn(told.import_later(folder))
+        self._to_trace(lambda trace: trace.close())
+        if self._trace is not None and self._trace.kept_bytes:
+            self._warn(told.trace_cut(self.trace_path))
         self._trace = None
 
     def _open_trace(self, run: dict[str, Any], resumed_at: int | None) -> None:
@@ -176,6 +185,7 @@ class RunRecorder:
             None,
             heartbeat=lambda history: history.progress(self.run_id),
             catch_up=self._enter_from_trace if self._trace is not None else None,
+            begin=lambda history: history.begin(row),
             on_fault=self._history_failed,
             reopen=self._reopen_history,
         )
@@ -187,23 +197,41 @@ class RunRecorder:
 
     def _note_progress(self) -> None:
         self._progress_at = time.monotonic()
-        last, comparable, step_s = self._last, self._comparable, self._step_s
+        self._to_history(self._write_progress)
+
+    def _write_progress(self, history: RunHistory) -> None:
+        """Write the newest state; called by the thread that writes."""
+        last = self._last
         if last is None:
             return
-        self._to_history(
-            lambda h: h.progress(
-                self.run_id,
-                step=last.step,
-                samples_seen=last.samples_seen,
-                loss=last.loss,
-                grad_norm=last.grad_norm,
-                comparable=comparable,
-                step_s=step_s,
-            )
+        history.progress(
+            self.run_id,
+            step=last.step,
+            samples_seen=last.samples_seen,
+            loss=last.loss,
+            grad_norm=last.grad_norm,
+            comparable=self._comparable,
+            step_s=self._step_s,
         )
 
     def _enter_from_trace(self, history: RunHistory) -> None:
-        history.import_trace(read_trace(self.trace_path))
+        trace = self._trace
+        try:
+            content = trace.content() if trace else self.trace_path.read_bytes()
+            history.import_trace(parse_trace(self.trace_path, content))
+        except (OSError, TraceError):
+            history.begin(self._row)
+            self._enter_last(history)
+        else:
+            if self._trace_given_up:
+                self._enter_last(history)
+
+    def _enter_last(self, history: RunHistory) -> None:
+        """Enter what is known of a run whose trace is not whole."""
+        self._write_progress(history)
+        if self._ended is not None:
+            status, reason, at = self._ended
+            history.end(self.run_id, status, reason, at=at)
 
     def _history_is_whole(self) -> bool:
         if self._history is not None:
@@ -223,8 +251,13 @@ class RunRecorder:
         try:
             write()
         except OSError as error:
-            self._trace = None
-            self._warn(notices.trace_lost(self.trace_path, error))
+            kept = self._trace.kept_bytes if self._trace is not None else 0
+            retried = 0 < kept <= _MOST_KEPT_BYTES
+            if not retried:
+                self._trace, self._trace_given_up = None, True
+            if not self._trace_reported or not retried:
+                self._trace_reported = True
+                self._warn(told.trace_lost(self.trace_path, error, kept=retried))
 
     def _reopen_history(self) -> RunHistory:
         timeout_s = _OPENING_S if self._history_reported else _LOCKED_S
@@ -234,36 +267,7 @@ class RunRecorder:
         if not self._history_reported:
             self._history_reported = True
             traced = self._trace is not None
-            self._warn(notices.history_lost(error, traced=traced, compared=compared))
-
-
-class NoRecorder:
-    """Stands in for the recorder on all ranks but the first."""
-
-    history = None
-
-    def steps(
-        self, observations: Sequence[Observation], *, step_s: float | None = None
-    ) -> None:
-        """Record nothing."""
-
-    def decision(self, decision: Decision) -> None:
-        """Record nothing."""
-
-    def score(self, score: Score) -> None:
-        """Record nothing."""
-
-    def evaluation(self, step: int, metrics: dict[str, float]) -> None:
-        """Record nothing."""
-
-    def event(self, name: str, **values: Any) -> None:
-        """Record nothing."""
-
-    def norm_check(self, **found: Any) -> None:
-        """Record nothing."""
-
-    def end(self, status: Status, reason: str | None = None) -> None:
-        """Record nothing."""
+            self._warn(told.history_lost(error, traced=traced, compared=compared))
 
 
 def _losses(evaluated: dict[str, float]) -> dict[str, float]:
@@ -275,21 +279,6 @@ def _losses(evaluated: dict[str, float]) -> dict[str, float]:
         for metric, value in evaluated.items()
         if metric.startswith("eval_") and metric.endswith("_loss")
     }
-
-
-def decision_of(finding: Finding) -> Decision:
-    """A finding as it is recorded."""
-    verdict = finding.verdict
-    return Decision(
-        rule=verdict.rule,
-        action=finding.action,
-        reason=verdict.reason,
-        step=verdict.step,
-        samples_seen=verdict.samples_seen,
-        figures=verdict.figures,
-        reference=verdict.reference,
-        signals=verdict.signals,
-    )
 
 
 def output_folder(path: str | Path | None) -> str:

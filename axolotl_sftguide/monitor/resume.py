@@ -14,9 +14,10 @@ from typing import Any
 
 from ..errors import SFTGuideError
 from ..runs.checkpoints import read_note
+from ..runs.history import is_alive, this_process
 from ..runs.traces import PATTERN, Trace, read_trace, trace_path
 from ..signals import Observation
-from . import notices
+from . import notices, storage_notices
 
 logger = logging.getLogger(__name__)
 
@@ -84,13 +85,35 @@ def find_earlier(output_dir: str, step: int, checkpoint: str | None) -> Resumed 
     note = read_note(checkpoint or Path(output_dir) / f"checkpoint-{step}")
     if note is not None and note.step == step:
         for trace in _readable([trace_path(output_dir, note.run_id)]):
+            if _is_written_by_another(trace):
+                logger.warning(storage_notices.resumed_by_another(trace.run["id"]))
+                break
             return _resumed(trace, step, note.samples_seen)
         return Resumed(samples_seen=note.samples_seen)
     paths = sorted(Path(output_dir).glob(PATTERN), key=lambda p: p.stat().st_mtime)
     for trace in _readable(reversed(paths)):
+        if _is_written_by_another(trace):
+            continue
         if trace.observations and trace.observations[-1].step >= step:
             return _resumed(trace, step, None)
     return Resumed()
+
+
+def _is_written_by_another(trace: Trace) -> bool:
+    """Whether another process on this machine trains the run at this moment."""
+    run, here = trace.run, this_process()
+    try:
+        process = {name: run[name] for name in here}
+        if trace.end is not None or process == here:
+            return False
+        same_host = process["hostname"] == here["hostname"]
+        return same_host and is_alive(**process, heartbeat_at=_written_at(trace))
+    except (KeyError, TypeError, OSError):
+        return False
+
+
+def _written_at(trace: Trace) -> float:
+    return trace.path.stat().st_mtime
 
 
 def _readable(paths: Any) -> Iterator[Trace]:

@@ -13,11 +13,11 @@ from ..runs.checkpoints import Note, write_note
 from ..runs.history import Score
 from ..signals import LogWindow, Observation
 from ..stopping.judge import Finding
-from . import endings, notices
+from . import endings, notices, storage_notices
+from .decisions import decision_of
 from .outcome import Outcome
 from .pace import Pace
 from .parts import Parts
-from .recorder import decision_of
 from .resume import Resumed
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Session:
         if ranks.main and self._observed_at == self._trainer.state.global_step:
             extra = self._outcome.saves_extra
             note = Note(self.run_id, self._observed_at, meter.samples_seen, extra)
-            self._parts.guard.call(lambda: write_note(checkpoint, note), None)
+            self._parts.guard.call(lambda: _write_note(checkpoint, note), None)
         self._outcome.saved(checkpoint, self._observed_at)
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
@@ -290,3 +290,10 @@ class Session:
             self.abandon(text)
         except Exception:
             logger.debug("traceback of the internal error", exc_info=True)
+
+
+def _write_note(checkpoint: str, note: Note) -> None:
+    try:
+        write_note(checkpoint, note)
+    except OSError as error:
+        logger.warning(storage_notices.note_not_written(checkpoint, error))

@@ -10,8 +10,9 @@ from ..config.settings import Settings
 from ..errors import SFTGuideError
 from ..signals.sources import SourceLosses
 from . import notices
+from .no_recorder import NoRecorder
 from .ranks import Ranks
-from .recorder import NoRecorder, RunRecorder
+from .recorder import RunRecorder
 from .source_meter import SourceMeter
 from .source_record import NoSources, SourceRecord, as_event
 from .source_table import SourceTable

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from .marker import checkpoint_step
+from .whole_file import write_whole
 
 NOTE = "sftguide-run.json"
 """The name of the note in a checkpoint."""
@@ -32,8 +33,7 @@ def write_note(checkpoint: str | Path, note: Note) -> None:
     """Write the note into a checkpoint, if the folder exists."""
     folder = Path(checkpoint)
     if folder.is_dir():
-        text = json.dumps(asdict(note), indent=2) + "\n"
-        (folder / NOTE).write_text(text, encoding="utf-8")
+        write_whole(folder / NOTE, json.dumps(asdict(note), indent=2) + "\n")
 
 
 def begin_checkpoint(checkpoint: str | Path, note: Note) -> None:

@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from ..errors import SFTGuideError
@@ -21,17 +22,22 @@ FIRST_PAUSE_S = 30.0
 
 LONGEST_PAUSE_S = 600.0
 
+MOST_KEPT = 100_000
+"""Writes that are kept while the history fails; then the oldest are dropped."""
+
 
 class HistoryWriter:
     """A queue of writes that a thread executes in order.
 
-    After an error, writes are dropped; after a pause, `catch_up` writes everything
-    that is missing. Every write must be idempotent.
+    After an error and a pause, `catch_up` writes everything that is missing. Without
+    it, the writes since the error are kept and carried out then. Every write must be
+    idempotent.
 
     Args:
         history: The history to write to; None if it could not be opened.
         heartbeat: The write for a time without other writes.
         catch_up: Writes everything recorded so far; None if that is not possible.
+        begin: Makes the history ready for kept writes, if it was replaced.
         on_fault: Called once, from the thread, with the first error.
         reopen: Opens the history where it is None, and again after an error.
     """
@@ -42,12 +48,15 @@ class HistoryWriter:
         *,
         heartbeat: Write,
         catch_up: Write | None,
+        begin: Write | None = None,
         on_fault: Callable[[SFTGuideError], None],
         reopen: Callable[[], RunHistory] | None = None,
     ) -> None:
         self._history = history
         self._heartbeat = heartbeat
         self._catch_up = catch_up
+        self._begin = begin
+        self._kept: deque[Write] = deque(maxlen=MOST_KEPT)
         self._on_fault = on_fault
         self._reopen = reopen
         self._reported = False
@@ -84,7 +93,9 @@ class HistoryWriter:
         while (write := self._next()) is not None:
             if not self._missed:
                 self._try(write)
-            elif time.monotonic() >= self._retry_at:
+                continue
+            self._keep(write)
+            if time.monotonic() >= self._retry_at:
                 self._recover()
         if self._missed:
             self._recover()
@@ -96,12 +107,24 @@ class HistoryWriter:
         except queue.Empty:
             return self._heartbeat
 
-    def _recover(self) -> None:
-        if self._catch_up is not None:
-            self._missed = False
-            self._try(self._catch_up)
+    def _keep(self, write: Write) -> None:
+        if self._catch_up is None:
+            self._kept.append(write)
 
-    def _try(self, write: Write) -> None:
+    def _recover(self) -> None:
+        self._missed = False
+        if self._catch_up is not None:
+            self._try(self._catch_up)
+            return
+        if self._begin is not None and self._kept:
+            self._try(self._begin, kept=False)
+        while self._kept and not self._missed:
+            write = self._kept.popleft()
+            self._try(write, kept=False)
+            if self._missed:
+                self._kept.appendleft(write)
+
+    def _try(self, write: Write, *, kept: bool = True) -> None:
         try:
             if self._history is None and self._reopen is not None:
                 self._history = self._reopen()
@@ -115,6 +138,8 @@ class HistoryWriter:
             self._finished += 1
         self._close()
         self._missed = True
+        if kept:
+            self._keep(write)
         self._retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         if not self._reported:

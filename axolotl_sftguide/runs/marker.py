@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from .whole_file import write_whole
+
 MARKER = "sftguide-terminated.json"
 """The name of the file in the output folder."""
 
@@ -70,7 +72,7 @@ def mark(output_dir: str | Path, termination: Termination) -> Path:
     """Write the marker."""
     path = Path(output_dir) / MARKER
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(termination), indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(asdict(termination), indent=2) + "\n")
     return path
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import TraceError
 
@@ -21,13 +21,16 @@ class TraceLines:
         path: The trace.
         appended: Events that are appended to the trace of a run that has ended, also
             after a line that was cut off.
+        content: What the file holds, if it is not read from there.
 
     Raises:
         TraceError: If the file cannot be read. Iterating raises it for a broken line
             before the last.
     """
 
-    def __init__(self, path: Path, appended: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path, appended: tuple[str, ...], content: BinaryIO | None = None
+    ) -> None:
         self.path = path
         self.torn = False
         """Whether the last line is cut off."""
@@ -35,7 +38,7 @@ class TraceLines:
         self._ahead: deque[bytes] = deque()
         self._number = 0
         try:
-            self._file = path.open("rb")
+            self._file = content or path.open("rb")
         except OSError as error:
             raise self._unreadable(error) from None
 

@@ -9,11 +9,9 @@ strings "NaN", "Infinity" and "-Infinity", which `float()` parses.
 
 from __future__ import annotations
 
-import json
-import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,9 @@ from ..errors import TraceError
 from ..signals import Observation
 from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT
 from .trace_lines import TraceLines
-
-FORM = 1
-"""The version of the format that this package writes."""
+from .trace_writer import FORM as FORM
+from .trace_writer import TraceWriter as TraceWriter
+from .trace_writer import to_line as to_line
 
 PATTERN = "sftguide-trace-*.jsonl"
 """The name of trace files in an output folder."""
@@ -75,51 +73,6 @@ def trace_path(output_dir: str | Path, run_id: str) -> Path:
     return Path(output_dir) / PATTERN.replace("*", run_id)
 
 
-class TraceWriter:
-    """Appends to one trace; after every call the file consists of whole lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torn = _is_torn(path)
-        self._file = path.open("a", encoding="utf-8")
-        if torn:
-            self._file.write("\n")
-
-    def begin(self, run: Mapping[str, Any]) -> None:
-        """Write the first line."""
-        self._write([{"event": "run", "form": FORM, "run": dict(run)}])
-
-    def event(self, name: str, **values: Any) -> None:
-        """Write one event."""
-        self._write([{"event": name, **values}])
-
-    def steps(self, observations: Iterable[Observation]) -> None:
-        """Write one record per optimizer step."""
-        self._write(asdict(observation) for observation in observations)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
-        self._file.writelines(to_line(record) for record in records)
-        self._file.flush()
-
-
-def _is_torn(path: Path) -> bool:
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"
-
-
-def to_line(record: Mapping[str, Any]) -> str:
-    """One record as a line of strict JSON."""
-    return json.dumps(_portable(record), allow_nan=False, default=str) + "\n"
-
-
 def read_trace(path: str | Path) -> Trace:
     """Read a trace, including one that is still being written or is cut off.
 
@@ -127,7 +80,20 @@ def read_trace(path: str | Path) -> Trace:
         TraceError: If the file cannot be read, is not a trace, has a newer format, or
             has a broken line before its last.
     """
-    with _lines_of(path) as lines:
+    return _trace_of(_lines_of(path))
+
+
+def parse_trace(path: Path, content: bytes) -> Trace:
+    """The trace in some bytes, which belong into a file.
+
+    Raises:
+        TraceError: As `read_trace`.
+    """
+    return _trace_of(TraceLines(path, _APPENDED, BytesIO(content)))
+
+
+def _trace_of(lines: TraceLines) -> Trace:
+    with lines:
         content = TraceContent(lines.path, run_of(lines.path, lines.first()))
         for record in lines:
             content.add(record)
@@ -255,13 +221,3 @@ def observation_of(path: Path, record: dict[str, Any]) -> Observation:
         raise TraceError(
             f"{path}: a step record is incomplete ({error!r}): {record}"
         ) from None
-
-
-def _portable(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {str(k): _portable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_portable(v) for v in value]
-    return value

@@ -110,7 +110,7 @@ class Training:
         try:
             note = json.loads((self._folder / _PROCESS).read_text(encoding="utf-8"))
             if note["hostname"] == this_process()["hostname"] and is_alive(
-                **note, heartbeat_at=0.0
+                **note, heartbeat_at=_written_at(self._folder)
             ):
                 return psutil.Process(note["process_id"])
         except (OSError, ValueError, KeyError, TypeError, psutil.Error):
@@ -141,6 +141,12 @@ class Training:
             return status in ("finished", "terminated")
         last = trace.observations[-1].step if trace.observations else 0
         return self._resumed_at is None or last > self._resumed_at
+
+
+def _written_at(folder: Path) -> float:
+    """When the training in a folder last wrote something."""
+    written = [*find_traces(folder), folder / LOG]
+    return max((p.stat().st_mtime for p in written if p.exists()), default=0.0)
 
 
 def newest_trace(folder: Path) -> Trace | None:

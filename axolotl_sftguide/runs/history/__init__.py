@@ -3,6 +3,8 @@
 _history    RunHistory, the public interface
 _records    runs, scores and decisions as values
 _database   the storage URL, opening, transactions
+_engine     engines for SQLite and PostgreSQL
+_rows       rows, also where some of them cannot be read
 _tables     the schema
 _upgrade    upgrades the schema of an older version
 _write      statements that write runs, scores and decisions

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ...signals import Point, interpolate
 from . import _tables as t
+from ._rows import fault_of
 
 
 def add_points(connection: sa.Connection, run_id: str, points: Sequence[Point]) -> None:
@@ -32,7 +33,8 @@ def read_points(connection: sa.Connection, run_id: str) -> list[Point]:
         .where(t.points.c.run_id == run_id)
         .order_by(t.points.c.samples_seen)
     )
-    return [_point(row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(query).mappings()
+    return [_point(row) for row in rows if fault_of(t.points, row) is None]
 
 
 def span_of(
@@ -82,7 +84,8 @@ def read_at(
 
     def read(before: bool) -> dict[str, Point]:
         rows = connection.execute(nearest(before)).mappings()
-        return {row["run_id"]: _point(row) for row in rows}
+        whole = (row for row in rows if fault_of(t.points, row) is None)
+        return {row["run_id"]: _point(row) for row in whole}
 
     left, right = read(True), read(False)
     return {

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import platformdirs
 import sqlalchemy as sa
 
 from ...errors import StorageError
-from ..postgresql import connect_args, let_server_notice
 from . import _tables as t
+from ._engine import make_engine
+from ._rows import is_damage
 
 STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
 """The environment variable that names the storage if no setting does."""
@@ -48,7 +47,10 @@ def is_there(storage: str | None = None) -> bool:
     url = _url_of(resolve_storage(storage))
     if url.get_backend_name() != "sqlite":
         return True
-    return Path(url.database or "").exists()
+    try:
+        return Path(url.database or "").exists()
+    except OSError:  # in a folder that may not be read: opening it says so
+        return True
 
 
 def _url_of(storage: str) -> sa.URL:
@@ -89,22 +91,18 @@ class Database:
         try:
             url = _url_of(self.url)
             self.url = url.render_as_string(hide_password=True)
-            self._engine = sa.create_engine(
-                url, connect_args=_open_args(url, timeout_s)
-            )
-            if self._sqlite:
-                sa.event.listen(self._engine, "connect", _write_fast)
-            elif self._engine.dialect.name == "postgresql":
-                limit = partial(_wait_at_most, timeout_s)
-                sa.event.listen(self._engine, "connect", limit)
-                let_server_notice(self._engine)
+            self._engine = make_engine(url, timeout_s)
             self._prepare(url, any_older)
+            self._file = Path(url.database) if self._sqlite and url.database else None
+            self._opened = _identity(self._file)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StorageError(
                 f"run history {self.url}: not a usable storage URL ({error}). Write "
                 "for example sqlite:///outputs/sftguide.db"
             ) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
+            if is_damage(getattr(error, "orig", None)):
+                raise StorageError(self._damaged(_cause(error))) from None
             raise StorageError(
                 f"run history {self.url}: cannot be opened ({_cause(error)}). Set "
                 f"sftguide.storage or {STORAGE_VARIABLE} to a writable location"
@@ -113,13 +111,27 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One transaction that reads."""
-        with self._one_line_errors(), self._transaction("DEFERRED") as connection:
-            yield connection
+        with self._one_line_errors(), self._engine.connect() as connection:
+            connection.begin()
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN DEFERRED")
+            try:
+                yield connection
+            finally:
+                # A damaged file can be read in part, and then not be committed to.
+                with suppress(sa.exc.DatabaseError):
+                    connection.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that may write; it is committed whole or not at all."""
-        with self._one_line_errors(), self._transaction("IMMEDIATE") as connection:
+        """One transaction that may write; it is committed whole or not at all.
+
+        An SQLite file that was removed or replaced is not written to: what it would
+        get is lost.
+        """
+        if _identity(self._file) != self._opened:
+            raise StorageError(f"run history {self.url}: was removed or replaced")
+        with self._one_line_errors(), self._transaction() as connection:
             yield connection
 
     @contextmanager
@@ -139,7 +151,11 @@ class Database:
             self._create()
         with self._engine.connect() as connection:
             query = sa.select(t.meta.c.schema_version)
-            found = connection.execute(query).scalar_one()
+            versions = connection.execute(query).scalars().all()
+        known = [version for version in versions if isinstance(version, int)]
+        if not known:
+            raise StorageError(self._damaged("it has no schema version"))
+        found = max(known)
         # Tables are never changed here: other processes may use the old ones.
         if found < t.SCHEMA_VERSION and not any_older:
             raise StorageError(
@@ -154,6 +170,13 @@ class Database:
                 "axolotl-sftguide, or choose another history with sftguide.storage or "
                 f"{STORAGE_VARIABLE}"
             )
+
+    def _damaged(self, cause: str) -> str:
+        return (
+            f"run history {self.url}: is damaged, or no run history ({cause}). Move "
+            "it away; this makes a new one of the traces: "
+            f"sftguide runs import OUTPUT_DIR --storage {self.url}"
+        )
 
     def _create(self) -> None:
         with self._alone() as connection:
@@ -174,7 +197,7 @@ class Database:
     @contextmanager
     def _alone(self) -> Iterator[sa.Connection]:
         """Holds the lock for creating and upgrading tables."""
-        with self._transaction("IMMEDIATE") as connection:
+        with self._transaction() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield connection
@@ -184,12 +207,10 @@ class Database:
         return self._engine.dialect.name == "sqlite"
 
     @contextmanager
-    def _transaction(
-        self, mode: Literal["DEFERRED", "IMMEDIATE"]
-    ) -> Iterator[sa.Connection]:
+    def _transaction(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
             if self._sqlite:
-                connection.exec_driver_sql(f"BEGIN {mode}")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager
@@ -197,31 +218,21 @@ class Database:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
+            if is_damage(getattr(error, "orig", None)):
+                raise StorageError(self._damaged(_cause(error))) from None
             raise StorageError(
                 f"run history {self.url}: {_cause(error)}. Import missing runs "
                 "later: sftguide runs import OUTPUT_DIR"
             ) from None
 
 
-def _write_fast(connection: Any, _: Any) -> None:
-    # In WAL mode a power failure loses the last writes but never damages the file.
-    # Waiting for the disk at every write would cost far more.
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _wait_at_most(timeout_s: float, connection: Any, _: Any) -> None:
-    # Without a limit, a lock on a table of PostgreSQL is waited for without end.
-    cursor = connection.cursor()
-    cursor.execute(f"SET lock_timeout = {int(1000 * timeout_s)}")
-    cursor.close()
-    connection.commit()
-
-
-def _open_args(url: sa.URL, timeout_s: float) -> dict[str, Any]:
-    # No isolation level: `_transaction` issues BEGIN, also before a first SELECT.
-    if url.get_backend_name() == "sqlite":
-        return {"timeout": timeout_s, "isolation_level": None}
-    return connect_args(url, timeout_s)
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another one at the same path; None if it is not there."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found is not None else None
 
 
 def _cause(error: Exception) -> str:

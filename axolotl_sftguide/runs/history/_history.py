@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,25 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ...errors import StorageError, did_you_mean
+from ...errors import StorageError
 from ...signals import Point
 from ..traces import NAME_EVENT, TAGS_EVENT, Trace, TraceWriter, traces_run
-from . import _tables as t
 from ._compared import ComparedRuns
 from ._curves import add_points, read_points
 from ._database import TIMEOUT_S, Database
 from ._frame import frame_of
 from ._import import write_trace
-from ._read import (
-    Selection,
-    count_runs,
-    distinct,
-    ids_of,
-    names_of,
-    read_by_ids,
-    read_runs,
-    words_for,
-)
+from ._listed import ListedRuns
 from ._records import Decision, Run, Score, Status
 from ._write import (
     add_decision,
@@ -44,8 +35,10 @@ from ._write import (
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
 
-class RunHistory(ComparedRuns):
+
+class RunHistory(ListedRuns, ComparedRuns):
     """Runs with their scores, decisions and curves, in one database.
 
     Args:
@@ -61,97 +54,11 @@ class RunHistory(ComparedRuns):
     ) -> None:
         self._database = Database(storage, timeout_s=timeout_s)
 
-    @property
-    def url(self) -> str:
-        """The storage URL, without a password."""
-        return self._database.url
-
     def close(self) -> None:
         """Close the connections to the database."""
         self._database.close()
 
     # Runs
-
-    def runs(
-        self,
-        *,
-        study: str | None = None,
-        key: str | None = None,
-        status: Status | None = None,
-        since: float | None = None,
-        output_dirs: Sequence[str] | None = None,
-        newest: int | None = None,
-        with_config: bool = True,
-    ) -> list[Run]:
-        """The runs of a study and key, oldest first.
-
-        Args:
-            study: Only runs of this study.
-            key: Only runs with this comparability key.
-            status: Only runs recorded with it; a dead run is recorded as running.
-            since: Only runs that started then or later, in seconds since 1970.
-            output_dirs: Only runs with one of these output folders.
-            newest: Only so many runs, those that started last.
-            with_config: False leaves `Run.config` empty: of thousands of runs, the
-                configs take most of the time and memory.
-        """
-        selection = Selection(
-            study, key, status, since, output_dirs, newest, with_config
-        )
-        with self._database.reading() as connection:
-            return read_runs(connection, selection)
-
-    def runs_by_ids(self, run_ids: Sequence[str]) -> list[Run]:
-        """The runs with these ids, oldest first; an unknown id is left out."""
-        with self._database.reading() as connection:
-            return read_by_ids(connection, run_ids)
-
-    def count(self, *, study: str | None = None) -> int:
-        """How many runs a study has, or the whole history."""
-        with self._database.reading() as connection:
-            return count_runs(connection, study)
-
-    def names(self) -> list[tuple[str, str]]:
-        """Id and name of each run, the newest first."""
-        with self._database.reading() as connection:
-            return names_of(connection)
-
-    def studies(self) -> list[str]:
-        """The names of all studies, in alphabetical order."""
-        with self._database.reading() as connection:
-            return distinct(connection, t.runs.c.study)
-
-    def metrics(self) -> list[str]:
-        """The metrics of all scores, in alphabetical order."""
-        with self._database.reading() as connection:
-            return distinct(connection, t.scores.c.metric)
-
-    def get(self, run_id: str, *, study: str | None = None) -> Run:
-        """One run, by its id, the start of its id or its name; `latest` for the last.
-
-        Args:
-            run_id: The id, its start, the name, or `latest`.
-            study: The study to look in; all by default.
-
-        Raises:
-            StorageError: If no run or more than one matches.
-        """
-        with self._database.reading() as connection:
-            found = ids_of(connection, run_id, study)
-            if len(found) == 1:
-                return read_by_ids(connection, found)[0]
-            known = [] if found else words_for(connection, study)
-        if not found:
-            where = "" if study is None else f" in study {study!r}"
-            hint = did_you_mean(run_id, known) or "."
-            raise StorageError(
-                f"run history {self.url}: no run {run_id!r}{where}{hint} "
-                "`sftguide runs list` lists all runs"
-            )
-        raise StorageError(
-            f"run history {self.url}: {run_id!r} matches {len(found)} runs "
-            f"({', '.join(found[:5])}). Give the whole id"
-        )
 
     def to_dataframe(
         self, *, study: str | None = None, key: str | None = None
@@ -290,10 +197,19 @@ class RunHistory(ComparedRuns):
     @staticmethod
     def _append(run: Run, event: str, **values: Any) -> None:
         """Write an event into the run's trace, if that is here."""
-        if run.trace_path is not None and traces_run(run.trace_path, run.id):
+        if run.trace_path is None or not traces_run(run.trace_path, run.id):
+            return
+        try:
             writer = TraceWriter(Path(run.trace_path))
-            writer.event(event, **values)
-            writer.close()
+            try:
+                writer.event(event, **values)
+            finally:
+                writer.close()
+        except OSError as error:
+            logger.warning(
+                f"{run.trace_path}: cannot be written ({error.strerror or error}); the "
+                "run history has the change, but one rebuilt from the traces will not"
+            )
 
     @contextmanager
     def _writing_of(self, run_id: str) -> Iterator[sa.Connection]:

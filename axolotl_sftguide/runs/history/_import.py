@@ -50,7 +50,8 @@ def _write(connection: sa.Connection, trace: Trace) -> str:
     # Never a path that the trace names: scores are appended to that file.
     no_trace = "trace_path" in trace.run and trace.run["trace_path"] is None
     path = None if no_trace else str(trace.path.resolve())
-    row = {**trace.run, **_renamed(trace), "trace_path": path}
+    unknown = {"device": None, "step_s": None}
+    row = {**unknown, **trace.run, **_renamed(trace), "trace_path": path}
     missing = sorted(_REQUIRED - row.keys())
     if missing:
         raise KeyError(", ".join(missing))

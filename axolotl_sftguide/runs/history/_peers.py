@@ -13,6 +13,7 @@ from ...signals.comparability import Candidate, Peer, effective_batch_size
 from . import _tables as t
 from ._read import by_run, parts
 from ._records import Score, scores_on, shared_metric
+from ._rows import fault_of
 
 
 def read_peers(
@@ -43,7 +44,8 @@ def read_peers(
     )
     if candidate.fields is None:
         query = query.where(t.runs.c.key == candidate.key)
-    rows = connection.execute(query).all()
+    found = connection.execute(query).all()
+    rows = [row for row in found if fault_of(t.runs, row._mapping) is None]
     ratio_of = candidate.forecast_ratio_of if forecast else candidate.batch_ratio_of
     ratios: dict[str, float] = {}
     known: dict[str, tuple[Any, float | None]] = {}
@@ -61,7 +63,8 @@ def read_peers(
         .where(t.scores.c.run_id.in_(sa.select(t.runs.c.id).where(*finished)))
         .order_by(t.scores.c.recorded_at)
     )
-    every = by_run(Score, connection.execute(scored).mappings())
+    recorded = connection.execute(scored).mappings()
+    every = by_run(Score, (r for r in recorded if fault_of(t.scores, r) is None))
     scores = {run_id: own for run_id, own in every.items() if run_id in ratios}
     metric, goal = candidate.metric or shared_metric(scores.values()), "max"
     for score in (s for own in scores.values() for s in own if s.metric == metric):
@@ -88,6 +91,7 @@ def read_settings(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str
     found: dict[str, str] = {}
     for some in parts(run_ids):
         query = sa.select(t.runs.c.id, t.runs.c.config).where(t.runs.c.id.in_(some))
-        for run_id, config in connection.execute(query):
-            found[run_id] = setting_of(config) if config else ""
+        for row in connection.execute(query):
+            whole = fault_of(t.runs, row._mapping) is None and row.config
+            found[row.id] = setting_of(row.config) if whole else ""
     return found

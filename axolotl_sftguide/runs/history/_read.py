@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from . import _tables as t
 from ._records import Decision, Run, Score
+from ._rows import Row, Unread, is_damage, read_rows
 
 MOST_IN_A_QUERY = 500
 """Ids in one query: SQLite and PostgreSQL limit its parameters."""
@@ -58,12 +59,20 @@ class Selection:
         return self.newest is None and not self.conditions
 
 
-def read_runs(connection: sa.Connection, selection: Selection) -> list[Run]:
+Readable: TypeAlias = tuple[list[Run], list[Unread]]
+"""Runs, and the rows that cannot be read, which are left out."""
+
+
+def read_runs(connection: sa.Connection, selection: Selection) -> Readable:
     """The selected runs with scores, decisions and tags, oldest first."""
     if selection.newest is not None:
-        order = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
-        query = sa.select(t.runs.c.id).where(*selection.conditions).order_by(*order)
-        ids = connection.execute(query.limit(selection.newest)).scalars().all()
+        try:
+            ids = _newest_ids(connection, selection)
+        except sa.exc.DatabaseError as error:
+            if not is_damage(error.orig):
+                raise
+            runs, unread = read_runs(connection, replace(selection, newest=None))
+            return runs[-selection.newest :], unread
         return read_by_ids(connection, ids, with_config=selection.with_config)
     chosen = sa.select(t.runs.c.id).where(*selection.conditions)
     own = [] if selection.is_all else [chosen]
@@ -72,15 +81,24 @@ def read_runs(connection: sa.Connection, selection: Selection) -> list[Run]:
     )
 
 
+def _newest_ids(connection: sa.Connection, selection: Selection) -> Sequence[str]:
+    order = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
+    query = sa.select(t.runs.c.id).where(*selection.conditions).order_by(*order)
+    return connection.execute(query.limit(selection.newest)).scalars().all()
+
+
 def read_by_ids(
     connection: sa.Connection, ids: Sequence[str], *, with_config: bool = True
-) -> list[Run]:
+) -> Readable:
     """The runs with these ids, oldest first."""
     found: list[Run] = []
+    unread: list[Unread] = []
     for some in parts(ids):
         where = [t.runs.c.id.in_(some)]
-        found += _runs_where(connection, where, [some], with_config=with_config)
-    return sorted(found, key=lambda run: (run.started_at, run.id))
+        runs, broken = _runs_where(connection, where, [some], with_config=with_config)
+        found += runs
+        unread += broken
+    return sorted(found, key=lambda run: (run.started_at, run.id)), unread
 
 
 def parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
@@ -93,24 +111,36 @@ def ids_of(connection: sa.Connection, name: str, study: str | None) -> Sequence[
     """The run with this id, else those whose id starts with it or with this name."""
     where = Selection(study=study).conditions
     query = sa.select(t.runs.c.id).where(*where)
-    if name == "latest":
-        order = (t.runs.c.started_at.desc(), t.runs.c.id.desc())
-        return connection.execute(query.order_by(*order).limit(1)).scalars().all()
-    exact = connection.execute(query.where(t.runs.c.id == name)).scalars().all()
-    if exact:
-        return exact
     # Not LIKE, which ignores case in SQLite.
     start = sa.func.substr(t.runs.c.id, 1, len(name)) == name
     alike = query.where(start | (t.runs.c.name == name))
     ordered = alike.order_by(t.runs.c.started_at, t.runs.c.id)
-    return connection.execute(ordered).scalars().all()
+    try:
+        if name == "latest":
+            return _newest_ids(connection, Selection(study=study, newest=1))
+        exact = connection.execute(query.where(t.runs.c.id == name)).scalars().all()
+        return exact or connection.execute(ordered).scalars().all()
+    except sa.exc.DatabaseError as error:
+        if not is_damage(error.orig):
+            raise
+    runs, _ = read_runs(connection, Selection(study=study, with_config=False))
+    if name == "latest":
+        return [run.id for run in runs[-1:]]
+    exact = [run.id for run in runs if run.id == name]
+    return exact or [r.id for r in runs if r.id.startswith(name) or r.name == name]
 
 
 def count_runs(connection: sa.Connection, study: str | None) -> int:
     """The number of runs of a study, or of all."""
     query = sa.select(sa.func.count(t.runs.c.id))
-    where = Selection(study=study).conditions
-    return int(connection.execute(query.where(*where)).scalar_one())
+    selection = Selection(study=study, with_config=False)
+    try:
+        found = connection.execute(query.where(*selection.conditions))
+        return int(found.scalar_one())
+    except sa.exc.DatabaseError as error:
+        if not is_damage(error.orig):
+            raise
+    return len(read_runs(connection, selection)[0])
 
 
 def names_of(
@@ -141,24 +171,23 @@ def _runs_where(
     own: Sequence[Any],
     *,
     with_config: bool,
-) -> list[Run]:
+) -> Readable:
     """The runs under some conditions; `own` has their ids, or the query for them."""
+    unread: list[Unread] = []
     columns = [c for c in t.runs.columns if with_config or c is not t.runs.c.config]
-    query = sa.select(*columns).where(*conditions)
-    query = query.order_by(t.runs.c.started_at, t.runs.c.id)
-    rows = connection.execute(query).mappings().all()
+    order = (t.runs.c.started_at, t.runs.c.id)
+    rows = read_rows(connection, t.runs, order, unread, conditions, columns)
 
-    def of(table: sa.Table, order: sa.Column[Any]) -> Any:
+    def of(table: sa.Table, order: sa.Column[Any]) -> list[Row]:
         belonging = [table.c.run_id.in_(ids) for ids in own]
-        query = sa.select(table).where(*belonging).order_by(order)
-        return connection.execute(query)
+        return read_rows(connection, table, [order], unread, belonging)
 
-    scores = by_run(Score, of(t.scores, t.scores.c.recorded_at).mappings())
-    decisions = by_run(Decision, of(t.decisions, t.decisions.c.id).mappings())
+    scores = by_run(Score, of(t.scores, t.scores.c.recorded_at))
+    decisions = by_run(Decision, of(t.decisions, t.decisions.c.id))
     tags: dict[str, list[str]] = defaultdict(list)
-    for row in of(t.tags, t.tags.c.tag):
-        tags[row.run_id].append(row.tag)
-    return [
+    for tag in of(t.tags, t.tags.c.tag):
+        tags[tag["run_id"]].append(tag["tag"])
+    runs = [
         Run(
             **{"config": {}, **row},
             scores=tuple(scores.get(row["id"], ())),
@@ -167,6 +196,7 @@ def _runs_where(
         )
         for row in rows
     ]
+    return runs, unread
 
 
 def by_run(kind: type[Any], rows: Iterable[Any]) -> dict[str, list[Any]]:

@@ -189,7 +189,12 @@ def scores_on(
 def is_alive(
     hostname: str, process_id: int, process_started_at: float, heartbeat_at: float
 ) -> bool:
-    """Whether a process is alive; on another host, whether its heartbeat is recent."""
+    """Whether a process is alive; on another host, whether its heartbeat is recent.
+
+    The system tells when a process started by the clock of now. Where the clock was set
+    meanwhile, the process is known by a recent heartbeat after its start: another
+    process with its id would have started after the last heartbeat.
+    """
     if hostname != socket.gethostname():
         return time.time() - heartbeat_at < SILENT_AFTER_S
     try:
@@ -199,6 +204,8 @@ def is_alive(
         return False
     # A killed child is a zombie until its parent waits for it.
     same = abs(started - process_started_at) < 2.0
+    recent = abs(time.time() - heartbeat_at) < SILENT_AFTER_S
+    same = same or (recent and started < heartbeat_at)
     return same and state != psutil.STATUS_ZOMBIE
 
 

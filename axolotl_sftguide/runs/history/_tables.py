@@ -10,6 +10,13 @@ SCHEMA_VERSION = 6
 """The schema version that this package reads and writes."""
 
 
+class Broken:
+    """Stands for a stored value that is not of its column's type."""
+
+
+BROKEN = Broken()
+
+
 class Figure(sa.types.UserDefinedType[float]):
     """A number that may be NaN, which SQLite can store only as text."""
 
@@ -24,7 +31,31 @@ class Figure(sa.types.UserDefinedType[float]):
         return lambda value: "NaN" if value is not None and value != value else value
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
-        return lambda value: None if value is None else float(value)
+        def process(value: Any) -> Any:
+            try:
+                return None if value is None else float(value)
+            except (TypeError, ValueError):
+                return BROKEN
+
+        return process
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """A JSON value; text that is none is read as `BROKEN`, and hides no other row."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        read = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> Any:
+            try:
+                return value if read is None else read(value)
+            except (TypeError, ValueError):
+                return BROKEN
+
+        return process
 
 
 metadata = sa.MetaData()
@@ -38,10 +69,10 @@ runs = sa.Table(
     sa.Column("name", sa.String, nullable=False),
     sa.Column("study", sa.String, nullable=False, index=True),
     sa.Column("key", sa.String, nullable=False, index=True),
-    sa.Column("key_fields", sa.JSON, nullable=False),
+    sa.Column("key_fields", Json, nullable=False),
     sa.Column("comparable", sa.Boolean, nullable=False),
     sa.Column("host", sa.String, nullable=False),
-    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("config", Json, nullable=False),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("reason", sa.String),
     sa.Column("output_dir", sa.String, nullable=False),
@@ -82,9 +113,9 @@ decisions = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("step", sa.Integer, nullable=False),
     sa.Column("samples_seen", sa.BigInteger, nullable=False),
-    sa.Column("figures", sa.JSON, nullable=False),
+    sa.Column("figures", Json, nullable=False),
     sa.Column("reference", sa.String),
-    sa.Column("signals", sa.JSON(none_as_null=True)),  # since version 6
+    sa.Column("signals", Json(none_as_null=True)),  # since version 6
 )
 points = sa.Table(
     "points",

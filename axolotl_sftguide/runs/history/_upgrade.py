@@ -42,7 +42,7 @@ def upgrade_storage(storage: str | None = None) -> Upgrade:
     database = Database(storage, any_older=True)
     try:
         with database.changing_tables() as connection:
-            query = sa.select(t.meta.c.schema_version)
+            query = sa.select(sa.func.max(t.meta.c.schema_version))
             before = int(connection.execute(query).scalar_one())
             _add_what_is_missing(connection, before)
         return Upgrade(database.url, before, t.SCHEMA_VERSION)

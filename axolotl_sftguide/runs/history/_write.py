@@ -26,11 +26,27 @@ def begin_run(connection: sa.Connection, run: Mapping[str, Any]) -> None:
     running = {"status": "running", "reason": None, "ended_at": None}
     if has_run(connection, row["id"]):
         row = {"heartbeat_at": time.time(), **row, **running}
-        del row["started_at"]
+        if _is_number(connection, t.runs.c.started_at, row["id"]):
+            del row["started_at"]
         update_run(connection, row.pop("id"), **row)
     else:
+        _forget_unnamed(connection)
         new = {"heartbeat_at": row["started_at"], "step": 0, "samples_seen": 0}
         connection.execute(sa.insert(t.runs).values({**new, **running, **row}))
+
+
+def _is_number(connection: sa.Connection, column: sa.Column[Any], run_id: str) -> bool:
+    query = sa.select(column).where(t.runs.c.id == run_id)
+    return isinstance(connection.execute(query).scalar(), float)
+
+
+def _forget_unnamed(connection: sa.Connection) -> None:
+    """Remove rows of a damaged SQLite file whose run has no readable id."""
+    if connection.dialect.name == "sqlite":
+        columns = (t.runs.c.id, t.scores.c.run_id, t.decisions.c.run_id)
+        for column in columns:
+            unnamed = sa.func.typeof(column) != "text"
+            connection.execute(sa.delete(column.table).where(unnamed))
 
 
 def update_run(connection: sa.Connection, run_id: str, **values: Any) -> None:
@@ -87,4 +103,8 @@ def attached_at(connection: sa.Connection, run_id: str) -> dict[str, float]:
     query = sa.select(t.scores.c.metric, t.scores.c.recorded_at).where(
         t.scores.c.run_id == run_id, t.scores.c.origin.is_distinct_from("run")
     )
-    return {metric: float(at) for metric, at in connection.execute(query)}
+    return {
+        metric: at
+        for metric, at in connection.execute(query)
+        if isinstance(metric, str) and isinstance(at, float)
+    }
