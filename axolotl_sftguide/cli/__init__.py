@@ -16,9 +16,10 @@ import click
 
 from .. import __version__
 from ..errors import SFTGuideError
+from ..safe_text import shown
 from .backtest import backtest
 from .check import check
-from .common import give_common_options, is_verbose
+from .common import echo, give_common_options, is_verbose
 from .completion import complete_names
 from .evidence import evidence
 from .explain import explain
@@ -53,8 +54,11 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except SFTGuideError as error:
             if is_verbose():
-                click.echo("".join(traceback.format_exception(error)), err=True)
-            raise _UserError(str(error)) from None
+                echo("".join(traceback.format_exception(error)), err=True)
+            raise _UserError(shown(str(error))) from None
+        except click.ClickException as error:
+            error.message = shown(error.message)
+            raise
 
 
 @click.group(

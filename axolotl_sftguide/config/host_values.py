@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Optional, Union
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import near
+from ..safe_text import masked
 from .host_schema import HostSchema, with_aliases
 from .validation import number_as_yaml, rules_of
 
@@ -172,7 +173,7 @@ def _closed_faults(
 
 def shown(value: Any, most: int = 60) -> str:
     """A value in a message, cut if it is long."""
-    text = repr(value)
+    text = masked(repr(value))  # before it is cut, so that no part of a secret is left
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 

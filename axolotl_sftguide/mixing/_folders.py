@@ -7,7 +7,6 @@ of folders and files. Without any such name, all files are the split `train`.
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from ..config.json_text import parse_json
 from ..errors import MixError, did_you_mean
 from ._kinds import KINDS, kind_of, suffix_of
 
@@ -189,7 +189,7 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MixError(f"{path}: cannot be read ({error})") from None
     return value if isinstance(value, Mapping) else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..config.dataset_types import TYPES
+from ..config.json_text import parse_json
 from ._content import flag
 from ._faults import RowFault
 from ._messages import check, lacks_system
@@ -176,7 +176,7 @@ class RowReader:
         used.add("chat_template_kwargs")
         if isinstance(kwargs, str):
             try:
-                kwargs = json.loads(kwargs) if kwargs.strip() else None
+                kwargs = parse_json(kwargs) if kwargs.strip() else None
             except ValueError:
                 raise RowFault("json-column", "chat_template_kwargs") from None
         if kwargs is None:
@@ -237,7 +237,7 @@ def _is_unmasked(row: Mapping[str, Any], used: set[str]) -> bool:
     metadata = row.get("metadata")
     if isinstance(metadata, str) and "unmask" in metadata:
         try:
-            metadata = json.loads(metadata)
+            metadata = parse_json(metadata)
         except ValueError:
             metadata = None
     own = metadata.get("unmask") if isinstance(metadata, Mapping) else None

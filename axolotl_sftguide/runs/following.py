@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import TraceError
 from .traces import Trace, TraceContent, run_of
 
@@ -75,7 +75,7 @@ class TraceFollower:
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError:
         return None
     return record if isinstance(record, dict) else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import TraceError
 from .history import Goal, Score
 
@@ -21,7 +21,7 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
     """
     path = Path(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         results, directions = found["results"], found.get("higher_is_better") or {}
         scores = []
         for task, metrics in results.items():

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ..config.json_text import parse_json
+
 MARKER = "sftguide-terminated.json"
 """The name of the file in the output folder."""
 
@@ -78,7 +80,7 @@ def read_marker(output_dir: str | Path) -> Termination | None:
     """The marker of an output folder; None if there is no readable one."""
     path = Path(output_dir) / MARKER
     try:
-        values = dict(json.loads(path.read_text(encoding="utf-8")))
+        values = dict(parse_json(path.read_text(encoding="utf-8")))
         return Termination(**{k: v for k, v in values.items() if k in _FIELDS})
     except (OSError, ValueError, TypeError):
         return None

@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import TraceError
 from ..signals import Observation
 from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT
+from .private_files import opener
+from .redaction import recordable
 
 FORM = 1
 """The version of the format that this package writes."""
@@ -68,6 +72,14 @@ class Trace:
         return last
 
 
+_RUN_ID = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+
+
+def is_run_id(value: Any) -> bool:
+    """Whether a value can be the id of a run, which is a part of a file's name."""
+    return isinstance(value, str) and bool(_RUN_ID.fullmatch(value))
+
+
 def trace_path(output_dir: str | Path, run_id: str) -> Path:
     """The path of a run's trace."""
     return Path(output_dir) / PATTERN.replace("*", run_id)
@@ -80,17 +92,18 @@ class TraceWriter:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         torn = _is_torn(path)
-        self._file = path.open("a", encoding="utf-8")
+        # Not `path.open`, which has no opener.
+        self._file = open(path, "a", encoding="utf-8", opener=opener)  # noqa: SIM115
         if torn:
             self._file.write("\n")
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Write the first line."""
-        self._write([{"event": "run", "form": FORM, "run": dict(run)}])
+        self.event("run", form=FORM, run=dict(run))
 
     def event(self, name: str, **values: Any) -> None:
-        """Write one event."""
-        self._write([{"event": name, **values}])
+        """Write one event, without secrets."""
+        self._write([{"event": name, **recordable(values)}])
 
     def steps(self, observations: Iterable[Observation]) -> None:
         """Write one record per optimizer step."""
@@ -234,7 +247,7 @@ class _Reader:
 
     def _whole(self, index: int) -> dict[str, Any] | None:
         try:
-            record = json.loads(self._lines[index])
+            record = parse_json(self._lines[index])
         except ValueError:
             return None
         return record if isinstance(record, dict) else None
@@ -257,6 +270,8 @@ def run_of(path: Path, first: dict[str, Any] | None) -> dict[str, Any]:
         raise TraceError(
             f"{path}: is not a trace of axolotl-sftguide (line 1 describes no run)"
         )
+    if "id" in run and not is_run_id(run["id"]):
+        raise TraceError(f"{path}: line 1 has no valid run id, but {run['id']!r:.80}")
     return run
 
 

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from ..errors import SFTGuideError, StorageError, SweepError
+from ..runs.private_files import is_file_name, make_private
 
 RUN = "sftguide_run"
 """The user attribute of a trial with the id or the name of its run."""
@@ -67,8 +68,9 @@ def open_storage(url: str) -> Any:
     parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     arguments = {"connect_args": {"timeout": _PATIENCE_S}} if sqlite else {}
-    if sqlite and parsed.database:
+    if sqlite and is_file_name(parsed.database):
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        make_private(parsed.database)
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
     except (sa.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
