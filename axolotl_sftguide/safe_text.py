@@ -28,7 +28,8 @@ def names_a_secret(key: str) -> bool:
 _TOKENS = re.compile(
     r"""(?<![A-Za-z0-9])(?:
         hf_[A-Za-z0-9]{30,} | api_org_[A-Za-z0-9]{30,}             # Hugging Face
-      | sk-(?=[\w-]*[A-Z0-9])[\w-]{20,} | gsk_[A-Za-z0-9]{20,}     # OpenAI and others
+      | sk-(?=[\w-]{0,99}[A-Z0-9])[\w-]{20,}                      # OpenAI, Anthropic
+      | gsk_[A-Za-z0-9]{20,}
       | (?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,} | r8_[A-Za-z0-9]{30,}
       | gh[pousr]_[A-Za-z0-9]{30,} | github_pat_\w{30,} | glpat-[\w-]{20,}
       | (?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])                   # AWS
@@ -37,7 +38,7 @@ _TOKENS = re.compile(
       | npm_[A-Za-z0-9]{36} | pypi-[\w-]{30,}
       | wandb_v1_\w{20,} | nvapi-[\w-]{20,} | dapi[0-9a-f]{32}
       | AGE-SECRET-KEY-1[0-9A-Z]{20,}
-      | eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*                          # a JSON web token
+      | eyJ[\w-]{10,200}\.[\w-]{10,}(?:\.[\w-]*)?                # a JSON web token
     )""",
     re.VERBOSE,
 )
@@ -49,20 +50,22 @@ _PRIVATE_KEY = re.compile(
 )
 _PASSWORD_IN_URL = re.compile(r"(\w://[^\s:/@'\"]*:)[^\s/'\"]+@")
 _IN_QUERY = re.compile(
-    r"([?&;#](?:[\w.-]*(?:token|secret|password|passwd|signature|credential|api_?key"
+    r"([?&;#](?:[\w.-]{0,64}(?:token|secret|password|passwd|signature|credential|api_?key"
     r"|access_?key|auth)|sig|key)=)[^\s&#'\"<>]+",
     re.IGNORECASE,
 )
 _BEARER = re.compile(
-    r"\b(Bearer|Basic|token)(\s+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{16,}", re.IGNORECASE
+    r"\b(Bearer|Basic|token)(\s{1,9})(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{16,}",
+    re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"(--[\w-]*(?:token|password|passwd|secret|api-key|access-key)[= ]\s*)[^\s'\"-]\S*",
+    r"(--[\w-]{0,64}?(?:token|password|passwd|secret|api-key|access-key)[= ]\s{0,9})"
+    r"[^\s'\"-]\S*",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"([\w.-]*(?:token|secret|password|passwd|pwd|credentials?|key|key_id))"
-    r"([\"']?\s*(?:=>|[=:])\s*[\"']?)([^\s\"',;&<>(){}\[\]]+)",
+    r"(token|secret|password|passwd|pwd|credentials?|key|key_id)"
+    r"([\"']?\s{0,9}(?:=>|[=:])\s{0,9}[\"']?)([^\s\"',;&<>(){}\[\]]+)",
     re.IGNORECASE,
 )
 _NO_VALUE = re.compile(
@@ -119,14 +122,20 @@ _cached = lru_cache(maxsize=8192)(_masked)
 
 
 def _masked_value(found: re.Match[str]) -> str:
-    name, between, value = found.groups()
+    end, between, value = found.groups()
+    # The start of the name is looked for here, as a pattern would try it everywhere.
+    start = _NAME_START.search(found.string, max(0, found.start() - 64), found.start())
+    name = (start.group() if start else "") + end
     if not names_a_secret(name) or _NO_VALUE.fullmatch(value):
         return found.group()
     # `a token: the smallest part of a text` is prose.
     prose = name.lower().endswith("token") and between == ": "
     if prose and (len(value) < _FEWEST or value.isalpha()):
         return found.group()
-    return f"{name}{between}{MASK}"
+    return f"{end}{between}{MASK}"
+
+
+_NAME_START = re.compile(r"[\w.-]+\Z")
 
 
 def _of_environment() -> tuple[str, ...]:

@@ -69,6 +69,8 @@ def score_beside(run: Run, score: Score) -> list[tuple[str, float]]:
             (key.removeprefix(prefix), float(value))
             for key, value in config.items()
             if key.startswith(prefix)
+            and isinstance(value, (int, float))
+            and abs(value) < 1e300
         ]
     return beside
 
@@ -83,4 +85,4 @@ def shown(value: Any, most: int = 20) -> str:
 
 def label(key: str) -> str:
     """A config's key as a heading: its last part, with spaces."""
-    return key.rpartition(".")[2].replace("_", " ")
+    return escape(key.rpartition(".")[2].replace("_", " "))

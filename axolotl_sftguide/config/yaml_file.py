@@ -36,14 +36,9 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """
     text = read_text(path)
     try:
-        loaded = _loaded(text)
-    except _Unusable as error:
+        loaded = parse_yaml(text)
+    except ValueError as error:
         raise _refused(path, str(error)) from None
-    except RecursionError:
-        raise _refused(path, _TOO_DEEP) from None
-    except Exception as error:  # PyYAML raises whatever a tag's value leads to
-        line = " ".join(str(error).split())[:_LONGEST]
-        raise _refused(path, f"is not valid YAML ({line})") from None
     if not isinstance(loaded, dict):
         raise _refused(path, "must be a mapping of keys to values")
     return {str(key): value for key, value in loaded.items()}
@@ -51,6 +46,23 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 class _Unusable(Exception):
     """Values that no program could use."""
+
+
+def parse_yaml(text: str) -> Any:
+    """What `yaml.safe_load` returns, without its bombs.
+
+    Raises:
+        ValueError: If it is not valid YAML, or no program could use its values.
+    """
+    try:
+        return _loaded(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except _Unusable as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:  # PyYAML raises whatever a tag's value leads to
+        line = " ".join(str(error).split())[:_LONGEST]
+        raise ValueError(f"is not valid YAML ({line})") from None
 
 
 def _loaded(text: str) -> Any:

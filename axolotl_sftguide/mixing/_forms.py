@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..config.dataset_types import TYPES
 from ..config.json_text import parse_json
 from ._content import flag
-from ._faults import RowFault
+from ._faults import RowFault, first_line
 from ._messages import check, lacks_system
 from ._names import TURNS
 from ._questions import QuestionReader
@@ -74,6 +74,16 @@ class RowReader:
             RowFault: If the row is not a conversation that a chat template accepts, or
                 has text that would be lost.
         """
+        try:
+            return self._conversation(row)
+        except RowFault:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RowFault("wrong-type", first_line(error)) from None
+        except RecursionError:
+            raise RowFault("wrong-type", "nested too deeply") from None
+
+    def _conversation(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
         messages = row.get("messages")
         if self._plain and type(messages) is list and messages:
             kind = self._unread.messages_alone(row)

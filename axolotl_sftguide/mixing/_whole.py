@@ -115,7 +115,9 @@ def _paths(
 ) -> Iterator[list[Mapping[str, Any]]]:
     """The paths from the root that end with an answer which nobody continued."""
     path = [*before, node]
-    answered = [r for r in node.get("replies") or () if isinstance(r, Mapping)]
+    replies = node.get("replies")
+    answered = replies if isinstance(replies, list) else []
+    answered = [reply for reply in answered if isinstance(reply, Mapping)]
     found = False
     for reply in answered:
         for longer in _paths(reply, path):

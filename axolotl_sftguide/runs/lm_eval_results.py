@@ -36,9 +36,9 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
                 scores.append(Score(name, float(value), goal, examples=examples))
     except OSError as error:
         raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _WRONG as error:
         raise TraceError(
-            f"{path}: is not a result file of lm-eval ({error!r}). lm-eval writes "
+            f"{path}: is not a result file of lm-eval ({error!r:.200}). lm-eval writes "
             "results_*.json with --output_path"
         ) from None
     if not scores:
@@ -46,7 +46,10 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
     return scores
 
 
+_WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
+
 def _examples(found: dict[str, Any], task: str) -> int | None:
     counted = (found.get("n-samples") or {}).get(task) or {}
     effective = counted.get("effective")
-    return effective if isinstance(effective, int) and effective > 0 else None
+    return effective if type(effective) is int and 0 < effective < 2**63 else None

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from ..config.json_text import parse_json
 
 MARKER = "sftguide-terminated.json"
@@ -68,6 +70,9 @@ class Termination:
 _FIELDS = frozenset(f.name for f in fields(Termination))
 
 
+_TERMINATION = TypeAdapter(Termination)
+
+
 def mark(output_dir: str | Path, termination: Termination) -> Path:
     """Write the marker."""
     path = Path(output_dir) / MARKER
@@ -81,7 +86,9 @@ def read_marker(output_dir: str | Path) -> Termination | None:
     path = Path(output_dir) / MARKER
     try:
         values = dict(parse_json(path.read_text(encoding="utf-8")))
-        return Termination(**{k: v for k, v in values.items() if k in _FIELDS})
+        known = {k: v for k, v in values.items() if k in _FIELDS}
+        found: Termination = _TERMINATION.validate_python(known, strict=True)
+        return found
     except (OSError, ValueError, TypeError):
         return None
 

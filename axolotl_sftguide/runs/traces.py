@@ -9,11 +9,9 @@ strings "NaN", "Infinity" and "-Infinity", which `float()` parses.
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,10 @@ from ..config.json_text import parse_json
 from ..errors import TraceError
 from ..signals import Observation
 from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT
-from .private_files import opener
-from .redaction import recordable
-
-FORM = 1
-"""The version of the format that this package writes."""
+from .trace_fields import fault_of_event, fault_of_run
+from .trace_writer import FORM as FORM
+from .trace_writer import TraceWriter as TraceWriter
+from .trace_writer import to_line as to_line
 
 PATTERN = "sftguide-trace-*.jsonl"
 """The name of trace files in an output folder."""
@@ -45,6 +42,7 @@ _APPENDED = ("resume", "score", NAME_EVENT, TAGS_EVENT)
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))
 _TAKEN_AT_A_STEP = ("decision", "evaluation", TRAINING_EVENT, HELD_OUT_EVENT)
 _INT_FIELDS = ("step", "samples_seen")
+_OPTIONAL_FIELDS = ("trained_tokens", "grad_noise")
 _FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
 
 
@@ -85,52 +83,6 @@ def trace_path(output_dir: str | Path, run_id: str) -> Path:
     return Path(output_dir) / PATTERN.replace("*", run_id)
 
 
-class TraceWriter:
-    """Appends to one trace; after every call the file consists of whole lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torn = _is_torn(path)
-        # Not `path.open`, which has no opener.
-        self._file = open(path, "a", encoding="utf-8", opener=opener)  # noqa: SIM115
-        if torn:
-            self._file.write("\n")
-
-    def begin(self, run: Mapping[str, Any]) -> None:
-        """Write the first line."""
-        self.event("run", form=FORM, run=dict(run))
-
-    def event(self, name: str, **values: Any) -> None:
-        """Write one event, without secrets."""
-        self._write([{"event": name, **recordable(values)}])
-
-    def steps(self, observations: Iterable[Observation]) -> None:
-        """Write one record per optimizer step."""
-        self._write(asdict(observation) for observation in observations)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
-        self._file.writelines(to_line(record) for record in records)
-        self._file.flush()
-
-
-def _is_torn(path: Path) -> bool:
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"
-
-
-def to_line(record: Mapping[str, Any]) -> str:
-    """One record as a line of strict JSON."""
-    return json.dumps(_portable(record), allow_nan=False, default=str) + "\n"
-
-
 def read_trace(path: str | Path) -> Trace:
     """Read a trace, including one that is still being written or is cut off.
 
@@ -166,10 +118,15 @@ class TraceContent:
             TraceError: If it lacks a required field.
         """
         event = record.get("event")
-        if event is None:
+        if "event" not in record:
             observation = _observation(self._path, record)
             self._observations[observation.step] = observation
             return
+        fault = fault_of_event(record)
+        if fault is not None:
+            raise TraceError(
+                f"{self._path}: a record of {event!r:.40} is wrong: {fault}"
+            )
         if event == "resume":
             last = _resumed_at(self._path, record)
             kept = {s: o for s, o in self._observations.items() if s <= last}
@@ -270,8 +227,11 @@ def run_of(path: Path, first: dict[str, Any] | None) -> dict[str, Any]:
         raise TraceError(
             f"{path}: is not a trace of axolotl-sftguide (line 1 describes no run)"
         )
-    if "id" in run and not is_run_id(run["id"]):
-        raise TraceError(f"{path}: line 1 has no valid run id, but {run['id']!r:.80}")
+    fault = fault_of_run(run)
+    if fault is None and "id" in run and not is_run_id(run["id"]):
+        fault = f"id {run['id']!r:.80} is not the id of a run"
+    if fault is not None:
+        raise TraceError(f"{path}: line 1: {fault}")
     return run
 
 
@@ -283,7 +243,7 @@ def _decided_after(event: dict[str, Any], step: int) -> bool:
 def _resumed_at(path: Path, record: dict[str, Any]) -> int:
     step = record.get("step")
     if not isinstance(step, int):
-        raise TraceError(f"{path}: a resume record has no step: {record}")
+        raise TraceError(f"{path}: a resume record has no step: {record!r:.200}")
     return step
 
 
@@ -292,19 +252,24 @@ def _observation(path: Path, record: dict[str, Any]) -> Observation:
     known = {k: v for k, v in record.items() if k in _STEP_FIELDS}
     try:
         known.update({k: float(known[k]) for k in _FLOAT_FIELDS})
-        known.update({k: int(known[k]) for k in _INT_FIELDS})
+        known.update({k: _count(known[k]) for k in _INT_FIELDS})
+        known.update({k: _optional(known.get(k)) for k in _OPTIONAL_FIELDS})
         return Observation(**known)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TraceError(
-            f"{path}: a step record is incomplete ({error!r}): {record}"
+            f"{path}: a step record is incomplete ({error!r:.100}): {record!r:.200}"
         ) from None
 
 
-def _portable(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {str(k): _portable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_portable(v) for v in value]
-    return value
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number < 2**63:
+        raise ValueError(f"{number:.3g} is no count")
+    return number
+
+
+def _optional(value: Any) -> float | int | None:
+    """A number that may be missing, as it is."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    return float(value)

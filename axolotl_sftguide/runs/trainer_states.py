@@ -74,17 +74,16 @@ def read_trainer_state(path: str | Path) -> Trace:
         observations = tuple(
             _observation(log) for log in logs if "loss" in log and "step" in log
         )
+        steps = [observation.step for observation in observations]
         step, max_steps = int(state["global_step"]), int(state["max_steps"])
-    except (KeyError, TypeError, ValueError) as error:
+        if max(abs(n) for n in (step, max_steps, *steps)) >= 2**63:
+            raise ValueError("a number of steps is too large")
+        events = _events(path, logs, step, max_steps, _was_ended(state))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TraceError(
-            f"{path}: the trainer state is incomplete ({error!r})"
+            f"{path}: the trainer state is incomplete ({error!r:.200})"
         ) from None
-    return Trace(
-        path,
-        _run(path, step, max_steps),
-        observations,
-        _events(path, logs, step, max_steps, _was_ended(state)),
-    )
+    return Trace(path, _run(path, step, max_steps), observations, events)
 
 
 def _was_ended(state: dict[str, Any]) -> bool:

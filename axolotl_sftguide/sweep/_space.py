@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ..config.validation import Block, parse
+from ..config.validation import Block, parse, shown
 from ..config.yaml_file import read_config
 from ..errors import Problem, SettingsError
 
@@ -191,10 +191,10 @@ def _parameter(dotted: str, key: str, value: Any) -> Range | Choice | None:
     if key == _PAIRED and not all(isinstance(entry, Mapping) for entry in value):
         raise _refused(dotted, "must list mappings of keys that vary together")
     if any(isinstance(v, float) and not math.isfinite(v) for v in value):
-        raise _refused(dotted, f"must contain only finite numbers, got {value!r}")
+        raise _refused(dotted, f"must contain only finite numbers, got {shown(value)}")
     choice = Choice(tuple(value))
     if len(set(map(repr, choice.labels))) < len(value):
-        raise _refused(dotted, f"contains a value twice, got {value!r}")
+        raise _refused(dotted, f"contains a value twice, got {shown(value)}")
     return choice
 
 

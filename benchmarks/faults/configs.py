@@ -43,11 +43,12 @@ def _block(_: Path) -> dict[str, Any]:
 
 def _read_block(block: dict[str, Any], rng: Random) -> None:
     from axolotl_sftguide.config.settings import load_settings
+    from axolotl_sftguide.stopping.baselines import Baselines
     from axolotl_sftguide.stopping.judge import rules_of
 
     changed = mutate.tree(block, rng)
     settings = load_settings(changed)
-    rules_of(settings.early_termination)
+    rules_of(settings.early_termination, Baselines())
     _require_finite(settings.model_dump(), "settings")
 
 

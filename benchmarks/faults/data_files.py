@@ -40,7 +40,8 @@ def rows_of_each_form() -> list[list[dict[str, Any]]]:
         "text": "q {i}",
         "replies": [{"role": "assistant", "text": "a {i}", "replies": []}],
     }
-    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    function = {"name": "f", "parameters": {"type": "object"}}
+    tools = [{"type": "function", "function": function}]
     forms: list[dict[str, Any]] = [
         {"messages": turns, "tools": tools, "id": 3},
         {
@@ -199,7 +200,14 @@ def _csv(forms: list[list[dict[str, Any]]], rng: Random) -> None:
 def _tables(_: Path) -> tuple[list[Any], Any]:
     import pyarrow as pa
 
-    good = [pa.Table.from_pylist(rows) for rows in rows_of_each_form()]
+    good = []
+    for rows in rows_of_each_form():
+        try:
+            good.append(pa.Table.from_pylist(rows))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            # Parts of text beside a text have no common type.
+            plain = [{**row, "messages": row["messages"][:-1]} for row in rows]
+            good.append(pa.Table.from_pylist(plain))
     return good, pa
 
 
@@ -214,12 +222,12 @@ def _other_table(pa: Any, table: Any, rng: Random) -> Any:
             [rng.choice([float("nan"), float("inf"), 1.0]) for _ in range(n)]
         ),
         lambda: pa.array([b"\xff\x00" for _ in range(n)]),
-        lambda: pa.array([rng.choice(mutate.WORDS[:12]) for _ in range(n)]),
+        lambda: pa.array([rng.choice(mutate.WORDS[:11]) for _ in range(n)]),
         lambda: pa.array([[None, {"role": "user"}] for _ in range(n)]),
         lambda: pa.array([{"role": "user", "content": None} for _ in range(n)]),
         lambda: pa.array([True for _ in range(n)]),
         lambda: pa.array([10**18 for _ in range(n)], pa.timestamp("ns")),
-        lambda: pa.array([2**62 for _ in range(n)], pa.timestamp("s")),
+        lambda: pa.array([2**52 for _ in range(n)], pa.timestamp("ms")),
         lambda: pa.array([2**62 for _ in range(n)], pa.duration("s")),
         lambda: pa.array([2**40 for _ in range(n)], pa.date64()),
         lambda: pa.array(["x" for _ in range(n)]).dictionary_encode(),

@@ -112,7 +112,7 @@ def _other(old: Any, rng: Random) -> Any:
     if kind == 3 and isinstance(old, str):
         return old + rng.choice(WORDS)
     if kind == 4:
-        return nested(rng.choice([50, 500, 1200]))
+        return nested(rng.choice([20, 90, 110, 220]))
     return hostile(rng)
 
 
@@ -227,7 +227,7 @@ def binary(content: bytes, rng: Random) -> bytes:
         at = rng.randrange(max(0, len(changed) - 400), len(changed) - 8)
         if rng.random() < 0.3:
             at = rng.randrange(len(changed) - 8)
-        form, size = rng.choice([("<i", 4), ("<q", 8), ("<H", 2), ("<b", 1)])
+        form, size = rng.choice([("<i", 4), ("<q", 8), ("<h", 2), ("<b", 1)])
         low = -(1 << (8 * size - 1))
         number = rng.choice([0, 1, -1, low, -low - 1, rng.randrange(low, -low)])
         struct.pack_into(form, changed, at, number)

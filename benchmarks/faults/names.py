@@ -22,7 +22,7 @@ _PLAIN = [w for w in mutate.WORDS if w.strip()]
 
 
 def _name(rng: Random) -> str:
-    if rng.random() < 0.004:
+    if rng.random() < 0.001:
         return rng.choice(["x", "[red]", "\x1b[5m", "é", "a b ", "<b>", "../"]) * (
             LONG // 6
         )
@@ -112,7 +112,7 @@ def _show(folder: Path, rng: Random) -> None:
 
     os.chdir(folder)
     for old in folder.iterdir():
-        if old.name != "runs.db" and old.is_file():
+        if not old.name.startswith("runs.db") and old.is_file():
             old.unlink()
     history = RunHistory("runs.db")
     for run in history.runs():
@@ -143,7 +143,7 @@ def _look(rows: list[dict[str, Any]], rng: Random) -> None:
         ["runs", "score", one, f"{tag}=0.5", "--goal", "max"],
         ["runs", "export", "--study", study, "--to", "o.db"],
         ["runs", "export", "--study", study, "--to", "o.db", "--name", tag],
-        ["runs", "delete", two, "--yes"], ["runs", "watch", one], ["backtest"],
+        ["runs", "delete", two, "--yes"], ["backtest"],
         ["report", one, two, "-o", "r.html"], ["report", one, two, "-o", "r.html"],
     ]  # fmt: skip
     words = rng.choice(looks)
@@ -204,4 +204,4 @@ def _campaign(what: str, prepare: Any, attempt: Any, tries: int) -> Campaign:
     return Campaign("names", what, tries, prepare, attempt)
 
 
-CAMPAIGNS = (_campaign("names of runs, shown", _history, _show, 10_000),)
+CAMPAIGNS = (_campaign("names of runs, shown", _history, _show, 4000),)
