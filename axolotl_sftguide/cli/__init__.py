@@ -57,7 +57,8 @@ class _Group(click.Group):
                 echo("".join(traceback.format_exception(error)), err=True)
             raise _UserError(shown(str(error))) from None
         except click.ClickException as error:
-            error.message = shown(error.message)
+            # Its exit status and usage stay, its text may quote a run's name.
+            error.message = shown(error.message)  # type: ignore[misc]
             raise
 
 

@@ -8,8 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from ..config.json_text import parse_json
 
@@ -70,7 +69,12 @@ class Termination:
 _FIELDS = frozenset(f.name for f in fields(Termination))
 
 
-_TERMINATION = TypeAdapter(Termination)
+def _checked(values: dict[str, Any]) -> Termination:
+    """A marker whose fields have their types, or a `ValueError`."""
+    from pydantic import TypeAdapter
+
+    found: Termination = TypeAdapter(Termination).validate_python(values, strict=True)
+    return found
 
 
 def mark(output_dir: str | Path, termination: Termination) -> Path:
@@ -87,8 +91,7 @@ def read_marker(output_dir: str | Path) -> Termination | None:
     try:
         values = dict(parse_json(path.read_text(encoding="utf-8")))
         known = {k: v for k, v in values.items() if k in _FIELDS}
-        found: Termination = _TERMINATION.validate_python(known, strict=True)
-        return found
+        return _checked(known)
     except (OSError, ValueError, TypeError):
         return None
 

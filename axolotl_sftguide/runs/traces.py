@@ -19,7 +19,6 @@ from ..config.json_text import parse_json
 from ..errors import TraceError
 from ..signals import Observation
 from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT
-from .trace_fields import fault_of_event, fault_of_run
 from .trace_writer import FORM as FORM
 from .trace_writer import TraceWriter as TraceWriter
 from .trace_writer import to_line as to_line
@@ -122,6 +121,8 @@ class TraceContent:
             observation = _observation(self._path, record)
             self._observations[observation.step] = observation
             return
+        from .trace_fields import fault_of_event  # loads pydantic
+
         fault = fault_of_event(record)
         if fault is not None:
             raise TraceError(
@@ -227,6 +228,8 @@ def run_of(path: Path, first: dict[str, Any] | None) -> dict[str, Any]:
         raise TraceError(
             f"{path}: is not a trace of axolotl-sftguide (line 1 describes no run)"
         )
+    from .trace_fields import fault_of_run
+
     fault = fault_of_run(run)
     if fault is None and "id" in run and not is_run_id(run["id"]):
         fault = f"id {run['id']!r:.80} is not the id of a run"
