@@ -33,7 +33,7 @@ AREA = "inputs"
 WORKERS = 2
 """Children at a time."""
 HANGS_AFTER_S = 10.0
-"""A try that takes longer has failed."""
+"""Seconds of a processor; a try that takes more has failed."""
 SILENT_AFTER_S = 90.0
 """A child that reports nothing for so long is killed: a call did not return."""
 MEMORY_BYTES = 3 << 30
@@ -172,7 +172,7 @@ def serve(campaign: Campaign, options: argparse.Namespace) -> None:
     os.chdir(folder)
     prepared = campaign.prepare(folder)
     _limit_memory()
-    signal.signal(signal.SIGALRM, _on_alarm)
+    signal.signal(signal.SIGPROF, _on_alarm)
     tries = [options.at] if options.at is not None else range(*_range(options.stream))
     for at in tries:
         print(json.dumps({"at": at}), file=out)
@@ -207,7 +207,7 @@ def _on_alarm(*_: object) -> None:
 def _try(campaign: Campaign, prepared: Any, rng: Random) -> BaseException | None:
     from axolotl_sftguide.errors import SFTGuideError
 
-    signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S)
+    signal.setitimer(signal.ITIMER_PROF, HANGS_AFTER_S)
     try:
         campaign.attempt(prepared, rng)
     except SFTGuideError as error:
@@ -215,7 +215,7 @@ def _try(campaign: Campaign, prepared: Any, rng: Random) -> BaseException | None
     except (Exception, Hang) as error:
         return error
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return None
 
 

@@ -118,7 +118,6 @@ def _spring(folder: Path, rng: Random) -> None:
         capture_output=True,
         text=True,
         timeout=180,
-        preexec_fn=_without_limits,
     )
     sprung = folder / "sprung"
     if sprung.exists():
@@ -127,12 +126,6 @@ def _spring(folder: Path, rng: Random) -> None:
         raise Wrong(f"{found}.py in the working folder is executed by {words[0]}")
     if "Traceback" in done.stderr:
         raise Wrong(f"{words[0]}: {done.stderr.strip().splitlines()[-1]}")
-
-
-def _without_limits() -> None:
-    import signal
-
-    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _campaign(what: str, prepare: Any, attempt: Any, tries: int) -> Campaign:
