@@ -73,7 +73,9 @@ def _checked(values: dict[str, Any]) -> Termination:
     """A marker whose fields have their types, or a `ValueError`."""
     from pydantic import TypeAdapter
 
-    found: Termination = TypeAdapter(Termination).validate_python(values, strict=True)
+    # As JSON, because a strict dataclass takes no mapping of Python.
+    adapter, text = TypeAdapter(Termination), json.dumps(values)
+    found: Termination = adapter.validate_json(text, strict=True)
     return found
 
 

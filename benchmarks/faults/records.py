@@ -124,6 +124,11 @@ def _import_state(prepared: tuple[Path, dict[str, Any]], rng: Random) -> None:
 
 
 def _scored_run(folder: Path) -> tuple[Path, dict[str, Any]]:
+    from axolotl_sftguide.runs.lm_eval_results import read_lm_eval_results
+
+    (folder / "results.json").write_text(json.dumps(results_content()))
+    read = read_lm_eval_results(folder / "results.json")
+    assert [score.metric for score in read] == ["gsm8k/exact_match", "mmlu/acc"]
     storage = _with_history(folder)
     (folder / "sftguide-trace-x.jsonl").write_text(
         "\n".join(map(json.dumps, trace_records())) + "\n"
@@ -149,7 +154,7 @@ def _score(prepared: tuple[Path, dict[str, Any]], rng: Random) -> None:
 
 
 def _manifest_content(folder: Path) -> tuple[Path, dict[str, Any]]:
-    from axolotl_sftguide.mixing import mix
+    from axolotl_sftguide.mixing import mix, verify
 
     rows = [
         {"messages": [{"role": "user", "content": f"q {i}"},
@@ -160,6 +165,7 @@ def _manifest_content(folder: Path) -> tuple[Path, dict[str, Any]]:
     spec = {"phases": [{"name": "p", "datasets": [{"path": "a.jsonl"}]}]}
     made = mix(spec, "mixes", workers=1)
     path = made.folder / "manifest.json"
+    assert verify(made.folder) == []
     return path, json.loads(path.read_text())
 
 
@@ -185,7 +191,29 @@ def _output_folder(folder: Path) -> Path:
     (out / "checkpoint-8").mkdir(parents=True)
     lines = "\n".join(map(json.dumps, trace_records())) + "\n"
     (out / f"sftguide-trace-{RUN_ID}.jsonl").write_text(lines)
+    _require_readable(out)
     return out
+
+
+def _require_readable(out: Path) -> None:
+    """What is not damaged is read: a reader that finds nothing has no fault either."""
+    from axolotl_sftguide.monitor.resume import find_earlier
+    from axolotl_sftguide.runs.checkpoints import last_whole_checkpoint, read_note
+    from axolotl_sftguide.runs.marker import read_marker
+
+    checkpoint = out / "checkpoint-8"
+    (checkpoint / "sftguide-run.json").write_text(json.dumps(NOTE))
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state_content()))
+    (out / "sftguide-terminated.json").write_text(json.dumps(MARKER))
+    note, marker = read_note(checkpoint), read_marker(out)
+    assert note is not None
+    assert marker is not None
+    assert (note.run_id, marker.rule) == (RUN_ID, "divergence")
+    assert last_whole_checkpoint(out) == checkpoint
+    earlier = find_earlier(str(out), 8, str(checkpoint))
+    assert earlier is not None
+    assert earlier.run_id == RUN_ID
+    assert len(earlier.past) == 8
 
 
 def _read_notes(out: Path, rng: Random) -> None:
@@ -231,11 +259,29 @@ def _require_types(record: Any) -> None:
         raise Wrong(f"run_id of a {type(record).__name__} leads out of the folder")
 
 
+def _whole_trace(folder: Path) -> list[dict[str, Any]]:
+    from axolotl_sftguide.runs.traces import read_trace
+
+    path = folder / "whole.jsonl"
+    path.write_text("\n".join(map(json.dumps, trace_records())) + "\n")
+    trace = read_trace(path)
+    # The resume at step 14 after step 16 takes two steps back.
+    assert [o.step for o in trace.observations] == [*range(1, 15), *range(17, 25)]
+    path.unlink()
+    return trace_records()
+
+
 def _traced(folder: Path) -> tuple[Path, list[dict[str, Any]]]:
-    return _with_history(folder), trace_records()
+    return _with_history(folder), _whole_trace(folder)
 
 
 def _stated(folder: Path) -> tuple[Path, dict[str, Any]]:
+    from axolotl_sftguide.runs.trainer_states import read_trainer_state
+
+    path = folder / "trainer_state.json"
+    path.write_text(json.dumps(state_content()))
+    assert len(read_trainer_state(path).observations) == 20
+    path.unlink()
     return _with_history(folder), state_content()
 
 
@@ -244,7 +290,7 @@ def _campaign(what: str, prepare: Any, attempt: Any, tries: int = TRIES) -> Camp
 
 
 CAMPAIGNS = (
-    _campaign("traces", lambda _: trace_records(), _read_trace),
+    _campaign("traces", _whole_trace, _read_trace),
     _campaign("traces, imported", _traced, _import_trace),
     _campaign("trainer_state.json", _stated, _import_state),
     _campaign("results of lm-eval", _scored_run, _score),
