@@ -59,8 +59,7 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"(--[\w-]{0,64}?(?:token|password|passwd|secret|api-key|access-key)[= ]\s{0,9})"
-    r"[^\s'\"-]\S*",
+    r"(token|password|passwd|secret|api-key|access-key)(\s{1,9})([^\s'\"-]\S*)",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -114,7 +113,7 @@ def _masked(text: str, known: tuple[str, ...]) -> str:
         text = _IN_QUERY.sub(rf"\1{MASK}", text)
         text = _NAMED.sub(_masked_value, text)
     if "--" in text:
-        text = _OPTION.sub(rf"\1{MASK}", text)
+        text = _OPTION.sub(_masked_option, text)
     return _BEARER.sub(rf"\1\2{MASK}", text)
 
 
@@ -123,9 +122,7 @@ _cached = lru_cache(maxsize=8192)(_masked)
 
 def _masked_value(found: re.Match[str]) -> str:
     end, between, value = found.groups()
-    # The start of the name is looked for here, as a pattern would try it everywhere.
-    start = _NAME_START.search(found.string, max(0, found.start() - 64), found.start())
-    name = (start.group() if start else "") + end
+    name = _before(found, _NAME_START) + end
     if not names_a_secret(name) or _NO_VALUE.fullmatch(value):
         return found.group()
     # `a token: the smallest part of a text` is prose.
@@ -135,7 +132,24 @@ def _masked_value(found: re.Match[str]) -> str:
     return f"{end}{between}{MASK}"
 
 
+def _masked_option(found: re.Match[str]) -> str:
+    end, between, _ = found.groups()
+    is_option = _before(found, _OPTION_START)
+    return f"{end}{between}{MASK}" if is_option else found.group()
+
+
 _NAME_START = re.compile(r"[\w.-]+\Z")
+_OPTION_START = re.compile(r"--[\w-]*\Z")
+
+
+def _before(found: re.Match[str], start: re.Pattern[str]) -> str:
+    """The start of a name whose end was found.
+
+    A pattern for the whole name would try it at each character of a long text.
+    """
+    first = max(0, found.start() - 64)
+    before = start.search(found.string, first, found.start())
+    return before.group() if before else ""
 
 
 def _of_environment() -> tuple[str, ...]:

@@ -180,10 +180,7 @@ def _packed(prepared: tuple[list[list[dict[str, Any]]], bytes], rng: Random) -> 
         packed = zstandard.ZstdCompressor().compress(content)
     else:
         packed = gzip.compress(content, 1)
-    if rng.random() < 0.003:
-        packed = bomb
-    else:
-        packed = mutate.binary(packed, rng)
+    packed = bomb if rng.random() < 0.003 else mutate.binary(packed, rng)
     Path(name).write_bytes(packed)
     _read(name, rng)
     Path(name).unlink()
