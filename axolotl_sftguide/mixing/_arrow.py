@@ -11,7 +11,7 @@ def arrow_rows(path: str) -> int:
 
     try:
         return sum(batch.num_rows for batch in arrow_batches(path))
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, ValueError, OSError):
         return 0
 
 

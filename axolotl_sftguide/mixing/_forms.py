@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _PLAIN = "has_plain_settings"
 
+_WRONG = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+"""What values of other types than a reader expects lead to."""
+
 _CHANGE_NO_ROW = frozenset(
     "path name split revision ds_type data_files where type ignore "
     "share repeats max_rows max_tokens".split()
@@ -78,7 +81,7 @@ class RowReader:
             return self._conversation(row)
         except RowFault:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _WRONG as error:
             raise RowFault("wrong-type", first_line(error)) from None
         except RecursionError:
             raise RowFault("wrong-type", "nested too deeply") from None

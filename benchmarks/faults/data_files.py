@@ -17,7 +17,7 @@ from campaign import Campaign, Wrong
 from command import sftguide
 
 TRIES = 10_000
-_MIXED = 0.03
+_MIXED = 0.015
 """The share of tries that also build a mix, and build it again to verify it."""
 
 

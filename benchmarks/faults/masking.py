@@ -291,6 +291,6 @@ def _campaign(what: str, attempt: Any, tries: int) -> Campaign:
 
 CAMPAIGNS = (
     _campaign("secrets in texts", _mask_text, 10_000),
-    _campaign("secrets in a run", _run, 600),
+    _campaign("secrets in a run", _run, 300),
     _campaign("the default history's modes", _home, 20),
 )

@@ -204,4 +204,4 @@ def _campaign(what: str, prepare: Any, attempt: Any, tries: int) -> Campaign:
     return Campaign("names", what, tries, prepare, attempt)
 
 
-CAMPAIGNS = (_campaign("names of runs, shown", _history, _show, 4000),)
+CAMPAIGNS = (_campaign("names of runs, shown", _history, _show, 2000),)

@@ -100,7 +100,7 @@ def _look(storage: Path, rng: Random) -> None:
     history = RunHistory(str(storage))
     runs = history.runs()
     try:
-        if runs:
+        if runs and rng.random() < 0.3:
             sftguide("runs", *rng.choice(looks), "--storage", storage)
             if rng.random() < 0.1:
                 sftguide("report", "-o", "r.html", "--storage", storage)
