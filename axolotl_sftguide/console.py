@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 
+from .safe_text import shown
+
 _LOGGER = "axolotl_sftguide"
 
 
 def say(line: str) -> None:
     """Print one line that starts with `sftguide:`, above a progress bar if one runs."""
-    text = f"sftguide: {line}"
+    text = f"sftguide: {shown(line)}"
     tqdm = sys.modules.get("tqdm")
     if tqdm is not None:
         tqdm.tqdm.write(text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
 from ._view import View
@@ -261,7 +261,7 @@ def _deepspeed(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     try:
-        found = json.loads(Path(value).read_text(encoding="utf-8")) if value else None
+        found = parse_json(Path(value).read_text(encoding="utf-8")) if value else None
     except (OSError, TypeError, ValueError):
         return {}
     return found if isinstance(found, Mapping) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
@@ -30,12 +31,13 @@ def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
-    values: dict[str, str] = {}
+    values: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = str(key.value)
         line = key.start_mark.line + 1
-        lost = values.get(name, "").lower() not in (*_EMPTY, _plain(value).lower())
-        if name in lines and name != "<<" and lost:
+        before = values.get(name)
+        lost = before is not None and not _is_empty(before) and not _same(before, value)
+        if name != "<<" and lost:
             yield Finding(
                 Weight.WRONG,
                 path + name,
@@ -46,14 +48,21 @@ def _in_node(node: yaml.Node | None, path: str) -> Iterator[Finding]:
                 id="key-twice",
             )
         lines[name] = line
-        values[name] = _plain(value)
+        values[name] = value
         yield from _in_node(value, f"{path}{name}.")
 
 
-def _plain(node: yaml.Node) -> str:
-    """A node's content, without its place in the file."""
-    if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
-    if isinstance(node, yaml.MappingNode):
-        return str([(_plain(key), _plain(value)) for key, value in node.value])
-    return str([_plain(item) for item in node.value])
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.value.lower() in _EMPTY
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two nodes, or pairs of them, have the same content."""
+    if isinstance(one, yaml.ScalarNode) and isinstance(other, yaml.ScalarNode):
+        return bool(one.value.lower() == other.value.lower())
+    if type(one) is not type(other):
+        return False
+    parts = [one, other]
+    if isinstance(one, yaml.CollectionNode):
+        parts = [one.value, other.value]
+    return len(parts[0]) == len(parts[1]) and all(map(_same, *parts))

@@ -17,10 +17,12 @@ import click
 
 from .. import __version__
 from ..errors import SFTGuideError
+from ..safe_text import shown
 from .backtest import backtest
 from .check import check
 from .common import (
     buffered_stdout_to_stderr,
+    echo,
     give_common_options,
     is_verbose,
     warnings_shown,
@@ -61,8 +63,12 @@ class _Group(click.Group):
                 return super().invoke(ctx)
         except SFTGuideError as error:
             if is_verbose():
-                click.echo("".join(traceback.format_exception(error)), err=True)
-            raise _UserError(str(error)) from None
+                echo("".join(traceback.format_exception(error)), err=True)
+            raise _UserError(shown(str(error))) from None
+        except click.ClickException as error:
+            # Its exit status and usage stay, its text may quote a run's name.
+            error.message = shown(error.message)  # type: ignore[misc]
+            raise
 
 
 @click.group(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .backtest_runs import groups_of
-from .common import echo_json, note, wants_json
+from .common import echo, echo_json, note, wants_json
 from .history import no_runs, require
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def backtest(
         print_backtest(study, group, results, evidence)
     left = sum(len(group.runs) for group in groups[len(large) :])
     if left:
-        click.echo(
+        echo(
             f"left out: {left} {'run' if left == 1 else 'runs'} with another base "
             f"model or other data, of which there are fewer than {LEAST_RUNS}"
         )
@@ -163,7 +163,7 @@ def _policies(own: EarlyTerminationSettings | None) -> list[Policy | WholePolicy
     try:
         from optuna import pruners
     except ImportError:
-        click.echo(
+        echo(
             "Optuna's pruners are skipped; to include them: pip install optuna",
             err=True,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
+from .common import echo
 
 if TYPE_CHECKING:
     from ..runs.history import Run
@@ -72,7 +72,7 @@ def _recorded(run: Run, metric: str) -> RecordedRun | None:
     try:
         observations = read_trace(run.trace_path or "").observations
     except TraceError as error:
-        click.echo(f"skipped: {error}", err=True)
+        echo(f"skipped: {error}", err=True)
         return None
     if not observations:
         return None

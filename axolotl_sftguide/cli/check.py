@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 
 from . import check_page
 from .check_findings import Checked, Options, collect
-from .common import wants_json
+from .common import echo, echo_json, echo_styled, wants_json
 
 
 @click.command()
@@ -76,14 +75,14 @@ def check(
     if form == "json":
         answers = [each.to_dict() for each in checked]
         answer = answers if len(answers) > 1 else answers[0]
-        click.echo(json.dumps(answer, indent=2, default=str))
+        echo_json(answer)
     for each in checked if form != "json" else ():
         if form == "github":
             found = check_page.github(each.config, each.text, each.shown)
-            click.echo(found, nl=False)
+            echo(found, nl=False)
         else:
             _show(each, verbose=verbose, strict=strict)
-            click.echo(_versions(host), nl=False)
+            echo(_versions(host), nl=False)
     if strict and any(each.shown for each in checked):
         ctx.exit(1)
 
@@ -92,14 +91,14 @@ def _show(checked: Checked, *, verbose: bool, strict: bool) -> None:
     """Print the findings on one config as text."""
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for found in checked.examined or ():
-        click.echo(check_page.sample(found, coloured), color=coloured)
-    click.echo(check_page.page(checked.shown, verbose), nl=False, color=coloured)
+        echo_styled(check_page.sample(found, coloured), color=coloured)
+    echo_styled(check_page.page(checked.shown, verbose), nl=False, color=coloured)
     count = len(checked.shown)
     silent = f", {checked.silenced} silenced" if checked.silenced else ""
-    click.echo(f"{checked.config}: {count or 'no'} finding{'s' * (count != 1)}{silent}")
+    echo(f"{checked.config}: {count or 'no'} finding{'s' * (count != 1)}{silent}")
     for line in checked.summary:
-        click.echo(line)
-    click.echo(check_page.general([] if strict else checked.general), nl=False)
+        echo(line)
+    echo(check_page.general([] if strict else checked.general), nl=False)
 
 
 def _versions(asked: bool) -> str:

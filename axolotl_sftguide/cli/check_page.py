@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..safe_text import masked, printable, shown
+
 if TYPE_CHECKING:
     from ..advice import Examined, Finding
 
@@ -28,13 +30,13 @@ def sample(found: Examined, coloured: bool) -> str:
     share = 100 * found.trained / max(1, found.tokens)
     text = "".join(
         _marked(piece, coloured) if trained else piece
-        for piece, trained in found.sample
+        for piece, trained in ((printable(p), trained) for p, trained in found.sample)
     )
-    shown = "in colour" if coloured else "in [[ ]]"
+    how = "in colour" if coloured else "in [[ ]]"
     return (
-        f"{found.path}: {found.rows:,} rows, {found.tokens:,} tokens, "
+        f"{shown(found.path)}: {found.rows:,} rows, {found.tokens:,} tokens, "
         f"{found.trained:,} trained ({share:.0f}%)\n"
-        f"First row, trained tokens {shown}:\n{text}\n"
+        f"First row, trained tokens {how}:\n{text}\n"
     )
 
 
@@ -73,7 +75,8 @@ def github(config: Path, text: str, findings: Sequence[Finding]) -> str:
     for finding in findings:
         kind = _GITHUB[finding.weight.name.lower()]
         message = f"{finding.text} ({finding.source})"
-        place = f"file={config},line={_line(lines, finding.path)}"
+        file = _escaped(str(config)).replace(":", "%3A").replace(",", "%2C")
+        place = f"file={file},line={_line(lines, finding.path)}"
         out += f"::{kind} {place},title=sftguide {finding.id}::{_escaped(message)}\n"
     return out
 
@@ -98,8 +101,9 @@ def _width() -> int:
 def _entry(finding: Finding, width: int, verbose: bool) -> str:
     """A finding: the key and its value, then the text below."""
     value = "" if finding.value is None else f": {_short(finding.value)}"
-    text = f"{finding.text} ({finding.source})"
-    lines = [click.style(f"  {finding.path}{value}", bold=True)] if finding.path else []
+    text = shown(f"{finding.text} ({finding.source})")
+    key = shown(f"{finding.path}{value}")
+    lines = [click.style(f"  {key}", bold=True)] if finding.path else []
     lines += _wrapped(text, width)
     if verbose:
         lines += _wrapped(f"Evidence: {finding.evidence}", width)
@@ -125,4 +129,5 @@ def _short(value: Any, most: int = 40) -> str:
         text = f"{value:g}"
     else:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = masked(text)  # before it is cut, so that no part of a secret is left
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from ..safe_text import shown
+
 _QUIET = "sftguide.quiet"
 _VERBOSE = "sftguide.verbose"
 _JSON = "sftguide.json"
@@ -34,10 +36,24 @@ def wants_json() -> bool:
     return _is_set(_JSON)
 
 
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text without secrets, and with escapes for control characters.
+
+    Names, reasons and settings come from files of others: what they contain must not
+    move the cursor or colour the terminal.
+    """
+    click.echo(shown(str(text)), err=err, nl=nl)
+
+
+def echo_styled(text: str, *, nl: bool = True, color: bool | None = None) -> None:
+    """Print text with colours, whose parts have each passed `safe_text`."""
+    click.echo(text, nl=nl, color=color)
+
+
 def note(text: str) -> None:
     """Print a message that is not part of the answer; nothing with -q."""
     if not is_quiet():
-        click.echo(text, err=True)
+        echo(text, err=True)
 
 
 def echo_json(values: Any) -> None:
@@ -55,7 +71,7 @@ def answer(values: Any, *lines: str) -> None:
         echo_json(values)
         return
     for line in lines:
-        click.echo(line)
+        echo(line)
 
 
 @contextmanager
@@ -65,7 +81,6 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
     Yields:
         Advances the bar by one.
     """
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -76,8 +91,10 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
         TimeRemainingColumn,
     )
 
+    from .safe_console import SafeConsole
+
     # Bound to the stream of now: what runs meanwhile may be redirected.
-    console = Console(file=sys.stderr)
+    console = SafeConsole(file=sys.stderr)
     columns: list[Any] = [TextColumn("{task.description}")]
     if total is None:
         columns = [SpinnerColumn(), *columns, TimeElapsedColumn()]

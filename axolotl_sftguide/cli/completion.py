@@ -6,6 +6,7 @@ them. A name that cannot be looked up is not offered, and nothing is created.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,9 @@ def _offering(
             found = [name for name in names(ctx) if name.startswith(incomplete)]
         except Exception:
             return []  # a shell has no place for an error
-        return [CompletionItem(name) for name in dict.fromkeys(found)]
+        # A shell puts the name into the command line as it is: `$(...)` would be run.
+        plain = [name for name in dict.fromkeys(found) if shlex.quote(name) == name]
+        return [CompletionItem(name) for name in plain]
 
     return shell_complete
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import wants_json
+from .common import echo, echo_json, echo_styled, wants_json
 
 if TYPE_CHECKING:
     from ..evidence import Claim
@@ -48,7 +47,7 @@ def evidence(key: str | None, replay: Path | None) -> None:
     if wants_json():
         first = _claims_json(key) if replay is None else {"missing": missing}
         made = {**first, "judgements": [j.to_dict() for j in shown]}
-        click.echo(json.dumps(made, indent=2))
+        echo_json(made)
         return
     if key is not None:
         _show_claim(key)
@@ -59,7 +58,7 @@ def evidence(key: str | None, replay: Path | None) -> None:
             _show_judgements(claim, [j for j in shown if j.claim == claim])
     if replay is not None:
         _show_missing(missing)
-        click.echo(f"\n{_comparison(shown, shipped, rows_used(tables))}")
+        echo(f"\n{_comparison(shown, shipped, rows_used(tables))}")
 
 
 def _require_claim(key: str) -> None:
@@ -105,8 +104,8 @@ def _show_all(found: Sequence[Judgement]) -> None:
     width = console().width
     for name, verdicts, statement in rows:
         line = f"{name:<{first}}  {verdicts:<{second}}  {statement}"
-        click.echo(line if len(line) <= width else f"{line[: width - 3]}...")
-    click.echo(
+        echo(line if len(line) <= width else f"{line[: width - 3]}...")
+    echo(
         "\nNumbers count the estimates by which a claim holds, does not, or is unclear."
         "\nsftguide evidence KEY shows them, and the sources of the claim."
     )
@@ -138,7 +137,7 @@ def _show_claim(key: str) -> None:
     _print(f"shown for  {claim.setting}", 2, 11)
     _print(f"source     {claim.reference} ({claim.grade})", 2, 11)
     for link in claim.links:
-        click.echo(f"             {link}")
+        echo(f"             {link}")
     if not any(key in question.claims for question in QUESTIONS):
         _print("replay     none of the public tables can judge this claim", 2)
 
@@ -150,10 +149,10 @@ def _show_judgements(claim: str, judgements: Sequence[Judgement]) -> None:
     from ..evidence import CLAIMS
     from ..evidence.paper import figure
 
-    click.echo()
+    echo()
     _print(f"{claim} ({CLAIMS[claim].setting}), by public tables:", 0)
     for setting in dict.fromkeys(j.setting for j in judgements):
-        click.echo()
+        echo()
         _print(setting, 2)
         for j in judgements:
             if j.setting == setting:
@@ -180,7 +179,7 @@ def _print(text: str, indent: int, hanging: int = 0, coloured: str = "") -> None
         break_long_words=False,
     )
     plain = click.unstyle(coloured)
-    click.echo(made.replace(plain, coloured, 1) if coloured else made)
+    echo_styled(made.replace(plain, coloured, 1) if coloured else made)
 
 
 def _show_missing(missing: Mapping[str, tuple[str, ...]]) -> None:
@@ -189,7 +188,7 @@ def _show_missing(missing: Mapping[str, tuple[str, ...]]) -> None:
 
     for name in sorted({name for names in missing.values() for name in names}):
         claims = [claim for claim, names in missing.items() if name in names]
-        click.echo(
+        echo(
             f"\n{TABLES[name].file}: missing; not judged by it: {', '.join(claims)}\n"
             f"  {TABLES[name].content}: {TABLES[name].address}"
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import EvidenceError
 from ..evidence.judgements import Judgement, from_dict
 from ..evidence.replay import QUESTIONS, TABLES, Rows, Table
@@ -84,7 +84,7 @@ def shipped_coverage() -> dict[str, Any]:
 
 def _shipped() -> Any:
     text = files("axolotl_sftguide.evidence").joinpath("replayed.json").read_text()
-    return json.loads(text)
+    return parse_json(text)
 
 
 def _names() -> str:
@@ -97,7 +97,7 @@ def _read(path: Path, table: Table) -> Rows:
             with path.open(encoding="utf-8", newline="") as lines:
                 rows: Rows = list(csv.DictReader(lines))
         else:
-            rows = _runs(json.loads(path.read_text(encoding="utf-8")))
+            rows = _runs(parse_json(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, csv.Error) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SFTGuideError
-from .common import answer, give_common_options, progress
+from .common import answer, echo, echo_json, give_common_options, progress
 
 if TYPE_CHECKING:
     from ..mixing import Mixed
@@ -129,17 +129,17 @@ def mix(
         with MixProgress() as progress:
             mixed = mixing.mix(settings, output_dir, workers=workers, progress=progress)
     except KeyboardInterrupt:
-        click.echo("Interrupted: no mix was written.", err=True)
+        echo("Interrupted: no mix was written.", err=True)
         raise click.exceptions.Exit(130) from None
     if as_json:
-        click.echo(mixed.manifest.to_json(), nl=False)
+        echo_json(asdict(mixed.manifest))
         return
     print_mix(mixed)
     if mixed.manifest.lengths is not None:
         for line in lines_of(mixed.manifest.lengths, sequence_len, "Rows"):
-            click.echo(line)
-    click.echo("\n# For an Axolotl config:")
-    click.echo(_entry(mixed))
+            echo(line)
+    echo("\n# For an Axolotl config:")
+    echo(_entry(mixed))
 
 
 @click.command(
@@ -157,13 +157,13 @@ def verify_mix(ctx: click.Context, folder: Path) -> None:
     with progress(f"building {folder} again"):
         problems = mixing.verify(folder)
     for problem in problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     lines = [] if problems else [f"{folder}: matches its sources and its spec"]
     answer({"folder": str(folder), "problems": problems}, *lines)
     if problems:
         ctx.exit(1)
     for note in mixing.version_notes(folder):
-        click.echo(f"Note: {note}", err=True)
+        echo(f"Note: {note}", err=True)
 
 
 give_common_options(verify_mix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -19,6 +18,7 @@ from rich.table import Table
 from ..mixing import FAULTS, Manifest, Mixed, PhasePart
 from ..units import count
 from .common import is_quiet
+from .safe_console import SafeConsole
 from .tables import console
 
 WIDTH = 80
@@ -32,7 +32,7 @@ class MixProgress:
     """Progress bars in a terminal; nothing in a pipe."""
 
     def __init__(self) -> None:
-        out = Console(stderr=True)
+        out = SafeConsole(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

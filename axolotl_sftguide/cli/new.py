@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import new_page
+from .common import echo, echo_json
 from .memory_size import MemorySize
 from .new_questions import ask, gpu_memory
 
@@ -131,7 +131,7 @@ def new(
     )
     made = author(request, facts, rows)
     if space is not None and len(trials(made)) == 1:
-        click.echo(
+        echo(
             "--sweep: the evidence leaves nothing open; no sweep was written", err=True
         )
         space = None
@@ -145,7 +145,7 @@ def new(
     past = _past(storage, made)
     if as_json:
         answer = new_page.as_dict(made, [str(path) for path in written], past)
-        click.echo(json.dumps(answer, indent=2))
+        echo_json(answer)
         return
     if explain:
         new_page.print_chain(made)
@@ -166,7 +166,7 @@ def _facts(model: str, data: tuple[str, ...]) -> tuple[Any, Any]:
             try:
                 count = text_counter(facts.tokenizer)
             except MixError as error:
-                click.echo(f"{error}; lengths are estimated from characters", err=True)
+                echo(f"{error}; lengths are estimated from characters", err=True)
         return facts, read_data(data, vocabulary=facts.vocabulary, count=count)
     except ImportError as error:
         raise SFTGuideError(

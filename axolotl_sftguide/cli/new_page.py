@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+from .common import echo
 
 if TYPE_CHECKING:
     from ..authoring import Authored, Choice
@@ -23,7 +23,7 @@ def print_summary(
     """What was chosen and why, what it costs, what is unsure, and what comes next."""
     from ..authoring import words
 
-    click.echo(f"wrote {path}: {words.title(made)}\n")
+    echo(f"wrote {path}: {words.title(made)}\n")
     _row("why", words.why_this_training(made))
     for place, line in enumerate(words.data_lines(made)):
         _row("data" if not place else "", line)
@@ -39,9 +39,9 @@ def print_summary(
     unsure = [_unsure(choice) for choice in made.choices.unsure]
     for place, line in enumerate(unsure[:_MOST_UNSURE]):
         _row("unsure" if not place else "", line)
-    click.echo()
+    echo()
     for place, line in enumerate(_next(made, path, space)):
-        click.echo(f"{'next' if not place else '':<{_NAME}}{line}")
+        echo(f"{'next' if not place else '':<{_NAME}}{line}")
 
 
 def _row(name: str, text: str) -> None:
@@ -50,7 +50,7 @@ def _row(name: str, text: str) -> None:
         text, _WIDTH - _NAME, break_long_words=False, break_on_hyphens=False
     )
     for place, line in enumerate(lines or [""]):
-        click.echo(f"{name if not place else '':<{_NAME}}{line}")
+        echo(f"{name if not place else '':<{_NAME}}{line}")
 
 
 def _chosen(made: Authored) -> str:
@@ -134,7 +134,7 @@ def print_chain(made: Authored) -> None:
     for choice in made.choices.made.values():
         if isinstance(choice.value, list | dict):
             continue
-        click.echo(f"{choice.key}: {choice.value}")
+        echo(f"{choice.key}: {choice.value}")
         basis = {
             "evidence": "evidence",
             "data": "the data",
@@ -157,14 +157,12 @@ def print_chain(made: Authored) -> None:
             tried = ", ".join(map(str, choice.alternatives))
             others = f"; others: {tried}" if tried else ""
             _indented(f"unsure: {choice.unsure}{others}")
-    click.echo()
+    echo()
 
 
 def _indented(text: str) -> None:
     indent = "    "
-    click.echo(
-        textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
-    )
+    echo(textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent))
 
 
 def as_dict(

@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from .common import echo
+
 
 def can_ask() -> bool:
     """Whether questions can be asked at a terminal."""
@@ -33,9 +35,7 @@ def gpu_memory() -> int:
 
     found = _of_this_machine()
     if found:
-        click.echo(
-            f"--gpu-memory: {found / 2**30:.3g}GiB, as nvidia-smi says", err=True
-        )
+        echo(f"--gpu-memory: {found / 2**30:.3g}GiB, as nvidia-smi says", err=True)
         return found
     answer = ask("--gpu-memory", "How much memory has one GPU, such as 24GiB?", "24GiB")
     try:

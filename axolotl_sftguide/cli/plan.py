@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import plan_page, plan_simulated
-from .common import note, wants_json
+from .common import echo, echo_json, note, wants_json
 from .memory_size import MemorySize
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def plan(
     if wants_json():
         answer = _as_dict(made, batch, past, hours)
         answer["simulated"] = stepped and plan_simulated.as_dict(stepped)
-        click.echo(json.dumps(answer, indent=2))
+        echo_json(answer)
     else:
         plan_page.print_memory(made, str(loaded["base_model"]), verbose)
         plan_simulated.show(stepped, str(loaded["base_model"]))
@@ -160,7 +159,7 @@ def _simulate_alone(
     """Show the simulation of a model that has no estimate; the exit status."""
     found = plan_simulated.simulated_plan(loaded, model, gpu_bytes)
     if wants_json():
-        click.echo(json.dumps(plan_simulated.as_dict(found), indent=2))
+        echo_json(plan_simulated.as_dict(found))
     else:
         plan_simulated.show(found, str(loaded.get("base_model", "")))
     return 0 if found.fits else 1
@@ -288,4 +287,4 @@ def _write(
     except OSError as error:
         raise PlanError(f"{target}: cannot be written ({error.strerror})") from None
     written = ", ".join(f"{key}: {value}" for key, value in values.items())
-    click.echo(f"wrote {target} with {written}")
+    echo(f"wrote {target} with {written}")

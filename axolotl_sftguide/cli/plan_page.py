@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-import click
+from .common import echo
 
 if TYPE_CHECKING:
     from ..planning import BatchPlan, MemoryPlan
@@ -57,7 +57,7 @@ def print_row(name: str, text: str) -> None:
     """A line of the table, wrapped below its second column."""
     lines = textwrap.wrap(text, 80 - _NAME, break_long_words=False) or [""]
     for first, line in zip([name, *[""] * len(lines)], lines, strict=False):
-        click.echo(f"{first:<{_NAME}}{line}")
+        echo(f"{first:<{_NAME}}{line}")
 
 
 def memory_row(name: str, size: int, note: str, *, aside: bool = False) -> str:
@@ -70,7 +70,7 @@ def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     """Print the parts, the peak and what fits."""
     for part in made.parts:
         aside = part.name not in made.at_peak
-        click.echo(memory_row(part.name, part.size_bytes, part.note, aside=aside))
+        echo(memory_row(part.name, part.size_bytes, part.note, aside=aside))
         if verbose:
             print_row("", f"{part.formula} ({part.source})")
     setting = made.setting
@@ -82,23 +82,21 @@ def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     elif made.evaluation_bytes:
         step += f"; an evaluation needs {made.evaluation_bytes / 2**30:.2f} GiB"
     lines = textwrap.wrap(step, 80 - _NAME - 12)
-    click.echo(memory_row("peak", made.peak_bytes, lines[0]))
+    echo(memory_row("peak", made.peak_bytes, lines[0]))
     for line in lines[1:]:
-        click.echo(" " * (_NAME + 12) + line)
+        echo(" " * (_NAME + 12) + line)
     if any(part.name not in made.at_peak for part in made.parts):
-        click.echo("Parts in parentheses are not held at the peak.")
+        echo("Parts in parentheses are not held at the peak.")
     verdict = "fits" if made.fits else "does not fit"
     most = made.largest_micro_batch
-    click.echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")
-    click.echo(f"Largest micro batch that fits: {most or 'none'}.")
+    echo(f"\n{model} {verdict} in {_gib(made.gpu_bytes).strip()} (estimated).")
+    echo(f"Largest micro batch that fits: {most or 'none'}.")
     if made.not_planned:
         print_row("not planned", ", ".join(made.not_planned))
     if made.states_are_exact:
-        click.echo(
-            "Weights, adapters and optimizer are exact; the rest is estimated.\n"
-        )
+        echo("Weights, adapters and optimizer are exact; the rest is estimated.\n")
     else:
-        click.echo("All parts are estimates, as keys are not planned.\n")
+        echo("All parts are estimates, as keys are not planned.\n")
 
 
 def _gib(size: int) -> str:

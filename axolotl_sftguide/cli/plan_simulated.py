@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from . import plan_page
-from .common import progress
+from .common import echo, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +89,9 @@ def show(found: SimulatedPlan | None, model: str) -> None:
         ("simulated peak", found.peak_bytes, "of transformers' own model code"),
     )
     for name, size, note in rows:
-        click.echo(plan_page.memory_row(name, size, note))
+        echo(plan_page.memory_row(name, size, note))
     if found.not_simulated:
         plan_page.print_row("not simulated", ", ".join(found.not_simulated))
     verdict = "fits" if found.fits else "does not fit"
     gpu = f"{found.gpu_bytes / 2**30:.2f} GiB"
-    click.echo(f"{model} {verdict} in {gpu} (simulated).\n")
+    echo(f"{model} {verdict} in {gpu} (simulated).\n")

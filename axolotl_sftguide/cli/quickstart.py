@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import answer, sigterm_as_ctrl_c, wants_json
+from .common import answer, echo, sigterm_as_ctrl_c, wants_json
 from .history import plain
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _ended_on_interrupt(process: psutil.Process) -> Iterator[None]:
         except BaseException as error:
             end_process(process)
             if isinstance(error, KeyboardInterrupt):
-                click.echo("interrupted: the training was ended", err=True)
+                echo("interrupted: the training was ended", err=True)
                 raise SystemExit(130) from None
             raise
 

@@ -17,8 +17,10 @@ from ..config.training_kind import training_kind
 from ..errors import TraceError
 from ..runs.history import Run, RunHistory
 from ..runs.marker import latest_checkpoint
+from ..runs.redaction import json_safe
 from ..runs.score_intervals import examples_of
 from ..runs.traces import Trace, read_trace
+from ..safe_text import masked
 from ..signals import Observation, Point
 from ..signals.comparability import effective_batch_size
 from ..signals.noise_scale import estimate
@@ -56,7 +58,7 @@ def print_run(
     out = console()
     out.print(f"[bold]{escape(run.name)}[/] {status_of(run)} {_outcome(run)}")
     if run.reason and not any(d.action in ("stop", "park") for d in run.decisions):
-        out.print(escape(run.reason))
+        out.print(escape(masked(run.reason)))
     for facts in (_went(run, points, out), _was(run, beside, who), _is_at(run)):
         out.print()
         out.print(_grid(facts))
@@ -66,7 +68,7 @@ def print_run(
         out.print(_grid((name, shown(value, 200)) for name, value in fields.items()))
     if with_config:
         out.print("\n[bold]config[/]")
-        text = yaml.safe_dump(run.config, sort_keys=True)
+        text = yaml.safe_dump(json_safe(run.config), sort_keys=True)
         out.print(escape(text), highlight=False, soft_wrap=True)
 
 
@@ -137,7 +139,7 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
         at = f"step {count(decision.step)} ({count(decision.samples_seen)} samples)"
         yield (
             decision.shown_action,
-            escape(f"{at}, rule {decision.rule}: {decision.reason}"),
+            escape(f"{at}, rule {decision.rule}: {masked(decision.reason)}"),
         )
     if not run.decisions:
         yield "warnings", "none"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import answer, echo_json, note, progress, wants_json
+from .common import answer, echo, echo_json, note, progress, wants_json
 from .history import (
     plain,
     require,
@@ -104,7 +104,7 @@ def import_runs(
                 imported.append({"id": run.id, "name": run.name, "steps": steps})
                 lines.append(_imported(run, trace))
     for problem in problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     answer({"runs": imported, "problems": problems}, *lines)
     note(f"storage: {history.url}")
     if problems:

@@ -63,7 +63,8 @@ def print_comparison(history: RunHistory, runs: Sequence[Run]) -> None:
     """Print the comparison as tables, one column a run."""
     found, out = comparison(history, runs), console()
     settings = [
-        (k, [shown(v, 30) for v in values]) for k, values in found["config"].items()
+        (escape(key), [shown(v, 30) for v in values])
+        for key, values in found["config"].items()
     ]
     out.print(_table("settings that differ", runs, settings or [("none", [])]))
     if not found["comparable"]:

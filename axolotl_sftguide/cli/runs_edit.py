@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..safe_text import shown
 from .common import answer, echo_json, note, wants_json
 from .history import (
     named,
@@ -118,7 +119,9 @@ def delete(
     plural = "s" * (len(found) != 1)
     if not yes:
         click.confirm(
-            f"Remove {len(found)} run{plural} from {history.url}?", abort=True, err=True
+            shown(f"Remove {len(found)} run{plural} from {history.url}?"),
+            abort=True,
+            err=True,
         )
     for run in found:
         history.delete(run.id)

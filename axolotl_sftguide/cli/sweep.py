@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import sigterm_as_ctrl_c
+from .common import echo, sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from ..runs.history import Goal
@@ -101,6 +101,7 @@ def sweep(
         SweepStudy,
         check_arguments,
         choose_objective,
+        output_folder_of,
         read_space,
         require_program,
     )
@@ -124,7 +125,7 @@ def sweep(
         space=found,
         recipe=config,
         objective=objective,
-        output_dir=output_dir or Path("outputs") / name,
+        output_dir=output_dir or output_folder_of(name),
         sampler=chosen,
         seed=seed,
     )
@@ -154,7 +155,7 @@ def _train(work: Sweep, display: Any) -> None:
             raise SystemExit(130) from None
     display.done()
     if work.study.best() is None and not work.study.counts().get("RUNNING"):
-        click.echo("Error: no trial of the study has a value", err=True)
+        echo("Error: no trial of the study has a value", err=True)
         raise SystemExit(1)
 
 

@@ -7,12 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from ..config.differences import flatten
+from ..safe_text import masked
 from ..units import number
 from .common import is_quiet, wants_json
+from .safe_console import SafeConsole
 
 if TYPE_CHECKING:
     from ..runs.history import Run, Score
@@ -31,16 +32,16 @@ COLOUR = {
 """Of each status."""
 
 
-def console() -> Console:
+def console() -> SafeConsole:
     """The console that tables are printed to."""
     known = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console(width=None if known else PIPED_WIDTH)
+    return SafeConsole(width=None if known else PIPED_WIDTH)
 
 
-def progress_console() -> Console:
+def progress_console() -> SafeConsole:
     """The console of a long command's progress: stderr with --json, nothing with -q."""
     # With --json, stdout has the answer alone.
-    out = Console(stderr=True) if wants_json() else console()
+    out = SafeConsole(stderr=True) if wants_json() else console()
     out.quiet = is_quiet()
     return out
 
@@ -68,6 +69,8 @@ def score_beside(run: Run, score: Score) -> list[tuple[str, float]]:
             (key.removeprefix(prefix), float(value))
             for key, value in config.items()
             if key.startswith(prefix)
+            and isinstance(value, (int, float))
+            and abs(value) < 1e300
         ]
     return beside
 
@@ -76,10 +79,10 @@ def shown(value: Any, most: int = 20) -> str:
     """A value of a config in a table: shortened, with markup escaped."""
     if isinstance(value, float):
         return number(value)
-    text = "-" if value is None else str(value)
+    text = "-" if value is None else masked(str(value))
     return escape(text if len(text) <= most else f"{text[: most - 3]}...")
 
 
 def label(key: str) -> str:
     """A config's key as a heading: its last part, with spaces."""
-    return key.rpartition(".")[2].replace("_", " ")
+    return escape(key.rpartition(".")[2].replace("_", " "))

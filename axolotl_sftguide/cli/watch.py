@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import note, sigterm_as_ctrl_c, wants_json
+from .common import echo, note, sigterm_as_ctrl_c, wants_json
 from .history import open_existing, storage_option
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _watch(history: RunHistory, run: Run, wait: Callable[[], None]) -> None:
 
     out, reader = console(), LiveReader(history, run)
     if wants_json() or not out.is_terminal:
-        lines = WatchLines(click.echo, as_json=wants_json())
+        lines = WatchLines(echo, as_json=wants_json())
         live = _follow(reader, lines.show, wait)
         lines.end(live, ending(live.run))
         return

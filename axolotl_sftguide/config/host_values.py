@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from ..errors import near
 from .host_schema import HostSchema, with_aliases
 from .validation import number_as_yaml, rules_of
+from .validation import shown as shown_value
 
 Kind = Literal["refused", "unknown", "missing"]
 
@@ -172,8 +173,7 @@ def _closed_faults(
 
 def shown(value: Any, most: int = 60) -> str:
     """A value in a message, cut if it is long."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return shown_value(value, most)
 
 
 @lru_cache(maxsize=512)

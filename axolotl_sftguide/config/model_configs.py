@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
+
+from .json_text import parse_json
 
 
 def read_model_config(base_model: str) -> dict[str, Any] | None:
@@ -17,7 +18,7 @@ def read_model_file(base_model: str, name: str) -> dict[str, Any] | None:
     """A JSON file of a model in a local folder or in the Hub's cache, or None."""
     for path in (Path(base_model, name), _cached(base_model, name)):
         try:
-            content = json.loads(path.read_text(encoding="utf-8")) if path else None
+            content = parse_json(path.read_text(encoding="utf-8")) if path else None
         except (OSError, ValueError):
             continue
         if isinstance(content, dict):
@@ -64,7 +65,7 @@ def download_model_config(base_model: str) -> dict[str, Any] | None:
     except (HfHubHTTPError, OSError, ValueError, RuntimeError):
         return None  # no such model, no access, or no connection
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
+        config = parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return config if isinstance(config, dict) else None

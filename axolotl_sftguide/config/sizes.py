@@ -25,7 +25,8 @@ def parse_size(value: Any) -> int:
             raise TypeError
         return int(_SIZE.validate_python(f"{text}GiB" if bare else text))
     except (ValidationError, TypeError):
-        raise ValueError(f"must be a size such as 20GiB, got {value!r}") from None
+        got = repr(value) if len(str(value)) < 80 else f"{str(value)[:80]!r}..."
+        raise ValueError(f"must be a size such as 20GiB, got {got}") from None
 
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]

@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..errors import Problem, SettingsError, nearest_hint
+from ..safe_text import masked
 
 
 class Block(BaseModel):
@@ -36,6 +37,15 @@ class Block(BaseModel):
         }
 
 
+def shown(value: Any, most: int = 200) -> str:
+    """A value in a message: without secrets, and cut if it is long."""
+    try:
+        text = masked(repr(value))  # before it is cut, so that no part of one is left
+    except (RecursionError, ValueError):  # nested too deeply, or thousands of digits
+        text = f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def parse(model: type[Any], block: Any, path: str) -> Any:
     """Validate a plain mapping as a block of settings.
 
@@ -48,7 +58,7 @@ def parse(model: type[Any], block: Any, path: str) -> Any:
         SettingsError: With every problem found, one line each.
     """
     if not isinstance(block, Mapping):
-        message = f"must be a mapping of settings, got {block!r}"
+        message = f"must be a mapping of settings, got {shown(block)}"
         raise SettingsError([Problem(path, message, "See docs/settings.md")])
     try:
         return model.model_validate(block)
@@ -79,7 +89,7 @@ def _problem(
         return Problem(dotted, "is required")
     if fault["type"] == "value_error":
         return Problem(dotted, str(fault["ctx"]["error"]))
-    message = f"{rules_of(faults)}, got {fault['input']!r}"
+    message = f"{rules_of(faults)}, got {shown(fault['input'])}"
     return Problem(dotted, message, number_as_yaml(faults[-1]))
 
 

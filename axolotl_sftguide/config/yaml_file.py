@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,121 @@ import yaml
 from ..errors import Problem, SettingsError
 from .yaml_edits import Edit, edited
 
+_DEEPEST = 100
+"""Mappings and lists inside one another; recipes have seven."""
+
+_TOO_DEEP = f"has more than {_DEEPEST} lists and mappings inside one another"
+
+_MOST_VALUES = 200_000
+"""Values of a config; aliases can make billions of them from a few lines."""
+
+_MOST_BITS = 1024
+"""Of a whole number; a larger one is no floating-point number either."""
+
+_LONGEST = 300
+"""Characters of what PyYAML says."""
+
 
 def read_config(path: str | Path) -> dict[str, Any]:
     """Read the mapping in a YAML file.
 
     Raises:
-        SettingsError: If the file cannot be read or does not hold a mapping.
+        SettingsError: If the file cannot be read or does not hold a mapping, or if no
+            program could use its values.
     """
     text = read_text(path)
     try:
-        loaded = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # a date may be out of range
-        line = " ".join(str(error).split())
-        raise _refused(path, f"is not valid YAML ({line})") from None
+        loaded = parse_yaml(text)
+    except ValueError as error:
+        raise _refused(path, str(error)) from None
     if not isinstance(loaded, dict):
         raise _refused(path, "must be a mapping of keys to values")
     return {str(key): value for key, value in loaded.items()}
+
+
+class _Unusable(Exception):
+    """Values that no program could use."""
+
+
+def parse_yaml(text: str) -> Any:
+    """What `yaml.safe_load` returns, without its bombs.
+
+    Raises:
+        ValueError: If it is not valid YAML, or no program could use its values.
+    """
+    try:
+        return _loaded(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except _Unusable as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:  # PyYAML raises whatever a tag's value leads to
+        line = " ".join(str(error).split())[:_LONGEST]
+        raise ValueError(f"is not valid YAML ({line})") from None
+
+
+def _loaded(text: str) -> Any:
+    """What `yaml.safe_load` returns; a bomb of aliases is found before it goes off."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, "", {})
+        loaded = loader.construct_document(node)
+    finally:
+        loader.dispose()
+    _check_numbers(loaded, "")
+    return loaded
+
+
+def _count(node: yaml.Node, at: str, counted: dict[int, int], depth: int = 0) -> int:
+    """The values in a node, each alias counted as what it stands for."""
+    if isinstance(node, yaml.MappingNode):
+        inside = [(_beneath(at, key), one) for key, v in node.value for one in (key, v)]
+    elif isinstance(node, yaml.SequenceNode):
+        inside = [(f"{at}.{i}", value) for i, value in enumerate(node.value)]
+    else:
+        return 1
+    if counted.get(id(node)) == 0:
+        raise _Unusable(
+            f"has an alias at {at} to what contains it, so that it has no end; write "
+            "the values out"
+        )
+    if depth > _DEEPEST:
+        raise _Unusable(_TOO_DEEP)
+    if id(node) not in counted:
+        counted[id(node)] = 0  # until it is counted, to find what contains itself
+        parts = [_count(one, path, counted, depth + 1) for path, one in inside]
+        counted[id(node)] = 1 + sum(parts)
+    if counted[id(node)] > _MOST_VALUES:
+        raise _Unusable(
+            f"has more than {_MOST_VALUES:,} values, most of them by aliases such as "
+            "*name; write out what is needed"
+        )
+    return counted[id(node)]
+
+
+def _beneath(at: str, key: Any) -> str:
+    own = key.value[:40] if isinstance(key, yaml.ScalarNode) else "?"
+    return f"{at}.{own}".lstrip(".")[-80:]
+
+
+def _check_numbers(value: Any, at: str) -> None:
+    """Refuse whole numbers that are no floating-point numbers either."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_numbers(key, at)
+            _check_numbers(inner, f"{at}.{key!s:.40}".lstrip(".")[-80:])
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            _check_numbers(inner, f"{at}.{index}")
+    elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        digits = int(value.bit_length() * math.log10(2)) + 1
+        raise _Unusable(
+            f"{at} is a number of {digits:,} digits, more than any setting can hold; "
+            "write a smaller one"
+        )
 
 
 def read_text(path: str | Path) -> str:

@@ -12,10 +12,13 @@ from pathlib import Path
 from ..errors import SFTGuideError
 
 # A GPU is assumed: without one Axolotl refuses what the machine of the run may allow.
+# `python -c` puts the working folder first, whose files must not be imported: it is
+# removed before anything else is imported.
 _VALIDATE = """
-import json, logging, sys
+import sys
 
 sys.path = [folder for folder in sys.path if folder]
+import json, logging
 import torch
 import yaml
 from axolotl.utils.config import prepare_plugins, validate_config

@@ -11,7 +11,7 @@ def arrow_rows(path: str) -> int:
 
     try:
         return sum(batch.num_rows for batch in arrow_batches(path))
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, ValueError, OSError):
         return 0
 
 
@@ -24,5 +24,13 @@ def arrow_batches(path: str) -> Any:
         reader = pa.ipc.open_stream(source)
     except pa.ArrowInvalid:
         reader = pa.ipc.open_file(source)
-        return (reader.get_batch(i) for i in range(reader.num_record_batches))
-    return iter(reader)
+        batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+    else:
+        batches = iter(reader)
+    return map(_checked, batches)
+
+
+def _checked(batch: Any) -> Any:
+    """A batch whose offsets lie inside of it; others would end the process."""
+    batch.validate(full=True)
+    return batch

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..config.json_text import parse_json
 from ._faults import RowFault
 
 _KEYS = ("text", "content", "value")
@@ -78,7 +78,7 @@ def parsed(text: str) -> list[Any]:
         RowFault: If it is not JSON.
     """
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError:
         raise RowFault("tool-call-not-mapping", text[:40]) from None
     return value if isinstance(value, list) else [value]

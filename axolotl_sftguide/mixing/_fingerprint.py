@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config.json_text import parse_json
 from ._columns import Hashes
 
 _KEYS = ("reasoning_content", "tool_calls", "tool_call_id", "name")
@@ -55,7 +56,7 @@ def as_hashes(digests: bytearray) -> Hashes:
 @lru_cache(maxsize=64)
 def _sorted_tools(tools: str) -> bytes:
     """The same for all rows of many datasets."""
-    return _sorted(json.loads(tools)).encode()
+    return _sorted(parse_json(tools)).encode()
 
 
 def _sorted_calls(calls: list[dict[str, Any]]) -> str:
@@ -65,7 +66,7 @@ def _sorted_calls(calls: list[dict[str, Any]]) -> str:
                 **call,
                 "function": {
                     **call["function"],
-                    "arguments": _sorted(json.loads(call["function"]["arguments"])),
+                    "arguments": _sorted(parse_json(call["function"]["arguments"])),
                 },
             }
             for call in calls

@@ -7,7 +7,6 @@ of folders and files. Without any such name, all files are the split `train`.
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from ..config.json_text import parse_json
 from ..errors import MixError, did_you_mean
 from ._kinds import KINDS, kind_of, suffix_of
 
@@ -171,7 +171,7 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
             "splits only; use max_rows to draw rows"
         )
     if (folder / _SAVED_SPLITS).is_file():
-        splits = _read_json(folder / _SAVED_SPLITS).get("splits") or []
+        splits = list(map(str, _listed(_read_json(folder / _SAVED_SPLITS), "splits")))
         if split not in splits:
             raise MixError(
                 f"{settings.path}: has no split {split!r}, but {', '.join(splits)}; "
@@ -179,7 +179,15 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
             )
         folder = folder / split
     state = _read_json(folder / _SAVED)
-    files = [folder / own["filename"] for own in state.get("_data_files") or []]
+    given = _listed(state, "_data_files")
+    names = [o.get("filename") if isinstance(o, Mapping) else None for o in given]
+    # `save_to_disk` writes the names of files in the folder.
+    if not all(isinstance(n, str) and n and "/" not in n for n in names):
+        raise MixError(
+            f"{folder / _SAVED}: _data_files is no list of file names; save the "
+            "dataset again with save_to_disk"
+        )
+    files = [folder / str(name) for name in names]
     missing = [file for file in files if not file.is_file()]
     if missing or state.get("_indices_files"):
         what = f"lacks {missing[0].name}" if missing else "has an index file"
@@ -187,9 +195,15 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
     return files
 
 
+def _listed(value: Any, key: str | None = None) -> list[Any]:
+    """A value, or that of a key, if it is a list; else an empty list."""
+    found = value if key is None else value.get(key)
+    return found if isinstance(found, list) else []
+
+
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MixError(f"{path}: cannot be read ({error})") from None
     return value if isinstance(value, Mapping) else {}
@@ -197,16 +211,16 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _configured(folder: Path, settings: SourceSettings) -> dict[str, list[str]] | None:
     """The files of each split by the README's `configs`; None without them."""
-    import yaml
+    from ..config.yaml_file import parse_yaml
 
     try:
         text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
         header = re.match(r"\s*---\s*\n(.*?)\n---", text, re.DOTALL)
-        card = yaml.safe_load(header[1]) if header else None
-    except (OSError, yaml.YAMLError):
+        card = parse_yaml(header[1]) if header else None
+    except (OSError, ValueError):
         return None
     configs = card.get("configs") if isinstance(card, Mapping) else None
-    configs = [c for c in configs or () if isinstance(c, Mapping)]
+    configs = [c for c in _listed(configs) if isinstance(c, Mapping)]
     if not configs:
         return None
     config = _default(configs)
@@ -226,15 +240,27 @@ def _configured(folder: Path, settings: SourceSettings) -> dict[str, list[str]] 
         paths = own.get("path")
         for pattern in paths if isinstance(paths, list) else [paths]:
             wanted = f"{glob.escape(str(base))}/{pattern}"
-            matches = sorted(
-                Path(m).relative_to(folder).as_posix()
-                for m in glob.glob(wanted, recursive=True)
-                if os.path.isfile(m)
-            )
+            matches = _inside(folder, wanted)
             if not matches:
                 raise MixError(f"{folder}/README.md: {pattern} matches no file")
             splits.setdefault(str(own.get("split", "train")), []).extend(matches)
     return splits
+
+
+def _inside(folder: Path, pattern: str) -> list[str]:
+    """The files of a pattern by their paths in a folder.
+
+    Raises:
+        MixError: If one is outside of it, by its path: what is linked is inside.
+    """
+    found = []
+    for match in sorted(glob.glob(pattern, recursive=True)):
+        if os.path.isfile(match):
+            name = os.path.relpath(match, folder)
+            if name.startswith(os.pardir):
+                raise MixError(f"{folder}/README.md: names a file outside the folder")
+            found.append(Path(name).as_posix())
+    return found
 
 
 def _default(configs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

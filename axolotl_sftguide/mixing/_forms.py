@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..config.dataset_types import TYPES
+from ..config.json_text import parse_json
 from ._content import flag
-from ._faults import RowFault
+from ._faults import RowFault, first_line
 from ._messages import check, lacks_system
 from ._names import TURNS
 from ._questions import QuestionReader
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..config.mix_settings import Form, SourceSettings
 
 _PLAIN = "has_plain_settings"
+
+_WRONG = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+"""What values of other types than a reader expects lead to."""
 
 _CHANGE_NO_ROW = frozenset(
     "path name split revision ds_type data_files where type ignore "
@@ -74,6 +77,16 @@ class RowReader:
             RowFault: If the row is not a conversation that a chat template accepts, or
                 has text that would be lost.
         """
+        try:
+            return self._conversation(row)
+        except RowFault:
+            raise
+        except _WRONG as error:
+            raise RowFault("wrong-type", first_line(error)) from None
+        except RecursionError:
+            raise RowFault("wrong-type", "nested too deeply") from None
+
+    def _conversation(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
         messages = row.get("messages")
         if self._plain and type(messages) is list and messages:
             kind = self._unread.messages_alone(row)
@@ -176,7 +189,7 @@ class RowReader:
         used.add("chat_template_kwargs")
         if isinstance(kwargs, str):
             try:
-                kwargs = json.loads(kwargs) if kwargs.strip() else None
+                kwargs = parse_json(kwargs) if kwargs.strip() else None
             except ValueError:
                 raise RowFault("json-column", "chat_template_kwargs") from None
         if kwargs is None:
@@ -237,7 +250,7 @@ def _is_unmasked(row: Mapping[str, Any], used: set[str]) -> bool:
     metadata = row.get("metadata")
     if isinstance(metadata, str) and "unmask" in metadata:
         try:
-            metadata = json.loads(metadata)
+            metadata = parse_json(metadata)
         except ValueError:
             metadata = None
     own = metadata.get("unmask") if isinstance(metadata, Mapping) else None

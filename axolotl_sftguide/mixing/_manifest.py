@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from ..config.json_text import parse_json
+from ..config.validation import rules_of, shown
 from ..errors import MixError
 
 DATA = "data"
@@ -122,18 +126,31 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise MixError(f"{path}: cannot be read ({error})") from None
     try:
-        return Manifest(
+        made = Manifest(
             **{
                 **values,
                 "parts": [PhasePart(**part) for part in values["parts"]],
                 "written": {n: Written(**w) for n, w in values["written"].items()},
             }
         )
-    except (KeyError, TypeError) as error:
-        raise MixError(f"{path}: not a manifest of this version ({error})") from None
+        checked: Manifest = TypeAdapter(Manifest).validate_python(asdict(made))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        text = f"{where} {rules_of([first])}, got {shown(first['input'])}"
+        raise MixError(f"{path}: not a manifest of this version ({text})") from None
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise MixError(f"{path}: not a manifest of this version ({line})") from None
+    files = [*made.excluded_files, *(f for part in made.parts for f in part.files)]
+    if not all(f.get("file") and f.get("sha256") for f in files):
+        raise MixError(f"{path}: not a manifest of this version (a file has no name)")
+    if any(Path(name).name != name for name in made.written):
+        raise MixError(f"{path}: names a file outside of its folder")
+    return checked

@@ -153,12 +153,12 @@ def _row_groups(path: str, source: int) -> list[Piece]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    pieces, first = [], 1
     try:
         metadata = pq.ParquetFile(path).metadata
-    except (pa.ArrowInvalid, OSError) as error:
+        for group in range(metadata.num_row_groups):
+            pieces.append(Piece(source, path, "parquet", group, group + 1, first))
+            first += metadata.row_group(group).num_rows
+    except (pa.ArrowException, ValueError, OSError) as error:  # names may not be UTF-8
         raise MixError(f"{path}: not a Parquet file ({first_line(error)})") from None
-    pieces, first = [], 1
-    for group in range(metadata.num_row_groups):
-        pieces.append(Piece(source, path, "parquet", group, group + 1, first))
-        first += metadata.row_group(group).num_rows
     return pieces

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from typing import IO, Any, TypeAlias
 
 import orjson
 
+from ..config.json_text import parse_json
 from ._arrow import arrow_batches
 from ._faults import RowFault, first_line
 from ._heads import opened
@@ -107,7 +107,7 @@ def _with_nan(text: bytes) -> Any:
     if b"NaN" not in text and b"Infinity" not in text:
         return None
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return None
 

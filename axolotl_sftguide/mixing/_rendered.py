@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import MixError
 
 _SENTINELS = ("[[placeholder]]", "zzplaceholderzz")
@@ -72,7 +72,7 @@ def rendered_segments(conversation: Mapping[str, Any], tokenizer: Any) -> Segmen
     messages = [_for_template(message) for message in conversation["messages"]]
     tools = conversation.get("tools")
     kwargs = {
-        "tools": None if tools is None else json.loads(tools),
+        "tools": None if tools is None else parse_json(tools),
         **conversation.get("chat_template_kwargs", {}),
     }
 
@@ -150,7 +150,7 @@ def _for_template(message: Mapping[str, Any]) -> dict[str, Any]:
                 **call,
                 "function": {
                     **call["function"],
-                    "arguments": json.loads(call["function"]["arguments"]),
+                    "arguments": parse_json(call["function"]["arguments"]),
                 },
             }
             for call in own["tool_calls"]

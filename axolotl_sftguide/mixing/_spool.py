@@ -198,8 +198,10 @@ def all_rows(piece: Piece) -> Iterator[tuple[int, dict[str, Any] | RowFault]]:
     """The rows of a piece; one with several conversations gives each of them."""
     for number, row in rows_of(piece):
         if type(row) is dict and ("instances" in row or "message_tree_id" in row):
-            for part in expanded(row):
-                yield number, part
+            try:
+                yield from ((number, part) for part in expanded(row))
+            except RecursionError:
+                yield number, RowFault("wrong-type", "nested too deeply")
         else:
             yield number, row
 

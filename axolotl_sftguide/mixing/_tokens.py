@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ._files import checksum
 from ._rendered import load_tokenizer
 
@@ -27,7 +27,7 @@ def token_counter(name: str) -> Callable[[Mapping[str, Any]], int]:
         tools = conversation.get("tools")
         ids = tokenizer.apply_chat_template(
             conversation["messages"],
-            tools=None if tools is None else json.loads(tools),
+            tools=None if tools is None else parse_json(tools),
             return_dict=False,
             **conversation.get("chat_template_kwargs", {}),
         )

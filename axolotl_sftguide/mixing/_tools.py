@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..config.json_text import parse_json
 from ._faults import RowFault
 
 _CALL_KEYS = frozenset("id type index function name arguments parameters".split())
@@ -78,7 +79,7 @@ def is_tool_calls(value: Any) -> bool:
         if not value.lstrip().startswith("["):
             return False
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return False
     return (
@@ -154,7 +155,7 @@ def _arguments(arguments: Any, from_arrow: bool) -> str:
 
 def _parsed(text: str, code: Any) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         raise RowFault(code, text[:40]) from None
 

@@ -145,7 +145,7 @@ def _same(folder: Path, building: Path, name: str) -> bool:
             one.read_row_group(group).equals(two.read_row_group(group))
             for group in range(one.num_row_groups)
         )
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, ValueError, OSError):
         return False
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..config.json_text import parse_json
 from ._faults import RowFault
 
 _PAIRS = (("input", "output"), ("human", "assistant"), ("user", "assistant"))
@@ -26,7 +26,7 @@ def as_turns(value: Any, strict: bool = False) -> list[Any] | None:
         if not strict and not value.lstrip().startswith("["):
             return None
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             raise RowFault("json-column") from None
     if not isinstance(value, list) or not value:
@@ -53,7 +53,7 @@ def pairs(history: Any) -> list[dict[str, Any]]:
     """
     if isinstance(history, str):
         try:
-            history = json.loads(history)
+            history = parse_json(history)
         except ValueError:
             raise RowFault("history-not-turns") from None
     found: list[dict[str, Any]] = []
@@ -115,7 +115,9 @@ def _paths(
 ) -> Iterator[list[Mapping[str, Any]]]:
     """The paths from the root that end with an answer which nobody continued."""
     path = [*before, node]
-    answered = [r for r in node.get("replies") or () if isinstance(r, Mapping)]
+    replies = node.get("replies")
+    answered = replies if isinstance(replies, list) else []
+    answered = [reply for reply in answered if isinstance(reply, Mapping)]
     found = False
     for reply in answered:
         for longer in _paths(reply, path):

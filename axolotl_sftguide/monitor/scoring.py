@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import Problem, SettingsError
 
 
@@ -35,7 +35,9 @@ def load_questions(path: str | Path) -> list[Question]:
     questions = []
     for index, line in enumerate(lines, start=1):
         try:
-            *asked, last = json.loads(line)["messages"]
+            *asked, last = parse_json(line)["messages"]
+            if not all(_is_turn(turn) for turn in (*asked, last)):
+                raise ValueError("each turn must have a role and a content of text")
             if last["role"] != "assistant" or not asked:
                 raise ValueError("needs at least two turns, the last by the assistant")
             questions.append(Question(tuple(asked), str(last["content"]).strip()))
@@ -44,6 +46,12 @@ def load_questions(path: str | Path) -> list[Question]:
     if not questions:
         raise _refused(f"{path}: contains no questions")
     return questions
+
+
+def _is_turn(turn: Any) -> bool:
+    return isinstance(turn, dict) and all(
+        isinstance(turn.get(key), str) for key in ("role", "content")
+    )
 
 
 def _refused(message: str, remedy: str = "") -> SettingsError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ..config.json_text import parse_json
 
 
 class Zero(NamedTuple):
@@ -34,7 +35,7 @@ def read_zero(deepspeed: Any) -> Zero:
 
 def _file(path: Any) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8")) if path else None
+        found = parse_json(Path(path).read_text(encoding="utf-8")) if path else None
     except (OSError, TypeError, ValueError):
         return None
     return found if isinstance(found, Mapping) else None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..config.validation import shown
 from ..errors import PlanError
 
 _KEYS: dict[str, tuple[float, int]] = {
@@ -32,7 +33,7 @@ def read_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
         if not number >= least or (whole and number % 1):
             kind = "a whole number" if whole else "a number"
             rule = kind if math.isnan(number) else f"{kind}, at least {least}"
-            problems.append(f"{key} must be {rule}, got {value!r}")
+            problems.append(f"{key} must be {rule}, got {shown(value)}")
         else:
             found[key] = int(number) if whole else number
     if problems:

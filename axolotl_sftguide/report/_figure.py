@@ -17,6 +17,7 @@ from ..runs.axes import axis_figure, limits, right_edge
 from ..runs.history import Run
 from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts
+from ..safe_text import printable
 from ..signals import Point
 from ..units import count, duration, number, share
 from ._thin import series, thinned
@@ -91,7 +92,7 @@ def alternative(live: LiveRun) -> str:
     figures = ""
     if last is not None:
         figures = f", loss {number(last.loss)}, gradient norm {number(last.grad_norm)}"
-    return f"{run.name}: {_state(run, live)}{figures}"
+    return printable(f"{run.name}: {_state(run, live)}{figures}")
 
 
 def _state(run: Run, live: LiveRun) -> str:

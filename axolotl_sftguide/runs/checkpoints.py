@@ -7,7 +7,9 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ..config.json_text import parse_json
 from .marker import checkpoint_step
+from .traces import is_run_id
 from .whole_file import write_whole
 
 NOTE = "sftguide-run.json"
@@ -45,10 +47,13 @@ def begin_checkpoint(checkpoint: str | Path, note: Note) -> None:
 def read_note(checkpoint: str | Path) -> Note | None:
     """The note of a checkpoint; None if it has no readable one."""
     try:
-        values = json.loads((Path(checkpoint) / NOTE).read_text(encoding="utf-8"))
-        return Note(**{k: v for k, v in values.items() if k in _FIELDS})
+        values = parse_json((Path(checkpoint) / NOTE).read_text(encoding="utf-8"))
+        note = Note(**{k: v for k, v in values.items() if k in _FIELDS})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+    counts = (note.step, note.samples_seen)
+    sound = all(type(n) is int and n >= 0 for n in counts) and is_run_id(note.run_id)
+    return note if sound else None
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
@@ -59,7 +64,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     steps = {checkpoint_step(path): path for path in folder.glob("checkpoint-*")}
     for _, path in sorted((s, p) for s, p in steps.items() if s is not None)[::-1]:
         try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            parse_json((path / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         return path

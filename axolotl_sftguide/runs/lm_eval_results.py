@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import TraceError
 from .history import Goal, Score
 
@@ -21,7 +21,7 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
     """
     path = Path(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         results, directions = found["results"], found.get("higher_is_better") or {}
         scores = []
         for task, metrics in results.items():
@@ -36,9 +36,9 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
                 scores.append(Score(name, float(value), goal, examples=examples))
     except OSError as error:
         raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _WRONG as error:
         raise TraceError(
-            f"{path}: is not a result file of lm-eval ({error!r}). lm-eval writes "
+            f"{path}: is not a result file of lm-eval ({error!r:.200}). lm-eval writes "
             "results_*.json with --output_path"
         ) from None
     if not scores:
@@ -46,7 +46,10 @@ def read_lm_eval_results(path: str | Path) -> list[Score]:
     return scores
 
 
+_WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
+
 def _examples(found: dict[str, Any], task: str) -> int | None:
     counted = (found.get("n-samples") or {}).get(task) or {}
     effective = counted.get("effective")
-    return effective if isinstance(effective, int) and effective > 0 else None
+    return effective if type(effective) is int and 0 < effective < 2**63 else None

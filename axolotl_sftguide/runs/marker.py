@@ -8,7 +8,9 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from ..config.json_text import parse_json
 from .whole_file import write_whole
 
 MARKER = "sftguide-terminated.json"
@@ -68,6 +70,16 @@ class Termination:
 _FIELDS = frozenset(f.name for f in fields(Termination))
 
 
+def _checked(values: dict[str, Any]) -> Termination:
+    """A marker whose fields have their types, or a `ValueError`."""
+    from pydantic import TypeAdapter
+
+    # As JSON, because a strict dataclass takes no mapping of Python.
+    adapter, text = TypeAdapter(Termination), json.dumps(values)
+    found: Termination = adapter.validate_json(text, strict=True)
+    return found
+
+
 def mark(output_dir: str | Path, termination: Termination) -> Path:
     """Write the marker."""
     path = Path(output_dir) / MARKER
@@ -80,8 +92,9 @@ def read_marker(output_dir: str | Path) -> Termination | None:
     """The marker of an output folder; None if there is no readable one."""
     path = Path(output_dir) / MARKER
     try:
-        values = dict(json.loads(path.read_text(encoding="utf-8")))
-        return Termination(**{k: v for k, v in values.items() if k in _FIELDS})
+        values = dict(parse_json(path.read_text(encoding="utf-8")))
+        known = {k: v for k, v in values.items() if k in _FIELDS}
+        return _checked(known)
     except (OSError, ValueError, TypeError):
         return None
 

@@ -1,45 +1,63 @@
-"""A configuration that can be recorded: plain JSON without secrets."""
+"""What is recorded: plain JSON without secrets."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-_PASSWORD_IN_URL = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
-_SECRET = re.compile(
-    r"(^|_)(secrets?|passwords?|passwd|credentials?|token)$"
-    r"|(^|_)secret_|(^|_)(api|access|private|auth|license|secret|encryption)_?key(_id)?$"
-)
-_SPECIAL_TOKEN = re.compile(
-    r"(^|_)(bos|eos|pad|unk|sep|cls|mask|bot|eot|boi|eoi|image|audio|video)_token$"
-)
+from ..safe_text import MASK, masker, names_a_secret
 
 
 def json_safe(value: Any) -> Any:
     """A copy of a configuration as JSON values, with secrets replaced by `***`."""
+    mask = masker()
+    return _without_secrets(value, mask, lambda other: _as_json(other, mask))
+
+
+def recordable(value: Any) -> Any:
+    """A copy without secrets, and without characters that no database can hold.
+
+    All other values stay what they are.
+    """
+    mask = masker()
+    return _without_secrets(
+        value, lambda text: _NOT_STORED.sub("\ufffd", mask(text)), lambda other: other
+    )
+
+
+_NOT_STORED = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL stores no NUL, and UTF-8 has no halves of surrogate pairs."""
+
+
+def _without_secrets(
+    value: Any, mask: Callable[[str], str], other: Callable[[Any], Any]
+) -> Any:
     if isinstance(value, Mapping):
         return {
-            str(k): "***" if _is_secret(str(k), v) else json_safe(v)
+            mask(str(k)): MASK
+            if _is_secret(str(k), v)
+            else _without_secrets(v, mask, other)
             for k, v in value.items()
         }
     if isinstance(value, (set, frozenset)):
-        return sorted(map(str, value))
+        return sorted(mask(str(v)) for v in value)
     if isinstance(value, (list, tuple)):
-        return [json_safe(v) for v in value]
-    if isinstance(value, str):
-        return _PASSWORD_IN_URL.sub(r"\1***@", value)
+        return [_without_secrets(v, mask, other) for v in value]
+    return mask(value) if isinstance(value, str) else other(value)
+
+
+def _as_json(value: Any, mask: Callable[[str], str]) -> Any:
     try:
         json.dumps(value, allow_nan=False)
         return value
     except (TypeError, ValueError):
-        return str(value)
+        return mask(str(value))
 
 
 def _is_secret(key: str, value: Any) -> bool:
     """Whether a key names a secret. Numbers, flags and `eos_token` are not secrets."""
     if not value or isinstance(value, (bool, int, float)):
         return False
-    key = key.lower().replace("-", "_")
-    return bool(_SECRET.search(key)) and not _SPECIAL_TOKEN.search(key)
+    return names_a_secret(key)

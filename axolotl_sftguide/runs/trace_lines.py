@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from ..config.json_text import parse_json
 from ..errors import TraceError
 
 
@@ -117,7 +117,7 @@ class TraceLines:
 def record_of(line: bytes) -> dict[str, Any] | None:
     """The record that a line holds; None if it is broken."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError:
         return None
     return record if isinstance(record, dict) else None

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..signals import Observation
+from .private_files import opener
+from .redaction import recordable
 
 FORM = 1
 """The version of the format that this package writes."""
@@ -27,7 +29,8 @@ class TraceWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._unwritten = b"\n" if _is_torn(path) else b""
         self._lock = threading.Lock()
-        self._file = path.open("ab", buffering=0)
+        # Not `path.open`, which has no opener.
+        self._file = open(path, "ab", buffering=0, opener=opener)  # noqa: SIM115
 
     @property
     def kept_bytes(self) -> int:
@@ -43,11 +46,11 @@ class TraceWriter:
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Write the first line."""
-        self._write([{"event": "run", "form": FORM, "run": dict(run)}])
+        self.event("run", form=FORM, run=dict(run))
 
     def event(self, name: str, **values: Any) -> None:
-        """Write one event."""
-        self._write([{"event": name, **values}])
+        """Write one event, without secrets."""
+        self._write([{"event": name, **recordable(values)}])
 
     def steps(self, observations: Iterable[Observation]) -> None:
         """Write one record per optimizer step."""

@@ -9,6 +9,7 @@ strings "NaN", "Infinity" and "-Infinity", which `float()` parses.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass, fields
 from io import BytesIO
@@ -41,6 +42,7 @@ _APPENDED = ("resume", "score", NAME_EVENT, TAGS_EVENT, "end")
 _STEP_FIELDS = frozenset(f.name for f in fields(Observation))
 _TAKEN_AT_A_STEP = ("decision", "evaluation", TRAINING_EVENT, HELD_OUT_EVENT)
 _INT_FIELDS = ("step", "samples_seen")
+_OPTIONAL_FIELDS = ("trained_tokens", "grad_noise")
 _FLOAT_FIELDS = ("loss", "grad_norm", "learning_rate")
 
 
@@ -66,6 +68,14 @@ class Trace:
             if event["event"] in ("end", "resume"):
                 last = event if event["event"] == "end" else None
         return last
+
+
+_RUN_ID = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+
+
+def is_run_id(value: Any) -> bool:
+    """Whether a value can be the id of a run, which is a part of a file's name."""
+    return isinstance(value, str) and bool(_RUN_ID.fullmatch(value))
 
 
 def trace_path(output_dir: str | Path, run_id: str) -> Path:
@@ -125,10 +135,16 @@ class TraceContent:
             TraceError: If it lacks a required field.
         """
         event = record.get("event")
-        if event is None:
-            observation = observation_of(self._path, record)
-            self._take(observation)
+        if "event" not in record:
+            self._take(observation_of(self._path, record))
             return
+        from .trace_fields import fault_of_event  # loads pydantic
+
+        fault = fault_of_event(record)
+        if fault is not None:
+            raise TraceError(
+                f"{self._path}: a record of {event!r:.40} is wrong: {fault}"
+            )
         if event == "resume":
             last = _resumed_at(self._path, record)
             del self._observations[self._position(last + 1) :]
@@ -190,6 +206,13 @@ def run_of(path: Path, first: dict[str, Any] | None) -> dict[str, Any]:
         raise TraceError(
             f"{path}: is not a trace of axolotl-sftguide (line 1 describes no run)"
         )
+    from .trace_fields import fault_of_run
+
+    fault = fault_of_run(run)
+    if fault is None and "id" in run and not is_run_id(run["id"]):
+        fault = f"id {run['id']!r:.80} is not the id of a run"
+    if fault is not None:
+        raise TraceError(f"{path}: line 1: {fault}")
     return run
 
 
@@ -201,7 +224,7 @@ def _decided_after(event: dict[str, Any], step: int) -> bool:
 def _resumed_at(path: Path, record: dict[str, Any]) -> int:
     step = record.get("step")
     if not isinstance(step, int):
-        raise TraceError(f"{path}: a resume record has no step: {record}")
+        raise TraceError(f"{path}: a resume record has no step: {record!r:.200}")
     return step
 
 
@@ -215,9 +238,24 @@ def observation_of(path: Path, record: dict[str, Any]) -> Observation:
     known = {k: v for k, v in record.items() if k in _STEP_FIELDS}
     try:
         known.update({k: float(known[k]) for k in _FLOAT_FIELDS})
-        known.update({k: int(known[k]) for k in _INT_FIELDS})
+        known.update({k: _count(known[k]) for k in _INT_FIELDS})
+        known.update({k: _optional(known.get(k)) for k in _OPTIONAL_FIELDS})
         return Observation(**known)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TraceError(
-            f"{path}: a step record is incomplete ({error!r}): {record}"
+            f"{path}: a step record is incomplete ({error!r:.100}): {record!r:.200}"
         ) from None
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number < 2**63:
+        raise ValueError(f"{number:.3g} is no count")
+    return number
+
+
+def _optional(value: Any) -> float | int | None:
+    """A number that may be missing, as it is."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    return float(value)

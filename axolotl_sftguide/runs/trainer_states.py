@@ -8,11 +8,11 @@ therefore be listed and scored, but not compared with other runs.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Any
 
+from ..config.json_text import parse_json
 from ..errors import TraceError
 from ..signals import Observation
 from .marker import checkpoint_step
@@ -48,7 +48,7 @@ def _is_traced_trial(folder: Path, state: Path) -> bool:
     if not any(folder.parent.glob(PATTERN)):
         return False
     try:
-        found = json.loads(state.read_text(encoding="utf-8"))
+        found = parse_json(state.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and bool(found.get("is_hyper_param_search"))
@@ -62,7 +62,7 @@ def read_trainer_state(path: str | Path) -> Trace:
     """
     path = Path(path)
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -74,17 +74,16 @@ def read_trainer_state(path: str | Path) -> Trace:
         observations = tuple(
             _observation(log) for log in logs if "loss" in log and "step" in log
         )
+        steps = [observation.step for observation in observations]
         step, max_steps = int(state["global_step"]), int(state["max_steps"])
-    except (KeyError, TypeError, ValueError) as error:
+        if max(abs(n) for n in (step, max_steps, *steps)) >= 2**63:
+            raise ValueError("a number of steps is too large")
+        events = _events(path, logs, step, max_steps, _was_ended(state))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TraceError(
-            f"{path}: the trainer state is incomplete ({error!r})"
+            f"{path}: the trainer state is incomplete ({error!r:.200})"
         ) from None
-    return Trace(
-        path,
-        _run(path, step, max_steps),
-        observations,
-        _events(path, logs, step, max_steps, _was_ended(state)),
-    )
+    return Trace(path, _run(path, step, max_steps), observations, events)
 
 
 def _was_ended(state: dict[str, Any]) -> bool:

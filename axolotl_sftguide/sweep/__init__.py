@@ -22,6 +22,7 @@ storage           Optuna and its storage
 """
 
 from ._arguments import check_arguments
+from ._config import output_folder_of
 from ._objective import Objective, choose_objective, require_program
 from ._space import Choice, Range, SearchSpace, read_space
 from ._study import SweepStudy
@@ -40,6 +41,7 @@ __all__ = [
     "Trial",
     "check_arguments",
     "choose_objective",
+    "output_folder_of",
     "read_space",
     "require_program",
 ]

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..config.rule_settings import EarlyTerminationSettings
 from ..config.settings import BLOCK, load_settings
+from ..errors import SweepError
 from ..stopping.judge import actions_of
 from ._prepared import PREPARED, prepared_path
 from ._space import SearchSpace
 from ._trial import Trial
 
 PLUGIN = "axolotl_sftguide.SFTGuidePlugin"
+
+
+_FOLDER = re.compile(r"[^\W_][\w .@+=-]{0,99}(/[^\W_][\w .@+=-]{0,99}){0,5}")
+
+
+def output_folder_of(study: str) -> Path:
+    """The folder of a study's trials: `outputs/STUDY`.
+
+    Raises:
+        SweepError: If the name is no path below `outputs`.
+    """
+    if not _FOLDER.fullmatch(study):
+        raise SweepError(
+            f"study {study[:80]!r}: cannot be the name of a folder in outputs; give "
+            "--output-dir, or --study with a name of letters, digits and -_.@+="
+        )
+    return Path("outputs") / study
 
 
 def config_of(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ..config.validation import Block, parse
+from ..config.validation import Block, parse, shown
 from ..config.yaml_file import read_config
 from ..errors import Problem, SettingsError
 
@@ -184,18 +184,25 @@ def _parameter(dotted: str, key: str, value: Any) -> Range | Choice | None:
     if isinstance(value, Mapping) and value.keys() & {"low", "high"}:
         found: Range = parse(Range, value, dotted)
         return found
+    if key == _PAIRED and not _are_pairs(value):
+        raise _refused(dotted, "must list mappings of keys that vary together")
     if not isinstance(value, list):
         return None
     if not value:
         raise _refused(dotted, "is an empty list; give at least one value")
-    if key == _PAIRED and not all(isinstance(entry, Mapping) for entry in value):
-        raise _refused(dotted, "must list mappings of keys that vary together")
     if any(isinstance(v, float) and not math.isfinite(v) for v in value):
-        raise _refused(dotted, f"must contain only finite numbers, got {value!r}")
+        raise _refused(dotted, f"must contain only finite numbers, got {shown(value)}")
     choice = Choice(tuple(value))
     if len(set(map(repr, choice.labels))) < len(value):
-        raise _refused(dotted, f"contains a value twice, got {value!r}")
+        raise _refused(dotted, f"contains a value twice, got {shown(value)}")
     return choice
+
+
+def _are_pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, Mapping) and all(isinstance(key, str) for key in entry)
+        for entry in value
+    )
 
 
 def _refused(dotted: str, message: str) -> SettingsError:
@@ -215,7 +222,10 @@ def _with_numbers(value: Any) -> Any:
 def _label(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return json.dumps(value, sort_keys=True, default=str)
+    try:
+        return json.dumps(value, sort_keys=True, default=str)
+    except TypeError:  # keys of several types have no order, or are no text
+        return repr(value)
 
 
 def _set(config: dict[str, Any], dotted: str, value: Any) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import psutil
 import yaml
 
+from ..config.json_text import parse_json
 from ..errors import SweepError, TraceError
 from ..runs.checkpoints import last_whole_checkpoint
 from ..runs.history import is_alive, this_process
+from ..runs.private_files import opener
 from ..runs.traces import Trace, find_traces, read_trace
 from ..signals import point_steps, points_of, thinned
 from ._objective import Objective
@@ -91,7 +93,8 @@ class Training:
         if checkpoint is not None:
             config["resume_from_checkpoint"] = str(checkpoint)
         path = self._folder / _CONFIG
-        path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        with open(path, "w", encoding="utf-8", opener=opener) as file:
+            file.write(yaml.safe_dump(config, sort_keys=False))
         process = start_axolotl(
             path,
             self.log,
@@ -108,7 +111,7 @@ class Training:
 
     def _still_running(self) -> psutil.Process | None:
         try:
-            note = json.loads((self._folder / _PROCESS).read_text(encoding="utf-8"))
+            note = parse_json((self._folder / _PROCESS).read_text(encoding="utf-8"))
             if note["hostname"] == this_process()["hostname"] and is_alive(
                 **note, heartbeat_at=_written_at(self._folder)
             ):

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from ..errors import SweepError
+from ..runs.private_files import opener
 
 LOG = "axolotl.log"
 """The file inside an output folder that Axolotl's output goes to."""
@@ -58,7 +59,7 @@ def start_axolotl(
             "pip install 'axolotl-sftguide[axolotl]'"
         )
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with open(log, "ab", opener=opener) as output:
         return psutil.Popen(
             [axolotl, "train", str(config), *arguments],
             env={**os.environ, **(environment or {}), "PATH": search},

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ..errors import SFTGuideError, StorageError, SweepError
 from ..runs.postgresql import connect_args, let_server_notice
+from ..runs.private_files import is_file_name, make_private
 
 RUN = "sftguide_run"
 """The user attribute of a trial with the id or the name of its run."""
@@ -73,8 +74,9 @@ def open_storage(url: str) -> Any:
     arguments = {"timeout": _PATIENCE_S} if sqlite else connect_args(parsed, CONNECT_S)
     # A connection that broke while a trial trained is replaced, not reported.
     engine = {"connect_args": arguments, "pool_pre_ping": not sqlite}
-    if sqlite and parsed.database:
+    if sqlite and is_file_name(parsed.database):
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        make_private(parsed.database)
     try:
         storage = optuna.storages.RDBStorage(url, engine_kwargs=engine)
     except (sa.exc.SQLAlchemyError, RuntimeError, ImportError) as error:

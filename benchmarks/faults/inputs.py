@@ -1,8 +1,24 @@
-"""Campaigns: inputs."""
+"""Campaigns: hostile inputs, names and secrets."""
 
-from collections.abc import Callable
-from pathlib import Path
+from __future__ import annotations
 
-from outcome import Outcome
+import configs
+import data_files
+import data_folders
+import masking
+import names
+import paths
+import records
+import verdicts
+from campaign import Campaign
 
-CAMPAIGNS: tuple[Callable[[Path, int, float], Outcome], ...] = ()
+CAMPAIGNS: tuple[Campaign, ...] = (
+    *configs.CAMPAIGNS,
+    *records.CAMPAIGNS,
+    *data_files.CAMPAIGNS,
+    *data_folders.CAMPAIGNS,
+    *names.CAMPAIGNS,
+    *paths.CAMPAIGNS,
+    *masking.CAMPAIGNS,
+    *verdicts.CAMPAIGNS,
+)

@@ -11,6 +11,12 @@ import platformdirs
 import sqlalchemy as sa
 
 from ...errors import StorageError
+from ..private_files import (
+    close_to_others,
+    is_file_name,
+    make_private,
+    make_private_folder,
+)
 from . import _tables as t
 from ._engine import make_engine
 from ._rows import is_damage
@@ -21,8 +27,11 @@ STORAGE_VARIABLE = "SFTGUIDE_STORAGE"
 
 def default_storage() -> str:
     """The user's SQLite file, shared by Axolotl, TRL and the command line."""
-    folder = platformdirs.user_data_path("sftguide", appauthor=False)
-    return f"sqlite:///{folder / 'runs.db'}"
+    return f"sqlite:///{_default_folder() / 'runs.db'}"
+
+
+def _default_folder() -> Path:
+    return platformdirs.user_data_path("sftguide", appauthor=False)
 
 
 def resolve_storage(storage: str | None = None) -> str:
@@ -145,8 +154,8 @@ class Database:
         self._engine.dispose()
 
     def _prepare(self, url: sa.URL, any_older: bool) -> None:
-        if self._sqlite and url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        if self._sqlite and is_file_name(url.database):
+            _make_file(Path(url.database))
         if not sa.inspect(self._engine).has_table(t.meta.name):
             self._create()
         with self._engine.connect() as connection:
@@ -224,6 +233,18 @@ class Database:
                 f"run history {self.url}: {_cause(error)}. Import missing runs "
                 "later: sftguide runs import OUTPUT_DIR"
             ) from None
+
+
+def _make_file(path: Path) -> None:
+    """Create an SQLite file for its owner alone, as it holds configs and reasons.
+
+    The folder of the default history was open to everybody before version 1.0.
+    """
+    if path.parent == _default_folder():
+        make_private_folder(path.parent)
+        close_to_others(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path)
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:

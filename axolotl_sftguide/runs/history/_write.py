@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..redaction import recordable
 from . import _tables as t
 from ._records import Decision, Score
 
@@ -22,7 +23,7 @@ def has_run(connection: sa.Connection, run_id: str) -> bool:
 
 def begin_run(connection: sa.Connection, run: Mapping[str, Any]) -> None:
     """Add a run, or set a resumed one to running; it keeps its original start time."""
-    row = {k: v for k, v in run.items() if k in _RUN_COLUMNS}
+    row = recordable({k: v for k, v in run.items() if k in _RUN_COLUMNS})
     running = {"status": "running", "reason": None, "ended_at": None}
     if has_run(connection, row["id"]):
         row = {"heartbeat_at": time.time(), **row, **running}
@@ -51,6 +52,7 @@ def _forget_unnamed(connection: sa.Connection) -> None:
 
 def update_run(connection: sa.Connection, run_id: str, **values: Any) -> None:
     """Set some columns of a run."""
+    values = recordable(values)
     connection.execute(sa.update(t.runs).where(t.runs.c.id == run_id).values(values))
 
 
@@ -58,15 +60,16 @@ def add_score(
     connection: sa.Connection, run_id: str, score: Score, at: float | None = None
 ) -> None:
     """Add a score, recorded now or at a time; one on the same metric is replaced."""
-    row = {"run_id": run_id, **vars(score), "recorded_at": at or time.time()}
-    same = (t.scores.c.run_id == run_id, t.scores.c.metric == score.metric)
+    row = {"run_id": run_id, **recordable(vars(score))}
+    row["recorded_at"] = at or time.time()
+    same = (t.scores.c.run_id == run_id, t.scores.c.metric == row["metric"])
     connection.execute(sa.delete(t.scores).where(*same))
     connection.execute(sa.insert(t.scores).values(row))
 
 
 def add_decision(connection: sa.Connection, run_id: str, decision: Decision) -> None:
     """Add a decision; one of the same rule, action and step is replaced."""
-    row = {"run_id": run_id, **vars(decision)}
+    row = {"run_id": run_id, **recordable(vars(decision))}
     same = [t.decisions.c[n] == row[n] for n in ("run_id", "rule", "action", "step")]
     connection.execute(sa.delete(t.decisions).where(*same))
     connection.execute(sa.insert(t.decisions).values(row))
@@ -90,7 +93,8 @@ def delete_run(connection: sa.Connection, run_id: str) -> None:
 def set_tags(connection: sa.Connection, run_id: str, tags: Iterable[str]) -> None:
     """Give a run these tags in place of those that it has."""
     connection.execute(sa.delete(t.tags).where(t.tags.c.run_id == run_id))
-    rows = [{"run_id": run_id, "tag": tag} for tag in sorted(set(tags))]
+    kept = sorted(set(recordable(list(tags))))
+    rows = [{"run_id": run_id, "tag": tag} for tag in kept]
     if rows:
         connection.execute(sa.insert(t.tags), rows)
 
