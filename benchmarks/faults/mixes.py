@@ -48,7 +48,7 @@ def _make(folder: Path) -> None:
         {"name": name, "datasets": [{"path": f"{name}.jsonl"}]} for name in ("a", "b")
     ]
     phases[1]["datasets"] += [{"path": "c.jsonl"}]
-    spec = {"phases": phases, "held_out": 50, "seed": 7}
+    spec = {"phases": phases, "held_out": 0.05, "seed": 7}
     (folder / "spec.yml").write_text(json.dumps(spec))
 
 
