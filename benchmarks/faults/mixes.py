@@ -18,7 +18,7 @@ from tally import Tally
 
 from axolotl_sftguide.mixing import verify
 
-ROWS = 12000
+ROWS = 6000
 
 
 def call(folder: str, *words: str) -> None:
