@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 from children import begin, run, tracebacks
-from disks import can_mount, small_disk
 from outcome import Outcome
+from small_disks import can_mount, small_disk
 from tally import Tally
 
 from axolotl_sftguide.mixing import verify
