@@ -203,3 +203,15 @@ def test_an_edit_stands_where_the_trace_may_not_be_written(
     assert history.get("r9").tags == ("kept",)
     assert path.read_bytes() == content
     assert "Permission denied" in caplog.text
+
+
+def test_a_history_in_a_folder_that_may_only_be_read_is_listed(
+    storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a colleague's: in WAL mode SQLite would make files beside it to read it."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    history = RunHistory(str(storage))
+    assert len(history.runs()) == RUNS
+    assert [p.name for p in storage.parent.iterdir() if "-wal" in p.name] == []
+    with pytest.raises(StorageError, match="readonly"):
+        history.progress("r1", step=5)

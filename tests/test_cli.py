@@ -424,3 +424,22 @@ def test_the_version_is_printed() -> None:
 
     assert ok("--version").strip().endswith(__version__)
     assert ok("-V") == ok("--version")
+
+
+def test_a_file_that_may_not_be_used_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jsonl").write_text("")
+    (tmp_path / "out").write_text("a file where the folder should be")
+    (tmp_path / "spec.yml").write_text(
+        "phases: [{name: p, datasets: [{path: a.jsonl}]}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["mix", "spec.yml", "-o", "out/mixes"])
+    assert done.exit_code == 2
+    assert "cannot be written (Not a directory)" in done.output
+    done = CliRunner().invoke(
+        main, ["recipes", "copy", "quickstart-cpu", "--to", "out"]
+    )
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output

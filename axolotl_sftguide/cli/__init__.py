@@ -48,8 +48,9 @@ class _UserError(click.ClickException):
 class _Group(click.Group):
     """Lists commands in the order of their use, and turns errors into short messages.
 
-    An `SFTGuideError` is something the user can fix: its text is printed without a
-    traceback, unless -v asks for it, and the exit status is 2.
+    An `SFTGuideError` is something the user can fix, and so is a file that cannot be
+    read or written: the text is printed without a traceback, unless -v asks for it, and
+    the exit status is 2.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -65,6 +66,14 @@ class _Group(click.Group):
             if is_verbose():
                 echo("".join(traceback.format_exception(error)), err=True)
             raise _UserError(shown(str(error))) from None
+        except OSError as error:
+            if error.filename is None:  # a closed pipe, say, which click handles
+                raise
+            if is_verbose():
+                echo("".join(traceback.format_exception(error)), err=True)
+            name, why = os.fspath(error.filename), error.strerror or error
+            text = f"{name}: cannot be read or written ({why})"
+            raise _UserError(shown(text)) from None
         except click.ClickException as error:
             # Its exit status and usage stay, its text may quote a run's name.
             error.message = shown(error.message)  # type: ignore[misc]

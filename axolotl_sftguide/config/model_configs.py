@@ -29,7 +29,10 @@ def read_model_file(base_model: str, name: str) -> dict[str, Any] | None:
 def model_file(base_model: str, name: str) -> Path | None:
     """Where a file of a model is: in a local folder or in the Hub's cache, or None."""
     own = Path(base_model, name)
-    return own if own.is_file() else _cached(base_model, name)
+    try:
+        return own if own.is_file() else _cached(base_model, name)
+    except OSError:  # in a folder or a cache that may not be read
+        return None
 
 
 def _cached(base_model: str, name: str) -> Path | None:

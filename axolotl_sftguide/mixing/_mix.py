@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,7 @@ def _build_locked(
     progress: Progress,
 ) -> Mixed:
     """Build under a lock: one process builds, others that want the same mix wait."""
-    from filelock import FileLock
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with _alone(folder):
         found = _whole(folder)
         if found is not None:
             return Mixed(folder, found, built=False)
@@ -148,3 +146,22 @@ def _build_locked(
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return Mixed(folder, manifest, built=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes that want the same mix out meanwhile."""
+    from filelock import FileLock
+
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise MixError(
+            f"{folder.parent}: cannot be written ({error.strerror or error})"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -47,7 +47,7 @@ def start_axolotl(
         environment: Variables to set for the child.
 
     Raises:
-        SweepError: If Axolotl is not installed.
+        SweepError: If Axolotl is not installed or cannot be started.
     """
     scripts = str(Path(sys.executable).parent)
     # `axolotl train` looks for its launcher on the path.
@@ -60,14 +60,19 @@ def start_axolotl(
         )
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab", opener=opener) as output:
-        return psutil.Popen(
-            [axolotl, "train", str(config), *arguments],
-            env={**os.environ, **(environment or {}), "PATH": search},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        try:
+            return psutil.Popen(
+                [axolotl, "train", str(config), *arguments],
+                env={**os.environ, **(environment or {}), "PATH": search},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SweepError(
+                f"{axolotl}: cannot be started ({error.strerror or error})"
+            ) from None
 
 
 def end_process(

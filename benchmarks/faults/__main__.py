@@ -39,8 +39,9 @@ def main() -> int:
             print(row(outcome), flush=True)
             for example in outcome.examples:
                 print(f"    {example}", flush=True)
-    if options.out:
-        options.out.write_text(json.dumps([asdict(o) for o in outcomes], indent=1))
+            if options.out:
+                rows = [asdict(one) for one in outcomes]
+                options.out.write_text(json.dumps(rows, indent=1) + "\n")
     return 0 if all(outcome.clean for outcome in outcomes) else 1
 
 

@@ -2,12 +2,9 @@
 
 import os
 import random
-import shutil
 import sqlite3
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ import trainings
 from children import NOBODY, begin, wait_for
 from outcome import Outcome
 from processes_training import undisturbed
+from small_disks import can_mount, fill, small_disk
 from tally import Tally
 
 from axolotl_sftguide.runs.history import SCHEMA_VERSION, RunHistory
@@ -24,35 +22,6 @@ from axolotl_sftguide.runs.history import SCHEMA_VERSION, RunHistory
 STEPS = 60
 PAUSE_S = 0.03
 Undo = Callable[[], None]
-
-
-@contextmanager
-def small_disk(folder: Path, size: str = "1m") -> Iterator[None]:
-    """A disk of its own at a folder; without the rights to mount one, an error."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options = ["-t", "tmpfs", "-o", f"size={size},mode=777", "none", str(folder)]
-    subprocess.run(["mount", *options], check=True, capture_output=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def can_mount() -> bool:
-    """Whether this user may mount a disk."""
-    return os.geteuid() == 0 and shutil.which("mount") is not None
-
-
-def _fill(folder: Path) -> Undo:
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 256, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return filler.unlink
 
 
 def _locks(storage: Path) -> Undo:
@@ -126,7 +95,7 @@ _STORAGE_FAULTS: dict[str, Callable[[Path], Undo]] = {
     "garbage": _is_garbage,
     "newer": _is_newer,
     "read-only": _is_read_only,
-    "full": lambda storage: _fill(storage.parent),
+    "full": lambda storage: fill(storage.parent),
 }
 
 
@@ -139,6 +108,7 @@ def storage_in_mid_run(scratch: Path, seed: int, share: float) -> Outcome:
     tally = Tally("history fails in mid run: locked, gone, full, newer, ..., and back")
     if not can_mount():
         return Outcome("processes", tally.what, 0, skipped="needs root, to mount")
+    scratch.chmod(0o755)  # nobody trains in it
     expected, weights, _ = undisturbed(scratch / "undisturbed", steps=STEPS)
     kinds = sorted(_STORAGE_FAULTS)
     for number in range(max(1, round(4 * len(kinds) * share))):
@@ -253,7 +223,7 @@ def full_disks(scratch: Path, seed: int, share: float) -> Outcome:
             process = _begin_on_disk(folder, out, storage)
             at = draw.randint(1, 40)
             wait_for(lambda f=folder, at=at: _seen(f) >= at)
-            undo = _fill(folder / "disk")
+            undo = fill(folder / "disk")
             before = checks.read_all(tally, out, where)
             if comes_back:
                 time.sleep(draw.uniform(0.2, 0.8))

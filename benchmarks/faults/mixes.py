@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 from children import begin, run, tracebacks
-from disks import can_mount, small_disk
 from outcome import Outcome
+from small_disks import can_mount, small_disk
 from tally import Tally
 
 from axolotl_sftguide.mixing import verify
 
-ROWS = 12000
+ROWS = 6000
 
 
 def call(folder: str, *words: str) -> None:
@@ -48,7 +48,7 @@ def _make(folder: Path) -> None:
         {"name": name, "datasets": [{"path": f"{name}.jsonl"}]} for name in ("a", "b")
     ]
     phases[1]["datasets"] += [{"path": "c.jsonl"}]
-    spec = {"phases": phases, "held_out": 50, "seed": 7}
+    spec = {"phases": phases, "held_out": 0.05, "seed": 7}
     (folder / "spec.yml").write_text(json.dumps(spec))
 
 

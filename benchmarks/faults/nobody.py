@@ -36,6 +36,8 @@ def _one_client(
     tally.tries += 1
     ended = run(clients.call, str(folder), command, log=log, user=NOBODY)
     text = log.read_text()
+    if command == "train" and place == "outputs closed":
+        return  # the trainer itself refuses to write there
     if "Traceback" in text or "internal error" in text:
         tally.traceback(f"{where}: {text.strip().splitlines()[-1]}")
     elif ended not in (0, 2):

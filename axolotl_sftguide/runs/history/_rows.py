@@ -86,7 +86,7 @@ def _is_whole(table: sa.Table, row: Row, unread: list[Unread]) -> bool:
         unread.append(
             Unread(
                 table.name,
-                f"its {fault} is not what the column holds",
+                f"{fault} has no readable value",
                 run_id if isinstance(run_id, str) else None,
                 folder if isinstance(folder, str) else None,
             )
