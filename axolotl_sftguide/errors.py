@@ -45,6 +45,10 @@ class Problem:
         return " ".join(line.splitlines())
 
 
+_MOST_LINES = 50
+"""Problems in the text of a `SettingsError`."""
+
+
 class SettingsError(SFTGuideError, ValueError):
     """Wrong settings: `problems` holds each of them, the text has a line for each."""
 
@@ -53,8 +57,10 @@ class SettingsError(SFTGuideError, ValueError):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        """One line per problem."""
-        return "\n".join(map(str, self.problems))
+        """One line per problem, of many the first ones."""
+        lines = [str(problem) for problem in self.problems[:_MOST_LINES]]
+        more = len(self.problems) - len(lines)
+        return "\n".join([*lines, *([f"... and {more:,} more"] if more else [])])
 
 
 class RecipeError(SFTGuideError):

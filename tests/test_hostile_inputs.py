@@ -51,8 +51,11 @@ def laughs(*, merged: bool = False) -> str:
         ("sftguide: &a {mix: *a}", "sftguide.mix to what contains it"),
         (f"datasets: {'[' * 150}{']' * 150}", "more than 100 lists"),
         (f"datasets: {'[' * 1500}", "more than 100 lists"),
-        (f"learning_rate: {'9' * 400}", "learning_rate is a number of 401 digits"),
-        (f"seed: 0x{'f' * 9000}", "seed is a number of 10,838 digits"),
+        (
+            f"learning_rate: {'9' * 400}",
+            "learning_rate is a number of about 400 digits",
+        ),
+        (f"seed: 0x{'f' * 9000}", "seed is a number of about 10,837 digits"),
         (f"seed: {'9' * 5000}", "is not valid YAML"),
         ("x: !!binary é", "is not valid YAML"),
         ("x: !!python/object/apply:os.getcwd []", "is not valid YAML"),
@@ -88,6 +91,13 @@ def test_a_setting_with_a_large_value_is_named_in_a_short_line() -> None:
         with pytest.raises(SettingsError) as found:
             load_settings({"score": {"max_new_tokens": value, "data_path": "q"}})
         assert len(str(found.value)) < 400
+
+
+def test_of_thousands_of_problems_the_first_ones_are_printed() -> None:
+    with pytest.raises(SettingsError) as found:
+        load_settings({f"key{i}": i for i in range(3000)})
+    assert len(found.value.problems) == 3000
+    assert str(found.value).splitlines()[-1] == "... and 2,950 more"
 
 
 def test_keys_that_occur_twice_are_compared_whatever_their_depth(
