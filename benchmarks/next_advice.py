@@ -524,6 +524,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", help="grids, tinker, massive, own or rest")
     given = parser.parse_args()
     written: dict[str, Any] = {}
     for name, read, shown in (
@@ -532,19 +533,29 @@ def main() -> None:
         ("massive", massive, (0,)),
         ("own", own, (0, *SHOWN)),
     ):
+        if given.only not in (None, name):
+            continue
         studies = list(read(given.folder))
         print(f"\n{name}: {sum(map(len, studies))} runs in {len(studies)} studies")
         written[name] = {f"{n} shown": _report(studies, n) for n in shown}
-    print("\nheld-out loss, cut at half")
-    written["turns"] = turns(given.folder)
-    print("\nadapter runs that diverged")
-    written["diverged"] = diverged(given.folder)
-    logs = given.folder / "curves.json"
-    if logs.exists():
-        print("\npublic training logs")
-        written["logs"] = healthy(logs)
+    if given.only in (None, "rest"):
+        written |= _rest_of(given.folder)
     if given.out:
         given.out.write_text(json.dumps(written, indent=1) + "\n")
+
+
+def _rest_of(folder: Path) -> dict[str, Any]:
+    """What is not asked of single settings."""
+    answer: dict[str, Any] = {}
+    print("\nheld-out loss, cut at half")
+    answer["turns"] = turns(folder)
+    print("\nadapter runs that diverged")
+    answer["diverged"] = diverged(folder)
+    logs = folder / "curves.json"
+    if logs.exists():
+        print("\npublic training logs")
+        answer["logs"] = healthy(logs)
+    return answer
 
 
 def _report(studies: Sequence[Sequence[Case]], shown: int) -> dict[str, Any]:

@@ -17,8 +17,11 @@ from ._text import shown
 _MOST_FACTOR = 10 / 3
 """How far beyond the tried values the next trial may be."""
 
-_MONOTONE = 3
-"""So many values in order count where the noise is not known."""
+_ORDERED = 4
+"""So many values in order count where the noise is not measured."""
+
+_EDGE = 3
+"""A best value at the edge of fewer values says nothing about what lies beyond."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Comparison:
     @property
     def ordered(self) -> bool:
         """Whether some setting has enough values to tell an order from chance."""
-        return any(len(series.values) >= _MONOTONE for series in self.series)
+        return any(len(series.values) >= _ORDERED for series in self.series)
 
     @property
     def told(self) -> str:
@@ -107,7 +110,7 @@ def edges(comparison: Comparison) -> Iterator[Unclear]:
         last, own = len(series.values) - 1, series.own
         noise = comparison.level(series)
         beside = 1 if own == 0 else last - 1
-        if series.best != own or own not in (0, last) or len(series.values) < _MONOTONE:
+        if series.best != own or own not in (0, last) or len(series.values) < _EDGE:
             continue
         mine, other = series.values[own], series.values[beside]
         if not _is_clear(series, beside, own, noise) or other.value <= 0:
@@ -203,18 +206,20 @@ def _best_run(
 def _is_clear(series: Series, worse: int, better: int, noise: Noise | None) -> bool:
     """Whether one value is better than another beyond the noise."""
     one, other = series.values[better], series.values[worse]
-    if noise is not None:
-        comparisons = len(series.values) - 1
-        return one.score - other.score > noise.least(one.runs, other.runs, comparisons)
-    return one.score > other.score and _in_order(series, worse, better)
+    comparisons = len(series.values) - 1
+    if noise is not None and one.score - other.score > noise.least(
+        one.runs, other.runs, comparisons
+    ):
+        return True
+    measured = noise is not None and not noise.assumed
+    return not measured and _in_order(series, worse, better)
 
 
 def _in_order(series: Series, worse: int, better: int) -> bool:
-    """Whether scores rise from the worse to the better value, with some between."""
+    """Whether scores rise along all values, toward the better of two."""
     step = 1 if better > worse else -1
     scores = [v.score for v in series.values][::step]
-    ordered = all(a < b for a, b in pairwise(scores))
-    return ordered and len(scores) >= _MONOTONE
+    return len(scores) >= _ORDERED and all(a < b for a, b in pairwise(scores))
 
 
 def _bracketed(series: Series, noise: Noise) -> bool:
@@ -247,10 +252,10 @@ def _compared_text(record: Record, series: Series, place: int) -> str:
 
 
 def _noise_text(noise: Noise | None, one: Value, other: Value) -> str:
-    if noise is None:
-        return "each value is one run, and the scores are in order"
-    least = number(noise.least(one.runs, other.runs), 2)
-    return f"a difference of up to {least} may be chance ({noise.source})"
+    least = None if noise is None else noise.least(one.runs, other.runs)
+    if noise is None or least is None or abs(one.score - other.score) <= least:
+        return "the scores of all values are in order, so it is hardly chance"
+    return f"a difference of up to {number(least, 2)} may be chance ({noise.source})"
 
 
 def _listed(record: Record, series: Series) -> str:
