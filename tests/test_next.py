@@ -149,6 +149,11 @@ def test_a_best_value_in_the_middle_is_kept_and_one_at_the_edge_is_a_question() 
     assert middle.advice == ()
     assert [line.split(":")[0] for line in middle.kept] == ["learning_rate 2e-4"]
     assert "learning_rate" not in [question.key for question in middle.unclear]
+    wide = guide(
+        beside(*repeats, other(0.5, learning_rate=1e-4), other(0.5, learning_rate=2e-3))
+    )
+    assert [line.split(":")[0] for line in wide.kept] == ["learning_rate 2e-4"]
+    assert [q.alternatives for q in wide.unclear] == [(6.3e-4,)]
     edge = guide(
         beside(*repeats, other(0.5, learning_rate=1e-4), other(0.4, learning_rate=5e-5))
     )
