@@ -21,6 +21,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -389,22 +390,23 @@ def _rest(case: Case, key: str) -> str:
 
 def summary(found: Sequence[Outcome]) -> dict[str, Any]:
     """Share better and mean gain, each with an interval that resamples clusters."""
-    gains = [outcome.gain for outcome in found]
-    cells = [((o.cluster,), o.gain) for o in found]
-    answer: dict[str, Any] = {
-        "advice": len(gains),
-        "clusters": len({o.cluster for o in found}),
-        "better": fmean(gain > 0 for gain in gains),
-        "gain": fmean(gains),
-    }
-    for name, statistic in (("better", _share_better), ("gain", fmean)):
-        estimate = resampled(cells, statistic)
+    by_cluster = defaultdict(list)
+    for outcome in found:
+        by_cluster[outcome.cluster].append(outcome.gain)
+    cells = [
+        ((cluster,), (len(gains), sum(g > 0 for g in gains), math.fsum(gains)))
+        for cluster, gains in by_cluster.items()
+    ]
+    answer: dict[str, Any] = {"advice": len(found), "clusters": len(cells)}
+    for place, name in ((1, "better"), (2, "gain")):
+        answer[name] = _ratio(place, [sums for _, sums in cells])
+        estimate = resampled(cells, partial(_ratio, place))
         answer[f"{name}_interval"] = estimate and [estimate.low, estimate.high]
     return answer
 
 
-def _share_better(gains: Sequence[float]) -> float:
-    return fmean(gain > 0 for gain in gains)
+def _ratio(place: int, sums: Sequence[tuple[float, ...]]) -> float:
+    return math.fsum(s[place] for s in sums) / math.fsum(s[0] for s in sums)
 
 
 def turns(folder: Path) -> dict[str, Any]:
