@@ -259,6 +259,13 @@ def outcomes(
                 yield from _of_advice(case, advice, unseen)
 
 
+def everywhere(cases: Sequence[Case], key: str) -> Iterator[Outcome]:
+    """Both baselines on every run of a study, also where nothing is advised."""
+    for case in cases:
+        others = [c for c in cases if c is not case]
+        yield from _baselines(case, key, others, "everywhere")
+
+
 def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[Outcome]:
     """What came of an advice, and of the baselines on the same run."""
     rule, key = advice.rule, advice.key
@@ -271,6 +278,13 @@ def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[O
         gains = [g for c in unseen if (g := _gain(case, [c])) is not None]
         yield Outcome(f"{rule}: at random", key, case.cluster, fmean(gains))
         return
+    yield from _baselines(case, key, unseen, rule)
+
+
+def _baselines(
+    case: Case, key: str, unseen: Sequence[Case], rule: str
+) -> Iterator[Outcome]:
+    """A random other value of a setting, and the usual rate."""
     values = {_value(c, key) for c in unseen} - {None}
     changes = {
         value: gain
@@ -567,7 +581,8 @@ def _report(studies: Sequence[Sequence[Case]], shown: int) -> dict[str, Any]:
     draw = random.Random(SEED)
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for cases in studies:
-        for outcome in outcomes(cases, draw, shown):
+        whole = (o for key in (RATE, EPOCHS) for o in everywhere(cases, key))
+        for outcome in (*outcomes(cases, draw, shown), *(() if shown else whole)):
             groups[f"{outcome.by}, {outcome.key}".removesuffix(", ")].append(outcome)
     answer: dict[str, Any] = {}
     for name, found in sorted(groups.items()):

@@ -237,8 +237,8 @@ def test_a_run_that_was_stopped_as_worse_points_to_the_best_one() -> None:
 
 def test_with_max_steps_the_length_is_changed_in_steps() -> None:
     config = {**CONFIG, "max_steps": 1000}
-    record = replace(HEALTHY, config=config, goal="reasoning", epochs=4.0)
-    assert dict(advised(record)["epochs-reasoning"].edits) == {"max_steps": 500}
+    record = replace(HEALTHY, config=config, goal="reasoning", epochs=5.0)
+    assert dict(advised(record)["epochs-reasoning"].edits) == {"max_steps": 400}
 
 
 @pytest.mark.parametrize(
@@ -271,13 +271,20 @@ def test_what_is_published_about_lora_is_not_held_against_other_methods() -> Non
     config = {**CONFIG, "learning_rate": 5e-3}
     assert "rate-adapter-high" in advised(replace(HEALTHY, config=config))
     assert not advised(replace(HEALTHY, config=config, training=""))
+    assert not advised(replace(HEALTHY, config=config, parameters=5_000_000))
     # Prompt tuning and optimizers without a rate use such values.
     assert not advised(replace(HEALTHY, config={"learning_rate": 0.3}, training=""))
 
 
 @pytest.mark.parametrize(
     ("goal", "epochs", "to"),
-    [("reasoning", 4.0, 2), ("style", 1.0, 3), ("style", 4.0, None), (None, 4.0, None)],
+    [
+        ("reasoning", 6.0, 2),
+        ("reasoning", 3.0, None),
+        ("style", 2.0, 6),
+        ("style", 6.0, None),
+        (None, 6.0, None),
+    ],
 )
 def test_epochs_are_advised_by_the_goal_alone(
     goal: Any, epochs: float, to: int | None
