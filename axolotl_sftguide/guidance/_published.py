@@ -21,6 +21,9 @@ _DIRECTIONS: dict[str, Direction] = {
 }
 """Findings of `sftguide check` on numbers, and what they ask for."""
 
+_RATES = {"rate-adapter-low": 2e-4, "rate-adapter-high": 2e-4, "rate-full-high": 2e-5}
+"""The rates at which these findings ask to start."""
+
 _SMALL = 500_000_000
 """No claim is about smaller models."""
 
@@ -47,6 +50,7 @@ def _findings(record: Record) -> Iterator[Advice]:
         if direction is None or finding.weight > 1:
             continue
         claims = [finding.claim] if finding.claim else [""]
+        to = _RATES.get(finding.id)
         yield Advice(
             finding.id,
             finding.path,
@@ -54,7 +58,9 @@ def _findings(record: Record) -> Iterator[Advice]:
             tuple(Reason(finding.problem, claim) for claim in claims),
             "moderate",
             now=finding.value,
+            to=to,
             direction=direction,
+            edits={} if to is None else {record.names.rate: to},
         )
 
 
