@@ -21,6 +21,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -258,6 +259,13 @@ def outcomes(
                 yield from _of_advice(case, advice, unseen)
 
 
+def everywhere(cases: Sequence[Case], key: str) -> Iterator[Outcome]:
+    """Both baselines on every run of a study, also where nothing is advised."""
+    for case in cases:
+        others = [c for c in cases if c is not case]
+        yield from _baselines(case, key, others, "everywhere")
+
+
 def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[Outcome]:
     """What came of an advice, and of the baselines on the same run."""
     rule, key = advice.rule, advice.key
@@ -270,6 +278,13 @@ def _of_advice(case: Case, advice: Advice, unseen: Sequence[Case]) -> Iterator[O
         gains = [g for c in unseen if (g := _gain(case, [c])) is not None]
         yield Outcome(f"{rule}: at random", key, case.cluster, fmean(gains))
         return
+    yield from _baselines(case, key, unseen, rule)
+
+
+def _baselines(
+    case: Case, key: str, unseen: Sequence[Case], rule: str
+) -> Iterator[Outcome]:
+    """A random other value of a setting, and the usual rate."""
     values = {_value(c, key) for c in unseen} - {None}
     changes = {
         value: gain
@@ -389,22 +404,23 @@ def _rest(case: Case, key: str) -> str:
 
 def summary(found: Sequence[Outcome]) -> dict[str, Any]:
     """Share better and mean gain, each with an interval that resamples clusters."""
-    gains = [outcome.gain for outcome in found]
-    cells = [((o.cluster,), o.gain) for o in found]
-    answer: dict[str, Any] = {
-        "advice": len(gains),
-        "clusters": len({o.cluster for o in found}),
-        "better": fmean(gain > 0 for gain in gains),
-        "gain": fmean(gains),
-    }
-    for name, statistic in (("better", _share_better), ("gain", fmean)):
-        estimate = resampled(cells, statistic)
+    by_cluster = defaultdict(list)
+    for outcome in found:
+        by_cluster[outcome.cluster].append(outcome.gain)
+    cells = [
+        ((cluster,), (len(gains), sum(g > 0 for g in gains), math.fsum(gains)))
+        for cluster, gains in by_cluster.items()
+    ]
+    answer: dict[str, Any] = {"advice": len(found), "clusters": len(cells)}
+    for place, name in ((1, "better"), (2, "gain")):
+        answer[name] = _ratio(place, [sums for _, sums in cells])
+        estimate = resampled(cells, partial(_ratio, place))
         answer[f"{name}_interval"] = estimate and [estimate.low, estimate.high]
     return answer
 
 
-def _share_better(gains: Sequence[float]) -> float:
-    return fmean(gain > 0 for gain in gains)
+def _ratio(place: int, sums: Sequence[tuple[float, ...]]) -> float:
+    return math.fsum(s[place] for s in sums) / math.fsum(s[0] for s in sums)
 
 
 def turns(folder: Path) -> dict[str, Any]:
@@ -524,6 +540,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", help="grids, tinker, massive, own or rest")
     given = parser.parse_args()
     written: dict[str, Any] = {}
     for name, read, shown in (
@@ -532,19 +549,29 @@ def main() -> None:
         ("massive", massive, (0,)),
         ("own", own, (0, *SHOWN)),
     ):
+        if given.only not in (None, name):
+            continue
         studies = list(read(given.folder))
         print(f"\n{name}: {sum(map(len, studies))} runs in {len(studies)} studies")
         written[name] = {f"{n} shown": _report(studies, n) for n in shown}
-    print("\nheld-out loss, cut at half")
-    written["turns"] = turns(given.folder)
-    print("\nadapter runs that diverged")
-    written["diverged"] = diverged(given.folder)
-    logs = given.folder / "curves.json"
-    if logs.exists():
-        print("\npublic training logs")
-        written["logs"] = healthy(logs)
+    if given.only in (None, "rest"):
+        written |= _rest_of(given.folder)
     if given.out:
         given.out.write_text(json.dumps(written, indent=1) + "\n")
+
+
+def _rest_of(folder: Path) -> dict[str, Any]:
+    """What is not asked of single settings."""
+    answer: dict[str, Any] = {}
+    print("\nheld-out loss, cut at half")
+    answer["turns"] = turns(folder)
+    print("\nadapter runs that diverged")
+    answer["diverged"] = diverged(folder)
+    logs = folder / "curves.json"
+    if logs.exists():
+        print("\npublic training logs")
+        answer["logs"] = healthy(logs)
+    return answer
 
 
 def _report(studies: Sequence[Sequence[Case]], shown: int) -> dict[str, Any]:
@@ -554,7 +581,8 @@ def _report(studies: Sequence[Sequence[Case]], shown: int) -> dict[str, Any]:
     draw = random.Random(SEED)
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for cases in studies:
-        for outcome in outcomes(cases, draw, shown):
+        whole = (o for key in (RATE, EPOCHS) for o in everywhere(cases, key))
+        for outcome in (*outcomes(cases, draw, shown), *(() if shown else whole)):
             groups[f"{outcome.by}, {outcome.key}".removesuffix(", ")].append(outcome)
     answer: dict[str, Any] = {}
     for name, found in sorted(groups.items()):

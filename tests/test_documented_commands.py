@@ -29,7 +29,7 @@ PARSED = {
     "sftguide sweep": "trains for minutes: tests/under_axolotl/test_sweep.py",
     "sftguide quickstart": "trains a minute: tests/under_axolotl/test_quickstart.py",
     "sftguide check mine.yml --data": "needs Axolotl: under_axolotl/test_check_data.py",
-    "sftguide next latest --": "tests/test_next.py, and check --data",
+    "sftguide next latest --sweep": "needs a config of Axolotl: tests/test_next.py",
     "sftguide mix spec.yml --preview --tokenizer": "tests/test_mixing_preview.py",
     "sftguide runs watch": "waits for a run to end: tests/test_watch.py",
     "sftguide backtest": "replays for seconds: tests/test_backtest.py",

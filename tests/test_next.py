@@ -66,6 +66,11 @@ def other(score: float, metric: str = "accuracy", **changes: Any) -> Other:
     return Other(f"run {changes}", repr(changes), config, Score(metric, score, True))
 
 
+def rising(*scores: float) -> list[Other]:
+    rates = (3e-4, 5e-4, 8e-4)
+    return [other(s, learning_rate=r) for s, r in zip(scores, rates, strict=True)]
+
+
 def beside(*others: Other, **changes: Any) -> Record:
     """The healthy run, with a setting that its repeats have, among other runs."""
     return replace(HEALTHY, setting=repr({}), others=others, **changes)
@@ -89,10 +94,11 @@ def test_a_healthy_run_is_left_as_it_is() -> None:
         # Repeats say that 0.01 is noise: 0.08 more is not.
         ([other(0.61), other(0.63), other(0.70, learning_rate=5e-4)], 5e-4),
         ([other(0.61), other(0.63), other(0.64, learning_rate=5e-4)], None),
-        # One run each: only an order over three values counts.
+        # One run each: only an order over four values counts.
         ([other(0.70, learning_rate=5e-4)], None),
-        ([other(0.70, learning_rate=4e-4), other(0.8, learning_rate=8e-4)], 8e-4),
-        ([other(0.80, learning_rate=4e-4), other(0.7, learning_rate=8e-4)], None),
+        ([other(0.70, learning_rate=4e-4), other(0.8, learning_rate=8e-4)], None),
+        (rising(0.70, 0.75, 0.8), 8e-4),
+        (rising(0.70, 0.68, 0.8), None),
         # Another setting differs too, or the score is another one.
         ([other(0.9, learning_rate=5e-4, lora_r=64)], None),
         ([other(0.61), other(0.63), other(0.9, "f1", learning_rate=5e-4)], None),
@@ -109,7 +115,18 @@ def test_another_rate_is_advised_only_beyond_the_noise(
     assert (advice.to, advice.direction) == (to, "higher")
     assert advice.edits == {"learning_rate": to}
     # Only repeats make it certain.
-    assert advice.certainty == ("high" if len(others) == 3 else "moderate")
+    assert advice.certainty == ("high" if to == 5e-4 else "moderate")
+
+
+def test_a_held_out_loss_counts_if_it_differs_by_more_than_seeds_do() -> None:
+    def run(loss: float) -> dict[str, Advice]:
+        near = other(0.0, learning_rate=5e-4)
+        near = replace(near, result=Score("eval_loss", loss, False))
+        return advised(beside(near, result=Score("eval_loss", 1.5, False)))
+
+    assert run(1.4)["neighbours"].certainty == "moderate"
+    assert not run(1.46)
+    assert not run(1.6)
 
 
 def test_a_share_of_examples_has_the_noise_of_that_many() -> None:
@@ -132,6 +149,11 @@ def test_a_best_value_in_the_middle_is_kept_and_one_at_the_edge_is_a_question() 
     assert middle.advice == ()
     assert [line.split(":")[0] for line in middle.kept] == ["learning_rate 2e-4"]
     assert "learning_rate" not in [question.key for question in middle.unclear]
+    wide = guide(
+        beside(*repeats, other(0.5, learning_rate=1e-4), other(0.5, learning_rate=2e-3))
+    )
+    assert [line.split(":")[0] for line in wide.kept] == ["learning_rate 2e-4"]
+    assert [q.alternatives for q in wide.unclear] == [(6.3e-4,)]
     edge = guide(
         beside(*repeats, other(0.5, learning_rate=1e-4), other(0.4, learning_rate=5e-5))
     )
@@ -215,8 +237,8 @@ def test_a_run_that_was_stopped_as_worse_points_to_the_best_one() -> None:
 
 def test_with_max_steps_the_length_is_changed_in_steps() -> None:
     config = {**CONFIG, "max_steps": 1000}
-    record = replace(HEALTHY, config=config, goal="reasoning", epochs=4.0)
-    assert dict(advised(record)["epochs-reasoning"].edits) == {"max_steps": 500}
+    record = replace(HEALTHY, config=config, goal="reasoning", epochs=5.0)
+    assert dict(advised(record)["epochs-reasoning"].edits) == {"max_steps": 400}
 
 
 @pytest.mark.parametrize(
@@ -234,8 +256,7 @@ def test_a_score_below_the_base_model_asks_for_a_lower_rate(
 def test_rules_that_disagree_are_not_heard() -> None:
     losses = (*FALLING[:59], *((i, 9.0) for i in range(60, 101)))
     record = beside(
-        other(0.7, learning_rate=4e-4),
-        other(0.8, learning_rate=8e-4),
+        *rising(0.7, 0.75, 0.8),
         endings=(DIVERGED,),
         losses=losses,
     )
@@ -250,13 +271,20 @@ def test_what_is_published_about_lora_is_not_held_against_other_methods() -> Non
     config = {**CONFIG, "learning_rate": 5e-3}
     assert "rate-adapter-high" in advised(replace(HEALTHY, config=config))
     assert not advised(replace(HEALTHY, config=config, training=""))
+    assert not advised(replace(HEALTHY, config=config, parameters=5_000_000))
     # Prompt tuning and optimizers without a rate use such values.
     assert not advised(replace(HEALTHY, config={"learning_rate": 0.3}, training=""))
 
 
 @pytest.mark.parametrize(
     ("goal", "epochs", "to"),
-    [("reasoning", 4.0, 2), ("style", 1.0, 3), ("style", 4.0, None), (None, 4.0, None)],
+    [
+        ("reasoning", 6.0, 2),
+        ("reasoning", 3.0, None),
+        ("style", 2.0, 6),
+        ("style", 6.0, None),
+        (None, 6.0, None),
+    ],
 )
 def test_epochs_are_advised_by_the_goal_alone(
     goal: Any, epochs: float, to: int | None

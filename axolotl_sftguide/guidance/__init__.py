@@ -5,7 +5,9 @@ _advice     a change, its reasons, and how certain it is
 _endings    after a failure, a divergence, or a loss that did not move
 _noise      the noise of a score
 _series     runs that differ in a single setting
+_comparison a run beside those, and whether a difference is beyond the noise
 _compared   by the scores of other runs
+_supported  what other runs support, and what they leave open
 _base       by the score before the training
 _held_out   by the held-out loss: epochs and sources
 _published  by published evidence

@@ -8,10 +8,12 @@ from dataclasses import replace
 from . import _endings, _held_out, _published, _speed
 from ._advice import Advice, Guidance, Unclear
 from ._base import below_base
-from ._compared import Comparison, compared, edges, kept
+from ._compared import compared
+from ._comparison import SAMPLES, Comparison
 from ._missing import missing
 from ._open import unclear
 from ._record import Record
+from ._supported import edges, gaps, kept
 
 _RULES: tuple[Callable[[Record], Iterator[Advice]], ...] = (
     below_base,
@@ -38,13 +40,18 @@ def guide(record: Record) -> Guidance:
     found += [advice for rule in _RULES for advice in rule(record)]
     heard, disputed = _without_disputes(found)
     supported = dict(kept(comparison))
+    open_between = list(gaps(comparison))
     questions = [
         *disputed,
         *edges(comparison),
+        *open_between,
         *_held_out.questions(record),
         *unclear(record, comparison.tried()),
     ]
-    settled = {advice.key for advice in heard} | supported.keys()
+    settled = supported.keys() - {question.key for question in open_between}
+    settled |= {advice.key for advice in heard}
+    if SAMPLES in settled:
+        settled.add(record.names.accumulation)
     return Guidance(
         tuple(heard),
         tuple(_once(questions, settled)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ._advice import Missing
-from ._compared import Comparison
+from ._comparison import Comparison
 from ._record import Record
 
 _FEW_EVALUATIONS = 3

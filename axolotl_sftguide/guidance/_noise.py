@@ -28,6 +28,7 @@ class Noise:
     source: str
     """How it is known, in words."""
     by_repeats: bool = False
+    assumed: bool = False
 
     def least(self, one: int, other: int, comparisons: int = 1) -> float:
         """The least difference of two means that is beyond the noise.
@@ -93,7 +94,7 @@ def of_losses(result: Result) -> Noise | None:
         return None
     deviation = _ASSUMED * abs(result.value)
     source = "taking 1% of the loss, more than seeds differed by in public studies"
-    return Noise(deviation, 1e6, source) if deviation else None
+    return Noise(deviation, 1e6, source, assumed=True) if deviation else None
 
 
 def by_residuals(points: Sequence[tuple[float, float]]) -> Noise | None:

@@ -21,8 +21,15 @@ _DIRECTIONS: dict[str, Direction] = {
 }
 """Findings of `sftguide check` on numbers, and what they ask for."""
 
+_RATES = {"rate-adapter-low": 2e-4, "rate-adapter-high": 2e-4, "rate-full-high": 2e-5}
+"""The rates at which these findings ask to start."""
+
 _SMALL = 500_000_000
-"""The claim on epochs is about models of 0.6B or more."""
+"""No claim is about smaller models."""
+
+_MANY_EPOCHS = 4.5
+"""In half of a table of 1,016 fine-tunes, reasoning gained by fewer than these, and
+chat by more (benchmarks/next_advice.py); between two and four, reasoning hardly did."""
 
 _LARGE = 200_000
 """With so many rows, the paper trained longer."""
@@ -30,8 +37,12 @@ _LARGE = 200_000
 
 def published(record: Record) -> Iterator[Advice]:
     """Findings of `check` that concern a number of the run, and its epochs."""
-    if record.training not in ("full", "adapter"):
-        return
+    if record.training in ("full", "adapter") and not _is_small(record):
+        yield from _findings(record)
+    yield from _epochs(record)
+
+
+def _findings(record: Record) -> Iterator[Advice]:
     for finding in advise(
         _as_axolotl(record), rows=record.rows, parameters=record.parameters
     ):
@@ -39,6 +50,7 @@ def published(record: Record) -> Iterator[Advice]:
         if direction is None or finding.weight > 1:
             continue
         claims = [finding.claim] if finding.claim else [""]
+        to = _RATES.get(finding.id)
         yield Advice(
             finding.id,
             finding.path,
@@ -46,21 +58,26 @@ def published(record: Record) -> Iterator[Advice]:
             tuple(Reason(finding.problem, claim) for claim in claims),
             "moderate",
             now=finding.value,
+            to=to,
             direction=direction,
+            edits={} if to is None else {record.names.rate: to},
         )
-    yield from _epochs(record)
 
 
 def _epochs(record: Record) -> Iterator[Advice]:
-    """Two epochs for reasoning, more for chat, where the goal is known."""
+    """Fewer epochs for reasoning, more for chat, where the goal is known."""
     epochs = record.epochs
-    small = record.parameters is not None and record.parameters < _SMALL
-    if epochs is None or small or (record.rows or 0) >= _LARGE or record.done < 0.99:
+    if (
+        epochs is None
+        or _is_small(record)
+        or (record.rows or 0) >= _LARGE
+        or record.done < 0.99
+    ):
         return
-    if record.goal == "reasoning" and epochs > 2.5:
+    if record.goal == "reasoning" and epochs >= _MANY_EPOCHS:
         to, text = 2, "GSM8K and MBPP fell after the second in published runs"
-    elif record.goal == "style" and epochs < 2.5:
-        to, text = 3, "chat scores rose to the tenth epoch in published runs"
+    elif record.goal == "style" and epochs < _MANY_EPOCHS:
+        to, text = 6, "chat scores rose to the tenth epoch in published runs"
     else:
         return
     key, value = record.length(to)
@@ -68,7 +85,8 @@ def _epochs(record: Record) -> Iterator[Advice]:
         f"epochs-{record.goal}",
         key,
         f"set {key}: {shown(value)}"
-        + (f", {to} epochs" if key != record.names.epochs else ""),
+        + (f", {to} epochs" if key != record.names.epochs else "")
+        + (", and score the checkpoint of each epoch" if to > 2 else ""),
         (
             Reason(
                 f"{round(epochs, 1):g} epochs of {count(record.rows)} rows were "
@@ -82,6 +100,10 @@ def _epochs(record: Record) -> Iterator[Advice]:
         direction="lower" if to < epochs else "higher",
         edits={key: value},
     )
+
+
+def _is_small(record: Record) -> bool:
+    return record.parameters is not None and record.parameters < _SMALL
 
 
 def _as_axolotl(record: Record) -> dict[str, Any]:
