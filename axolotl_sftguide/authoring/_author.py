@@ -23,7 +23,7 @@ from ._choice import Choice, Choices
 from ._data import DataFacts
 from ._fit import divisible, fitting, micro_batch, other_trainings
 from ._keys import kernel_choices, optimizer_choice, plugins, state_choices
-from ._layout import LOST, rows_a_sequence
+from ._layout import LOST, Layout, rows_a_sequence
 from ._model import ModelFacts
 from ._planned import nothing_fits
 from ._request import Goal, Request
@@ -83,8 +83,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     rows = data.rows
     if candidate.evaluates:
         rows -= round(float(held.value) * data.rows)
-    if request.trainer == "axolotl" and layout.lost > LOST * data.rows:
-        rows = max(1, rows - round(layout.lost * rows / data.rows))  # dropped
+    rows = _kept(rows, request, data, layout)
     accumulation = nearest_accumulation(int(batch.value), per * micro * request.gpus)
     samples = per * micro * request.gpus * accumulation
     an_epoch = max(1, math.ceil(rows / samples))
@@ -147,3 +146,10 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
         _cadence.checkpoint_bytes(candidate, made.architecture),
         other_trainings(request, model, candidate),
     )
+
+
+def _kept(rows: int, request: Request, data: DataFacts, layout: Layout) -> int:
+    """The rows that are trained, where many are too long: Axolotl drops them."""
+    if request.trainer != "axolotl" or layout.lost <= LOST * data.rows:
+        return rows
+    return max(1, rows - round(layout.lost * rows / data.rows))

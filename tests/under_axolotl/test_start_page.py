@@ -51,10 +51,17 @@ def walk() -> str:
 
 
 def alike(text: str) -> list[str]:
-    """The words of a printed text: no figures, no curves, no space at line ends."""
-    plain = re.sub(r"[\u2581-\u2588]+", "", text)
-    plain = re.sub(r"\d[\d,.]*(e-?\d+)?", "#", plain)
-    return [" ".join(line.split()) for line in plain.splitlines() if line.strip()]
+    """The lines of a printed text without what another machine may print otherwise."""
+    for what in (
+        r"[\u2581-\u2588]+",  # curves
+        r"(?<= after ).*",  # a duration
+        r"(?<=stacked-)\w{12}",
+        r"  lowest .*",
+        r"\d[\d,.]*(e-?\d+)?",
+    ):
+        text = re.sub(what, "#", text)
+    lines = [line.replace("##", "#").split() for line in text.splitlines()]
+    return [" ".join(w for w in words if w != "#") for words in lines if len(words) > 1]
 
 
 @pytest.fixture
