@@ -29,6 +29,8 @@ PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 SITE = PROJECT / "docs" / "index.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# \w+\.py\n")
+"""A file of the walk that tests/under_axolotl/test_start_page.py follows."""
 
 
 def blocks(language: str) -> list[Any]:
@@ -36,7 +38,7 @@ def blocks(language: str) -> list[Any]:
         pytest.param(found.group(2), id=f"{page.name}-{i}")
         for page in PAGES
         for i, found in enumerate(BLOCK.finditer(page.read_text()))
-        if found.group(1) == language
+        if found.group(1) == language and not FILE.match(found.group(2))
     ]
 
 

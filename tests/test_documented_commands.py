@@ -27,6 +27,8 @@ SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 PARSED = {
     "sftguide sweep": "trains for minutes: tests/under_axolotl/test_sweep.py",
+    "sftguide check first.yml --data": "tests/under_axolotl/test_start_page.py",
+    "sftguide runs compare first second": "tests/under_axolotl/test_start_page.py",
     "sftguide quickstart": "trains a minute: tests/under_axolotl/test_quickstart.py",
     "sftguide check mine.yml --data": "needs Axolotl: under_axolotl/test_check_data.py",
     "sftguide next latest --sweep": "needs a config of Axolotl: tests/test_next.py",
@@ -39,8 +41,13 @@ PARSED = {
 
 NOT_RUN = {
     "axolotl train": "tests/under_axolotl/test_quickstart.py",
-    "axolotl merge-lora": "tests/under_axolotl/test_plugin.py has what the plugin does",
-    "axolotl inference": "the same",
+    "axolotl merge-lora": "tests/under_axolotl/test_start_page.py",
+    "python make_messy.py": "tests/under_axolotl/test_start_page.py",
+    "python on_cpu.py": "tests/under_axolotl/test_start_page.py",
+    "python ask.py": "tests/under_axolotl/test_start_page.py",
+    "python llama.cpp/": "not on PyPI; docs/start.md says what was run",
+    "llama-": "the same",
+    "ollama": "the same",
     "python -c": "loads Axolotl: tests/test_documentation.py runs it",
     "pip install": "tests/test_packaging.py installs the wheel; extras are compared",
     "export PIP_EXTRA_INDEX_URL=": "an address of PyTorch's",

@@ -143,6 +143,25 @@ class TestCompare:
         assert "two or more" in faulty("runs", "compare", "r0", "name-r0")
 
 
+class TestShow:
+    def test_has_the_held_out_loss_and_what_a_packed_step_holds(
+        self, tmp_path: Path
+    ) -> None:
+        fields = dict.fromkeys(("micro_batch_size", "gradient_accumulation_steps"), 1)
+        fields |= {"ranks": 1, "packing": True}
+        path = write_trace(tmp_path, "r1", end=None, key_fields=fields)
+        writer = TraceWriter(path)
+        for step, loss in ((2, 1.5), (6, 0.9), (10, 1.1)):
+            writer.event("evaluation", step=step, metrics={"eval_loss": loss})
+        writer.event("end", status="finished", reason=None, at=2e9)
+        writer.close()
+        ok("runs", "import", tmp_path)
+        said = " ".join(ok("runs", "show", "r1").split())
+        assert "held-out loss 1.5 to 1.1" in said
+        assert "lowest 0.9 at step 6" in said
+        assert "1 packed sequence = 1 x 1 accumulated, about 8 samples" in said
+
+
 class TestBest:
     def test_is_the_best_score_of_a_study(self, history: RunHistory) -> None:
         assert json.loads(ok("runs", "best", "--study", "s", "--json"))["id"] == "r1"

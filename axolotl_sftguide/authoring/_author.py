@@ -23,7 +23,7 @@ from ._choice import Choice, Choices
 from ._data import DataFacts
 from ._fit import divisible, fitting, micro_batch, other_trainings
 from ._keys import kernel_choices, optimizer_choice, plugins, state_choices
-from ._layout import LOST, rows_a_sequence
+from ._layout import LOST, Layout, rows_a_sequence
 from ._model import ModelFacts
 from ._planned import nothing_fits
 from ._request import Goal, Request
@@ -80,7 +80,10 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     per = rows_a_sequence(data, layout)
     batch = divisible(batch, micro, request.gpus, layout)
     held = _cadence.packable(held, data, layout, micro * request.gpus)
-    rows = _trained_rows(request, data, candidate, held)
+    rows = data.rows
+    if candidate.evaluates:
+        rows -= round(float(held.value) * data.rows)
+    rows = _kept(rows, request, data, layout)
     accumulation = nearest_accumulation(int(batch.value), per * micro * request.gpus)
     samples = per * micro * request.gpus * accumulation
     an_epoch = max(1, math.ceil(rows / samples))
@@ -145,13 +148,8 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     )
 
 
-def _trained_rows(
-    request: Request, data: DataFacts, candidate: Candidate, held: Choice
-) -> int:
-    """The rows that are neither held out nor, by Axolotl, dropped as too long."""
-    rows, layout = data.rows, candidate.layout
-    if candidate.evaluates:
-        rows -= round(float(held.value) * data.rows)
-    if request.trainer == "axolotl" and layout.lost > LOST * data.rows:
-        rows = max(1, rows - round(layout.lost * rows / data.rows))
-    return rows
+def _kept(rows: int, request: Request, data: DataFacts, layout: Layout) -> int:
+    """The rows that are trained, where many are too long: Axolotl drops them."""
+    if request.trainer != "axolotl" or layout.lost <= LOST * data.rows:
+        return rows
+    return max(1, rows - round(layout.lost * rows / data.rows))

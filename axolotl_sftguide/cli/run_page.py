@@ -84,6 +84,25 @@ def curve_facts(steps: Sequence[Observation | Point], out: Console) -> Iterator[
             yield name, f"{line:<20} {sparkline(values) if drawable else ''}".rstrip()
 
 
+def held_out_fact(trace: Trace, out: Console) -> Iterator[Fact]:
+    """The loss on the host's evaluation set: first, last and lowest."""
+    found = [
+        (int(event.get("step") or 0), float(event["metrics"]["eval_loss"]))
+        for event in trace.events
+        if event["event"] == "evaluation" and "eval_loss" in event.get("metrics", {})
+    ]
+    if not found:
+        return
+    losses = [loss for _, loss in found]
+    line = f"{number(losses[0])} to {number(losses[-1])}"
+    if "utf" in out.encoding.lower():
+        line = f"{line:<20} {sparkline(losses)}".rstrip()
+    step, lowest = min(found, key=lambda each: each[1])
+    if lowest < losses[-1]:
+        line += f"  lowest {number(lowest)} at step {count(step)}"
+    yield "held-out loss", line
+
+
 def noise_scale_fact(observations: Sequence[Observation]) -> Iterator[Fact]:
     """The gradient noise scale, if the run measured it."""
     found = estimate(observations)
@@ -133,6 +152,7 @@ def _went(run: Run, points: Sequence[Point], out: Console) -> Iterator[Fact]:
         yield "score", escape(text + (f" ({', '.join(beside)})" if beside else ""))
     yield from curve_facts(observations or points, out)
     if trace is not None:
+        yield from held_out_fact(trace, out)
         yield from source_facts(trace, out)
     yield from noise_scale_fact(observations)
     for decision in run.decisions:
@@ -151,7 +171,7 @@ def _was(run: Run, beside: Sequence[Run], who: str) -> Iterator[Fact]:
     yield "model", escape(str(fields.get("base_model") or config.get("base_model")))
     yield "training", escape(training_kind(fields, config))
     yield "optimizer", escape(_optimizer(config))
-    batch = _batch(fields)
+    batch = _batch(fields, run)
     if batch:
         yield "batch", batch
     data = fields.get("data")
@@ -194,7 +214,7 @@ def _optimizer(config: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part != "-")
 
 
-def _batch(fields: dict[str, Any]) -> str | None:
+def _batch(fields: dict[str, Any], run: Run) -> str | None:
     size = effective_batch_size(fields)
     if size is None:
         return None
@@ -203,7 +223,14 @@ def _batch(fields: dict[str, Any]) -> str | None:
         for name in ("micro_batch_size", "gradient_accumulation_steps", "ranks")
     )
     across = f" x {ranks} ranks" if ranks > 1 else ""
-    return f"{count(size)} samples = {micro} x {accumulation} accumulated{across}"
+    what = "sample"
+    if fields.get("packing") and run.step:
+        what = "packed sequence"
+        across += f", about {number(run.samples_seen / run.step, 3)} samples"
+    plural = "s" * (size != 1)
+    return (
+        f"{count(size)} {what}{plural} = {micro} x {accumulation} accumulated{across}"
+    )
 
 
 def _pace(run: Run) -> str:
