@@ -1,10 +1,14 @@
-"""Several trainers in one process, at once: each run is recorded as it is alone."""
+"""Several trainers in one process: each run is recorded as it is alone.
+
+They take turns. accelerate keeps the state of the accumulation of gradients once for a
+process, so that trainers that run at the same moment disturb one another without this
+package too.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,21 +38,33 @@ class Nested(TrainerCallback):
             self.train()
 
 
-class Turns(TrainerCallback):
-    """Lets two trainers in two threads take their steps in turns."""
+class Turns:
+    """Lets trainers in threads take their steps in turns, one at a time."""
 
-    def __init__(self, baton: threading.Barrier) -> None:
-        self.baton = baton
+    def __init__(self, count: int) -> None:
+        self._changed = threading.Condition()
+        self._waiting = list(range(count))
+        """Whose turn it is, and who is next."""
+
+    def wait_for(self, one: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._waiting[0] == one, timeout=120)
+
+    def pass_on(self, one: int, *, ends: bool = False) -> None:
+        with self._changed:
+            self._waiting = self._waiting[1:] + [one] * (not ends)
+            self._changed.notify_all()
+
+
+class InTurns(TrainerCallback):
+    """Gives the turn away before each step."""
+
+    def __init__(self, turns: Turns, one: int) -> None:
+        self.turns, self.one = turns, one
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._wait()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.baton.abort()
-
-    def _wait(self) -> None:
-        with suppress(threading.BrokenBarrierError):  # the other one has ended
-            self.baton.wait(timeout=60)
+        self.turns.pass_on(self.one)
+        self.turns.wait_for(self.one)
 
 
 @pytest.fixture
@@ -57,7 +73,9 @@ def make(base: Path, data: Path, tmp_path: Path) -> Callable[..., Any]:
 
     def make(arm: str, where: str, *more: Any) -> Any:
         own = GradientMonitorCallback(study=where), EarlyTerminationCallback()
-        words = {"save_strategy": "steps", "data_seed": 7, **ARMS[arm]}
+        # The order of rows would come from torch's generator, which threads share.
+        order = {"train_sampling_strategy": "sequential"}
+        words = {"save_strategy": "steps", **order, **ARMS[arm]}
         folder = tmp_path / where / arm
         words |= {"output_dir": str(folder), "dataloader_num_workers": 0}
         trainer, _ = make_sft_trainer(base, data, folder, *own, *more, **words)
@@ -97,20 +115,27 @@ def test_trainers_in_turns_in_one_another_and_in_threads_are_recorded_as_alone(
     outer.train()
     assert_as_alone({"one": outer, "two": inner}, alone)
 
-    baton = threading.Barrier(2)
-    turns = {arm: make(arm, "threads", Turns(baton)) for arm in ARMS}
+    turns = Turns(len(ARMS))
+    threaded = {
+        arm: make(arm, "threads", InTurns(turns, i)) for i, arm in enumerate(ARMS)
+    }
     faults: list[BaseException] = []
 
-    def train(trainer: Any) -> None:
+    def train(one: int, trainer: Any) -> None:
         try:
+            turns.wait_for(one)
             trainer.train()
         except BaseException as fault:
             faults.append(fault)
+        turns.pass_on(one, ends=True)
 
-    threads = [threading.Thread(target=train, args=(t,)) for t in turns.values()]
+    threads = [
+        threading.Thread(target=train, args=(i, trainer))
+        for i, trainer in enumerate(threaded.values())
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=300)
     assert not faults
-    assert_as_alone(turns, alone)
+    assert_as_alone(threaded, alone)
