@@ -1,12 +1,12 @@
 """What `sftguide new` writes for the quickstart, against the recipe and defaults.
 
-    python benchmarks/written_config.py [--seeds 3] [--only NAME ...] [--out FILE]
+    python benchmarks/written_config.py [--seeds 3] [--only NAME ...] [--own]
 
 Each config trains the quickstart's model on its 5,200 rows on the CPU, and is scored on
 the 380 held-out questions. All are trained for their own number of epochs, and again
 until they have seen as many rows as the recipe sees. Only keys that need a GPU are
-changed. The interval is Student's over the seeds. FILE is written after each run, and
-runs that are in it are not repeated.
+changed. The interval is Student's over the seeds. The JSON file (`--out`) is written
+after each run, and runs that are in it are not repeated.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ SEEDS = (42, 7, 1, 2, 3, 4, 5, 6)
 ROWS = 5200
 SEEN = 600 * 32
 """Rows that the recipe trains on, repeats included."""
+ALIKE = ("recipe", "trl-defaults")
+"""Configs whose own epochs see about as many."""
 MODEL = "recipes/quickstart/base"
 FILES = ("recipes/quickstart/knowledge.jsonl", "recipes/quickstart/skills.jsonl")
 NEEDS_A_CARD = ("liger_", "eot_tokens", "gradient_checkpointing")
@@ -93,11 +95,11 @@ TRL_DEFAULTS = {
 """`SFTConfig()` of TRL 1.9, trained by Axolotl as the others are."""
 
 
-def written(seed: int, equal: bool) -> dict[str, Any]:
+def written(seed: int, equal: bool, *options: str) -> dict[str, Any]:
     """What `sftguide new` writes; its held-out rows are not trained on."""
     words = ["new", "--model", MODEL, "--gpu-memory", "24GiB", "--force"]
     words += [word for path in FILES for word in ("--data", path)]
-    words += ["--seed", str(seed), "-o", "written.yml"]
+    words += ["--seed", str(seed), "-o", "written.yml", *options]
     done = CliRunner().invoke(sftguide, words)
     assert done.exit_code == 0, done.output
     config: dict[str, Any] = yaml.safe_load(Path("written.yml").read_text())
@@ -110,6 +112,11 @@ def written(seed: int, equal: bool) -> dict[str, Any]:
             )
         config["num_epochs"] = epochs
     return config
+
+
+def with_128_samples(seed: int, equal: bool) -> dict[str, Any]:
+    """The same with the batch that the guide behind `full-batch-small` recommends."""
+    return written(seed, equal, "--effective-batch-size", "128")
 
 
 def recipe(seed: int, equal: bool) -> dict[str, Any]:
@@ -140,8 +147,9 @@ def as_given(values: Mapping[str, Any]) -> Callable[[int, bool], dict[str, Any]]
 CONFIGS: dict[str, Callable[[int, bool], dict[str, Any]]] = {
     "written": written,
     "recipe": recipe,
-    "axolotl-full-example": as_given(FULL_EXAMPLE),
+    "written with 128 samples": with_128_samples,
     "axolotl-lora-example": as_given(LORA_EXAMPLE),
+    "axolotl-full-example": as_given(FULL_EXAMPLE),
     "trl-defaults": as_given(TRL_DEFAULTS),
 }
 
@@ -155,12 +163,13 @@ def train(name: str, seed: int, equal: bool, folder: Path) -> dict[str, Any]:
     config = CONFIGS[name](seed, equal)
     for key in [k for k in config if k.startswith(NEEDS_A_CARD)]:
         del config[key]
-    own = folder / f"{name}-{seed}-{'equal' if equal else 'own'}"
+    own = folder / f"{name.replace(' ', '-')}-{seed}-{'equal' if equal else 'own'}"
     shutdown = {"eval_strategy": "no", "evals_per_epoch": None, "saves_per_epoch": None}
     config |= FOR_A_CPU | shutdown
     config |= {"output_dir": str(own), "dataset_prepared_path": str(folder / "data")}
     config["sftguide"] |= {
         "study": f"{name}-{equal}",
+        "monitor": {"noise_scale": False},
         "storage": f"sqlite:///{folder}/runs.db",
         "score": {
             "data_path": "recipes/quickstart/heldout.jsonl",
@@ -244,6 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument("--own", action="store_true", help="own epochs alone")
     parser.add_argument(
         "--out", type=Path, default=HERE / "results/written_config.json"
     )
@@ -256,9 +266,9 @@ def main() -> None:
         find_recipe("quickstart-cpu").copy_to(folder)
         os.chdir(folder)
         for seed in SEEDS[: asked.seeds]:
-            for config in asked.only:
-                for equal in (False, True):
-                    if (config, seed, equal) in done or (config == "recipe" and equal):
+            for equal in (False,) if asked.own else (False, True):
+                for config in asked.only:
+                    if (config, seed, equal) in done or (equal and config in ALIKE):
                         continue
                     runs.append(train(config, seed, equal, folder))
                     found = {"runs": runs, "summary": list(summaries(runs))}

@@ -11,6 +11,10 @@ from ._model import ModelFacts
 from ._request import Goal, Request
 
 _FEW_STEPS = 100
+_ENOUGH_STEPS = 200
+"""Steps in two epochs, below which a batch that no study compared is made smaller."""
+_LEAST_COMPARED = 32
+"""The smallest full fine-tuning batch of [full-batch-tiny], and the one it chose."""
 _MOST_EPOCHS = 3
 """Above it, published runs lost in reasoning scores, and `check` says so."""
 
@@ -35,9 +39,17 @@ def batch(request: Request, model: ModelFacts, kind: str, rows: int) -> Choice:
         unsure = "no study compares batches between 256 and 3,840"
         others = (256, 1024)
     else:
+        guide = samples
+        while samples > _LEAST_COMPARED and 2 * rows < _ENOUGH_STEPS * samples:
+            samples //= 2
         reason = f"for {_about(rows)}; a guide, not a comparison"
         unsure = "small batches did as well elsewhere [small-batch]"
         others = tuple(n for n in (samples // 4, samples * 2) if n <= rows // 8)
+        if samples < guide:
+            steps = 2 * rows // guide
+            reason = f"a guide's {guide} would make {steps} steps in two epochs"
+            claims, unsure = ("small-batch",), f"the guide says {guide} [{claims[0]}]"
+            others = (guide,)
     others = tuple(n for n in others if n < rows)
     return Choice(key, samples, reason, "evidence", claims, unsure, others)
 

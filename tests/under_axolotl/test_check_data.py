@@ -111,7 +111,7 @@ def test_data_that_changed_after_they_were_prepared_are_found(
 
 
 @pytest.mark.parametrize(
-    ("template", "lost"), [("mistral_v2v3", 40), ("mistral_v1", 0), ("chatml", 0)]
+    ("template", "lost"), [("mistral_v2v3", 40), ("mistral_v1", 0)]
 )
 def test_system_messages_that_the_template_leaves_out_are_found(
     template: str, lost: int, check: Callable[..., Any], tmp_path: Path
