@@ -110,7 +110,14 @@ def test_style_gets_more_epochs_than_reasoning_and_both_cite_the_same_claim() ->
 
 @pytest.mark.parametrize(
     ("rows", "training", "batch"),
-    [(500, "lora", 16), (50_000, "lora", 32), (500, "full", 32), (50_000, "full", 256)],
+    [
+        (500, "lora", 16),
+        (50_000, "lora", 32),
+        (500, "full", 32),
+        (5_000, "full", 32),  # a guide's 128 would make 76 steps in two epochs
+        (20_000, "full", 128),
+        (50_000, "full", 256),
+    ],
 )
 def test_the_batch_follows_rows_and_training(
     rows: int, training: str, batch: int
@@ -211,6 +218,14 @@ def test_a_number_of_one_has_a_noun_in_the_singular(tmp_path: Path) -> None:
         assert not re.search(r"\b1 rows\b", text)
     assert "skips 1 row; the mix says why" in written
     assert "1 row: at most a tenth is held out" in written
+
+
+def test_full_fine_tuning_on_several_gpus_keeps_its_weights_in_float32() -> None:
+    given = {"training": "full"}
+    made = Case("f", "meta-llama/Llama-3.2-3B", 9_000, 80, 8, given=given).make()
+    assert made.config["fsdp_version"] == 2
+    assert made.memory.setting.float32_shards
+    assert "weights stay in float32" in made.choices.made["bf16"].comment
 
 
 @pytest.mark.parametrize(
