@@ -10,6 +10,13 @@ from ._author import Authored
 from ._yaml import WIDTH, body, labelled, memory_text, needs
 from .words import steps_text
 
+_MADE = (
+    "Written by the code of `sftguide new`: scripts/make_recipes.py in the project's "
+    "repository. A key in brackets is a claim that `sftguide evidence KEY` shows "
+    "(`[fits]`: chosen to fit the card's memory); `convention` marks a number that no "
+    "claim supports."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -58,14 +65,10 @@ def _header(made: Authored, about: About) -> Iterator[str]:
         yield f"# Search: sftguide sweep {path} recipes/{about.search}"
         yield f"# brings: {about.search}"
     yield "#"
-    for note in about.notes:
+    for note in (*about.notes, _MADE):
         yield from textwrap.wrap(
             note, WIDTH, initial_indent="# ", subsequent_indent="# "
         )
-    yield "# Written by scripts/make_recipes.py, as `sftguide new` writes a config for"
-    yield "# your data. A key in brackets is a claim that `sftguide evidence KEY` shows"
-    yield "# (`[fits]`: chosen to fit the card's memory); `convention` marks a number"
-    yield "# that no claim supports."
 
 
 def _afterwards(made: Authored, path: str) -> Iterator[str]:
