@@ -21,6 +21,11 @@ def count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """A number of things, such as `1 row` or `2,000 rows`."""
+    return f"{value:,} {noun}{'s' * (value != 1)}"
+
+
 def duration(seconds: float | None) -> str:
     """A duration such as `42s`, `3m 10s`, `2h 05m` or `4d 3h`; `-` for None."""
     if seconds is None or not math.isfinite(seconds):

@@ -17,6 +17,7 @@ from axolotl_sftguide.advice import advise
 from axolotl_sftguide.authoring import as_script, as_space, as_yaml, read_data, trials
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.model_configs import parameter_count
+from axolotl_sftguide.errors import PlanError
 from axolotl_sftguide.evidence import CLAIMS
 from axolotl_sftguide.planning import plan_memory
 from axolotl_sftguide.sweep import read_space
@@ -109,7 +110,14 @@ def test_style_gets_more_epochs_than_reasoning_and_both_cite_the_same_claim() ->
 
 @pytest.mark.parametrize(
     ("rows", "training", "batch"),
-    [(500, "lora", 16), (50_000, "lora", 32), (500, "full", 32), (50_000, "full", 256)],
+    [
+        (500, "lora", 16),
+        (50_000, "lora", 32),
+        (500, "full", 32),
+        (5_000, "full", 32),  # a guide's 128 would make 76 steps in two epochs
+        (20_000, "full", 128),
+        (50_000, "full", 256),
+    ],
 )
 def test_the_batch_follows_rows_and_training(
     rows: int, training: str, batch: int
@@ -195,6 +203,82 @@ def test_lengths_are_counted_if_the_tokenizer_is_here(tmp_path: Path) -> None:
     assert len(wanted) == 50
     assert facts.tokens.min() >= 1000
     assert not read_data(["a.jsonl"], vocabulary=300, root=tmp_path).is_counted
+
+
+def test_a_number_of_one_has_a_noun_in_the_singular(tmp_path: Path) -> None:
+    path = write_form(tmp_path / "a.jsonl", "messages", 12)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[0], "{ not json"]) + "\n")
+    words = f"--model {BASE} --data {path} --gpu-memory 8GiB"
+    done = new(*words.split(), "-o", str(tmp_path / "a.yml"))
+    assert done.exit_code == 0, done.output
+    written = " ".join((tmp_path / "a.yml").read_text().split())
+    for text in (" ".join(done.output.split()), written):
+        assert "1 repeats an earlier row and is left out" in text
+        assert not re.search(r"\b1 rows\b", text)
+    assert "skips 1 row; the mix says why" in written
+    assert "1 row: at most a tenth is held out" in written
+
+
+def test_full_fine_tuning_on_several_gpus_keeps_its_weights_in_float32() -> None:
+    given = {"training": "full"}
+    made = Case("f", "meta-llama/Llama-3.2-3B", 9_000, 80, 8, given=given).make()
+    assert made.config["fsdp_version"] == 2
+    assert made.memory.setting.float32_shards
+    assert "weights stay in float32" in made.choices.made["bf16"].comment
+
+
+@pytest.mark.parametrize(
+    ("model", "gib", "gpus", "given", "named"),
+    [
+        ("Qwen/Qwen3-32B", 8, 8, {"training": "full"}, "Qwen3-4B-Base"),
+        ("Qwen/Qwen3-32B", 8, 8, {"training": "lora"}, "Qwen3-8B-Base"),
+        ("google/gemma-2-27b", 8, 1, {"trainer": "trl"}, "gemma-2-2b"),
+    ],
+)
+def test_the_smaller_model_that_an_error_names_fits_these_gpus_and_trainer(
+    model: str, gib: float, gpus: int, given: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(PlanError, match=f", or --model .*/{named}$") as caught:
+        Case("m", model, 9_000, gib, gpus, given=given).make()
+    smaller = str(caught.value).rpartition(" ")[2]
+    assert Case("m", smaller, 9_000, gib, gpus, given=given).make().memory.fits
+
+
+def test_a_run_of_two_steps_has_no_trial_with_a_warmup_as_long() -> None:
+    given = {"training": "full", "epochs": 1}
+    made = Case("f", "Qwen/Qwen3-0.6B-Base", 60, 80, given=given).make()
+    (cosine,) = [v for what, v in trials(made) if what == "lr_scheduler cosine"]
+    assert made.steps == 2
+    assert cosine["warmup_steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "says"),
+    [
+        ("mistralai/Mistral-7B-Instruct-v0.3", {}, "the template of mistralai"),
+        ("mistralai/Mistral-Nemo-Instruct-2407", {}, "such as mistral_v1"),
+        ("mistralai/Mistral-7B-v0.3", {"chat_template": "mistral_v2v3"}, ""),
+        ("mistralai/Mistral-7B-v0.3", {}, ""),
+    ],
+)
+def test_system_messages_that_a_template_leaves_out_are_not_lost_silently(
+    model: str, given: dict[str, Any], says: str
+) -> None:
+    case = Case("s", model, 900, 24, flags={"with_system": True}, given=given)
+    if says:
+        with pytest.raises(PlanError, match=says) as caught:
+            case.make()
+        assert "900 rows with system messages" in str(caught.value)
+        return
+    made = case.make()
+    if given:
+        (note,) = made.choices.notes
+        assert "does not write into training rows" in note
+        assert note in " ".join(as_yaml(made, "a.yml").split()).replace("# ", "")
+    else:
+        assert made.choices.value("chat_template") == "mistral_v1"
+        assert made.choices.notes == []
 
 
 @pytest.fixture

@@ -922,6 +922,16 @@ class TestCommand:
         assert "32 samples = micro batch 16 x 1 x 2 GPUs" in done.output
         assert "750 steps per epoch, 1,500 in all" in " ".join(done.output.split())
 
+    def test_where_nothing_fits_no_micro_batch_is_told(self, path: Path) -> None:
+        words = ["plan", str(path), "--rows", "24000", "--gpu-memory", "2GiB"]
+        answer = CliRunner().invoke(main, [*words, "--json"])
+        assert answer.exit_code == 1
+        batch = json.loads(answer.stdout)["batch"]
+        assert batch["micro_batch_size"] is batch["accumulation"] is None
+        assert batch["steps"] == 24_000
+        shown = " ".join(CliRunner().invoke(main, words).output.split())
+        assert "batch no micro batch fits; 24,000 steps per epoch" in shown
+
     def test_packed_data_need_their_row_length(self, path: Path) -> None:
         block = "sample_packing: true\nsftguide: {effective_batch_size: 32}\n"
         path.write_text(path.read_text() + block)

@@ -13,8 +13,11 @@ from axolotl_sftguide.errors import RecipeError
 from axolotl_sftguide.evidence import CLAIMS, Claim
 from axolotl_sftguide.planning import KNOWN, plan_memory
 from axolotl_sftguide.recipes import Recipe, find_recipe, shipped_recipes
+from scripts import load_script
 
 QUICKSTART = find_recipe("quickstart-cpu")
+MAKER = load_script(Path(__file__).parents[1] / "scripts" / "make_recipes.py")
+TABLE = MAKER.read_table()
 
 
 def test_each_is_found_by_its_name_with_and_without_a_suffix() -> None:
@@ -30,6 +33,24 @@ def test_each_has_a_header_and_a_reason_on_each_number() -> None:
             key, _, value = line.partition(":")
             if key.isidentifier() and value.split("#")[0].strip().isdigit():
                 assert value.partition("#")[2].strip(), line
+
+
+def test_each_recipe_but_those_for_a_cpu_is_what_the_table_makes_today() -> None:
+    shipped = {recipe.name: recipe.text for recipe in shipped_recipes()}
+    for name, text in MAKER.texts(TABLE):
+        assert shipped.pop(name) == text, "python scripts/make_recipes.py writes it"
+    assert set(shipped) == {"quickstart-cpu", "quickstart-cpu-qlora"}
+
+
+@pytest.mark.parametrize("name", TABLE["recipes"])
+def test_the_table_states_no_value_that_would_be_chosen_anyway(name: str) -> None:
+    entry = TABLE["recipes"][name]
+    for each in entry.get("set", ()):
+        assert each.get("why") or each["claims"]
+        others = [other for other in entry["set"] if other is not each]
+        table = {**TABLE, "recipes": {name: {**entry, "set": others}}}
+        chosen = MAKER.authored(table, name).choices.value(each["key"])
+        assert chosen != each["value"], each["key"]
 
 
 TUNED = {
@@ -121,12 +142,14 @@ def test_no_adapter_recipe_copies_the_papers_batch() -> None:
 @pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
 def test_a_header_has_the_requirements_and_the_next_steps(recipe: Recipe) -> None:
     header = recipe.text.partition("base_model:")[0]
+    sentences = " ".join(header.replace("#", " ").split())
     for word in ("# What:", "# Run:"):
         assert word in header
     assert f"axolotl train recipes/{recipe.name}.yml" in header
     if not recipe.name.startswith("quickstart"):
-        for word in ("# Data:", "# Need:", "# Steps:", "# Then:", "not measured"):
+        for word in ("# Data:", "# Need:", "# Steps:", "# Then:"):
             assert word in header
+        assert "not measured" in sentences
         assert ("merge-lora" in header) == ("\nadapter:" in recipe.text)
 
 

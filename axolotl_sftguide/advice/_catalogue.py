@@ -712,6 +712,12 @@ RULES: dict[str, Rule] = {
         "prompt_strategies/chat_template.py: ChatTemplateStrategy",
     ),
     "data-plain-marks": Rule("A mark of the template is not one token.", _RUN),
+    "data-system-unwritten": Rule(
+        "Some chat templates write the system message before a last user message only. "
+        "A row for training ends with an answer, so that its system message is lost.",
+        _PART,
+        "utils/chat_templates/templates/mistral_v2v3.jinja",
+    ),
     "data-double-start": Rule("Template and tokenizer both add the BOS token.", _PART),
     "data-too-long": Rule("Rows longer than `sequence_len` are dropped.", _PART),
     "data-repeated": Rule("Rows occur more than once.", _LITTLE),

@@ -36,6 +36,10 @@ class Examined:
     doubled_starts: int = 0
     """Rows that start with the BOS token twice."""
     duplicates: int = 0
+    with_system: int = 0
+    """Rows with a system message, in a sample."""
+    system_unwritten: int = 0
+    """Of these, rows whose text has none of it."""
     first_masked: list[int] = field(default_factory=list)
     """The first rows without a trained token, counted from 1."""
     first_long: list[int] = field(default_factory=list)
@@ -188,6 +192,17 @@ def data_findings(found: Examined) -> Iterator[Finding]:
             "the model sees several tokens instead of a special one",
             "Use the model's own chat_template, or add it to special_tokens",
             id="data-plain-marks",
+        )
+    if found.system_unwritten > found.with_system / 2:
+        yield Finding(
+            Weight.AGAINST,
+            found.path,
+            None,
+            f"The chat template leaves out the system message, in "
+            f"{found.system_unwritten} of {found.with_system} rows that have one",
+            "the model is trained without it",
+            "Set a chat_template that writes it, or put it into the first user message",
+            id="data-system-unwritten",
         )
     if found.doubled_starts:
         yield Finding(

@@ -18,6 +18,7 @@ _cadence     held-out part, evaluations, checkpoints, logs
 _author      the order of the decisions
 words        sentences that the YAML and the terminal share
 _yaml        the commented YAML
+_recipe      the YAML of a shipped recipe
 _trl         the script for TRL
 _space       what the evidence leaves open, for a sweep
 _jinja       chat templates that mark the answers
@@ -28,7 +29,8 @@ from ._choice import Choice, Choices
 from ._data import DataFacts, SourceFacts, read_data
 from ._jinja import MARKS, jinja_of
 from ._model import ModelFacts, read_model
-from ._request import Goal, Request, Sharding, Training
+from ._recipe import About, as_recipe
+from ._request import Goal, Request, Sharding, Stated, Training
 from ._space import as_space, trials
 from ._tokens import characters_of, estimated
 from ._trl import as_script
@@ -36,6 +38,7 @@ from ._yaml import as_yaml
 
 __all__ = [
     "MARKS",
+    "About",
     "Authored",
     "Choice",
     "Choices",
@@ -45,7 +48,9 @@ __all__ = [
     "Request",
     "Sharding",
     "SourceFacts",
+    "Stated",
     "Training",
+    "as_recipe",
     "as_script",
     "as_space",
     "as_yaml",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..evidence import CLAIMS
+from ..units import counted
 from . import _cadence
 from ._candidates import Candidate
 from ._choice import Choice, Choices
 from ._data import DataFacts
+from ._fit import Others
 from ._layout import ABOVE, Layout
 from ._request import Request
 
@@ -45,7 +47,8 @@ def add_block(
     why = "any; the same seed makes the same mix"
     choices.add(Choice(f"{key}.seed", seed, why, "convention"))
     if any(source.unusable for source in data.sources):
-        why = f"skips {sum(s.unusable for s in data.sources):,} rows; the mix says why"
+        rows = counted(sum(source.unusable for source in data.sources), "row")
+        why = f"skips {rows}; the mix says why"
         choices.add(Choice(f"{key}.on_error", "skip", why, "data"))
     sources = [{"path": source.path} for source in data.sources]
     phases = [{"name": "data", "datasets": sources}]
@@ -72,12 +75,18 @@ def add_places(choices: Choices, request: Request) -> None:
 
 
 def with_reason(
-    choice: Choice, request: Request, data: DataFacts, layout: Layout
+    choice: Choice, request: Request, data: DataFacts, layout: Layout, others: Others
 ) -> Choice:
     """The choice; `adapter` and `sequence_len` with their reasons."""
     given = {"adapter": request.training, "sequence_len": request.sequence_len}
     if given.get(choice.key) is not None:
         return Choice(choice.key, choice.value, "as given", "given")
+    if choice.key == "adapter":
+        if choice.value == "qlora":
+            why = f"LoRA in bf16 needs {others['LoRA in bf16'].gib:.1f} GiB"
+        else:
+            why = f"in bf16; QLoRA would need {others['QLoRA'].gib:.1f} GiB"
+        return Choice(choice.key, choice.value, why, choice.basis)
     if choice.key != "sequence_len":
         return choice
     longest = f"{data.quantile(1):,.0f}"
@@ -108,13 +117,13 @@ def add_after_optimizer(
     steps: int,
 ) -> None:
     if not candidate.is_adapter:
-        if int(batch.value) >= 1000:
+        if int(batch.value) >= _cadence.MANY_SAMPLES:
             for key, value in (("adam_beta1", 0.9), ("adam_beta2", 0.95)):
                 choices.add(Choice(key, value, "", "evidence", ("authors-adam",)))
         claims: tuple[str, ...] = ("authors-weight-decay",)
         choices.add(Choice("weight_decay", 0.0, "", "evidence", claims))
     choices.add(Choice("max_grad_norm", 1.0, "", "evidence", ("authors-clip",)))
-    choices.add(_cadence.logs(steps))
+    choices.add(_cadence.logs(steps, int(batch.value)))
     count = float(epochs.value)
     if candidate.evaluates:
         for choice in _cadence.evaluations(an_epoch, count):

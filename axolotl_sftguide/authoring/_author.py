@@ -21,12 +21,12 @@ from ._assembly import (
 from ._candidates import Candidate
 from ._choice import Choice, Choices
 from ._data import DataFacts
-from ._fit import divisible, fitting, micro_batch, other_trainings
+from ._fit import Others, divisible, fitting, micro_batch, other_trainings
 from ._keys import kernel_choices, optimizer_choice, plugins, state_choices
 from ._layout import LOST, Layout, rows_a_sequence
 from ._model import ModelFacts
 from ._planned import nothing_fits
-from ._request import Goal, Request
+from ._request import Goal, Request, add_stated
 from ._template import choose_template
 
 
@@ -50,8 +50,8 @@ class Authored:
     steps_an_epoch: int
     steps: int
     checkpoint_bytes: int
-    others: tuple[tuple[str, float, bool], ...]
-    """Other ways to train: name, GiB, and whether it fits."""
+    others: Others
+    """Other ways to train."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -70,6 +70,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     Raises:
         PlanError: If nothing fits the card, or a choice would lose a part of the data.
     """
+    request = request.with_stated()
     goal: Goal = request.goal or ("reasoning" if data.reasons else "general")
     held = _cadence.held_out(request, data)
     rows = data.rows - round(float(held.value) * data.rows)
@@ -92,6 +93,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     epochs = _numbers.epochs(request, goal, int(batch.value), an_epoch)
     steps = max(1, round(an_epoch * float(epochs.value)))
 
+    others = other_trainings(request, model, candidate)
     choices = Choices()
     choices.add(Choice("base_model", model.name, "", "given"))
     choices.add(Choice("plugins", plugins(model), "", "model"))
@@ -99,7 +101,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     choose_template(choices, request, model, data)
     add_places(choices, request)
     for choice in state_choices(candidate):
-        choices.add(with_reason(choice, request, data, layout))
+        choices.add(with_reason(choice, request, data, layout, others))
     if layout.packed and candidate.evaluates:
         packs = _cadence.packs(data, layout, float(held.value), micro * request.gpus)
         why = "" if packs else "the held-out rows are too few to be packed"
@@ -120,6 +122,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     add_after_optimizer(choices, request, candidate, batch, an_epoch, epochs, steps)
     for choice in kernel_choices(candidate, model):
         choices.add(choice)
+    add_stated(choices, request.stated)
     config = choices.config()
     made = plan_memory(
         config,
@@ -144,7 +147,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
         an_epoch,
         steps,
         _cadence.checkpoint_bytes(candidate, made.architecture),
-        other_trainings(request, model, candidate),
+        others,
     )
 
 

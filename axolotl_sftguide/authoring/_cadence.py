@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..planning import Architecture
+from ..units import counted
 from ._candidates import Candidate
 from ._choice import Choice
 from ._data import DataFacts
@@ -16,6 +17,8 @@ _WANTED = 200
 """Held-out rows over which the evaluation loss is averaged."""
 _MOST = 0.1
 _LEAST = 0.002
+MANY_SAMPLES = 1000
+"""A step of so many samples takes minutes, and has the large-batch settings."""
 _SEQUENCES = 3
 """Packed sequences per device and micro batch that an evaluation has to fill."""
 
@@ -27,12 +30,12 @@ def held_out(request: Request, data: DataFacts) -> Choice:
         return Choice(key, request.held_out, "as given", "given")
     share = min(_MOST, max(_LEAST, _WANTED / data.rows))
     share = float(f"{share:.1g}") if share < 0.1 else share
-    rows = round(share * data.rows)
-    why = f"{rows:,} rows, from each dataset in proportion"
+    rows = counted(round(share * data.rows), "row")
+    why = f"{rows}, from each dataset in proportion"
     if share == _MOST:
-        why = f"{rows:,} rows: at most a tenth is held out"
+        why = f"{rows}: at most a tenth is held out"
     elif share == _LEAST:
-        why = f"about {rows:,} rows, from each dataset in proportion"
+        why = f"about {rows}, from each dataset in proportion"
     return Choice(key, share, f"convention: {why}", "convention")
 
 
@@ -93,8 +96,11 @@ def saves(
     yield Choice("save_total_limit", kept, why, "convention", ("two-epochs",))
 
 
-def logs(steps: int) -> Choice:
+def logs(steps: int, samples: int) -> Choice:
     """How often the trainer logs."""
+    if samples >= MANY_SAMPLES:
+        why = "a step takes minutes; each is recorded anyway"
+        return Choice("logging_steps", 1, why, "convention")
     every = max(1, min(10, steps // 100))
     return Choice("logging_steps", every, "every step is recorded anyway", "convention")
 

@@ -29,6 +29,10 @@ class Choice:
     """What the evidence leaves open; empty if nothing."""
     alternatives: tuple[Any, ...] = ()
     """Other values that the evidence does not exclude."""
+    derived: str = ""
+    """How the first claim's number follows from the value, such as `3 x 244 = 732`."""
+    comments: Mapping[str, str] = field(default_factory=dict)
+    """Comments inside a value that is a list or mapping, by the dotted path in it."""
 
     def __post_init__(self) -> None:
         for key in self.claims:
@@ -38,6 +42,8 @@ class Choice:
     def comment(self) -> str:
         """The comment beside the value in the YAML."""
         marks = [f"[{key}]" for key in self.claims]
+        if self.derived:
+            marks[0] = f"[{self.claims[0]}: {self.derived}]"
         if self.basis == "fits":
             marks.append("[fits]")
         return " ".join((*marks, self.reason)).strip()
@@ -52,6 +58,7 @@ class Choice:
             "claims": list(self.claims),
             "unsure": self.unsure,
             "alternatives": list(self.alternatives),
+            "derived": self.derived,
         }
 
 
@@ -66,6 +73,15 @@ class Choices:
     def add(self, choice: Choice) -> None:
         """Add a choice, or replace the one of the same key."""
         self.made[choice.key] = choice
+
+    def add_beside(self, choice: Choice, other: str, *, instead: bool = False) -> None:
+        """Add a choice after the one of another key, or in its place."""
+        if choice.key in self.made or other not in self.made:
+            return self.add(choice)
+        made = list(self.made.items())
+        place = list(self.made).index(other)
+        made[place + (not instead) : place + 1] = [(choice.key, choice)]
+        self.made = dict(made)
 
     def value(self, key: str, default: Any = None) -> Any:
         """The chosen value; the default if nothing was chosen."""

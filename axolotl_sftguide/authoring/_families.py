@@ -28,7 +28,13 @@ class Family:
     """The token that ends a turn in the tuned models, if not their end of text."""
     keeps_reasoning: bool = False
     """Whether the template of the base models writes `reasoning_content`."""
+    own_loses_system: bool = False
+    """Whether the tuned models' own template leaves system messages out of rows."""
 
+
+LOSE_SYSTEM = ("mistral_v2v3", "mistral_v3_tekken")
+"""Templates that write a system message before a last user message only, which a row
+for training does not end with."""
 
 TEXT_MARKS = Family("alpaca")
 """For tokenizers without tokens for turns: turns are marked by ordinary text."""
@@ -41,9 +47,12 @@ _QWEN_3 = Family("qwen3", "<|im_end|>", with_tools="qwen3", keeps_reasoning=True
 
 
 def _mistral(template: str) -> Family:
-    # Its template writes a system message before the last user message only, which in
-    # training is never the last message.
-    return Family(template, with_tools=template, with_system="mistral_v1")
+    return Family(
+        template,
+        with_tools=template,
+        with_system="mistral_v1",
+        own_loses_system=True,
+    )
 
 
 _BY_NAME: tuple[tuple[str, Family], ...] = (
@@ -55,8 +64,8 @@ _BY_NAME: tuple[tuple[str, Family], ...] = (
     (r"gemma-3-", Family("gemma3", "<end_of_turn>", own_end="<end_of_turn>")),
     (r"gemma-(2-)?\d", _GEMMA),
     (r"mistral-7b-v0\.[12]", Family("mistral_v1")),
-    (r"mistral-7b-v0\.3", _mistral("mistral_v2v3")),
-    (r"mistral-nemo-base", _mistral("mistral_v3_tekken")),
+    (r"mistral-(7b-(instruct-)?v0\.3|small-instruct-2409)", _mistral("mistral_v2v3")),
+    (r"mistral-nemo-(base|instruct)", _mistral("mistral_v3_tekken")),
     (r"mistral-small-24b-base", Family("mistral_v7_tekken")),
     (
         r"granite-4\.\d-.*base",

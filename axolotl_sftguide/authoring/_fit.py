@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import PlanError
 from ..evidence.effective_batch import nearest_accumulation, nearest_multiples
+from ..units import counted
 from . import _numbers
 from ._candidates import Candidate, Kind, candidates, kind_of, optimizers, trainings
 from ._choice import Choice
@@ -65,9 +66,10 @@ def fitting(
                 tried.append((peak, made))
     if not tried:
         raise PlanError(
-            f"--data: {data.longer_than(model.positions):,} of {data.rows:,} rows are "
-            f"longer than the {model.positions:,} tokens that {model.name} was made "
-            "for; split them, or pass --sequence-len to train without them"
+            f"--data: {data.longer_than(model.positions):,} of "
+            f"{counted(data.rows, 'row')} are longer than the {model.positions:,} "
+            f"tokens that {model.name} was made for; split them, or pass "
+            "--sequence-len to train without them"
         )
     peak, candidate = min(tried, key=lambda each: each[0])
     raise nothing_fits(request, model, peak, candidate)
@@ -178,11 +180,22 @@ def divisible(batch: Choice, micro: int, gpus: int, layout: Layout) -> Choice:
     )
 
 
+class Need(NamedTuple):
+    """The memory that a way to train needs."""
+
+    gib: float
+    fits: bool
+
+
+Others = Mapping[str, Need]
+"""Ways to train that were not chosen, by name."""
+
+
 def other_trainings(
     request: Request, model: ModelFacts, chosen: Candidate
-) -> tuple[tuple[str, float, bool], ...]:
+) -> dict[str, Need]:
     """The memory of the other ways to train, at the same layout."""
-    found = []
+    found = {}
     names = {"full": "full fine-tuning", "lora": "LoRA in bf16", "qlora": "QLoRA"}
     order: Sequence[Any] = ("full", "lora", "qlora")
     for training in order:
@@ -201,5 +214,5 @@ def other_trainings(
             evaluates=True,
         )
         made = planned(other, model, request, {"micro_batch_size": 1})
-        found.append((names[training], made.peak_bytes / 2**30, made.fits))
-    return tuple(found)
+        found[names[training]] = Need(made.peak_bytes / 2**30, made.fits)
+    return found

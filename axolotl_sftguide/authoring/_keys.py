@@ -51,10 +51,10 @@ def optimizer_choice(candidate: Candidate) -> Choice:
 def kernel_choices(candidate: Candidate, model: ModelFacts) -> list[Choice]:
     """Precision, kernels, and what several GPUs divide between them."""
     if candidate.trainer == "trl":
-        kernels = [*_basics(), Choice("loss_type", "chunked_nll", _IN_CHUNKS, "fits")]
+        own = [Choice("loss_type", "chunked_nll", _IN_CHUNKS, "fits")]
     else:
-        kernels = [*_basics(), *_liger(model)]
-    return [*kernels, *_sharded(candidate, model)]
+        own = list(_liger(model))
+    return [*_basics(candidate), *own, *_sharded(candidate, model)]
 
 
 def _adapter(candidate: Candidate) -> Iterator[Choice]:
@@ -94,8 +94,11 @@ def _about_optimizer(candidate: Candidate) -> tuple[str, Any]:
 _IN_CHUNKS = "never holds all logits in memory; TRL 1.16 calls it nll"
 
 
-def _basics() -> Iterator[Choice]:
-    yield Choice("bf16", True, "needs Ampere (RTX 30, A10, A100) or newer", "default")
+def _basics(candidate: Candidate) -> Iterator[Choice]:
+    why = "needs Ampere (RTX 30, A10, A100) or newer"
+    if candidate.sharding == "fsdp" and not candidate.is_adapter:
+        why += "; trained weights stay in float32 (FSDP2)"
+    yield Choice("bf16", True, why, "default")
     yield Choice("tf32", True, "", "default")
     yield Choice("attn_implementation", "flash_attention_2", "", "default")
     yield Choice("gradient_checkpointing", True, "", "default")
@@ -110,6 +113,8 @@ def _liger(model: ModelFacts) -> Iterator[Choice]:
         yield Choice("liger_fused_linear_cross_entropy", True, why, "fits")
     else:
         why = "holds all logits in 16 bits only; Liger has no loss for this model"
+        if model.model_type in UNFUSED:
+            why += ", whose logits are scaled"
         yield Choice("chunked_cross_entropy", True, why, "fits")
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from ..evidence import CLAIMS
 from ..evidence.effective_batch import choose
+from ..units import counted
 from ._candidates import MANY_ROWS, Candidate
 from ._choice import Choice
 from ._model import ModelFacts
 from ._request import Goal, Request
 
 _FEW_STEPS = 100
+_ENOUGH_STEPS = 200
+"""Steps in two epochs, below which a batch that no study compared is made smaller."""
+_LEAST_COMPARED = 32
+"""The smallest full fine-tuning batch of [full-batch-tiny], and the one it chose."""
 _MOST_EPOCHS = 3
 """Above it, published runs lost in reasoning scores, and `check` says so."""
 
@@ -26,24 +31,33 @@ def batch(request: Request, model: ModelFacts, kind: str, rows: int) -> Choice:
     others: tuple[int, ...]
     if kind == "adapter":
         claims = claims[:1]
-        reason = f"for about {_about(rows)} rows"
+        reason = f"for {_about(rows)}"
         unsure = "8 to 32 did best in different studies"
         others = (8, 32) if samples < 32 else (8, 16)
     elif claims[0] == "large-batch":
-        reason = f"for about {_about(rows)} rows"
+        reason = f"for {_about(rows)}"
         unsure = "no study compares batches between 256 and 3,840"
         others = (256, 1024)
     else:
-        reason = f"for about {_about(rows)} rows; a guide, not a comparison"
+        guide = samples
+        while samples > _LEAST_COMPARED and 2 * rows < _ENOUGH_STEPS * samples:
+            samples //= 2
+        reason = f"for {_about(rows)}; a guide, not a comparison"
         unsure = "small batches did as well elsewhere [small-batch]"
         others = tuple(n for n in (samples // 4, samples * 2) if n <= rows // 8)
+        if samples < guide:
+            steps = 2 * rows // guide
+            reason = f"a guide's {guide} would make {steps} steps in two epochs"
+            claims, unsure = ("small-batch",), f"the guide says {guide} [{claims[0]}]"
+            others = (guide,)
     others = tuple(n for n in others if n < rows)
     return Choice(key, samples, reason, "evidence", claims, unsure, others)
 
 
 def _about(rows: int) -> str:
     digits = max(0, len(str(rows)) - 2)
-    return f"{round(rows / 10**digits) * 10**digits:,}"
+    rounded = round(rows / 10**digits) * 10**digits
+    return f"{'about ' * (digits > 0)}{counted(rounded, 'row')}"
 
 
 def rate(
@@ -115,15 +129,16 @@ def _warmup(scheduler: str, candidate: Candidate, rows: int, steps: int) -> Choi
         why = "convention: a constant rate starts at once"
         return Choice("warmup_steps", 0, why, "convention")
     some = some_warmup(steps)
-    if some >= steps:
+    if not some:
         return Choice("warmup_steps", 0, "too few steps for one", "data")
     why = f"convention: 3% of the {steps:,} steps, as in [tulu-warmup]"
     return Choice("warmup_steps", some, why, "convention")
 
 
 def some_warmup(steps: int) -> int:
-    """Steps of the warmup before a rate that falls."""
-    return max(2, round(0.03 * steps))
+    """Steps of the warmup before a rate that falls; 0 if a run has too few."""
+    some = max(2, round(0.03 * steps))
+    return some if some < steps else 0
 
 
 def epochs(request: Request, goal: Goal, samples: int, an_epoch: int) -> Choice:
@@ -141,11 +156,11 @@ def epochs(request: Request, goal: Goal, samples: int, an_epoch: int) -> Choice:
         return Choice(key, value, "as given", "given")
     if samples >= 3840:
         steps = _MOST_EPOCHS * an_epoch
-        why = f"{_MOST_EPOCHS} x {an_epoch:,} = {steps:,} steps"
         enough = CLAIMS["steps-enough"].allows(steps)
         unsure = "" if enough else "the paper's best runs took 700 steps or more"
         claims: tuple[str, ...] = ("steps-enough",)
-        return Choice(key, _MOST_EPOCHS, why, "evidence", claims, unsure)
+        made = f"{_MOST_EPOCHS} x {an_epoch} = {steps}"
+        return Choice(key, _MOST_EPOCHS, "", "evidence", claims, unsure, derived=made)
     if goal == "style":
         why = "chat scores rose to the tenth epoch: 3 is a start"
         unsure = "more epochs may raise chat scores, and lower reasoning scores"

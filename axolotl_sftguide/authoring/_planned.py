@@ -97,6 +97,8 @@ def _that_would_fit(request: Request, model: ModelFacts, candidate: Candidate) -
             ),
             config,
             gpu_bytes=request.gpu_bytes,
+            gpus=request.gpus,
+            trainer=request.trainer,
         )
         if made.fits:
             found.append((shapes.parameters, name))

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ._choice import Choice, Choices
 
 Goal = Literal["general", "style", "reasoning"]
 Training = Literal["full", "lora", "qlora"]
 Sharding = Literal["ddp", "fsdp", "zero"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A value with a reason of its own, such as a study's or what was measured."""
+
+    choice: Choice
+    after: str = ""
+    """The key that it is written after, if nothing else chooses it."""
+    instead_of: str = ""
+    """The key whose place it takes."""
+    decides: bool = True
+    """Whether other values follow from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +51,38 @@ class Request:
     lora_r: int | None = None
     held_out: float | None = None
     seed: int | None = None
+    stated: Sequence[Stated] = ()
+    """Values that replace what would be chosen, and decide what follows from them."""
+
+    def with_stated(self) -> Request:
+        """The request with the values that are stated."""
+        found = {
+            _FIELDS[each.choice.key]: each.choice.value
+            for each in self.stated
+            if each.decides and each.choice.key in _FIELDS
+        }
+        given: dict[str, Any] = found
+        return replace(self, **given)
+
+
+_FIELDS = {
+    "adapter": "training",
+    "chat_template": "chat_template",
+    "sequence_len": "sequence_len",
+    "sample_packing": "packing",
+    "micro_batch_size": "micro_batch_size",
+    "sftguide.effective_batch_size": "effective_batch_size",
+    "learning_rate": "learning_rate",
+    "lr_scheduler": "scheduler",
+    "num_epochs": "epochs",
+    "lora_r": "lora_r",
+    "sftguide.mix.held_out": "held_out",
+}
+"""The field of a request for a key of Axolotl's."""
+
+
+def add_stated(choices: Choices, stated: Sequence[Stated]) -> None:
+    """Put the stated values in the place of what was chosen."""
+    for each in stated:
+        other = each.instead_of or each.after
+        choices.add_beside(each.choice, other, instead=bool(each.instead_of))

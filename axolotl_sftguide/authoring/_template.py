@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..errors import PlanError
+from ..units import counted
 from ._choice import Choice, Choices
 from ._data import DataFacts
-from ._families import TEXT_MARKS, Family
+from ._families import LOSE_SYSTEM, TEXT_MARKS, Family
 from ._model import OWN, ModelFacts
 from ._request import Request
 
@@ -27,7 +28,8 @@ def choose_template(
         choices.add(Choice("chat_template", name, "the one it was tuned with", "model"))
     else:
         name = _add_for_base(choices, model, data, family)
-    _refuse_what_is_lost(name, model, data, family, request)
+    given = request.chat_template is not None
+    _refuse_what_is_lost(choices, model, data, family, given)
     if name != OWN:
         _add_tokens(choices, model, family, name)
     if model.tuned and family.own_end and name == OWN:
@@ -53,7 +55,7 @@ def _add_for_base(
     elif data.with_system and family.with_system:
         name, why = family.with_system, "takes the system messages of the data"
     else:
-        name, why = family.template, "its tokens are in the model's vocabulary"
+        name, why = family.template, _about(family)
     unsure = ""
     if model.family is None and not model.has_template:
         unsure = f"which template suits {model.name}, whose tokenizer is not known here"
@@ -67,6 +69,14 @@ def _add_for_base(
         )
     )
     return name
+
+
+def _about(family: Family) -> str:
+    if family.template == OWN:
+        return "the base model has one of its own"
+    if family.template == "mistral_v1":
+        return "as its Instruct variants were tuned; marks turns by text"
+    return "its tokens are in the model's vocabulary"
 
 
 def _add_tokens(choices: Choices, model: ModelFacts, family: Family, name: str) -> None:
@@ -87,28 +97,41 @@ def _add_tokens(choices: Choices, model: ModelFacts, family: Family, name: str) 
 
 
 def _refuse_what_is_lost(
-    name: str, model: ModelFacts, data: DataFacts, family: Family, request: Request
+    choices: Choices, model: ModelFacts, data: DataFacts, family: Family, given: bool
 ) -> None:
-    if request.chat_template is not None or name == OWN:
+    """Refuse a template that would lose a part of the data; note it if it is given."""
+    name = str(choices.value("chat_template"))
+    own = name == OWN
+    rows = counted(data.with_system, "row")
+    its = f"the template {'' if own else f'{name} '}of {model.name}"
+    if data.with_system and (family.own_loses_system if own else name in LOSE_SYSTEM):
+        lost = (
+            f"{rows} with system messages, which {its} does not write into training "
+            "rows, only before a last question"
+        )
+        if given:
+            choices.notes.append(f"{lost}; mistral_v1 does")
+            return
+        if data.with_tools and not own:
+            lost += (
+                f", and {data.with_tools:,} with tools, which no other of its "
+                "templates writes"
+            )
+        raise PlanError(
+            f"{lost}; put them into the first user message, or name a template with "
+            "--chat-template, such as mistral_v1"
+        )
+    if given or own:
         return
     if data.with_tools and name != family.with_tools:
         raise PlanError(
-            f"{data.with_tools:,} rows have tools or calls of them, and the template "
-            f"{name} of {model.name} writes neither; use a model that was tuned with "
-            "tools (its Instruct variant), or name a template with --chat-template"
-        )
-    if data.with_tools and data.with_system and family.with_system:
-        raise PlanError(
-            f"{data.with_system:,} rows have system messages, which the template "
-            f"{name} of {model.name} does not write into training rows, and "
-            f"{data.with_tools:,} have tools, which no other of its templates writes; "
-            "use a model that was tuned with tools (its Instruct variant), or name a "
-            "template with --chat-template"
+            f"{counted(data.with_tools, 'row')} with tools or calls of them: {its} "
+            "writes neither; use a model that was tuned with tools (its Instruct "
+            "variant), or name a template with --chat-template"
         )
     if data.with_reasoning and not family.keeps_reasoning:
         raise PlanError(
-            f"{data.with_reasoning:,} rows have reasoning in a field of its own, and "
-            f"the template {name} of {model.name} does not write it; put it into the "
-            "answers between <think> and </think>, or name a template with "
-            "--chat-template, such as qwen3"
+            f"{counted(data.with_reasoning, 'row')} with reasoning in a field of its "
+            f"own: {its} does not write it; put it into the answer between <think> and "
+            "</think>, or name a template with --chat-template, such as qwen3"
         )

@@ -13,7 +13,7 @@ from ._choice import Choice, nested
 from .words import data_lines, lengths_line, steps_text, title, training_text
 
 _COLUMN = 34
-_WIDTH = 96
+WIDTH = 96
 _STARTS = (
     "chat_template",
     "adapter",
@@ -33,7 +33,7 @@ def as_yaml(made: Authored, path: str, sweep: str = "") -> str:
         path: Where the file will be, for the commands in its header.
         sweep: Where a space for `sftguide sweep` will be, if there is one.
     """
-    lines = [*header(made, path, sweep), "", *_body(made)]
+    lines = [*header(made, path, sweep), "", *body(made)]
     return "\n".join(lines) + "\n"
 
 
@@ -51,21 +51,18 @@ def header(made: Authored, path: str, sweep: str = "") -> Iterator[str]:
     """The comment above a config: what, for which data and card, and what next."""
     yield f"# {title(made)}"
     yield "#"
-    yield from _labelled("What:", [training_text(made), *_goal(made)])
-    yield from _labelled("Data:", [*data_lines(made), lengths_line(made)])
-    yield from _labelled("Need:", [_needs(made)])
+    yield from labelled("What:", [training_text(made), *_goal(made)])
+    yield from labelled("Data:", [*data_lines(made), lengths_line(made)])
+    yield from labelled("Need:", [needs(made)])
     gpus, size = made.request.gpus, made.request.gpu_bytes / 2**30
     card = f"{gpus} GPUs of {size:.3g} GiB" if gpus > 1 else f"one of {size:.3g} GiB"
     yield f"# Card:   {card}"
-    peak = made.memory.peak_bytes / 2**30
-    each = " a card" if gpus > 1 else ""
-    yield (
-        f"# Memory: {peak:.1f} GiB{each} estimated by `sftguide plan`; memory and time "
-        "are not measured"
+    yield from labelled(
+        "Memory:", [f"{memory_text(made)}; memory and time are not measured"]
     )
     yield f"# Steps:  {steps_text(made)}"
     yield from _commands(made, path)
-    yield from _labelled("Note:", made.choices.notes)
+    yield from labelled("Note:", made.choices.notes)
     if sweep:
         yield f"# Search: sftguide sweep {path} {sweep}"
     yield "#"
@@ -74,7 +71,19 @@ def header(made: Authored, path: str, sweep: str = "") -> Iterator[str]:
     yield "# `convention` marks a number that no claim supports."
 
 
-def _needs(made: Authored) -> str:
+def memory_text(made: Authored) -> str:
+    """The estimated memory, and what needs it."""
+    memory, gpus = made.memory, made.request.gpus
+    each, option = (" a card", f" --gpus {gpus}") if gpus > 1 else ("", "")
+    size = f"{memory.peak_bytes / 2**30:.1f} GiB{each}"
+    text = f"{size} estimated by `sftguide plan{option}`"
+    if memory.peak_at == "evaluation":
+        text += f", in an evaluation; a step needs {memory.step_bytes / 2**30:.1f} GiB"
+    return text
+
+
+def needs(made: Authored) -> str:
+    """What has to be installed."""
     if made.request.trainer == "trl":
         quantised = made.candidate.training == "qlora"
         bnb = " bitsandbytes" if quantised or "8bit" in made.candidate.optimizer else ""
@@ -104,15 +113,17 @@ def _goal(made: Authored) -> list[str]:
     return [f"goal: {made.goal}"] if made.request.goal or made.goal != "general" else []
 
 
-def _labelled(label: str, texts: Sequence[str]) -> Iterator[str]:
+def labelled(label: str, texts: Sequence[str]) -> Iterator[str]:
+    """Lines of the header, the first with a label."""
     for place, text in enumerate(texts):
         head = f"# {label if not place else '':<8}"
         yield from textwrap.wrap(
-            text, _WIDTH, initial_indent=head, subsequent_indent="#         "
+            text, WIDTH, initial_indent=head, subsequent_indent="#         "
         )
 
 
-def _body(made: Authored) -> Iterator[str]:
+def body(made: Authored) -> Iterator[str]:
+    """The keys, each with its reason."""
     for key, node in nested(made.choices.made).items():
         if key in _STARTS:
             yield ""
@@ -125,22 +136,48 @@ def _node(key: str, node: Choice | Mapping[str, Any], depth: int) -> Iterator[st
         yield f"{indent}{key}:"
         for name, inner in node.items():
             yield from _node(name, inner, depth + 1)
-    elif key == "plugins":
-        yield f"{indent}{key}:"
-        yield from (f"{indent}  - {name}" for name in node.value)
-    elif key == "phases":
-        yield from _phases(node.value, indent)
+    elif _is_block(node.value):
+        yield from commented(f"{indent}{key}:", node.comment)
+        yield from _block(node.value, node.comments, "", f"{indent}  ")
     else:
         yield from commented(f"{indent}{key}: {scalar(node.value)}", node.comment)
 
 
-def _phases(phases: Sequence[Mapping[str, Any]], indent: str) -> Iterator[str]:
-    yield f"{indent}phases:"
-    for phase in phases:
-        yield f"{indent}  - name: {scalar(phase['name'])}"
-        yield f"{indent}    datasets:"
-        for source in phase["datasets"]:
-            yield f"{indent}      - path: {scalar(source['path'])}"
+def _is_block(value: Any) -> bool:
+    """Whether a value is written over several lines."""
+    if isinstance(value, Mapping):
+        return True
+    several = isinstance(value, list) and len(value) > 1
+    return several or (isinstance(value, list) and any(map(_is_block, value)))
+
+
+def _block(
+    value: Any, comments: Mapping[str, str], path: str, indent: str
+) -> Iterator[str]:
+    """The lines of a list or mapping, with the comments at their places."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _entry(f"{key}:", inner, comments, f"{path}.{key}", indent)
+        return
+    for place, inner in enumerate(value):
+        at = f"{path}.{place}"
+        if not _is_block(inner):
+            yield from _entry("-", inner, comments, at, indent)
+            continue
+        first, *rest = _block(inner, comments, at, f"{indent}  ")
+        yield f"{indent}- {first.lstrip()}"
+        yield from rest
+
+
+def _entry(
+    head: str, value: Any, comments: Mapping[str, str], path: str, indent: str
+) -> Iterator[str]:
+    comment = comments.get(path.removeprefix("."), "")
+    if _is_block(value):
+        yield from commented(f"{indent}{head}", comment)
+        yield from _block(value, comments, path, f"{indent}  ")
+    else:
+        yield from commented(f"{indent}{head} {scalar(value)}", comment)
 
 
 def commented(text: str, comment: str) -> list[str]:
@@ -148,8 +185,9 @@ def commented(text: str, comment: str) -> list[str]:
     if not comment:
         return [text]
     column = max(_COLUMN, len(text) + 2)
+    width = max(30, WIDTH - column)
     lines = textwrap.wrap(
-        comment, max(30, _WIDTH - column), break_long_words=False
-    ) or [""]
+        comment, width, break_long_words=False, break_on_hyphens=False
+    )
     first = f"{text:<{column}}# {lines[0]}"
     return [first, *(f"{'':<{column}}# {line}" for line in lines[1:])]

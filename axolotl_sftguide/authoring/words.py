@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from ..units import counted
 from ._author import Authored
 from ._data import SourceFacts
 
@@ -42,7 +43,7 @@ def training_text(made: Authored) -> str:
 
 def why_this_training(made: Authored) -> str:
     """The reason for full fine-tuning, LoRA or QLoRA."""
-    needs = {name: (size, fits) for name, size, fits in made.others}
+    needs = made.others
     chosen = made.candidate.training
     if made.request.training is not None:
         return "as given"
@@ -52,11 +53,11 @@ def why_this_training(made: Authored) -> str:
         return "with 200,000 rows or more, as in [large-batch], and it fits"
     full = needs["full fine-tuning"]
     if chosen == "lora":
-        other = "fits too" if full[1] else f"needs {full[0]:.0f} GiB"
+        other = "fits too" if full.fits else f"needs {full.gib:.0f} GiB"
         return (
             "an adapter forgets less [adapter-forgets-less]; full fine-tuning " + other
         )
-    return f"LoRA in bf16 needs {needs['LoRA in bf16'][0]:.1f} GiB"
+    return f"LoRA in bf16 needs {needs['LoRA in bf16'].gib:.1f} GiB"
 
 
 def data_lines(made: Authored) -> list[str]:
@@ -66,8 +67,10 @@ def data_lines(made: Authored) -> list[str]:
 
 def _source_line(source: SourceFacts) -> str:
     forms = ", ".join(_FORMS.get(form, form) for form, _ in source.forms.most_common())
-    text = f"{source.path}: {source.rows:,} rows ({forms})"
-    if source.repeated:
+    text = f"{source.path}: {counted(source.rows, 'row')} ({forms})"
+    if source.repeated == 1:
+        text += ", 1 repeats an earlier row and is left out"
+    elif source.repeated:
         text += f", {source.repeated:,} repeat earlier rows and are left out"
     if source.unusable:
         text += f", {source.unusable:,} cannot be used ({_reasons(source.faults)})"
@@ -108,7 +111,7 @@ def how_counted(made: Authored) -> str:
         )
     if data.counted == data.rows:
         return "counted with the model's tokenizer"
-    return f"counted on {data.counted:,} rows, the others by their characters"
+    return f"counted on {counted(data.counted, 'row')}, the others by their characters"
 
 
 def trained_text(made: Authored) -> str:
@@ -131,5 +134,5 @@ def steps_text(made: Authored) -> str:
     """Steps per epoch and in all, with how a step is made up."""
     return (
         f"about {made.steps_an_epoch:,} per epoch, {made.steps:,} in total, of about "
-        f"{made.samples:.0f} samples"
+        f"{made.samples:,.0f} samples"
     )

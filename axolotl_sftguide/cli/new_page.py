@@ -144,7 +144,7 @@ def print_chain(made: Authored) -> None:
             "default": "the host's default, or its advice",
             "given": "given by you",
         }[choice.basis]
-        reason = choice.reason.removeprefix("convention: ")
+        reason = choice.reason.removeprefix("convention: ") or choice.derived
         _indented(f"by {basis}" + (f": {reason}" if reason else ""))
         for key in choice.claims:
             claim = CLAIMS[key]
@@ -214,7 +214,7 @@ def as_dict(
             "checkpoint_bytes": made.checkpoint_bytes,
             "others": [
                 {"training": name, "gib": size, "fits": fits}
-                for name, size, fits in made.others
+                for name, (size, fits) in made.others.items()
             ],
         },
         "steps": {

@@ -128,7 +128,8 @@ def plan(
         plan_page.print_memory(made, str(loaded["base_model"]), verbose)
         plan_simulated.show(stepped, str(loaded["base_model"]))
         packed = bool(loaded.get("sample_packing"))
-        step = plan_page.batch_line(batch, packed) if batch else missing
+        none = not made.largest_micro_batch
+        step = plan_page.batch_line(batch, packed, none) if batch else missing
         plan_page.print_row("data", summary(loaded, rows=rows)[1].split(None, 1)[1])
         plan_page.print_row("batch", step)
         for line in plan_page.time_lines(past, hours) or [unknown]:
@@ -253,7 +254,7 @@ def _as_dict(
         "not_planned": list(made.not_planned),
         "states_are_exact": made.states_are_exact,
         "parameters": made.architecture.parameters,
-        "batch": None if batch is None else {**asdict(batch), "cards": batch.gpus},
+        "batch": plan_page.batch_as_dict(made, batch),
         "throughput": [{**asdict(t), "hours": hours.get(t)} for t in past],
     }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from .common import echo
 
@@ -16,17 +17,32 @@ NO_BATCH = "depends on row count and length; pass --rows and --row-tokens, or --
 """The text in the place of a batch that is not known."""
 
 
-def batch_line(batch: BatchPlan, packed: bool) -> str:
+def batch_line(batch: BatchPlan, packed: bool, none_fits: bool) -> str:
     """How a step is made up."""
+    text = "no micro batch fits" if none_fits else _made_up(batch, packed)
+    if batch.steps_an_epoch is None:
+        return text
+    return f"{text}; {batch.steps_an_epoch:,} steps per epoch, {batch.steps:,} in all"
+
+
+def _made_up(batch: BatchPlan, packed: bool) -> str:
     gpus = f"{batch.gpus} GPU{'s' * (batch.gpus > 1)}"
     product = f"micro batch {batch.micro_batch_size} x {batch.accumulation} x {gpus}"
     text = f"{batch.sequences} sample{'s' * (batch.sequences > 1)} = {product}"
     if packed:
         some = "several" if batch.samples is None else f"about {batch.samples:.0f}"
         text = f"{some} samples in {batch.sequences} sequences = {product}"
-    if batch.steps_an_epoch is None:
-        return text
-    return f"{text}; {batch.steps_an_epoch:,} steps per epoch, {batch.steps:,} in all"
+    return text
+
+
+def batch_as_dict(made: MemoryPlan, batch: BatchPlan | None) -> dict[str, Any] | None:
+    """The batch as plain values; without a micro batch if none fits."""
+    if batch is None:
+        return None
+    found = {**asdict(batch), "cards": batch.gpus}
+    if not made.largest_micro_batch:
+        found |= {"micro_batch_size": None, "accumulation": None}
+    return found
 
 
 def time_lines(past: list[Throughput], hours: dict[Throughput, float]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,5 +117,42 @@ def make_adapter(base: Path, folder: Path) -> Path:
         for name, parameter in model.named_parameters():
             if "lora_B" in name:  # zero as made: the first norm would say little
                 torch.nn.init.normal_(parameter, std=0.02)
+        model.save_pretrained(folder)
+    return folder
+
+
+NARROW = {
+    "hidden_size": 128,
+    "intermediate_size": 320,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "max_position_embeddings": 512,
+    "sliding_window": 256,
+}
+"""Wide enough for blocks of 64 quantised weights."""
+_PER_LAYER = ("layer_types", "no_rope_layers", "max_window_layers")
+
+
+def make_narrow(config: Mapping[str, Any], folder: Path) -> Path:
+    """A model of some architecture with two narrow layers of random weights.
+
+    Args:
+        config: The `config.json` of a model with that architecture.
+        folder: Where to save it, with the quickstart's tokenizer.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    quickstart = Path(__file__).parents[2] / "recipes" / "quickstart" / "base"
+    tokenizer = AutoTokenizer.from_pretrained(quickstart)
+    tokenizer.save_pretrained(folder)
+    shape = {k: v for k, v in config.items() if k not in _PER_LAYER} | NARROW
+    shape |= {f"{name}_token_id": None for name in ("bos", "eos", "pad")}
+    shape |= {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**shape))
         model.save_pretrained(folder)
     return folder

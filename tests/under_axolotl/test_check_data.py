@@ -110,6 +110,23 @@ def test_data_that_changed_after_they_were_prepared_are_found(
     assert Path(found["stale"]).is_dir()
 
 
+@pytest.mark.parametrize(
+    ("template", "lost"), [("mistral_v2v3", 40), ("mistral_v1", 0)]
+)
+def test_system_messages_that_the_template_leaves_out_are_found(
+    template: str, lost: int, check: Callable[..., Any], tmp_path: Path
+) -> None:
+    lines = uneven_rows(50)
+    for row in lines[:40]:
+        row["messages"].insert(0, {"role": "system", "content": "red moon"})
+    path = write_rows(tmp_path / "system.jsonl", lines)
+    found = check(path, chat_template=template, entry={"chat_template": template})
+    assert (found["with_system"], found["system_unwritten"]) == (40, lost)
+    said = [line for line in found["texts"] if "leaves out the system message" in line]
+    assert len(said) == bool(lost)
+    assert not lost or "in 40 of 40 rows that have one" in said[0]
+
+
 def test_duplicate_rows_are_counted(check: Callable[..., Any], tmp_path: Path) -> None:
     lines = uneven_rows(10)
     found = check(write_rows(tmp_path / "twice.jsonl", lines * 2))

@@ -10,6 +10,7 @@ import yaml
 from authored_cases import CASES, Case, write_form
 from click.testing import CliRunner
 from hosts import run_axolotl
+from tiny import make_narrow
 
 from axolotl_sftguide.authoring import as_yaml
 from axolotl_sftguide.cli import main
@@ -78,26 +79,40 @@ def test_each_form_is_written_checked_and_trained(
     assert any("eval_loss" in log for log in outcome.trainer.state.log_history)
 
 
-SMALL = ("llama-1b-8g", "qwen-7b-full", "gemma-2b-12g", "mistral-7b-16g", "unpacked")
+FAMILIES = (
+    "llama-1b-8g",
+    "mistral-7b-16g",
+    "qwen-7b-full",
+    "qwen-0.6b-8g",
+    "gemma-2b-12g",
+    "gemma-1b",
+    "granite-8b-24g",
+    "smollm-135m",
+    "smollm-3b-2x24g",
+    "unpacked",
+)
+"""Each architecture, full fine-tuning, LoRA and QLoRA."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", [c for c in CASES if c.name in SMALL], ids=lambda case: case.name
+    "case", [c for c in CASES if c.name in FAMILIES], ids=lambda case: case.name
 )
 def test_a_config_made_small_trains(case: Case, tmp_path: Path) -> None:
-    config = yaml.safe_load(as_yaml(case.author(), "a.yml"))
+    made = case.author()
+    config = yaml.safe_load(as_yaml(made, "a.yml"))
     rows = write_form(tmp_path / "chats.jsonl", "messages", 900, words=60)
     config["sftguide"]["mix"]["phases"][0]["datasets"] = [{"path": str(rows)}]
     config["sftguide"]["mix"]["held_out"] = 0.1
     config |= {
-        "base_model": str(QUICKSTART),
+        "base_model": str(make_narrow(made.model.config, tmp_path / "base")),
         "chat_template": "tokenizer_default",
         "sequence_len": 256,
     }
     if "effective_batch_size" in config["sftguide"] and not config["sample_packing"]:
         config["micro_batch_size"] = 2
     outcome = run_axolotl(for_a_cpu(config, tmp_path))
+    assert outcome.trainer.model.config.model_type == made.model.model_type
     assert outcome.trainer.state.global_step == 2
     assert outcome.run.status == "finished"
 

@@ -11,6 +11,7 @@ from ...advice import Examined, examine
 from . import _mix
 from ._plugin import settings_of
 from ._steps import PreparedRun
+from ._system_messages import system_messages
 
 _FOR_A_CPU = {
     "bf16": False,
@@ -89,7 +90,7 @@ def _examined(cfg: Any, tokenizer: Any) -> Iterator[Examined]:
             split="train",
             seed=cfg.seed,
         )
-        yield examine(
+        found = examine(
             str(entry.path),
             ((row["input_ids"], row["labels"]) for row in rows),
             sequence_len=cfg.sequence_len,
@@ -99,6 +100,10 @@ def _examined(cfg: Any, tokenizer: Any) -> Iterator[Examined]:
             is_one_token=lambda mark: len(_ids(tokenizer, mark)) == 1,
             stale=str(prepared) if _is_newer(Path(entry.path), prepared) else None,
         )
+        found.with_system, found.system_unwritten = system_messages(
+            cfg, entry, tokenizer
+        )
+        yield found
 
 
 def _is_newer(data: Path, prepared: Path) -> bool:
