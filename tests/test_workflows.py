@@ -1,0 +1,68 @@
+"""The workflows: pinned actions, least permissions, and commands that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parent.parent
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+MAY_WRITE = {
+    ("docs", "publish"): {"pages", "id-token"},
+    ("release", "attest"): {"id-token", "attestations"},
+    ("release", "publish"): {"id-token"},
+}
+"""What each job needs to write; all others only read."""
+
+
+def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(job["steps"])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_hash_and_permissions_are_the_least(path: Path) -> None:
+    text = path.read_text()
+    for used in re.findall(r"uses: (.*)", text):
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+    workflow = yaml.safe_load(text)
+    assert set(workflow["permissions"].values()) <= {"read"}
+    for name, job in workflow["jobs"].items():
+        assert "timeout-minutes" in job, name
+        written = {k for k, v in job.get("permissions", {}).items() if v == "write"}
+        assert written == MAY_WRITE.get((path.stem, name), set()), name
+        for step in steps(job):
+            # What a pull request names itself must not be a part of a shell's line.
+            assert "${{" not in step.get("run", ""), name
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"] == {"persist-credentials": False}
+
+
+def test_the_workflows_run_targets_of_the_makefile() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    targets = set()
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            targets |= set(job.get("strategy", {}).get("matrix", {}).get("target", ()))
+            for step in steps(job):
+                targets |= set(
+                    re.findall(r"^make ([\w-]+)$", step.get("run", ""), re.M)
+                )
+    assert {"lint", "test-all", "test-trl", "docs", "dist", "test-wheel"} <= targets
+    assert [name for name in targets if f"\n{name}:" not in makefile] == []
+
+
+def test_a_release_is_tested_and_attested_before_it_is_published() -> None:
+    release = yaml.safe_load((PROJECT / ".github/workflows/release.yml").read_text())
+    jobs = release["jobs"]
+    kept = [step.get("run") or step["uses"] for step in steps(jobs["build"])]
+    uploads = [i for i, step in enumerate(kept) if "upload-artifact" in step]
+    assert kept.index("make test-wheel") < min(uploads)
+    assert (jobs["attest"]["needs"], jobs["publish"]["needs"]) == ("build", "attest")
+    # What may sign or publish runs nothing of the project.
+    for name in ("attest", "publish"):
+        assert not any("run" in step for step in steps(jobs[name]))
+        assert not any("checkout" in step.get("uses", "") for step in steps(jobs[name]))
