@@ -83,7 +83,7 @@ test-wheel: dist  ## the sdist's tests with the wheel, without the checkout
 	scripts/test_wheel.sh $(WORKERS)
 
 matrix: $(VENV)/pip  ## the tests of the hosts with their oldest and newest versions; ONLY="trl-oldest"
-	$(BIN)/python benchmarks/hosts.py $(if $(SOURCES),--sources $(SOURCES)) $(ONLY)
+	$(BIN)/python benchmarks/hosts.py $(ONLY)
 	$(BIN)/python benchmarks/hosts.py --page
 
 docs: $(DOCS_VENV)/ready  ## the docs site in outputs/docs; a broken link ends the build
@@ -96,10 +96,11 @@ docs-serve: docs  ## the docs site at http://localhost:8000; PORT=9000 for anoth
 signals-pictures: $(VENV)/host  ## the pictures in docs/signals.md, from new runs
 	$(BIN)/python docs/images/make_signals.py --train
 
-lint: $(VENV)/lint  ## ruff and mypy
+lint: $(VENV)/lint  ## ruff, mypy, and deptry for the dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry axolotl_sftguide
 
 benchmark: $(VENV)/host
 	$(BIN)/python benchmarks/cli_start.py

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .runs.traces import read_trace as read_trace
     from .sweep.pruner import SFTGuidePruner as SFTGuidePruner
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 _HOME = {
     "EarlyTerminationCallback": "hosts.trainer",

@@ -2,7 +2,6 @@
 
 python benchmarks/hosts.py                        # all, in .venv-hosts/, one at a time
 python benchmarks/hosts.py trl-oldest             # some
-python benchmarks/hosts.py --sources FOLDER       # also main branches, cloned there
 python benchmarks/hosts.py --page                 # write the table into docs/hosts.md
 """
 
@@ -29,54 +28,48 @@ PART = re.compile(r"(<!-- matrix: .*? -->\n).*?(<!-- end of matrix -->)", re.DOT
 SHOWN = ("axolotl", "trl", "transformers", "torch", "accelerate", "peft", "datasets")
 """The packages whose versions are recorded."""
 
-TRL_TESTS = (
-    "test_watching_changes_nothing",
-    "test_every_step_is_seen",
-    "test_stopping",
-    "test_ends_of_a_run",
-    "test_each_training",
-    "test_resume_finds_its_run",
-    "test_resume_of_a_bad_run",
-    "test_evaluation_patience",
-    "test_loss_by_source",
-    "test_noise_scale_of_a_run",
-    "test_other_trainers",
-    "test_trackers",
-    "test_two_ranks",
-)
-AXOLOTL_TESTS = (
-    "test_watching_changes_nothing",
-    "test_every_step_is_seen",
-    "test_plugin",
-    "test_steps",
-    "test_effective_batch",
-    "test_evaluation_patience",
-    "test_exact_accumulation",
-    "test_longest_first",
-    "test_loss_by_source",
-    "test_mix",
-    "test_parked_run",
-    "test_ranks_together",
-)
 TESTS = {
-    "trl": [f"tests/under_trl/{name}.py" for name in TRL_TESTS],
-    "axolotl": [f"tests/under_axolotl/{name}.py" for name in AXOLOTL_TESTS],
+    "trl": {
+        "test_watching_changes_nothing": (),
+        "test_every_step_is_seen": ("norms_agree", "mean_loss", "under_packing"),
+        "test_stopping": ("by_default", "last_good_checkpoint", "order_of_the"),
+        "test_ends_of_a_run": ("resumed_run_continues",),
+        "test_resume_finds_its_run": ("killed_and_resumed", "stop_that_was"),
+        "test_evaluation_patience": ("run_stops_at_the",),
+        "test_loss_by_source": ("each_source_has", "other_trainings"),
+        "test_noise_scale_of_a_run": ("two_ranks_by_four",),
+        "test_only_what_was_measured": ("overflows_that",),
+        "test_other_trainers": ("pair_of_answers", "watching_grpo"),
+        "test_two_ranks": ("stop_ends_both",),
+    },
+    "axolotl": {
+        "test_watching_changes_nothing": (),
+        "test_every_step_is_seen": ("norms_agree", "mean_loss", "under_packing"),
+        "test_plugin": ("banner", "recorded_and_marked", "resume_from", "block"),
+        "test_steps": (),
+        "test_effective_batch": ("hold_them_exactly", "on_average"),
+        "test_exact_accumulation": ("it_is_exact", "two_ranks"),
+        "test_evaluation_patience": ("run_stops_at_the", "goes_on_from"),
+        "test_loss_by_source": ("chunked_loss", "each_source_has"),
+        "test_mix": ("in_their_order",),
+        "test_longest_first": ("they_do",),
+        "test_parked_run": (),
+    },
 }
-"""Attaching, bit-identical weights, every step, stops, ends, resumes, two ranks."""
+"""Of each module, the tests with one of these words in their name; all without words.
+
+Bit-identical weights, every step, stops, resumes, evaluations, sources, two ranks.
+"""
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A host with the versions that are asked for; pip chooses all others.
-
-    ``sources`` names repositories whose checkout replaces the released package.
-    """
+    """A host with the versions that are asked for; pip chooses all others."""
 
     name: str
     host: str
     pins: tuple[str, ...]
     python: str = "3.11"
-    sources: tuple[str, ...] = ()
 
 
 COMBINATIONS = (
@@ -84,12 +77,8 @@ COMBINATIONS = (
     Combination("trl-newest", "trl", ("trl", "transformers")),
     Combination("trl-python-3.10", "trl", ("trl", "transformers"), python="3.10"),
     Combination("trl-python-3.12", "trl", ("trl", "transformers"), python="3.12"),
-    Combination(
-        "trl-main", "trl", ("trl", "transformers"), sources=("transformers", "trl")
-    ),
     Combination("axolotl-oldest", "axolotl", ("axolotl==0.19.0",)),
     Combination("axolotl-newest", "axolotl", ("axolotl",)),
-    Combination("axolotl-main", "axolotl", ("axolotl",), sources=("axolotl",)),
 )
 
 
@@ -99,7 +88,6 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="combinations; by default all")
     parser.add_argument("--folder", type=Path, default=PROJECT / ".venv-hosts")
     parser.add_argument("--keep", action="store_true", help="keep the environments")
-    parser.add_argument("--sources", type=Path, help="checkouts of main branches")
     parser.add_argument("--workers", default="2", help="processes of pytest")
     parser.add_argument("--page", action="store_true", help="only write docs/hosts.md")
     options = parser.parse_args()
@@ -116,14 +104,12 @@ def main() -> int:
         print(f"{each.name}: {row.get('left_out') or summary(row)}", flush=True)
         if "left_out" not in row:
             keep(each, row)
-            failed = failed or bool(row["failed"] and not each.sources)
+            failed = failed or bool(row["failed"])
     return int(failed)
 
 
 def run(each: Combination, options: argparse.Namespace) -> dict[str, Any]:
     """Install one combination and test it."""
-    if each.sources and options.sources is None:
-        return {"left_out": "left out: --sources FOLDER has the main branches"}
     venv = options.folder / each.name
     python = venv / "bin" / "python"
     if not python.exists():
@@ -131,7 +117,7 @@ def run(each: Combination, options: argparse.Namespace) -> dict[str, Any]:
         if base is None:
             return {"left_out": f"left out: Python {each.python} is not installed here"}
         print(f"{each.name}: installing ...", flush=True)
-        install(each, base, venv, options.sources)
+        install(each, base, venv)
     try:
         return test(each, python, options)
     finally:
@@ -151,7 +137,7 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def install(each: Combination, base: str, venv: Path, sources: Path | None) -> None:
+def install(each: Combination, base: str, venv: Path) -> None:
     """Make the environment of one combination."""
     subprocess.run([base, "-m", "venv", venv], check=True)
     pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet"]
@@ -159,30 +145,25 @@ def install(each: Combination, base: str, venv: Path, sources: Path | None) -> N
     test_group = ["--group", f"{PROJECT / 'pyproject.toml'}:test"]
     asked = [*each.pins, "--editable", str(PROJECT), *test_group]
     subprocess.run([*pip, *asked, "peft"], check=True)
-    for name in each.sources:
-        assert sources is not None
-        subprocess.run([*pip, "--no-deps", sources / name], check=True)
 
 
 def test(
     each: Combination, python: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Run the tests of the host, and count."""
+    chosen = TESTS[each.host]
+    names = " or ".join(
+        f"({module} and ({' or '.join(some)}))" if some else module
+        for module, some in chosen.items()
+    )
+    files = [f"tests/under_{each.host}/{module}.py" for module in chosen]
     report = options.folder / f"{each.name}.xml"
-    words = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        options.workers,
-        f"--junitxml={report}",
-    ]
+    words = ["-q", "-rf", "-n", options.workers, f"--junitxml={report}", "-k", names]
+    marked = ["-m", "not slow and not long and not versions"]
     started = time.monotonic()
-    log = (options.folder / f"{each.name}.log").open("w")
-    with log:
+    with (options.folder / f"{each.name}.log").open("w") as log:
         subprocess.run(
-            [*words, "-m", "not slow and not long and not versions", *TESTS[each.host]],
+            [python, "-m", "pytest", *words, *marked, *files],
             cwd=PROJECT,
             env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"},
             stdout=log,
@@ -199,7 +180,6 @@ def test(
     return {
         "host": each.host,
         **installed(python),
-        **({"main": commits(options.sources, each.sources)} if each.sources else {}),
         "passed": len(outcomes) - len(failed) - skipped,
         "skipped": skipped,
         "failed": sorted(set(failed)),
@@ -223,16 +203,6 @@ def installed(python: Path) -> dict[str, Any]:
         [python, "-c", code, *SHOWN], check=True, capture_output=True, text=True
     )
     found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def commits(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """The commits of the main branches."""
-    found = {}
-    for name in names:
-        git = ["git", "-C", folder / name, "log", "-1", "--format=%h %cs"]
-        done = subprocess.run(git, check=True, capture_output=True, text=True)
-        found[name] = done.stdout.strip()
     return found
 
 
@@ -264,7 +234,6 @@ def table(rows: dict[str, Any]) -> str:
             for key in SHOWN[:4]
             if key in row["versions"]
         ]
-        shown += [f"{key} at {commit}" for key, commit in row.get("main", {}).items()]
         lines.append(
             f"| `{name}` | {row['python']} | {', '.join(shown)} | {row['passed']} |"
             f" {len(row['failed'])} | {row['on']} |"

@@ -1,4 +1,4 @@
-"""The workflows: pinned actions, least permissions, and commands that exist."""
+"""What a release rests on: one version, pinned actions, least permissions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from axolotl_sftguide import __version__
+
 PROJECT = Path(__file__).parent.parent
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 MAY_WRITE = {
@@ -17,6 +19,17 @@ MAY_WRITE = {
     ("release", "publish"): {"id-token"},
 }
 """What each job needs to write; all others only read."""
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = (PROJECT / "pyproject.toml").read_text()
+    assert re.findall(r'^version = "(.*)"', project, re.M) == [__version__]
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
+    assert citation["version"] == __version__
+    changes = (PROJECT / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## \[(.*?)\]", changes, re.M)
+    assert next(h for h in headings if h != "Unreleased") == __version__
+    assert f"rev: v{__version__}\n" in (PROJECT / "docs" / "check.md").read_text()
 
 
 def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,7 +64,7 @@ def test_the_workflows_run_targets_of_the_makefile() -> None:
                 targets |= set(
                     re.findall(r"^make ([\w-]+)$", step.get("run", ""), re.M)
                 )
-    assert {"lint", "test-all", "test-trl", "docs", "dist", "test-wheel"} <= targets
+    assert {"lint", "test-all", "test-trl", "docs", "test-wheel"} <= targets
     assert [name for name in targets if f"\n{name}:" not in makefile] == []
 
 
