@@ -83,8 +83,8 @@ test-wheel: dist  ## the sdist's tests with the wheel, without the checkout
 	scripts/test_wheel.sh $(WORKERS)
 
 matrix: $(VENV)/pip  ## the tests of the hosts with their oldest and newest versions; ONLY="trl-oldest"
-	$(BIN)/python benchmarks/hosts.py $(ONLY)
-	$(BIN)/python benchmarks/hosts.py --page
+	$(BIN)/python benchmarks/host_versions.py $(ONLY)
+	$(BIN)/python benchmarks/host_versions.py --page
 
 docs: $(DOCS_VENV)/ready  ## the docs site in outputs/docs; a broken link ends the build
 	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --fresh-env -q -b html docs $(SITE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,41 @@ def test_the_version_is_the_same_everywhere() -> None:
     headings = re.findall(r"^## \[(.*?)\]", changes, re.M)
     assert next(h for h in headings if h != "Unreleased") == __version__
     assert f"rev: v{__version__}\n" in (PROJECT / "docs" / "check.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def matrix() -> dict[str, Any]:
+    """What `make matrix` has measured."""
+    results = PROJECT / "benchmarks" / "results" / "host_versions.json"
+    return dict(json.loads(results.read_text()))
+
+
+def test_each_combination_of_the_matrix_was_run_and_passed(
+    matrix: dict[str, Any],
+) -> None:
+    script = runpy.run_path(str(PROJECT / "benchmarks" / "host_versions.py"))
+    assert [each.name for each in script["COMBINATIONS"]] == list(matrix)
+    assert {name: row["failed"] for name, row in matrix.items() if row["failed"]} == {}
+    assert all(row["passed"] > 20 for row in matrix.values())
+    page = (PROJECT / "docs" / "hosts.md").read_text()
+    assert script["table"](matrix) in page, "run benchmarks/host_versions.py --page"
+
+
+def test_the_extras_ask_for_the_oldest_versions_that_passed(
+    matrix: dict[str, Any],
+) -> None:
+    project = (PROJECT / "pyproject.toml").read_text()
+    trl, axolotl = (matrix[f"{h}-oldest"]["versions"] for h in ("trl", "axolotl"))
+    asked = dict(re.findall(r'"(axolotl|trl|transformers)>=([\d.]+)"', project))
+    assert asked["axolotl"] == axolotl["axolotl"]
+    for name in ("trl", "transformers"):
+        assert f"{trl[name]}.".startswith(f"{asked[name]}."), name
+
+
+def test_the_classifiers_are_the_pythons_that_passed(matrix: dict[str, Any]) -> None:
+    project = (PROJECT / "pyproject.toml").read_text()
+    named = set(re.findall(r"Python :: (3\.\d+)", project))
+    assert named == {".".join(r["python"].split(".")[:2]) for r in matrix.values()}
 
 
 def steps(job: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Versions of the hosts: installs each combination, and runs the tests of that host.
 
-python benchmarks/hosts.py                        # all, in .venv-hosts/, one at a time
-python benchmarks/hosts.py trl-oldest             # some
-python benchmarks/hosts.py --page                 # write the table into docs/hosts.md
+python benchmarks/host_versions.py              # all, one at a time, in .venv-hosts/
+python benchmarks/host_versions.py trl-oldest   # some
+python benchmarks/host_versions.py --page       # write the table into docs/hosts.md
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parent.parent
-RESULTS = PROJECT / "benchmarks" / "results" / "hosts.json"
+RESULTS = PROJECT / "benchmarks" / "results" / "host_versions.json"
 PAGE = PROJECT / "docs" / "hosts.md"
 PART = re.compile(r"(<!-- matrix: .*? -->\n).*?(<!-- end of matrix -->)", re.DOTALL)
 
@@ -73,7 +73,7 @@ class Combination:
 
 
 COMBINATIONS = (
-    Combination("trl-oldest", "trl", ("trl==1.9.0", "transformers==5.3.0")),
+    Combination("trl-oldest", "trl", ("trl==1.9.0", "transformers==5.12.1")),
     Combination("trl-newest", "trl", ("trl", "transformers")),
     Combination("trl-python-3.10", "trl", ("trl", "transformers"), python="3.10"),
     Combination("trl-python-3.12", "trl", ("trl", "transformers"), python="3.12"),
