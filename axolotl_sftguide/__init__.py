@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .sweep.pruner import SFTGuidePruner as SFTGuidePruner
     from .sweep.ray_stopper import SFTGuideStopper as SFTGuideStopper
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 _HOME = {
     "EarlyTerminationCallback": "hosts.trainer",

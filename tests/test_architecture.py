@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import axolotl_sftguide
+
 PROJECT = Path(__file__).parent.parent
-PACKAGE = PROJECT / "axolotl_sftguide"
+PACKAGE = Path(axolotl_sftguide.__file__).parent
+"""Of the checkout, or of the wheel that is tested."""
 
 TOP = set("__init__ __main__ console errors recipes safe_text students_t units".split())
 OLD_NAMES = {"callbacks", "run_history", "settings", "terminated", "traces"}
@@ -63,9 +66,15 @@ def imported(path: Path, package: Path) -> Iterator[tuple[str, int]]:
             yield from ((name, node.lineno) for name in re.findall(named, node.value))
 
 
+def modules(package: Path) -> list[Path]:
+    """The package's own modules, without the files of recipes in a wheel."""
+    shipped = package / "_shipped"
+    return sorted(p for p in package.rglob("*.py") if shipped not in p.parents)
+
+
 def violations(package: Path, allowed: dict[str, set[str]]) -> list[str]:
     found = []
-    for path in sorted(package.rglob("*.py")):
+    for path in modules(package):
         where = path.relative_to(package)
         folder = where.parts[0] if len(where.parts) > 1 else ""
         if not folder and path.stem in OLD_NAMES:
@@ -121,14 +130,18 @@ def test_every_file_and_function_in_the_page_exists() -> None:
     text = (PROJECT / "docs" / "architecture.md").read_text()
     files = re.findall(r"`((?:axolotl_sftguide|tests)/[\w/.]+\.py)`", text)
     assert len(files) > 10
-    assert [file for file in files if not (PROJECT / file).is_file()] == []
+    assert [file for file in files if not found_at(file).is_file()] == []
     named = re.findall(r"`(axolotl_sftguide/[\w/.]+\.py)`:\s+`(\w+)`", text)
     assert len(named) > 10
     assert [
         (file, name)
         for file, name in named
-        if f"def {name}(" not in (PROJECT / file).read_text()
+        if f"def {name}(" not in found_at(file).read_text()
     ] == []
+
+
+def found_at(file: str) -> Path:
+    return (PACKAGE.parent if file.startswith(PACKAGE.name) else PROJECT) / file
 
 
 def test_the_top_level_holds_few_modules_and_the_old_names() -> None:
@@ -165,7 +178,7 @@ def test_the_test_of_imports_is_able_to_fail(
 def test_no_module_is_longer_than_300_lines_but_data() -> None:
     lengths = {
         path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines())
-        for path in PACKAGE.rglob("*.py")
+        for path in modules(PACKAGE)
     }
     data = {
         "evidence/claims.py",
@@ -199,7 +212,7 @@ def run_cli(*words: str) -> str:
 
 def every_module_of(folder: str) -> str:
     names = [
-        ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for path in sorted((PACKAGE / folder).rglob("*.py"))
         if path.stem != "__init__"
     ]

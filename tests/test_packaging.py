@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import axolotl_sftguide
+
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parent.parent
@@ -56,7 +58,8 @@ def test_the_wheel_holds_the_package_and_the_recipes_and_nothing_else(
 ) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"axolotl_sftguide", "axolotl_sftguide-0.1.0.dist-info"}
+    version = axolotl_sftguide.__version__
+    assert tops == {"axolotl_sftguide", f"axolotl_sftguide-{version}.dist-info"}
     assert "axolotl_sftguide/_shipped/recipes/quickstart-cpu.yml" in names
     assert "axolotl_sftguide/_shipped/skills/sftguide/SKILL.md" in names
     assert "axolotl_sftguide/py.typed" in names

@@ -11,7 +11,7 @@ from pathlib import Path
 from axolotl_sftguide import errors
 
 PROJECT = Path(__file__).parent.parent
-PACKAGE = PROJECT / "axolotl_sftguide"
+PACKAGE = Path(errors.__file__).parent
 PAGE = PROJECT / "docs" / "troubleshooting.md"
 VARIES = "…"
 OURS = {
@@ -47,7 +47,8 @@ def strings_of(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def modules() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+    files = (p for p in PACKAGE.rglob("*.py") if "_shipped" not in p.parts)
+    return {path: ast.parse(path.read_text()) for path in files}
 
 
 @cache
