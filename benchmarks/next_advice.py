@@ -536,6 +536,56 @@ def healthy(path: Path) -> dict[str, Any]:
     return {label: dict(counts) for label, counts in table.items()}
 
 
+ROWS = (
+    ("tinker", 0, "rate-adapter-low", RATE, "548 LoRA runs", "a higher rate, by claim"),
+    ("tinker", 0, "rate-adapter-high", RATE, "", "a lower rate, by claim"),
+    ("tinker", 4, "neighbours", RATE, "", "the rate of a run beside it"),
+    ("tinker", 4, "neighbours", "lora_r", "", "the rank of a run beside it"),
+    ("massive", 0, "epochs-style", EPOCHS, "1,016 fine-tunes", "chat: six epochs"),
+    ("massive", 0, "epochs-reasoning", EPOCHS, "", "GSM8K, MBPP: two epochs"),
+    ("grids", 4, "best-run", "", "647 runs of 12 grids", "to go on from the best run"),
+    ("grids", 4, "neighbours", RATE, "", "the rate of a run beside it"),
+    ("grids", 4, "neighbours", BATCH, "", "the batch of a run beside it"),
+    ("own", 4, "neighbours", RATE, "our own four grids", "the rate of a run beside it"),
+    ("own", 4, "best-run", "", "", "to go on from the best run"),
+    ("own", 0, "below-base", RATE, "", "a third of the rate, below the base"),
+)
+"""What docs/next.md shows: where, with how many settings shown, and which rule."""
+
+
+def markdown(written: dict[str, Any]) -> str:
+    """The table of docs/next.md."""
+    lines = [
+        "| runs | advised | followed | did better (95%) | other half | "
+        "mean gain, in deviations | any other value | the usual rate |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for source, shown, rule, key, runs, advised in ROWS:
+        of = written[source][f"{shown} shown"]
+        end = f", {key}" if key else ""
+        found = of.get(f"{rule}{end}")
+        if found is None:
+            continue
+        whole = found["all"]
+        cells = [
+            runs,
+            advised,
+            f"{whole['advice']:,}",
+            f"{whole['better']:.0%} {_interval(whole['better_interval'], '.0%')}",
+            f"{found['B']['better']:.0%}" if "B" in found else "-",
+            f"{whole['gain']:+.1f} {_interval(whole['gain_interval'], '+.1f')}",
+            *(
+                f"{other['all']['better']:.0%}" if other else "-"
+                for other in (
+                    of.get(f"{rule}: at random{end}"),
+                    of.get(f"{rule}: convention{end}"),
+                )
+            ),
+        ]
+        lines.append("| " + " | ".join(cell.strip() for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -556,6 +606,8 @@ def main() -> None:
         written[name] = {f"{n} shown": _report(studies, n) for n in shown}
     if given.only in (None, "rest"):
         written |= _rest_of(given.folder)
+    if given.only is None:
+        print(f"\n{markdown(written)}")
     if given.out:
         given.out.write_text(json.dumps(written, indent=1) + "\n")
 

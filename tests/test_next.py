@@ -482,5 +482,16 @@ def test_the_benchmark_counts_as_better_what_is_better(
     assert bench.summary(at_random)["better"] < 0.9
 
 
+def test_the_table_of_the_page_is_that_of_the_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    benchmarks = Path(__file__).parents[1] / "benchmarks"
+    monkeypatch.syspath_prepend(str(benchmarks))
+    bench = load_script(benchmarks / "next_advice.py")
+    results = json.loads((benchmarks / "results" / "next_advice.json").read_text())
+    page = (benchmarks.parent / "docs" / "next.md").read_text()
+    assert bench.markdown(results) in page
+
+
 def test_guidance_of_nothing_is_empty() -> None:
     assert guide(Record(config={})).advice == Guidance().advice
