@@ -29,7 +29,11 @@ def read_model_file(base_model: str, name: str) -> dict[str, Any] | None:
 def model_file(base_model: str, name: str) -> Path | None:
     """Where a file of a model is: in a local folder or in the Hub's cache, or None."""
     own = Path(base_model, name)
-    return own if own.is_file() else _cached(base_model, name)
+    try:
+        is_here = own.is_file()
+    except OSError:  # the name is too long for a file
+        return None
+    return own if is_here else _cached(base_model, name)
 
 
 def _cached(base_model: str, name: str) -> Path | None:
@@ -43,8 +47,8 @@ def _cached(base_model: str, name: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(base_model, name)
-    except (ImportError, ValueError):  # not installed, or not the name of a repository
-        return None
+    except (ImportError, ValueError, OSError):
+        return None  # not installed, or not the name of a repository, nor of a file
     return Path(found) if isinstance(found, str) else None
 
 
