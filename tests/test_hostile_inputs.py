@@ -179,6 +179,32 @@ def test_a_card_cannot_name_files_outside_its_folder(tmp_path: Path) -> None:
         list(scan(SourceSettings(path="data"), tmp_path))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_hidden_layers": 10**9},
+        {"hidden_size": 10**400},
+        {"num_attention_heads": 0},
+        {"vocab_size": float("inf")},
+        {"model_type": {"a": 1}},
+        {"model_type": 5},
+    ],
+)
+def test_a_model_with_impossible_sizes_is_not_planned(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    model = {"model_type": "llama", "num_attention_heads": 4, "vocab_size": 100}
+    content = {**sizes, **model, **change}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    config = tmp_path / "c.yml"
+    config.write_text(json.dumps({"base_model": str(tmp_path), "adapter": "lora"}))
+    for command in ("check", "plan"):
+        done = CliRunner().invoke(main, [command, str(config)])
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert done.exit_code == 2
+
+
 @pytest.mark.parametrize("path", ["x" * 5000, "~nobody-here/x", "a\0b", "\ud800"])
 def test_a_path_that_is_none_is_a_clear_error(path: str, tmp_path: Path) -> None:
     with pytest.raises(MixError):

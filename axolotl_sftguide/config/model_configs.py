@@ -96,7 +96,9 @@ def parameter_count(config: dict[str, Any]) -> int | None:
         inner, vocabulary = int(config["intermediate_size"]), int(config["vocab_size"])
         kv = int(config.get("num_key_value_heads") or heads)
         width = int(config.get("head_dim") or hidden // heads)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    if not all(0 < n < 10**9 for n in (hidden, layers, heads, inner, vocabulary, kv)):
         return None
     layer = 2 * hidden * width * (heads + kv) + 3 * hidden * inner
     tables = 1 if config.get("tie_word_embeddings") else 2
