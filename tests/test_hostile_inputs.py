@@ -53,7 +53,7 @@ def laughs(*, merged: bool = False) -> str:
         (f"datasets: {'[' * 1500}", "more than 100 lists"),
         (
             f"learning_rate: {'9' * 400}",
-            "learning_rate is a number of about 400 digits",
+            "learning_rate is a number of about 400",
         ),
         (f"seed: 0x{'f' * 9000}", "seed is a number of about 10,837 digits"),
         (f"seed: {'9' * 5000}", "is not valid YAML"),
@@ -177,6 +177,43 @@ def test_a_card_cannot_name_files_outside_its_folder(tmp_path: Path) -> None:
     )
     with pytest.raises(MixError, match="outside the folder"):
         list(scan(SourceSettings(path="data"), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_hidden_layers": 10**9},
+        {"hidden_size": 10**400},
+        {"num_attention_heads": 0},
+        {"vocab_size": float("inf")},
+        {"model_type": {"a": 1}},
+        {"model_type": 5},
+    ],
+)
+def test_a_model_with_impossible_sizes_is_not_planned(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    model = {"model_type": "llama", "num_attention_heads": 4, "vocab_size": 100}
+    content = {**sizes, **model, **change}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    config = tmp_path / "c.yml"
+    config.write_text(json.dumps({"base_model": str(tmp_path), "adapter": "lora"}))
+    for command in ("check", "plan"):
+        done = CliRunner().invoke(main, [command, str(config)])
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "~nobody-here/x", "a\0b", "\ud800"])
+def test_a_path_that_is_none_is_a_clear_error(path: str, tmp_path: Path) -> None:
+    with pytest.raises(MixError):
+        list(scan(SourceSettings(path=path), tmp_path))
+    config = tmp_path / "c.yml"
+    config.write_text(json.dumps({"base_model": path, "datasets": [{"path": path}]}))
+    for command in ("check", "plan"):
+        done = CliRunner().invoke(main, [command, str(config)])
+        assert done.exception is None or isinstance(done.exception, SystemExit)
 
 
 def test_a_damaged_arrow_file_does_not_end_the_process(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def advise(
     config, found, filled = without_placeholders(config)
     model = model or {}
     model_type = model_type or model.get("model_type")
+    model_type = model_type if isinstance(model_type, str) else None
     view = View(config, rows, ranks, parameters, model_type, model, steps)
     missing = ("required-key", "no-data", "no-seed", "warmup-default")
     found += [

@@ -24,7 +24,8 @@ def _training(view: View) -> str:
 
 def _data(view: View) -> str:
     if view.mix is not None:
-        phases = view.mix.get("phases") or []
+        phases = view.mix.get("phases")
+        phases = phases if isinstance(phases, list) else []
         count = f"{len(phases)} phases {view.mix.get('strategy', 'stacked')}"
     else:
         count = f"{len(view.sources)} dataset{'s' * (len(view.sources) != 1)}"

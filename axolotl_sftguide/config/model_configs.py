@@ -31,7 +31,7 @@ def model_file(base_model: str, name: str) -> Path | None:
     own = Path(base_model, name)
     try:
         return own if own.is_file() else _cached(base_model, name)
-    except OSError:  # in a folder or a cache that may not be read
+    except OSError:  # a folder that may not be read, or too long a name
         return None
 
 
@@ -46,8 +46,8 @@ def _cached(base_model: str, name: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(base_model, name)
-    except (ImportError, ValueError):  # not installed, or not the name of a repository
-        return None
+    except (ImportError, ValueError, OSError):
+        return None  # not installed, or not the name of a repository, nor of a file
     return Path(found) if isinstance(found, str) else None
 
 
@@ -95,7 +95,9 @@ def parameter_count(config: dict[str, Any]) -> int | None:
         inner, vocabulary = int(config["intermediate_size"]), int(config["vocab_size"])
         kv = int(config.get("num_key_value_heads") or heads)
         width = int(config.get("head_dim") or hidden // heads)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    if not all(0 < n < 10**9 for n in (hidden, layers, heads, inner, vocabulary, kv)):
         return None
     layer = 2 * hidden * width * (heads + kv) + 3 * hidden * inner
     tables = 1 if config.get("tie_word_embeddings") else 2

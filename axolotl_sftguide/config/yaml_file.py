@@ -124,7 +124,7 @@ def _check_numbers(value: Any, at: str) -> None:
     elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
         digits = int((value.bit_length() - 1) * math.log10(2)) + 1
         raise _Unusable(
-            f"{at} is a number of about {digits:,} digits, more than a setting can "
+            f"{at} is a number of about {digits:,} digits, more than any setting can "
             "hold; write a smaller one"
         )
 

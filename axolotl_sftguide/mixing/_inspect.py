@@ -68,12 +68,12 @@ def faulty_rows(entry: Mapping[str, Any], root: Path) -> Iterator[FaultyRow]:
     source = _source(entry)
     if source is None or source.type not in (None, "chat_template"):
         return
-    path = root / Path(source.path).expanduser()
     try:
+        path = root / Path(source.path).expanduser()
         if is_loaded_by_name(source, path):
             return
         files = files_at(source, root, [])
-    except SFTGuideError:
+    except (SFTGuideError, OSError, RuntimeError):
         return  # which the host reports
     for file in files:
         label = file.path.name if len(files) == 1 else str(file.path)

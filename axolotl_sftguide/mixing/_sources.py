@@ -102,10 +102,14 @@ def find_files(source: SourceSettings, root: Path) -> list[FoundFile]:
 def _find(
     source: SourceSettings, root: Path, notes: list[str], every_split: bool
 ) -> list[FoundFile]:
-    path = root / Path(source.path).expanduser()
-    if is_loaded_by_name(source, path):
-        return files_by_name(source, path)
-    return files_at(source, root, notes, every_split)
+    try:
+        path = root / Path(source.path).expanduser()
+        if is_loaded_by_name(source, path):
+            return files_by_name(source, path)
+        return files_at(source, root, notes, every_split)
+    except (OSError, RuntimeError) as error:  # too long a name, or no such user's home
+        why = getattr(error, "strerror", None) or error
+        raise MixError(f"{source.path:.80}: cannot be read ({why})") from None
 
 
 def _label(path: Path, root: Path) -> str:

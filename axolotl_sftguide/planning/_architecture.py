@@ -113,11 +113,22 @@ def read_architecture(
             "pass --simulate"
         )
     try:
-        return _READERS[model_type](config, model_type)
-    except (KeyError, TypeError, ValueError) as error:
+        made = _READERS[model_type](config, model_type)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise PlanError(
             f"{name}: config.json lacks a number that the plan needs ({error})"
         ) from None
+    sizes = (made.hidden, made.inner, made.heads, made.kv_heads, made.head_width)
+    if not all(0 < size <= _LARGEST for size in (*sizes, made.vocabulary)):
+        raise PlanError(f"{name}: config.json has a size that no model has ({sizes})")
+    if not 0 < made.layers <= _MOST_LAYERS:
+        raise PlanError(f"{name}: num_hidden_layers {made.layers:.3g} cannot be")
+    return made
+
+
+_LARGEST = 10**8
+"""Of a hidden state, an MLP or a vocabulary; the largest known have 10**6."""
+_MOST_LAYERS = 10_000
 
 
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")

@@ -25,7 +25,7 @@ BOMBS = {
     "deep mapping": "sftguide: " + "{a: " * 2000 + "1" + "}" * 2000 + "\n",
     "deep block": "".join(f"{' ' * i}a:\n" for i in range(600)) + " " * 600 + "b\n",
     "open": "datasets: " + "[" * 5000 + "\n",
-    "many keys": "".join(f"key{i}: {i}\n" for i in range(3000)),
+    "many keys": "".join(f"key{i}: {i}\n" for i in range(300)),
     "many datasets": "datasets:\n" + "  - {path: x, type: alpaca}\n" * 400,
     "long": "base_model: " + "x" * 1_000_000 + "\n",
     "digits": "learning_rate: " + "9" * 400 + "\n",
