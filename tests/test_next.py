@@ -24,6 +24,7 @@ from axolotl_sftguide.guidance import (
     Other,
     Record,
     guide,
+    read_record,
 )
 from axolotl_sftguide.guidance import Result as Score
 from axolotl_sftguide.runs.history import RunHistory
@@ -409,6 +410,20 @@ def test_the_page_says_what_to_change_and_fits_80_columns(study: Path) -> None:
     assert "accuracy was 0.7; with 2e-4 it was 0.621" in text
     assert "lowest at step 50" in text
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_preference_run_is_not_held_against_claims_on_fine_tuning() -> None:
+    fields = {"adapter": {"peft_type": "PeftType.LORA"}, "parameters": 8_000_000_000}
+    for objective, advice in ((None, ["rate-adapter-low"]), ("preference", [])):
+        own = {**fields, **({"objective": objective} if objective else {})}
+        row = run_row(
+            objective or "sft", config={"learning_rate": 5e-6}, key_fields=own
+        )
+        history = RunHistory()
+        history.begin(row)
+        history.end(row["id"], "finished")
+        record = read_record(history.get(row["id"]), [], [])
+        assert list(advised(record)) == advice
 
 
 def test_json_has_the_same_as_plain_values(study: Path) -> None:
