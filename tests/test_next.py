@@ -342,7 +342,7 @@ def test_lost_rows_a_worn_source_and_no_memory_are_told() -> None:
 def test_each_record_that_is_missing_comes_with_its_remedy() -> None:
     bare = Record(config={"datasets": [{}, {}]}, samples=8, traced=False, device="gpu")
     assert {(m.record, bool(m.how)) for m in guide(bare).missing} >= {
-        ("the run's trace is gone", True),
+        ("no trace of its steps", True),
         ("no held-out loss", True),
         ("no score", True),
         ("no loss by source", True),

@@ -101,7 +101,7 @@ def read_record(
 def _training(fields: Mapping[str, Any]) -> str:
     """`full` or `adapter` for supervised fine-tuning, which the claims are about."""
     adapter = fields.get("adapter")
-    if fields.get("objective"):
+    if fields.get("objective") or "adapter" not in fields:
         return ""
     if not adapter:
         return "full"
