@@ -142,6 +142,20 @@ def test_a_share_of_examples_has_the_noise_of_that_many() -> None:
     assert "neighbours" in run(10_000)
 
 
+def test_a_better_batch_is_told_by_the_keys_that_make_it_up() -> None:
+    repeats = [other(score, max_steps=1000) for score in (0.61, 0.63)]
+    larger = other(0.7, gradient_accumulation_steps=16, max_steps=500)
+    record = replace(
+        HEALTHY,
+        config={**CONFIG, "max_steps": 1000},
+        others=(*repeats, replace(larger, samples=32)),
+    )
+    advice = advised(record)["neighbours"]
+    assert (advice.key, advice.now, advice.to) == ("samples per step", 16, 32)
+    # As many samples, so half of the steps.
+    assert dict(advice.edits) == {"gradient_accumulation_steps": 16, "max_steps": 500}
+
+
 def test_a_best_value_in_the_middle_is_kept_and_one_at_the_edge_is_a_question() -> None:
     repeats = [other(0.615), other(0.625)]
     middle = guide(
