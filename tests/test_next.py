@@ -148,6 +148,7 @@ def test_a_better_batch_is_told_by_the_keys_that_make_it_up() -> None:
     record = replace(
         HEALTHY,
         config={**CONFIG, "max_steps": 1000},
+        setting=repeats[0].setting,
         others=(*repeats, replace(larger, samples=32)),
     )
     advice = advised(record)["neighbours"]
