@@ -33,7 +33,16 @@ HOSTS = {
 }
 """Which folders may import which host."""
 
-LIGHT = ["signals", "evidence", "config", "stopping", "runs", "planning", "advice"]
+LIGHT = [
+    "signals",
+    "evidence",
+    "config",
+    "stopping",
+    "runs",
+    "planning",
+    "advice",
+    "guidance",
+]
 """Folders whose modules load no host."""
 
 

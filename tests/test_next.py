@@ -24,6 +24,7 @@ from axolotl_sftguide.guidance import (
     Other,
     Record,
     guide,
+    read_record,
 )
 from axolotl_sftguide.guidance import Result as Score
 from axolotl_sftguide.runs.history import RunHistory
@@ -139,6 +140,21 @@ def test_a_share_of_examples_has_the_noise_of_that_many() -> None:
 
     assert "neighbours" not in run(100)
     assert "neighbours" in run(10_000)
+
+
+def test_a_better_batch_is_told_by_the_keys_that_make_it_up() -> None:
+    repeats = [other(score, max_steps=1000) for score in (0.61, 0.63)]
+    larger = other(0.7, gradient_accumulation_steps=16, max_steps=500)
+    record = replace(
+        HEALTHY,
+        config={**CONFIG, "max_steps": 1000},
+        setting=repeats[0].setting,
+        others=(*repeats, replace(larger, samples=32)),
+    )
+    advice = advised(record)["neighbours"]
+    assert (advice.key, advice.now, advice.to) == ("samples per step", 16, 32)
+    # As many samples, so half of the steps.
+    assert dict(advice.edits) == {"gradient_accumulation_steps": 16, "max_steps": 500}
 
 
 def test_a_best_value_in_the_middle_is_kept_and_one_at_the_edge_is_a_question() -> None:
@@ -341,7 +357,7 @@ def test_lost_rows_a_worn_source_and_no_memory_are_told() -> None:
 def test_each_record_that_is_missing_comes_with_its_remedy() -> None:
     bare = Record(config={"datasets": [{}, {}]}, samples=8, traced=False, device="gpu")
     assert {(m.record, bool(m.how)) for m in guide(bare).missing} >= {
-        ("the run's trace is gone", True),
+        ("no trace of its steps", True),
         ("no held-out loss", True),
         ("no score", True),
         ("no loss by source", True),
@@ -409,6 +425,20 @@ def test_the_page_says_what_to_change_and_fits_80_columns(study: Path) -> None:
     assert "accuracy was 0.7; with 2e-4 it was 0.621" in text
     assert "lowest at step 50" in text
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_preference_run_is_not_held_against_claims_on_fine_tuning() -> None:
+    fields = {"adapter": {"peft_type": "PeftType.LORA"}, "parameters": 8_000_000_000}
+    for objective, advice in ((None, ["rate-adapter-low"]), ("preference", [])):
+        own = {**fields, **({"objective": objective} if objective else {})}
+        row = run_row(
+            objective or "sft", config={"learning_rate": 5e-6}, key_fields=own
+        )
+        history = RunHistory()
+        history.begin(row)
+        history.end(row["id"], "finished")
+        record = read_record(history.get(row["id"]), [], [])
+        assert list(advised(record)) == advice
 
 
 def test_json_has_the_same_as_plain_values(study: Path) -> None:

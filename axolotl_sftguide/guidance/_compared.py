@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..units import number
-from ._advice import Advice, Certainty, Direction, Reason
-from ._comparison import Comparison, is_clear, name_of, plain, score_of
+from ._advice import Advice, Certainty, Reason
+from ._comparison import SAMPLES, Comparison, is_clear, name_of, plain, score_of
 from ._noise import Noise
 from ._record import Record
-from ._series import BATCH, Series, Value, differing
+from ._series import Series, Value, differing
 from ._text import shown
 
 
@@ -31,42 +31,25 @@ def compared(comparison: Comparison) -> Iterator[Advice]:
 def _toward(record: Record, series: Series, noise: Noise | None) -> Advice:
     """Take the value that scored best."""
     mine, best = series.values[series.own], series.values[series.best]
-    return _advice(
-        record,
-        series,
-        best.value,
-        "neighbours",
-        f"set {name_of(record, series.key)}: {shown(best.value)}",
-        (
-            _compared_text(record, series, series.best),
-            _noise_text(noise, best, mine),
-        ),
-        _certainty(noise),
-    )
-
-
-def _advice(
-    record: Record,
-    series: Series,
-    value: float,
-    rule: str,
-    text: str,
-    reasons: tuple[str, ...],
-    certainty: Certainty,
-) -> Advice:
-    mine = series.values[series.own].value
-    direction: Direction = "higher" if value > mine else "lower"
     key = name_of(record, series.key)
+    reasons = [
+        _compared_text(record, series, series.best),
+        _noise_text(noise, best, mine),
+    ]
+    set_to = f"set {key}: {shown(best.value)}"
+    if key == SAMPLES:
+        edits = ", ".join(f"{k}: {shown(v)}" for k, v in best.edits.items())
+        set_to = f"take {shown(best.value)} samples per step: set {edits}"
     return Advice(
-        rule,
+        "neighbours",
         key,
-        text,
-        tuple(Reason(reason) for reason in reasons if reason),
-        certainty,
-        now=plain(mine),
-        to=plain(value),
-        direction=direction,
-        edits={} if series.key == BATCH and "." not in key else {key: plain(value)},
+        set_to,
+        tuple(map(Reason, reasons)),
+        _certainty(noise),
+        now=plain(mine.value),
+        to=plain(best.value),
+        direction="higher" if best.value > mine.value else "lower",
+        edits=dict(best.edits),
     )
 
 

@@ -17,7 +17,7 @@ def missing(comparison: Comparison) -> Iterator[Missing]:
     if not record.traced:
         yield Missing(
             "most of it",
-            "the run's trace is gone",
+            "no trace of its steps",
             "train with the plugin or with watch(trainer), and keep the output folder",
         )
     yield from _held_out(record)
@@ -72,7 +72,9 @@ def _scores(comparison: Comparison) -> Iterator[Missing]:
         yield Missing(
             "whether another learning rate or batch is better",
             "no scored run of the same model and data with one setting changed",
-            "train the sweep below, or any second run in the same study",
+            "train the sweep below, or any second run in the same study"
+            if record.host == "axolotl"
+            else "train a second run in the same study",
         )
     elif not comparison.ordered and comparison.level(comparison.series[0]) is None:
         yield Missing(

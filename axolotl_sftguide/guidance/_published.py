@@ -17,12 +17,24 @@ _DIRECTIONS: dict[str, Direction] = {
     "rate-full-high": "lower",
     "batch-adapter-large": "lower",
     "batch-large-few-rows": "lower",
-    "adapter-attention-only": "",
 }
 """Findings of `sftguide check` on numbers, and what they ask for."""
 
 _RATES = {"rate-adapter-low": 2e-4, "rate-adapter-high": 2e-4, "rate-full-high": 2e-5}
 """The rates at which these findings ask to start."""
+
+_AS_IT_IS = (
+    "lora_r",
+    "lora_alpha",
+    "peft_use_rslora",
+    "loraplus_lr_ratio",
+    "rl",
+    "sample_packing",
+    "datasets",
+    "unfrozen_parameters",
+    "use_onebitllms",
+)
+"""Keys of Axolotl on which these findings depend."""
 
 _SMALL = 500_000_000
 """No claim is about smaller models."""
@@ -49,6 +61,8 @@ def _findings(record: Record) -> Iterator[Advice]:
         direction = _DIRECTIONS.get(finding.id)
         if direction is None or finding.weight > 1:
             continue
+        if finding.id == "rate-full-high" and record.host != "axolotl":
+            continue  # it may train on plain text, at the rates of pre-training
         claims = [finding.claim] if finding.claim else [""]
         to = _RATES.get(finding.id)
         yield Advice(
@@ -114,14 +128,7 @@ def _as_axolotl(record: Record) -> dict[str, Any]:
         "optimizer": config.get("optimizer") or config.get("optim"),
         "micro_batch_size": config.get(names.micro),
         "gradient_accumulation_steps": config.get(names.accumulation),
-        "lora_r": config.get("lora_r"),
-        "lora_alpha": config.get("lora_alpha"),
-        "lora_target_linear": config.get("lora_target_linear"),
-        "lora_target_modules": config.get("lora_target_modules"),
-        "peft_use_rslora": config.get("peft_use_rslora"),
-        "loraplus_lr_ratio": config.get("loraplus_lr_ratio"),
-        "rl": config.get("rl"),
-        "sample_packing": config.get("sample_packing"),
+        **{key: config.get(key) for key in _AS_IT_IS},
     }
     if record.training == "adapter":
         found["adapter"] = config.get("adapter") or "lora"

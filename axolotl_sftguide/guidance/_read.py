@@ -14,6 +14,7 @@ from ..signals import Point
 from ..signals.comparability import effective_batch_size, forecast_key
 from ..signals.noise_scale import estimate
 from ..signals.sources import HELD_OUT_EVENT, TRAINING_EVENT, held_out, read_events
+from ..stopping.objectives import REINFORCEMENT
 from ._record import (
     AXOLOTL,
     TRL,
@@ -58,6 +59,8 @@ def read_record(
     data = fields.get("data")
     rows = data.get("rows") if isinstance(data, Mapping) else None
     trained = read_events(events, TRAINING_EVENT)
+    # A loss of reinforcement learning shows no progress, held out or not.
+    reinforced = fields.get("objective") == REINFORCEMENT.name
     losses = [(o.step, o.loss) for o in observations]
     if not losses:
         every = max(1, run.step // max(1, len(points)))
@@ -67,7 +70,7 @@ def read_record(
         status=run.shown_status,
         reason=run.reason or "",
         host=run.host,
-        training=_training(fields.get("adapter")),
+        training=_training(fields),
         parameters=_number(fields.get("parameters")),
         rows=_number(rows),
         samples=effective_batch_size(fields),
@@ -75,7 +78,7 @@ def read_record(
         max_steps=run.max_steps,
         epochs=run.samples_seen / rows if rows else None,
         losses=tuple(losses),
-        evaluations=tuple(_evaluations(events)),
+        evaluations=() if reinforced else tuple(_evaluations(events)),
         setting=setting_of(run.config),
         result=None if score is None else _result(score),
         endings=tuple(
@@ -95,7 +98,11 @@ def read_record(
     )
 
 
-def _training(adapter: Any) -> str:
+def _training(fields: Mapping[str, Any]) -> str:
+    """`full` or `adapter` for supervised fine-tuning, which the claims are about."""
+    adapter = fields.get("adapter")
+    if fields.get("objective") or "adapter" not in fields:
+        return ""
     if not adapter:
         return "full"
     kind = adapter.get("peft_type") if isinstance(adapter, Mapping) else "LORA"

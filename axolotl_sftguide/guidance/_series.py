@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -50,6 +50,8 @@ class Value:
     """The mean over the runs; higher is better."""
     runs: int
     names: tuple[str, ...] = ()
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    """The keys that give this value to the run in question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def series_of(record: Record, others: Sequence[Other]) -> Iterator[Series]:
         return
     own = record.result.better
     found: dict[str, dict[float, list[tuple[str, float]]]] = defaultdict(dict)
+    edits: dict[tuple[str, float], dict[str, Any]] = {}
     repeats = [("this run", own)]
     for other in others:
         if other.result.metric != record.result.metric:
@@ -85,6 +88,7 @@ def series_of(record: Record, others: Sequence[Other]) -> Iterator[Series]:
         key, value = _single(record, other, keys)
         if key and value is not None:
             found[key].setdefault(value, []).append(score)
+            edits[key, value] = {k: other.config.get(k) for k in keys}
     for key, by_value in found.items():
         mine = _own_value(record, key)
         if mine is None:
@@ -92,7 +96,11 @@ def series_of(record: Record, others: Sequence[Other]) -> Iterator[Series]:
         by_value.setdefault(mine, []).extend(repeats)
         values = [
             Value(
-                value, fmean(s for _, s in runs), len(runs), tuple(n for n, _ in runs)
+                value,
+                fmean(s for _, s in runs),
+                len(runs),
+                tuple(n for n, _ in runs),
+                edits.get((key, value), {}),
             )
             for value, runs in sorted(by_value.items())
         ]
