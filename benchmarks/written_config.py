@@ -234,20 +234,24 @@ def summaries(runs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table."""
     lines = [
-        "| config | rows seen | samples per step | steps | score (95%) |",
-        "|---|---|---|---|---|",
+        "| config | rows seen | samples per step | steps | seeds | score (95%) |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
         name = row["config"] + (", as many rows" if row["equal_data"] else "")
-        low, high = row["interval"] or (math.nan, math.nan)
+        score = f"{row['score']:.3f}"
+        if row["interval"]:
+            low, high = row["interval"]
+            score += f" ({max(0.0, low):.3f} to {min(1.0, high):.3f})"
         cells = [
             name,
             f"{row['samples']:,}",
-            f"{row['samples_a_step']:.0f}",
+            f"{row['samples_a_step']:,.0f}",
             f"{row['steps']:,}",
-            f"{row['score']:.3f} ({low:.3f} to {high:.3f}), {row['seeds']} seeds",
+            row["seeds"],
+            score,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
 

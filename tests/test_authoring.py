@@ -21,8 +21,10 @@ from axolotl_sftguide.errors import PlanError
 from axolotl_sftguide.evidence import CLAIMS
 from axolotl_sftguide.planning import plan_memory
 from axolotl_sftguide.sweep import read_space
+from scripts import load_script
 
-BASE = Path(__file__).parents[1] / "recipes" / "quickstart" / "base"
+PROJECT = Path(__file__).parents[1]
+BASE = PROJECT / "recipes" / "quickstart" / "base"
 EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -279,6 +281,14 @@ def test_system_messages_that_a_template_leaves_out_are_not_lost_silently(
     else:
         assert made.choices.value("chat_template") == "mistral_v1"
         assert made.choices.notes == []
+
+
+def test_the_page_has_the_scores_of_the_measured_runs() -> None:
+    measured = load_script(PROJECT / "benchmarks" / "written_config.py")
+    results = PROJECT / "benchmarks" / "results" / "written_config.json"
+    runs = json.loads(results.read_text())["runs"]
+    page = (PROJECT / "docs" / "new.md").read_text()
+    assert measured.table(list(measured.summaries(runs))) in page
 
 
 @pytest.fixture
