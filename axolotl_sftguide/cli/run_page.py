@@ -172,6 +172,8 @@ def _was(run: Run, study: Sequence[Run]) -> Iterator[Fact]:
         packed = ", packed" if fields.get("packing") else ""
         most = f", sequence_len {length}" if length else ""
         yield "data", f"{count(data['rows'])} rows{most}{packed}"
+    # The configs of another host have other keys.
+    study = [one for one in study if one.host == run.host]
     varied = varied_keys([one.config for one in study])
     if len(study) > 1 and varied:
         values = ", ".join(f"{label(k)} {shown(config.get(k))}" for k in varied[:6])
