@@ -180,6 +180,8 @@ def _was(run: Run, beside: Sequence[Run], who: str) -> Iterator[Fact]:
         packed = ", packed" if fields.get("packing") else ""
         most = f", sequence_len {length}" if length else ""
         yield "data", f"{count(data['rows'])} rows{most}{packed}"
+    # The configs of another host have other keys.
+    beside = [one for one in beside if one.host == run.host]
     varied = varied_keys([one.config for one in beside])
     if len(beside) > 1 and varied:
         values = ", ".join(f"{label(k)} {shown(config.get(k))}" for k in varied[:6])
