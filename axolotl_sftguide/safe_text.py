@@ -11,7 +11,7 @@ MASK = "***"
 """What stands in the place of a secret."""
 
 _SECRET_NAME = re.compile(
-    r"(^|[_.])(secrets?|passwords?|passwd|pwd|credentials?|token)$"
+    r"(^|[_.])(secrets?|passwords?|passwd|credentials?|token)$|_pwd$"
     r"|(^|_)secret_|(^|[_.])(api|access|private|auth|license|secret|encryption)_?key(_id)?$"
 )
 _SPECIAL_TOKEN = re.compile(
@@ -160,6 +160,8 @@ def _of_environment() -> tuple[str, ...]:
         if len(value) >= _FEWEST
         and names_a_secret(name)
         and not _NO_VALUE.fullmatch(value)
+        # As of GOOGLE_APPLICATION_CREDENTIALS: paths have to stay what they are.
+        and not (os.path.isabs(value) and os.path.exists(value))
     }
     return tuple(sorted(found, key=len, reverse=True))
 

@@ -50,7 +50,6 @@ def laughs(*, merged: bool = False) -> str:
         ("datasets: &a [*a]", "datasets.0 to what contains it"),
         ("sftguide: &a {mix: *a}", "sftguide.mix to what contains it"),
         (f"datasets: {'[' * 150}{']' * 150}", "more than 100 lists"),
-        (f"datasets: {'[' * 1500}", "more than 100 lists"),
         (
             f"learning_rate: {'9' * 400}",
             "learning_rate is a number of about 400",

@@ -114,6 +114,14 @@ def test_the_values_of_secret_variables_are_masked_anywhere(
     assert masked(f"refused <{PLAIN}> and short") == "refused <***> and short"
 
 
+def test_paths_in_variables_are_no_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("PWD", "OLDPWD", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert masked(f"{tmp_path}/out") == f"{tmp_path}/out"
+
+
 def test_a_long_text_is_masked_in_moments() -> None:
     started = time.process_time()
     for word in ("x", "x.", "eyJ-", "sk-", "token ", "?a", "--a", "://", "\x1b"):

@@ -9,11 +9,19 @@ from ._view import View
 def run_summary(view: View) -> list[str]:
     """The lines on model, data, step and schedule."""
     return [
-        f"model     {view.get('base_model', 'none')}, {_training(view)}",
+        f"model     {_model(view)}, {_training(view)}",
         f"data      {_data(view)}",
         f"step      {_step(view)}",
         f"schedule  {_schedule(view)}",
     ]
+
+
+def _model(view: View) -> str:
+    name = str(view.get("base_model", "none"))
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+
+
+_LONGEST_NAME = 200
 
 
 def _training(view: View) -> str:

@@ -107,8 +107,8 @@ def _other(old: Any, rng: Random) -> Any:
         return [old]
     if kind == 1:
         return {"x": old}
-    if kind == 2 and isinstance(old, (int, float)) and not isinstance(old, bool):
-        return rng.choice([-old, old * 10**6, old + 0.5, str(old)])
+    if kind == 2 and type(old) in (int, float) and abs(old) < 2**64:
+        return rng.choice([-old, old * 10**6, old + old, repr(old)[:4000]])
     if kind == 3 and isinstance(old, str):
         return old + rng.choice(WORDS)
     if kind == 4:
