@@ -91,8 +91,7 @@ class RunHistory(ComparedRuns):
             since: Only runs that started then or later, in seconds since 1970.
             output_dirs: Only runs with one of these output folders.
             newest: Only so many runs, those that started last.
-            with_config: False leaves `Run.config` empty: of thousands of runs, the
-                configs take most of the time and memory.
+            with_config: False leaves `Run.config` empty, which takes most of the time.
         """
         selection = Selection(
             study, key, status, since, output_dirs, newest, with_config
