@@ -3,6 +3,7 @@
     python benchmarks/scale.py                      # all, about half an hour
     python benchmarks/scale.py --share 0.01         # a hundredth of the sizes
     python benchmarks/scale.py --only runs steps    # some of the parts
+    python benchmarks/scale.py --page               # docs/scale.md from the results
 
 runs      a history of 100, 1,000 and 10,000 runs: each command that reads it, the start
           of a run, and its looks; beside the same number of trials in Optuna's storage
@@ -29,6 +30,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 from scaling import rows, runs, steps, workers
+from scaling.page import tables
+
+from axolotl_sftguide.evidence.page import page_with_parts
 
 PARTS = {
     "runs": (runs.measure, (100, 1_000, 10_000)),
@@ -36,6 +40,7 @@ PARTS = {
     "rows": (rows.measure, (10_000, 100_000, 1_000_000)),
     "workers": (workers.measure, (1, 2, 4, 8, 16)),
 }
+PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 
 
@@ -45,7 +50,12 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the sizes")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, help=f"by default {RESULTS} for share 1")
+    parser.add_argument("--page", action="store_true", help="only fill in the page")
     asked = parser.parse_args()
+    if asked.page:
+        found = json.loads((asked.out or RESULTS).read_text())
+        PAGE.write_text(page_with_parts(PAGE.read_text(), tables(found)))
+        return
     out = asked.out or (RESULTS if asked.share == 1 else None)
     found = json.loads(out.read_text()) if out is not None and out.exists() else {}
     for part in asked.only:

@@ -32,6 +32,7 @@ autodoc_mock_imports = [
     "optuna",
     "peft",
     "pyarrow",
+    "ray",
     "torch",
     "transformers",
 ]

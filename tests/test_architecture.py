@@ -29,6 +29,7 @@ HOSTS = {
     "peft": {"hosts/simulation"},
     "datasets": {"mixing"},
     "optuna": {"sweep", "cli"},
+    "ray": {"sweep"},
     "accelerate": set(),
 }
 """Which folders may import which host."""

@@ -6,6 +6,7 @@ Counted, not timed: a count that grows faster than its subject is a fault anywhe
 from __future__ import annotations
 
 import gc
+import json
 import math
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -286,3 +287,19 @@ def test_a_report_on_some_runs_predicts_them_from_the_runs_before_only(
     points = {run.id: history.points(run.id) for run in every}
     _prediction.predictions(history.runs(), "m", points)
     assert looked == [0, 1, 2, 3, 4] + [5] * (RUNS - 5)
+
+
+def test_the_tables_of_the_page_are_those_of_the_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`python benchmarks/scale.py --page` writes them."""
+    from axolotl_sftguide.evidence.page import page_with_parts
+
+    project = Path(__file__).parent.parent
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    from scaling.page import tables
+
+    found = json.loads((project / "benchmarks" / "results" / "scale.json").read_text())
+    page = (project / "docs" / "scale.md").read_text()
+    assert page_with_parts(page, tables(found)) == page
+    assert set(found) == {"runs", "steps", "rows", "workers"}

@@ -14,8 +14,6 @@ UNITS = {
     "mib_at_10%": "MiB at 10%",
     "mib_at_end": "MiB at the end",
     "longest_step_ms": "ms for the slowest step",
-    "read_s": "s to read",
-    "replayed_s": "s to judge again",
     "update_ms": "ms",
     "bytes_per_step": "bytes per step",
     "per_s": "trials per s",

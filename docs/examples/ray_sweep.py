@@ -22,6 +22,7 @@ class Report(TrainerCallback):
 
 def train(config, model, data, steps, storage):
     """One trial, in a process of its own on some machine of the cluster."""
+    import torch
     from datasets import load_dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -41,6 +42,8 @@ def train(config, model, data, steps, storage):
             eval_steps=steps,
             save_strategy="no",
             report_to=[],
+            bf16=torch.cuda.is_available(),
+            use_cpu=not torch.cuda.is_available(),
         ),
         train_dataset=parts["train"],
         eval_dataset=parts["test"],

@@ -57,12 +57,12 @@ class Turns:
 
 
 class InTurns(TrainerCallback):
-    """Gives the turn away before each step."""
+    """Gives the turn away after each step."""
 
     def __init__(self, turns: Turns, one: int) -> None:
         self.turns, self.one = turns, one
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.turns.pass_on(self.one)
         self.turns.wait_for(self.one)
 
