@@ -24,7 +24,7 @@ export HF_HUB_OFFLINE ?= 1
 
 .PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture \
 	signals-pictures evidence faults test test-slow test-all test-long test-trl test-newest test-import lint \
-	docs docs-serve benchmark gpu-suite host-schema clean
+	docs docs-serve bench upstream gpu-suite host-schema clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -92,14 +92,11 @@ lint: $(VENV)/lint  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-benchmark: $(VENV)/host
-	$(BIN)/python benchmarks/cli_start.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/loss_by_source.py
-	$(BIN)/python benchmarks/history.py
-	$(BIN)/python benchmarks/report.py
-	$(BIN)/python benchmarks/mixing.py
-	$(BIN)/python benchmarks/memory_reported.py
+bench: $(VENV)/test  ## the figures of README and docs; ONLY="overhead history", DATA=FOLDER, WRITE=1
+	$(BIN)/python benchmarks $(ONLY) $(if $(DATA),--data "$(DATA)") $(if $(WRITE),--write)
+
+upstream: $(VENV)/host  ## the faults found in the installed hosts, each shown by a script
+	$(BIN)/python benchmarks/upstream
 
 host-schema: $(VENV)/host  ## the installed Axolotl's keys and values, for `sftguide check`
 	$(BIN)/python scripts/axolotl_schema.py

@@ -1,16 +1,12 @@
 """What `sftguide check` finds of known mistakes: recall by kind, and what else it says.
 
-    python benchmarks/check_mistakes.py [--clean FOLDER] [--out FILE.json]
+    python benchmarks/check_mistakes.py [--missed] [--out FILE.json]
 
 Three sets of configs have one known mistake each. `reports.yml` was written after
 public reports, beside the rules. `documentation/` was written from the hosts'
 documentation by somebody who did not see the rules. `pages.yml` goes through Axolotl's
 documentation page by page, after the rules were there and before they were run on it. A
 mistake counts as found if a finding is at one of its keys, or names one.
-
-`--clean FOLDER` counts the findings on configs that are meant to be right, such as
-Axolotl's own examples. Each dropped key, refusal and missing evaluation among them is
-held against what the installed Axolotl makes of the file.
 """
 
 from __future__ import annotations
@@ -24,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from record import record
 
 from axolotl_sftguide import advise
 from axolotl_sftguide.advice import Finding, Weight, repeated_keys
@@ -132,45 +129,9 @@ def measured(mistakes: list[Mistake]) -> dict[str, Any]:
     }
 
 
-def clean(folder: Path) -> dict[str, Any]:
-    """Findings on configs that are meant to be right, and which Axolotl disproves."""
-    files, quiet = 0, 0
-    ids, false = Counter[str](), []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".yml", ".yaml")):
-        text = path.read_text(encoding="utf-8")
-        config = yaml.safe_load(text)
-        if not isinstance(config, dict) or "base_model" not in config:
-            continue
-        files += 1
-        found = found_in(text)
-        above = [f for f in found if f.weight < Weight.NOTE]
-        quiet += not above
-        ids.update(f"{f.weight.name.lower()} {f.id}" for f in above)
-        false += [f"{path.name}: {f.id} {f.path}" for f in disproved(path, above)]
-    return {
-        "files": files,
-        "without_a_finding_above_a_note": quiet,
-        "findings": sum(ids.values()),
-        "disproved": false,
-        "ids": dict(ids.most_common()),
-    }
-
-
-def disproved(path: Path, found: list[Finding]) -> list[Finding]:
-    """Findings on dropped keys and refusals that do not hold for Axolotl itself."""
-    from axolotl_sftguide.advice import Cost
-    from axolotl_sftguide.hosts.axolotl_validation import refusal
-
-    refusals = [f for f in found if f.cost == Cost.START and f.id != "own-block"]
-    if not refusals:
-        return []
-    return [] if refusal(path) is not None else refusals
-
-
 def main() -> None:
     """Print the tables, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clean", type=Path, help="a folder of configs that are right")
     parser.add_argument("--out", type=Path, help="a file to write the results to")
     parser.add_argument("--missed", action="store_true", help="list what is not found")
     options = parser.parse_args()
@@ -194,19 +155,8 @@ def main() -> None:
                 print(
                     f"    {row['id']}: {row['mistake']}; {row['found']}", row["beside"]
                 )
-    if options.clean:
-        answer["clean"] = clean(options.clean)
-        result = answer["clean"]
-        print(
-            f"clean: {result['findings']} findings above a note in {result['files']} "
-            f"files, {result['without_a_finding_above_a_note']} files without; "
-            f"{len(result['disproved'])} disproved"
-        )
-        for key, count in result["ids"].items():
-            print(f"    {count:3} {key}")
     if options.out:
-        text = json.dumps(answer, indent=1, ensure_ascii=False)
-        options.out.write_text(text + "\n", encoding="utf-8")
+        record(options.out, answer)
 
 
 if __name__ == "__main__":

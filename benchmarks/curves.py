@@ -29,6 +29,7 @@ SUPPORT = Path(__file__).resolve().parent.parent / "tests" / "support"
 sys.path.insert(0, str(SUPPORT))
 
 from labelled_curves import labelled_curves  # noqa: E402
+from record import record  # noqa: E402
 
 from axolotl_sftguide.config.settings import EarlyTerminationSettings  # noqa: E402
 from axolotl_sftguide.signals import Observation  # noqa: E402
@@ -145,7 +146,7 @@ def main() -> None:
         print(f"Public logs\n\n{table_of(public)}")
         results["public logs"] = [asdict(row) for row in public]
     if options.out is not None:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+        record(options.out, results, keep=True)
 
 
 if __name__ == "__main__":

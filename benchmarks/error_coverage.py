@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from record import record
+
 from axolotl_sftguide.evidence.page import page_with_parts
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.signals.cohort import doubt_of, quantile_of
@@ -365,7 +367,7 @@ def main() -> None:
     made = tables_of(results)
     print(*made.values(), sep="\n")
     if arguments.write:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        record(RESULTS, results)
         PAGE.write_text(page_with_parts(PAGE.read_text(), made))
 
 

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from record import record
+
 from axolotl_sftguide.stopping.rules import Evaluation, EvaluationPatience
 
 FEWEST = 6
@@ -117,8 +119,7 @@ def main() -> None:
     rows = list(read(options.folder, options.rising))
     print(table_of(rows))
     if options.out is not None:
-        results = json.dumps([asdict(row) for row in rows], indent=1)
-        options.out.write_text(results + "\n")
+        record(options.out, {"rows": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":

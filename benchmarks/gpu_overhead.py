@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import json
 import os
 import statistics
 import tempfile
@@ -30,6 +29,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
 from datasets import Dataset
+from record import record
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -127,7 +127,7 @@ def write(rows: list[dict[str, Any]], asked: argparse.Namespace) -> None:
     if not asked.smoke:
         where = torch.cuda.get_device_properties(0).name
     result = {"where": where, "torch": torch.__version__, "rows": rows}
-    (asked.out / "gpu_overhead.json").write_text(json.dumps(result, indent=2) + "\n")
+    record(asked.out / "gpu_overhead.json", result)
 
 
 def main() -> None:

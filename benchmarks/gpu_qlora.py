@@ -17,13 +17,13 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib.util
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from record import record
 
 from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
 from axolotl_sftguide.planning import KNOWN, plan_memory
@@ -256,7 +256,7 @@ def main() -> None:
             flush=True,
         )
     setting = {"where": where, "torch": torch.__version__, "rows": rows}
-    (asked.out / "gpu_qlora.json").write_text(json.dumps(setting, indent=2))
+    record(asked.out / "gpu_qlora.json", setting)
 
 
 if __name__ == "__main__":

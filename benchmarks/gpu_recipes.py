@@ -31,6 +31,7 @@ from typing import Any
 import torch
 import yaml
 from axolotl.integrations.base import BasePlugin
+from record import record
 from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -294,7 +295,7 @@ def main() -> None:
         written.unlink()
         print(summary(rows[-1]), flush=True)
         result = {"where": where, "versions": versions, "rows": rows}
-        (asked.out / "gpu_recipes.json").write_text(json.dumps(result, indent=2) + "\n")
+        record(asked.out / "gpu_recipes.json", result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a run history of many long runs costs a run that begins.
 
     python benchmarks/history.py [--runs 1000] [--points 5000] [--storage URL]
+        [--optuna 50] [--out FILE.json]
 
 Fills a new history with finished, scored runs (SQLite in a temporary folder, or an
 empty database that is named), and times what a new run asks of it: the loss and the
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
+from record import about, record
 
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.runs.history import RunHistory, Score, this_process
@@ -76,7 +78,7 @@ def resident_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def optuna_study(folder: Path, runs: int, length: int) -> None:
+def optuna_study(folder: Path, runs: int, length: int) -> float:
     """The same curves as one signal of a study: how long a new process loads them."""
     import optuna
 
@@ -88,10 +90,9 @@ def optuna_study(folder: Path, runs: int, length: int) -> None:
         study.add_trial(optuna.trial.create_trial(value=i, intermediate_values=values))
     started = time.perf_counter()
     loaded = optuna.load_study(storage=url, study_name="s").trials
-    print(
-        f"Optuna study, {len(loaded)} runs: all curves loaded in "
-        f"{time.perf_counter() - started:.2f} s"
-    )
+    taken = time.perf_counter() - started
+    print(f"Optuna study, {len(loaded)} runs: all curves loaded in {taken:.2f} s")
+    return taken
 
 
 def main() -> None:
@@ -103,6 +104,7 @@ def main() -> None:
         "--optuna", type=int, default=0, help="runs of a study beside it"
     )
     parser.add_argument("--storage", help="an empty database; else SQLite")
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         history = RunHistory(asked.storage or str(Path(folder) / "h.db"))
@@ -131,9 +133,23 @@ def main() -> None:
 
         step = timed(judged, 10_000)
         print(f"judging one step: p50 {step[0]:.3f}, p99 {step[1]:.3f} ms")
-        print(f"memory added: {resident_mib() - before:.0f} MiB")
+        memory = resident_mib() - before
+        print(f"memory added: {memory:.0f} MiB")
+        found = {
+            "about": about(),
+            "runs": asked.runs,
+            "points": asked.points,
+            "begin_seconds": begin[0] / 1000,
+            "step_ms": {"p50": step[0], "p99": step[1]},
+            "all_runs_ms": {"p50": at[0], "p99": at[1]},
+            "memory_mib": memory,
+        }
         if asked.optuna:
-            optuna_study(Path(folder), asked.optuna, asked.points)
+            taken = optuna_study(Path(folder), asked.optuna, asked.points)
+            found["optuna"] = {"runs": asked.optuna, "seconds": taken}
+        if asked.out:
+            kind = "postgresql" if "postgresql" in (asked.storage or "") else "sqlite"
+            record(asked.out, {kind: found}, keep=True)
 
 
 if __name__ == "__main__":

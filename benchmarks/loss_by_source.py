@@ -1,11 +1,12 @@
 """The cost of the loss by source, as a share of a step.
 
-    python benchmarks/loss_by_source.py [--steps 6] [--repeats 3]
+    python benchmarks/loss_by_source.py [--steps 6] [--repeats 3] [--out FILE.json]
 
 One process trains a model of random weights with TRL on the CPU, watched without and
 with the loss by source in turn. On the CPU a call returns when its work is done, so the
 time within the measurement is its whole cost; the medians of the steps are printed
-beside it. Every step is measured; a run measures one in `every`.
+beside it. Torch has one thread, whose processor time is counted. Every step is
+measured; a run measures one in `every`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from record import about, record
 from tokenizers import Tokenizer, models
 from transformers import (
     LlamaConfig,
@@ -36,17 +38,17 @@ VOCABULARY, TOKENS, ROWS = 32_000, 128, 64
 
 
 class Steps(TrainerCallback):
-    """Wall time of each optimizer step but the first."""
+    """Time of each optimizer step but the first."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self._started = time.perf_counter()
+        self._started = time.thread_time()
 
     def on_step_end(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
         if state.global_step > 1:
-            self.seconds.append(time.perf_counter() - self._started)
+            self.seconds.append(time.thread_time() - self._started)
 
 
 class Clock:
@@ -58,11 +60,11 @@ class Clock:
 
     def around(self, function: Any) -> Any:
         def timed(*args: Any, **kwargs: Any) -> Any:
-            started = time.perf_counter()
+            started = time.thread_time()
             try:
                 return function(*args, **kwargs)
             finally:
-                self.seconds += time.perf_counter() - started
+                self.seconds += time.thread_time() - started
 
         return timed
 
@@ -83,6 +85,7 @@ def rows(seed: int = 0) -> Dataset:
 
 def train(folder: Path, steps: int, by_source: bool, settings: dict[str, Any]) -> Steps:
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
@@ -132,7 +135,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
+    ways = {}
     for settings in ({"loss_type": "nll"}, {}):
         clock, without, with_it = Clock(), [], []
         chosen = source_meter.steps_between
@@ -149,6 +154,13 @@ def main() -> None:
         SourceSums._measure = measure  # type: ignore[method-assign]
         measured = clock.seconds / asked.repeats / (asked.steps + 1)
         step = median(without)
+        ways[clock.way] = {
+            "about": about(),
+            "step_seconds": step,
+            "share_of_a_measured_step": measured / step,
+            "one_step_in": clock.every,
+            "share_by_default": measured / step / clock.every,
+        }
         print(
             f"{clock.way:<10} a step takes {step:.3f} s, with all steps measured "
             f"{median(with_it):.3f} s ({median(with_it) / step:.3f} times); within the "
@@ -156,6 +168,8 @@ def main() -> None:
             f"one step in {clock.every} is measured by default: "
             f"{100 * measured / step / clock.every:.3f}% of a step"
         )
+    if asked.out:
+        record(asked.out, ways, keep=True)
 
 
 def every_step(noted: Any) -> Any:

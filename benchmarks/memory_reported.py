@@ -1,12 +1,13 @@
 """Memory planned by `sftguide plan`, beside what others have reported.
 
-    python benchmarks/memory_reported.py
+    python benchmarks/memory_reported.py [--out FILE.json]
 
 With `fitcheck` (fitcheck-llm on PyPI) on the path, its figure is printed too.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
+
+from record import record
 
 from axolotl_sftguide.config.axolotl_keys import LORA_KERNELS
 from axolotl_sftguide.planning import KNOWN, Trainer, plan_memory
@@ -249,6 +252,9 @@ def spread(sizes: list[float]) -> str:
 
 def main() -> None:
     """Print the table, and the differences by source."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    out = parser.parse_args().out
     figures = []
     with tempfile.TemporaryDirectory() as name:
         make_cache(Path(name))
@@ -269,6 +275,12 @@ def main() -> None:
                 f"{other:<14} {row.source}"
             )
     by_source(figures)
+    if out:
+        rows = [
+            {**row._asdict(), "planned_gb": ours, "fitcheck_gb": theirs}
+            for row, ours, theirs in figures
+        ]
+        record(out, {"rows": rows})
 
 
 if __name__ == "__main__":

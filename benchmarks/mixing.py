@@ -1,6 +1,7 @@
 """Mixing three phases of chat rows, beside what people use instead, in turns.
 
     python benchmarks/mixing.py [--rows 1000000] [--bytes 1000] [--rounds 5]
+        [--arms mix duckdb] [--out FILE.json]
 
 Makes the rows (three phases, about 5% of them rows of an earlier phase) in a temporary
 folder, then mixes them in processes of their own with two threads or workers:
@@ -30,6 +31,7 @@ import time
 from pathlib import Path
 
 import psutil
+from record import record
 
 OURS = """
 import sys
@@ -123,6 +125,7 @@ whole.write_csv(f"{folder}/theirs.jsonl", include_header=False, quote_style="nev
                 separator="\x01")
 print(len(whole))
 """
+COLUMNS = ("seconds", "cpu_seconds", "memory_mib")
 ARMS = {"mix": OURS, "duckdb": DUCKDB, "polars": POLARS, "datasets": DATASETS}
 
 
@@ -196,6 +199,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     found: dict[str, list[tuple[float, float, float]]] = {a: [] for a in asked.arms}
     with tempfile.TemporaryDirectory() as name:
@@ -209,12 +213,24 @@ def main() -> None:
                 found[arm].append(run(arm, folder))
                 clear(folder)
     print("minimum, median and maximum")
-    for arm, turns in found.items():
-        columns = [
-            " ".join(f"{of(column):7.1f}" for of in (min, statistics.median, max))
-            for column in zip(*turns, strict=True)
-        ]
-        print(f"{arm:<9}wall {columns[0]}  CPU {columns[1]}  MiB {columns[2]}")
+    arms = {
+        arm: {
+            name: {"min": min(of), "median": statistics.median(of), "max": max(of)}
+            for name, of in zip(COLUMNS, zip(*turns, strict=True), strict=True)
+        }
+        for arm, turns in found.items()
+    }
+    for arm, columns in arms.items():
+        spreads = (" ".join(f"{x:.1f}" for x in c.values()) for c in columns.values())
+        print(f"{arm:<9}wall {{}}  CPU {{}}  MiB {{}}".format(*spreads))
+    if asked.out:
+        ratios = {
+            arm: arms["mix"]["cpu_seconds"]["median"] / columns["cpu_seconds"]["median"]
+            for arm, columns in arms.items()
+            if "mix" in arms
+        }
+        results = {"rows": asked.rows, "gb": size / 1e9, "arms": arms}
+        record(asked.out, {**results, "cpu_of_mix_over": ratios}, keep=True)
 
 
 def clear(folder: Path) -> None:

@@ -1,11 +1,14 @@
 """The time inside this package's hooks, as a share of a training step's time.
 
     python benchmarks/overhead.py [--steps 8] [--logging-steps 1] [--wandb]
+        [--out FILE.json --name default]
 
 A Llama of 50M parameters is fully fine-tuned on the CPU, eight samples a step in four
 micro batches. The hooks are timed from outside, in the same run as the step; beside
 them stands what a callback takes that reads the norm of each parameter one by one, and,
-with `--wandb`, `wandb.watch` offline with histograms of every gradient.
+with `--wandb`, `wandb.watch` offline with histograms of every gradient. Torch has one
+thread, whose processor time is counted: other work on the machine hardly changes it.
+`--name` is the key of these results in the file.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from record import about, record
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -51,11 +55,11 @@ class Clock:
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
-            started = time.perf_counter()
+            started = time.thread_time()
             try:
                 return function(*args, **kwargs)
             finally:
-                spent = time.perf_counter() - started
+                spent = time.thread_time() - started
                 self.seconds[name] += spent - self._inner.pop()
                 self._inner[-1] += spent
 
@@ -63,7 +67,7 @@ class Clock:
 
 
 class StepTimes(TrainerCallback):
-    """Wall time of each optimizer step, and of the peer's way to a norm."""
+    """Time of each optimizer step, and of the peer's way to a norm."""
 
     def __init__(self, clock: Clock) -> None:
         self.seconds: list[float] = []
@@ -72,13 +76,13 @@ class StepTimes(TrainerCallback):
         self.read = clock.around("norm of each parameter, one by one", self._read)
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self._started = time.perf_counter()
+        self._started = time.thread_time()
 
     def on_pre_optimizer_step(self, *_: Any, model: Any = None, **__: Any) -> None:
         self.read(model)
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.seconds.append(time.perf_counter() - self._started)
+        self.seconds.append(time.thread_time() - self._started)
 
     @staticmethod
     def _read(model: Any) -> float:
@@ -102,6 +106,7 @@ def train(
 ) -> StepTimes:
     """Train with everything on; the clock gathers what the hooks took."""
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     config = LlamaConfig(
         vocab_size=32_000,
         hidden_size=640,
@@ -152,6 +157,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--logging-steps", type=int, default=1)
     parser.add_argument("--wandb", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--name", default="default")
     asked = parser.parse_args()
     clock = Clock()
     session = ((Session, name) for name in ("log", "observe"))
@@ -173,11 +180,13 @@ def main() -> None:
         )
     total = sum(times.seconds)
     print(f"{asked.steps} steps of {total / asked.steps:.2f} s")
-    for name, seconds in sorted(clock.seconds.items()):
-        print(
-            f"{name:<36} {1000 * seconds / asked.steps:8.2f} ms a step "
-            f"{100 * seconds / total:6.3f}%"
-        )
+    shares = {name: seconds / total for name, seconds in clock.seconds.items()}
+    for name, share in sorted(shares.items()):
+        each = 1000 * share * total / asked.steps
+        print(f"{name:<36} {each:8.2f} ms a step {share:9.3%}")
+    if asked.out:
+        found = {"about": about(), "step_seconds": total / asked.steps}
+        record(asked.out, {asked.name: {**found, "shares": shares}}, keep=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ runs were chosen on the studies in `TUNED`; the others are reported apart.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
+from record import record
 from stopping import Result, prediction, table_of
 from studies import SEEDS, Run, public_studies
 
@@ -241,7 +241,7 @@ def main() -> None:
             "tuned": TUNED,
             "policies": [asdict(result) for result in results],
         }
-        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+        record(options.out, kept)
 
 
 if __name__ == "__main__":

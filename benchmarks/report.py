@@ -1,6 +1,7 @@
 """Size of a report and the time until it can be read in a browser.
 
     python benchmarks/report.py [--runs 3 30 500] [--steps 2000] [--keep FOLDER]
+        [--out FILE.json]
 
 Makes studies of runs with traces (tests/support/made_studies.py), writes a report on
 each, and opens it in Chromium: the time until its first chart is drawn, the processor
@@ -19,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from record import record
+
 SUPPORT = Path(__file__).parent.parent / "tests" / "support"
 sys.path.insert(0, str(SUPPORT))
 
@@ -28,7 +31,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[3, 30, 500])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--keep", type=Path, help="folder that keeps the pages")
+    parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
+    rows = {}
     print("runs  steps  to write  size MB  first chart  its CPU  select  scripts MB")
     for runs in chosen.runs:
         with tempfile.TemporaryDirectory() as folder:
@@ -43,6 +48,16 @@ def main() -> None:
             f"  {processor:5.2f} s  {chose:4.2f} s  {memory:10.0f}",
             flush=True,
         )
+        rows[f"{runs} runs"] = {
+            "page_mb": size,
+            "first_chart_seconds": drawn,
+            "first_chart_processor_seconds": processor,
+            "selection_seconds": chose,
+            "write_seconds": wrote,
+            "scripts_mb": memory,
+        }
+    if chosen.out:
+        record(chosen.out, {"steps": chosen.steps, "runs": rows})
 
 
 def write(folder: Path, page: Path, runs: int, steps: int) -> float:

@@ -38,6 +38,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import rivals
+from record import record
 from rivals import Policy
 from studies import (
     STEPS,
@@ -475,7 +476,7 @@ def write(
         "calibration": _replaced(before, "calibration", calibrated, ("own",)),
         "predictable": _replaced(before, "predictable", shares, ("study",)),
     }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    record(path, content)
 
 
 def _replaced(

@@ -89,12 +89,6 @@ def benchmark(name: str) -> tuple[Any, Any]:
     return module, json.loads(results.read_text())
 
 
-def test_the_page_shows_the_measured_outcomes_of_the_rules() -> None:
-    curves, results = benchmark("curves")
-    for rows in results.values():
-        assert curves.table_of([curves.Row(**row) for row in rows]) in PAGE.read_text()
-
-
 def test_the_page_shows_what_rules_and_pruners_save_and_lose() -> None:
     stopping, _ = benchmark("stopping")
     page = PAGE.read_text()
@@ -146,16 +140,6 @@ def test_a_stop_by_evaluations_needs_bad_evaluations_at_two_looks() -> None:
         policy = stopping.by_signal(0.02, signal)
         assert policy(run("bad", -2.0, 3.0), kept, random.Random(0)) == at
         assert policy(run("good", 0.1, 0.9), kept, random.Random(0)) is None
-
-
-def test_the_page_shows_the_measured_outcomes_of_patience_on_evaluations() -> None:
-    patience, results = benchmark("evaluation_patience")
-    tallies = ("three", "tenth")
-    rows = [
-        patience.Row(**{**row, **{k: patience.Tally(**row[k]) for k in tallies}})
-        for row in results
-    ]
-    assert patience.table_of(rows) in PAGE.read_text()
 
 
 def test_patience_on_evaluations_is_tallied_over_whole_runs() -> None:

@@ -127,6 +127,7 @@ def run(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = command
+    sys.path.insert(0, str(Path(command[0]).resolve().parent))
     # What the script starts is started as in any other process.
     multiprocessing.set_start_method(None, force=True)
     try:

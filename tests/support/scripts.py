@@ -16,5 +16,7 @@ def load_script(path: Path) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    if str(path.parent) not in sys.path:  # its imports of scripts beside it
+        sys.path.append(str(path.parent))
     spec.loader.exec_module(module)
     return module
