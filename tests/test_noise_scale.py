@@ -196,14 +196,6 @@ def test_a_batch_beyond_the_noise_scale_gets_advice() -> None:
     assert "beyond the noise scale gain little" in found.advice()
 
 
-def test_the_norm_at_another_batch_size_is_what_is_measured_there() -> None:
-    small, large = estimate(run(WINDOW, micro=4)), estimate(run(WINDOW, micro=32))
-    assert small is not None
-    assert large is not None
-    measured = math.sqrt(large.signal + large.trace / 32)
-    assert small.norm_at(32) == pytest.approx(measured, rel=0.1)
-
-
 def test_too_few_or_unmeasured_steps_give_no_estimate() -> None:
     assert estimate(run(LEAST_STEPS - 1)) is None
     assert estimate(run(LEAST_STEPS)) is not None

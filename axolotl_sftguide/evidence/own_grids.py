@@ -32,10 +32,6 @@ Run = Mapping[str, Any]
 Row = tuple[float, ...]
 
 
-GRIDS = tuple(SETTINGS)
-"""The names of the grids."""
-
-
 def judge_grids(grids: Mapping[str, Mapping[str, Any]]) -> list[Judgement]:
     """All judgements that the grids allow."""
     found: list[Judgement] = []

@@ -59,7 +59,6 @@ class Architecture:
     """Whether outputs of attention and MLP are scaled before they are added."""
     experts: int = 0
     """Number of experts in an MLP; 0 for a dense model."""
-    experts_per_token: int = 0
     expert_numbers: int = 0
     """Parameters of the experts and the router of one decoder layer."""
 

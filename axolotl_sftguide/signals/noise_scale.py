@@ -95,10 +95,6 @@ class NoiseScale:
             "a longer run or a smaller sftguide.monitor.noise_scale_every measures more"
         )
 
-    def norm_at(self, batch_size: float) -> float:
-        """The expected gradient norm of steps of `batch_size` samples."""
-        return math.sqrt(max(0.0, self.signal + self.trace / batch_size))
-
     def advice(self) -> str:
         """One sentence on the batch size, or why there is none."""
         if self.withheld is not None:

@@ -115,11 +115,16 @@ def adapter(cfg):
     )
 
 
-with tempfile.TemporaryDirectory() as folder:
-    cfg = config(
-        folder, adapter="lora", lora_r=4, lora_alpha=8, lora_target_linear=True
-    )
-    first, second = adapter(cfg), adapter(cfg)
-print("expected: with seed 42, the same initial adapter twice")
-print(f"observed: sums of the absolute weights: {first:.6f} and {second:.6f}")
-sys.exit(0 if first != second else 2)
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = config(
+            folder, adapter="lora", lora_r=4, lora_alpha=8, lora_target_linear=True
+        )
+        first, second = adapter(cfg), adapter(cfg)
+    print("expected: with seed 42, the same initial adapter twice")
+    print(f"observed: sums of the absolute weights: {first:.6f} and {second:.6f}")
+    sys.exit(0 if first != second else 2)
+
+
+if __name__ == "__main__":  # Axolotl starts processes
+    main()

@@ -11,25 +11,25 @@ Reported: not found; https://github.com/axolotl-ai-cloud/axolotl/issues/1813 (op
     may be one
 """
 
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 try:
     from axolotl.cli.config import load_cfg
-    from axolotl.common.datasets import load_datasets
+    from axolotl.common.datasets import TrainDatasetMeta
     from axolotl.train import setup_model_and_trainer
 except ImportError as error:
     print(f"cannot be run here: {error}")
     sys.exit(77)
 import yaml
+from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 
 def config(folder, **keys):
-    """A config with a tiny random model and 256 rows of data."""
+    """A config with a tiny random model."""
     words = ["<pad>", "</s>", *map(str, range(100))]
     tokenizer = Tokenizer(
         models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>")
@@ -39,7 +39,6 @@ def config(folder, **keys):
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         eos_token="</s>",
-        chat_template="{% for m in messages %}{{ m['content'] }} </s> {% endfor %}",
     ).save_pretrained(folder)
     LlamaForCausalLM(
         LlamaConfig(
@@ -53,30 +52,12 @@ def config(folder, **keys):
             eos_token_id=1,
         )
     ).save_pretrained(folder)
-    rows = [
-        {
-            "messages": [
-                {"role": "user", "content": f"{i % 100} {i // 100} 7"},
-                {"role": "assistant", "content": " ".join(["5"] * (1 + i % 9))},
-            ]
-        }
-        for i in range(256)
-    ]
-    Path(folder, "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     path = Path(folder, "config.yml")
     path.write_text(
         yaml.safe_dump(
             {
                 "base_model": str(folder),
-                "datasets": [
-                    {
-                        "path": f"{folder}/rows.jsonl",
-                        "ds_type": "json",
-                        "type": "chat_template",
-                    }
-                ],
-                "dataset_prepared_path": f"{folder}/prepared",
-                "dataset_num_proc": 1,
+                "datasets": [{"path": "rows.jsonl", "type": "chat_template"}],
                 "output_dir": f"{folder}/out",
                 "sequence_len": 64,
                 "micro_batch_size": 2,
@@ -106,22 +87,41 @@ def config(folder, **keys):
     return load_cfg(str(path))
 
 
-with tempfile.TemporaryDirectory() as folder:
-    cfg = config(
-        folder,
-        sample_packing=True,
-        eval_sample_packing=True,
-        val_set_size=0.5,
-        micro_batch_size=4,
-        eval_batch_size=1,
-        eval_steps=1,
+def rows(count=64):
+    """Tokenised samples of 4 to 12 tokens, as Axolotl prepares them."""
+    ids = [[2 + (i + j) % 90 for j in range(4 + i % 9)] for i in range(count)]
+    return Dataset.from_dict(
+        {
+            "input_ids": ids,
+            "labels": ids,
+            "attention_mask": [[1] * len(row) for row in ids],
+            "position_ids": [list(range(len(row))) for row in ids],
+            "length": [len(row) for row in ids],
+        }
     )
-    trainer, *_ = setup_model_and_trainer(cfg, load_datasets(cfg=cfg))
-    batch = next(iter(trainer.get_eval_dataloader()))
-rows, tokens = batch["input_ids"].shape
-print("expected: 1 sequence of 64 tokens")
-print(
-    f"observed: {rows} x {tokens} tokens; per_device_eval_batch_size is "
-    f"{trainer.args.per_device_eval_batch_size}"
-)
-sys.exit(0 if rows * tokens > 64 else 2)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = config(
+            folder,
+            sample_packing=True,
+            eval_sample_packing=True,
+            val_set_size=0.5,
+            micro_batch_size=4,
+            eval_batch_size=1,
+            eval_steps=1,
+        )
+        trainer, *_ = setup_model_and_trainer(cfg, TrainDatasetMeta(rows(), rows(), 2))
+        batch = next(iter(trainer.get_eval_dataloader()))
+    sequences, tokens = batch["input_ids"].shape
+    print("expected: 1 sequence of 64 tokens")
+    print(
+        f"observed: {sequences} x {tokens} tokens; per_device_eval_batch_size is "
+        f"{trainer.args.per_device_eval_batch_size}"
+    )
+    sys.exit(0 if sequences * tokens > 64 else 2)
+
+
+if __name__ == "__main__":  # Axolotl starts processes
+    main()

@@ -86,7 +86,6 @@ def config(folder, **keys):
                 "learning_rate": 1e-3,
                 "optimizer": "adamw_torch",
                 "lr_scheduler": "constant",
-                "seed": 42,
                 "bf16": False,
                 "fp16": False,
                 "tf32": False,
@@ -107,21 +106,20 @@ def config(folder, **keys):
     return load_cfg(str(path))
 
 
-def order(seed, copy):
+def order():
+    """The first rows of a new preparation, in their order."""
     with tempfile.TemporaryDirectory() as folder:
-        cfg = config(folder, dataset_prepared_path=f"{folder}/{copy}", val_set_size=0)
-        cfg.seed = seed
-        text = yaml.safe_load(Path(folder, "config.yml").read_text())
-        if seed is None:
-            del text["seed"]
-        Path(folder, "config.yml").write_text(yaml.safe_dump(text))
-        cfg = load_cfg(str(Path(folder, "config.yml")))
-        rows = load_datasets(cfg=cfg).train_dataset
-        return [row[:3] for row in rows["input_ids"][:4]]
+        cfg = config(folder, val_set_size=0)
+        return [row[:3] for row in load_datasets(cfg=cfg).train_dataset["input_ids"]]
 
 
-print("expected: the same order twice")
-for seed in (42, None):
-    one, two = order(seed, "one"), order(seed, "two")
-    print(f"observed: seed {seed}: the same order twice: {one == two}")
-sys.exit(0 if one != two else 2)
+def main():
+    one, two = order(), order()
+    print("expected: the same order twice")
+    print(f"observed: {one[:4]}")
+    print(f"observed: {two[:4]}")
+    sys.exit(0 if one != two else 2)
+
+
+if __name__ == "__main__":  # Axolotl starts processes
+    main()

@@ -110,23 +110,28 @@ def first_row(cfg):
     return load_datasets(cfg=cfg).train_dataset[0]["input_ids"]
 
 
-with tempfile.TemporaryDirectory() as folder:
-    files = [Path(folder, name) for name in ("a.jsonl", "b.jsonl")]
-    cfg = config(folder)
-    rows = Path(folder, "rows.jsonl").read_text().splitlines()
-    files[0].write_text("\n".join(rows[:20]))
-    files[1].write_text("\n".join(rows[100:120]))
-    entries = [
-        {"path": str(file), "ds_type": "json", "type": "chat_template"}
-        for file in files
-    ]
-    keys = {"shuffle_merged_datasets": False, "val_set_size": 0}
-    before = first_row(config(folder, datasets=entries, **keys))
-    turned = first_row(config(folder, datasets=entries[::-1], **keys))
-    files[0].write_text("\n".join(rows[200:220]))
-    edited = first_row(config(folder, datasets=entries, **keys))
-print("expected: three different first rows")
-print(f"observed: a, b:         {before}")
-print(f"observed: b, a:         {turned}")
-print(f"observed: a edited, b:  {edited}")
-sys.exit(0 if before in (turned, edited) else 2)
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("a.jsonl", "b.jsonl")]
+        config(folder)
+        rows = Path(folder, "rows.jsonl").read_text().splitlines()
+        files[0].write_text("\n".join(rows[:20]))
+        files[1].write_text("\n".join(rows[100:120]))
+        entries = [
+            {"path": str(file), "ds_type": "json", "type": "chat_template"}
+            for file in files
+        ]
+        keys = {"shuffle_merged_datasets": False, "val_set_size": 0}
+        before = first_row(config(folder, datasets=entries, **keys))
+        turned = first_row(config(folder, datasets=entries[::-1], **keys))
+        files[0].write_text("\n".join(rows[200:220]))
+        edited = first_row(config(folder, datasets=entries, **keys))
+    print("expected: three different first rows")
+    print(f"observed: a, b:         {before}")
+    print(f"observed: b, a:         {turned}")
+    print(f"observed: a edited, b:  {edited}")
+    sys.exit(0 if before in (turned, edited) else 2)
+
+
+if __name__ == "__main__":  # Axolotl starts processes
+    main()

@@ -32,7 +32,7 @@ with tempfile.TemporaryDirectory() as folder:
     LlamaConfig(hidden_size=32, num_hidden_layers=1).save_pretrained(folder)
     path = Path(folder) / "config.yml"
     path.write_text(
-        f"base_model: {folder}\n"
+        f"base_model: {folder}\noutput_dir: {folder}/out\n"
         "datasets: [{path: rows.jsonl, type: chat_template, field_mesages: turns}]\n"
         "gradient_accumulation_step: 16\n"
         "micro_batch_size: 8\nlearning_rate: 1e-5\n"
