@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import date
@@ -26,11 +27,18 @@ def about() -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line of this process, from the root of the repository."""
-    script = Path(sys.argv[0]).resolve()
+    """The command line of this process; of folders elsewhere, the name alone."""
     root = Path(__file__).resolve().parent.parent
-    name = script.relative_to(root) if script.is_relative_to(root) else script.name
-    return " ".join(["python", str(name), *sys.argv[1:]])
+    script, *words = (_shown(word, root) for word in sys.argv)
+    return shlex.join(["python", script, *words])
+
+
+def _shown(word: str, root: Path) -> str:
+    path = Path(word)
+    if not path.is_absolute() and not path.exists():
+        return word
+    inside = path.resolve().is_relative_to(root)
+    return str(path.resolve().relative_to(root)) if inside else path.name
 
 
 def machine() -> str:
