@@ -5,7 +5,7 @@ Versions: axolotl 0.19.0, peft 0.20.0
 Expected: the same config with the same `seed` starts from the same LoRA adapter.
 Observed: it starts from another one each time: the losses of two runs differ from the
     first step on where B is not zero, and from the second on where it is.
-Cause: axolotl/train.py, line 645: the model and its adapter are made by
+Cause: axolotl/train.py, line 650: the model and its adapter are made by
     `setup_model_and_trainer` before transformers' Trainer calls `set_seed`, and
     nothing in axolotl/loaders seeds.
 Reported: not found

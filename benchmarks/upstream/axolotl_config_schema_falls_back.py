@@ -3,10 +3,11 @@
 Host: Axolotl
 Versions: axolotl 0.19.0, pydantic 2.12.5
 Expected: a JSON schema with types, descriptions and allowed values.
-Observed: pydantic refuses a default of the type torch.dtype, and the command prints
-    names and `str(annotation)` alone.
-Cause: a field of axolotl/utils/schemas/config.py whose default or type is
-    torch.dtype; axolotl/cli/main.py, lines 443 to 468, has the fallback.
+Observed: pydantic cannot serialise a torch.dtype, and the command prints names and
+    `str(annotation)` alone.
+Cause: the values of the enum `TorchAOQuantDType` (axolotl/utils/schemas/enums.py,
+    line 8) are torch.dtype objects; axolotl/cli/main.py, lines 443 to 468, has the
+    fallback.
 Reported: not found
 """
 

@@ -6,7 +6,7 @@ Expected: a QLoRA config that names no kernels trains on a CPU, as it does with 
     four `lora_*_kernel` keys set to false.
 Observed: the kernels are on, and the first step ends in an error.
 Cause: axolotl/utils/schemas/config.py, lines 1976 to 2083, does not ask whether there
-    is a GPU; axolotl/kernels/quantize.py asks torch for a CUDA stream.
+    is a GPU; axolotl/kernels/quantize.py, line 49, asks torch for a CUDA stream.
 Reported: not found
 """
 

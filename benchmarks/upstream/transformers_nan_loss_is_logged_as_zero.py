@@ -7,7 +7,7 @@ Observed: `loss` is 0.0 in every log. A watcher that looks for a high or missing
     takes the run for a perfect one; `grad_norm`, which is NaN, shows it.
 Cause: `logging_nan_inf_filter` is on by default (transformers/training_args.py, line
     997) and puts the mean of the losses so far in place of such a loss
-    (transformers/trainer.py, line 1770), which is 0 where there are none.
+    (transformers/trainer.py, line 1771), which is 0 where there are none.
 Reported: https://github.com/huggingface/trl/issues/6702 (closed), for GRPO
 """
 

@@ -8,7 +8,7 @@ Observed: the first rank leaves the trial with `TrialPruned` and waits for the n
     the process group, 30 minutes by default. Without pruning the search ends on both.
 Cause: transformers/trainer.py, line 4376: only the first rank has a trial with a
     study, and so asks `should_prune`; transformers/integrations/integration_utils.py,
-    line 286: the other ranks are not told.
+    line 285: the other ranks are not told.
 Reported: as an open question in
     https://github.com/huggingface/transformers/pull/19096 (merged)
 """
