@@ -1,7 +1,7 @@
 """The figures of README and docs, held against `benchmarks/results`.
 
-    python benchmarks/figures.py           # what is not in the results; status 1 if any
-    python benchmarks/figures.py --write   # puts the results' figures into the pages
+    python benchmarks/figures.py [PAGE ...]  # what is not in the results
+    python benchmarks/figures.py --write     # puts the results' figures into the pages
 
 `figures.yml` says for each page where its figures come from:
 
@@ -113,7 +113,7 @@ class Page:
         self.differences: list[Difference] = []
         self._edits: list[tuple[Span, str]] = []
         self._covered: list[Span] = []
-        listed = LISTED["pages"][name] or {}
+        listed = LISTED["pages"].get(name) or {}
         results = Results()
         for template in listed.get("figures", ()):
             self._compare(Sentence(template, results))
@@ -202,18 +202,22 @@ def measured_numbers(text: str) -> Iterator[Span]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "pages", nargs="*", help="all that are listed, if none is given"
+    )
     parser.add_argument("--write", action="store_true", help="change the pages")
-    write = parser.parse_args().write
+    asked = parser.parse_args()
+    pages = asked.pages or list(LISTED["pages"])
     found = []
-    for name in LISTED["pages"]:
+    for name in pages:
         path = PROJECT / name
         page = Page(name, path.read_text(encoding="utf-8"))
-        if write:
+        if asked.write:
             path.write_text(page.with_results(), encoding="utf-8")
             page = Page(name, page.with_results())
         found += page.differences
-    pages = f"{len(LISTED['pages'])} pages: every figure is in the results"
-    print("\n".join(map(str, [*found, REMEDY])) if found else pages)
+    fine = f"{len(pages)} pages: every figure is in the results"
+    print("\n".join(map(str, [*found, REMEDY])) if found else fine)
     sys.exit(bool(found))
 
 

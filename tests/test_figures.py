@@ -13,7 +13,15 @@ from scripts import load_script
 
 PROJECT = Path(__file__).parent.parent
 BENCHMARKS = PROJECT / "benchmarks"
-RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
+SOURCES = "".join(
+    (BENCHMARKS / name).read_text() for name in ("figures.yml", "tables.py")
+)
+RESULTS = [
+    path
+    for path in sorted((BENCHMARKS / "results").glob("*.json"))
+    if re.search(rf"\b{path.stem}\b", SOURCES)
+]
+"""Those that the pages have figures of."""
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
 
