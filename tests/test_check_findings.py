@@ -416,3 +416,24 @@ def test_the_template_of_a_mix_is_judged_as_that_of_datasets() -> None:
     (found,) = [f for f in findings(config) if f.id == "turn-end-untrained"]
     config["special_tokens"] = {"eos_token": "<|eot_id|>"}
     assert found.id not in {f.id for f in findings(config)}
+
+
+@pytest.mark.parametrize(
+    ("name", "accused"),
+    [("HuggingFaceTB/SmolLM2-135M", False), ("HuggingFaceTB/SmolLM2-1.7B", True)],
+)
+def test_a_rate_is_not_held_against_a_model_that_its_name_says_is_small(
+    name: str, accused: bool
+) -> None:
+    config = {"base_model": name, "learning_rate": 3e-4, "micro_batch_size": 8}
+    found = {finding.id for finding in advise(config, model=None)}
+    assert ("rate-full-high" in found) is accused
+
+
+@pytest.mark.parametrize("key", ["optimizer", "adapter"])
+def test_a_rate_of_an_optimizer_or_adapter_that_nobody_studied_is_no_finding(
+    key: str,
+) -> None:
+    other = {"optimizer": "sgd", "adapter": "vera"}[key]
+    config = {"base_model": "x", "learning_rate": 0.3, key: other}
+    assert "rate-extreme" not in {f.id for f in advise(config, model=None)}

@@ -20,8 +20,10 @@ def rate(view: View) -> Iterator[Finding]:
     value = view.number("learning_rate")
     if value is None or value <= 0:
         return
+    if not _like_adam(view):
+        return
     adapter = view.training == "adapter"
-    if value > 0.1 and "sgd" not in str(view.get("optimizer", "")):
+    if value > 0.1 and view.get("adapter") in (None, "lora", "qlora"):
         yield Finding(
             AGAINST,
             "learning_rate",
@@ -32,9 +34,7 @@ def rate(view: View) -> Iterator[Finding]:
             id="rate-extreme",
         )
         return
-    if not _like_adam(view):
-        return
-    if view.training == "adapter":
+    if adapter:
         claim = CLAIMS["adapter-rate"]
         low, high = claim.low or 0.0, claim.high or 0.0
         # Adam's update of an adapter grows with its scale; the studies had 2 at most.

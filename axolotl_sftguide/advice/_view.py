@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -167,8 +168,9 @@ class View:
 
     @property
     def is_small(self) -> bool:
-        """Whether the model is known to be far smaller than those studied."""
-        return self.parameters is not None and self.parameters < 500_000_000
+        """Whether the model is far smaller than those studied, by config or name."""
+        size = self.parameters or parameters_in(str(self.get("base_model", "")))
+        return size is not None and size < 500_000_000
 
     @property
     def packed(self) -> bool:
@@ -238,3 +240,10 @@ class View:
         """The `mix:` block, if any."""
         mix = self.block.get("mix")
         return mix if isinstance(mix, Mapping) else None
+
+
+def parameters_in(name: str) -> float | None:
+    """The number of parameters that a model's name gives, as in SmolLM2-135M."""
+    found = re.findall(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)(M|B)(?![A-Za-z0-9])", name)
+    sizes = [float(number) * (1e6 if unit == "M" else 1e9) for number, unit in found]
+    return sizes[0] if len(sizes) == 1 else None
