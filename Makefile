@@ -26,8 +26,8 @@ export HF_HUB_OFFLINE ?= 1
 
 .PHONY: quickstart quickstart-qlora sweep curves picture report-picture watch-picture \
 	signals-pictures evidence faults test test-slow test-all test-long test-trl \
-	test-newest test-import test-wheel lint docs docs-serve bench upstream matrix \
-	gpu-suite host-schema dist sbom audit workflows clean
+	test-newest test-import test-wheel test-lowest lint docs docs-serve bench upstream \
+	matrix gpu-suite host-schema dist sbom audit workflows clean
 
 quickstart: $(VENV)/host  ## train the quickstart recipe on the CPU
 	@$(BIN)/sftguide quickstart
@@ -82,6 +82,17 @@ test-import: $(VENV)/test $(TRANSFORMERS:%=.venv-transformers-%/ready)  ## the s
 
 test-wheel: dist  ## the sdist's tests with the wheel, without the checkout
 	scripts/test_wheel.sh $(WORKERS)
+
+test-lowest:  ## some tests with the oldest dependencies that pyproject.toml allows
+	rm -rf .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python \
+		--resolution lowest-direct '.[mix,sweep,postgresql]'
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python pytest pytest-xdist pyte
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not long and not versions" \
+		-k "not postgresql and not old_modules and not TestFolders" tests/test_old_names.py tests/test_run_history.py \
+		tests/test_traces.py tests/test_sweep_space.py tests/test_settings.py tests/test_mixing_files.py
 
 matrix: $(VENV)/pip  ## the tests of the hosts with their oldest and newest versions; ONLY="trl-oldest"
 	$(BIN)/python benchmarks/host_versions.py $(ONLY)
