@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 from forked import Forked
 
-SWEEP = {"optuna"}
+SWEEP = {"optuna", "ray"}
 MIX = {"orjson", "zstandard"}
 WITH_THE_HOSTS = {"filelock", "numpy", "pyarrow"}
 """Of the extras, what every host installs too."""
 HOSTS = {"accelerate", "axolotl", "datasets", "peft", "torch", "transformers", "trl"}
-OF_AN_EXTRA = ("mixing._", "cli.mix_preview", "cli.mix_tables", "sweep.pruner")
-"""How the names of modules begin that only `[mix]` or `[sweep]` uses."""
+OF_AN_EXTRA = (
+    "mixing._",
+    "cli.mix_preview",
+    "cli.mix_tables",
+    "sweep.pruner",
+    "sweep.ray_",
+)
+"""How the names of modules begin that only `[mix]`, `[sweep]` or `[ray]` uses."""
 
 SCRIPT = """
 import pkgutil, sys

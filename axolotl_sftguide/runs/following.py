@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +23,32 @@ class AppendedRecords:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.files = 0
+        """How many files of this name were read: one more after a replacement."""
+        self.ends_torn = False
+        """Whether the last line is not complete."""
         self._file_id: tuple[int, int] | None = None
         self._offset = 0
-        self._rest = b""
 
-    @property
-    def ends_torn(self) -> bool:
-        """Whether the last line is not complete."""
-        return bool(self._rest)
-
-    def read(self) -> tuple[list[dict[str, Any] | None], bool]:
-        """The new records, None for a broken line, and whether the file is another."""
-        began = False
+    def read(self) -> Iterator[dict[str, Any] | None]:
+        """The new records one after the other; None for a broken line."""
         try:
             with self.path.open("rb") as file:
                 found = self.path.stat()
                 file_id = (found.st_dev, found.st_ino)
                 if self._file_id != file_id or found.st_size < self._offset:
-                    self._file_id, self._offset, self._rest = file_id, 0, b""
-                    began = True
+                    self._file_id, self._offset = file_id, 0
+                    self.files += 1
                 file.seek(self._offset)
-                new = file.read()
+                self.ends_torn = False
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        self.ends_torn = True
+                        return
+                    self._offset += len(line)
+                    yield record_of(line)
         except OSError:  # not there yet, or moved away: what was read remains
-            return [], False
-        self._offset += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        return [record_of(line) for line in lines], began
+            return
 
 
 class TraceFollower:
@@ -62,6 +63,7 @@ class TraceFollower:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._records = AppendedRecords(path)
+        self._files = 0
         self._content: TraceContent | None = None
         self._trace: Trace | None = None
 
@@ -71,14 +73,20 @@ class TraceFollower:
         Raises:
             TraceError: If the file is no trace, or has a newer format.
         """
-        records, began = self._records.read()
-        if began:
-            self._content = self._trace = None
-        for record in records:
+        changed = self._trace is None
+        for record in self._records.read():
+            self._start_again_on_another_file()
             self._take(record)
-        if (records or self._trace is None) and self._content is not None:
+            changed = True
+        self._start_again_on_another_file()
+        if changed and self._content is not None:
             self._trace = self._content.trace(torn=self._records.ends_torn)
         return self._trace
+
+    def _start_again_on_another_file(self) -> None:
+        if self._files != self._records.files:
+            self._files = self._records.files
+            self._content = self._trace = None
 
     def _take(self, record: dict[str, Any] | None) -> None:
         if self._content is None:

@@ -111,10 +111,9 @@ class _Judged:
         Raises:
             TraceError: If one of them is incomplete.
         """
-        records, _ = self.records.read()
         found = [
             observation_of(self.records.path, record)
-            for record in records
+            for record in self.records.read()
             if record is not None and "event" not in record
         ]
         # A resumed run repeats steps, which have been judged.
