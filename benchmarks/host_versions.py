@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from record import about
+
 PROJECT = Path(__file__).parent.parent
 RESULTS = PROJECT / "benchmarks" / "results" / "host_versions.json"
 PAGE = PROJECT / "docs" / "hosts.md"
@@ -216,7 +218,7 @@ def summary(row: dict[str, Any]) -> str:
 def keep(each: Combination, row: dict[str, Any]) -> None:
     """Put one row into the results, in the order of the combinations."""
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    rows[each.name] = row
+    rows[each.name] = {**row, "about": about()}
     order = [known.name for known in COMBINATIONS if known.name in rows]
     text = json.dumps({name: rows[name] for name in order}, indent=1)
     RESULTS.write_text(text + "\n")

@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+from record import record
 from studies import HIGHER_IS_BETTER, OWN, SEEDS
 
 from axolotl_sftguide.config.differences import setting_of
@@ -609,7 +610,7 @@ def main() -> None:
     if given.only is None:
         print(f"\n{markdown(written)}")
     if given.out:
-        given.out.write_text(json.dumps(written, indent=1) + "\n")
+        record(given.out, written)
 
 
 def _rest_of(folder: Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
+from record import record
 from scaling import rows, runs, steps, workers
 from scaling.page import tables
 
@@ -72,7 +73,7 @@ def main() -> None:
         took = round(time.monotonic() - started)
         found[part] = {"machine": machine(), "seconds": took, "figures": figures}
         if out is not None:
-            out.write_text(json.dumps(found, indent=1) + "\n")
+            record(out, found)
 
 
 def line(part: str, figure: dict[str, object]) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 from click.testing import CliRunner
+from record import record
 
 from axolotl_sftguide.cli import main as sftguide
 from axolotl_sftguide.recipes import find_recipe
@@ -278,7 +279,7 @@ def main() -> None:
                         continue
                     runs.append(train(config, seed, equal, folder))
                     found = {"runs": runs, "summary": list(summaries(runs))}
-                    out.write_text(json.dumps(found, indent=1) + "\n")
+                    record(out, found)
                     print(json.dumps(runs[-1]), flush=True)
     print(table(list(summaries(runs))))
 

@@ -7,7 +7,7 @@ import random
 from statistics import fmean
 
 import pytest
-from curves import autoregressive, run
+from loss_curves import autoregressive, run
 
 from axolotl_sftguide.signals.autocorrelation import Moments, Noise, noise_of
 from axolotl_sftguide.stopping.rules._window import Average, Window

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from curves import learning, run
+from loss_curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.cli import main

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from curves import learning, run
+from loss_curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings

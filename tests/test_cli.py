@@ -107,7 +107,7 @@ class TestRuns:
         assert "62 saved (62%)" in stopped
 
     def test_a_dead_run_is_shown_as_dead(self, history: RunHistory) -> None:
-        history.begin(run_row("c3", process_started_at=0.0))
+        history.begin(run_row("c3", process_started_at=0.0, heartbeat_at=0.0))
         assert re.search(r"c3\s.*\sdead\s", ok("runs", "list"))
 
 

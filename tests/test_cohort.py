@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from curves import fine_tuning, learning, run
+from loss_curves import fine_tuning, learning, run
 
 from axolotl_sftguide.config.settings import Settings
 from axolotl_sftguide.signals import Observation, points_of

@@ -48,6 +48,8 @@ NOT_RUN = {
     "python llama.cpp/": "not on PyPI; docs/start.md says what was run",
     "llama-": "the same",
     "ollama": "the same",
+    "python benchmarks/faults": "takes long; `make faults` is the same",
+    "cd benchmarks/faults": "the same",
     "python -c": "loads Axolotl: tests/test_documentation.py runs it",
     "pip install": "tests/test_packaging.py installs the wheel; extras are compared",
     "export PIP_EXTRA_INDEX_URL=": "an address of PyTorch's",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from curves import run
+from loss_curves import run
 
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.signals import Observation

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from curves import learning, run
+from loss_curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.config.differences import setting_of, varied_keys

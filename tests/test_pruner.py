@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from curves import learning, run
+from loss_curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide import SFTGuidePruner

@@ -10,8 +10,8 @@ from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
-from curves import fine_tuning, learning, run
 from labelled_curves import labelled_curves
+from loss_curves import fine_tuning, learning, run
 from real_data import real_file
 
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from curves import learning, run
+from loss_curves import learning, run
 from runs import run_row
 
 from axolotl_sftguide.monitor.decisions import decision_of

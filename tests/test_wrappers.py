@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from curves import run
+from loss_curves import run
 
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.stopping.rules import AllOf, Grace, Patience, Verdict, fold

@@ -6,16 +6,18 @@ python benchmarks/faults --only inputs      # the campaigns of some areas
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import inputs
 import processes
 from outcome import Outcome
+from record import record
 
 AREAS = {"inputs": inputs.CAMPAIGNS, "processes": processes.CAMPAIGNS}
 
@@ -41,7 +43,7 @@ def main() -> int:
                 print(f"    {example}", flush=True)
             if options.out:
                 rows = [asdict(one) for one in outcomes]
-                options.out.write_text(json.dumps(rows, indent=1) + "\n")
+                record(options.out, {"campaigns": rows})
     return 0 if all(outcome.clean for outcome in outcomes) else 1
 
 
