@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 import yaml
+from record import record
 
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "recipes" / "quickstart" / "base"
@@ -74,7 +75,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             found.append(measure(size, Path(scratch)))
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        record(options.out, {"sizes": found})
 
 
 def measure(size: str, folder: Path) -> dict[str, object]:
@@ -88,16 +89,16 @@ def measure(size: str, folder: Path) -> dict[str, object]:
     rows = sum(part["rows"] for part in json.loads(manifest.read_text())["parts"])
     line: dict[str, object] = {
         "size": size,
-        "bytes": data.stat().st_size,
+        "mb": round(data.stat().st_size / 1e6, 2),
         "rows": rows,
-        "mix": {"seconds": mixing, "mib": memory},
+        "mix": {"seconds": round(mixing), "mib": round(memory)},
     }
     print(f"{size}: {rows} rows, {data.stat().st_size / 1e6:.2f} MB,", end=" ")
     print(f"mixed in {mixing:.0f} s and {memory:.0f} MiB")
     for host, train in (("axolotl", train_with_axolotl), ("trl", train_with_trl)):
         seen, seconds, memory = train(data, folder)
         print(f"  {host}: {seen} rows, three steps, {seconds:.0f} s, {memory:.0f} MiB")
-        line[host] = {"rows": seen, "seconds": seconds, "mib": memory}
+        line[host] = {"rows": seen, "seconds": round(seconds), "mib": round(memory)}
         if seen != rows:
             sys.exit(f"{host} has {seen} rows of {rows}")
     return line
