@@ -437,9 +437,8 @@ class TestKernels:
         planned = [passing(case["model"], case["asked"]) for case in cases]
         assert planned == pytest.approx(counted_apart(cases), rel=0.05)
 
-    @pytest.mark.parametrize(
-        "half", [True, pytest.param(False, marks=pytest.mark.slow)]
-    )
+    @pytest.mark.slow
+    @pytest.mark.parametrize("half", [True, False])
     def test_the_chunked_loss_is_within_five_percent(
         self, half: bool, forked: Forked, tmp_path: Path
     ) -> None:

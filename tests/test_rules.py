@@ -454,6 +454,7 @@ class TestEveryRule:
         assert len(repr(state)) < 20_000
 
 
+@pytest.mark.xdist_group("labelled curves")
 class TestLabelledCurves:
     """Made-up curves of all kinds, under all rules that look at one run alone."""
 

@@ -161,7 +161,8 @@ def test_an_impossible_batch_size_gets_a_one_line_error_with_a_remedy(
     )
 
 
-@pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
 def test_two_ranks_agree_and_share_the_batch(
     forked: Forked,
     axolotl_config: Callable[..., dict[str, Any]],

@@ -14,7 +14,6 @@ from tiny import uneven_rows, write_rows
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
 
 RECIPES = [r for r in shipped_recipes() if not r.name.startswith("quickstart")]
-QUICK = ("8b-stacked-qlora",)
 
 QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart" / "base"
 """Wide enough for blocks of 64 quantised weights."""
@@ -65,13 +64,8 @@ def made_small(recipe: Recipe, base: Path, folder: Path) -> dict[str, Any]:
     return config  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        pytest.param(r, id=r.name, marks=[] if r.name in QUICK else pytest.mark.slow)
-        for r in RECIPES
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_each_step_has_the_samples_that_the_recipe_sets(
     recipe: Recipe, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,7 +88,3 @@ def test_each_step_has_the_samples_that_the_recipe_sets(
     assert f"effective batch size {wanted} (as set)" in said
     assert ("no CUDA device: turned off lora_mlp_kernel" in said) == adapter
     assert "exact_accumulation has no effect" not in said
-
-
-def test_the_small_ones_are_all_recipes() -> None:
-    assert {r.name for r in RECIPES} >= set(QUICK)
