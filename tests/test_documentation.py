@@ -31,14 +31,20 @@ SITE = PROJECT / "docs" / "index.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# \w+\.py\n")
 """A file of the walk that tests/under_axolotl/test_start_page.py follows."""
+RAY = "from ray import"
+"""A part of a script for a cluster; test_ray_stopper.py runs its stopper in Ray."""
 
 
 def blocks(language: str) -> list[Any]:
-    return [
-        pytest.param(found.group(2), id=f"{page.name}-{i}")
+    found = [
+        (f"{page.name}-{i}", *match.groups())
         for page in PAGES
-        for i, found in enumerate(BLOCK.finditer(page.read_text()))
-        if found.group(1) == language and not FILE.match(found.group(2))
+        for i, match in enumerate(BLOCK.finditer(page.read_text()))
+    ]
+    return [
+        pytest.param(text, id=name)
+        for name, written_in, text in found
+        if written_in == language and not FILE.match(text) and RAY not in text
     ]
 
 

@@ -825,7 +825,8 @@ class TestStorage:
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from runs import run_row\n"
             "from axolotl_sftguide.runs.history import RunHistory, Score\n"
-            "history = RunHistory(sys.argv[2])\n"
+            # 32 processes on two cores may wait for long, but none in vain.
+            "history = RunHistory(sys.argv[2], timeout_s=120)\n"
             "for i in range(10):\n"
             "    run_id = f'{sys.argv[3]}-{i}'\n"
             "    history.begin(run_row(run_id))\n"
