@@ -122,7 +122,9 @@ def test_a_training_is_compared_with_the_runs_that_can_be_read(
     history = RunHistory(str(storage))
     peers = history.peers(Candidate(study="s", key="k", fields={}))
     assert {peer.id for peer in peers} == {f"r{i}" for i in range(RUNS) if i != 3}
-    assert "r4" not in next(history.at([80], ["r1", "r4"]))
+    assert list(next(history.at([200], ["r1", "r4"]))) == ["r1"]
+    whole_curves = list(history.at(100 * [200], ["r1", "r4"]))
+    assert [list(found) for found in whole_curves] == 100 * [["r1"]]
 
 
 def test_a_lost_page_hides_only_the_rows_on_it(

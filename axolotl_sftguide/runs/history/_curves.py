@@ -108,7 +108,8 @@ def read_curves(
     query = query.order_by(t.points.c.run_id, t.points.c.samples_seen)
     found: dict[str, list[Point]] = {}
     for row in connection.execute(query).mappings():
-        found.setdefault(row["run_id"], []).append(_point(row))
+        if fault_of(t.points, row) is None:
+            found.setdefault(row["run_id"], []).append(_point(row))
     return found
 
 
