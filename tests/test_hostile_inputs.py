@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from itertools import pairwise
@@ -261,27 +262,39 @@ def shown_with_escapes(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "words",
     [
-        ["list"],
-        ["list", "--csv"],
-        ["show", "r1", "--key", "--config"],
-        ["compare", "r1", "r2"],
-        ["tag", "r1"],
-        ["rename", "r1", f"x{ESCAPE}"],
-        ["show", "no such"],
-        ["list", "--study", f"no{ESCAPE}"],
-        ["delete", "r2", "--yes"],
+        ["runs", "list"],
+        ["runs", "list", "--csv"],
+        ["runs", "show", "r1", "--key", "--config"],
+        ["runs", "compare", "r1", "r2"],
+        ["runs", "tag", "r1"],
+        ["runs", "rename", "r1", f"x{ESCAPE}"],
+        ["runs", "show", "no such"],
+        ["runs", "list", "--study", f"no{ESCAPE}"],
+        ["runs", "delete", "r2", "--yes"],
+        ["next", "r1"],
     ],
 )
 def test_no_escape_of_a_name_reaches_the_terminal(
     words: list[str], shown_with_escapes: str
 ) -> None:
-    arguments = ["runs", *words, "--storage", shown_with_escapes]
+    arguments = [*words, "--storage", shown_with_escapes]
     done = CliRunner().invoke(main, arguments, color=True)
     assert done.exception is None or isinstance(done.exception, SystemExit)
     text = done.stdout_bytes.decode() + done.stderr_bytes.decode()
     assert text.strip()
     for control in ("\x1b[5", "\x1b]", "\x07", "\u202e", "\ud800"):
         assert control not in text
+
+
+def test_no_escape_of_a_name_is_in_a_warning(shown_with_escapes: str) -> None:
+    connection = sqlite3.connect(shown_with_escapes)
+    connection.execute("update runs set id = ? || id, loss = 'junk'", (f"{ESCAPE}id",))
+    connection.commit()
+    connection.close()
+    arguments = ["runs", "list", "--storage", shown_with_escapes]
+    done = CliRunner().invoke(main, arguments, color=True)
+    assert "cannot be read" in done.stderr
+    assert "\x1b" not in done.stderr
 
 
 def test_no_name_is_markup_in_a_notebook(shown_with_escapes: str) -> None:

@@ -138,7 +138,7 @@ def warnings_shown() -> Iterator[None]:
 
     class Shown(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"Warning: {record.getMessage()}", err=True)
+            echo(f"Warning: {record.getMessage()}", err=True)
 
     logger = logging.getLogger(__name__.partition(".")[0])
     handler = Shown(logging.WARNING)

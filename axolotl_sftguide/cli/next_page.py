@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..units import count, duration, number
+from .common import echo, echo_styled
 
 if TYPE_CHECKING:
     from ..guidance import Advice, Guidance, Record, Unclear
@@ -102,11 +103,11 @@ def _next(run: Run, record: Record, guidance: Guidance, written: Path | None) ->
     if lines:
         _title("next")
     for line in lines:
-        click.echo(f"  {line}")
+        echo(f"  {line}")
 
 
 def _title(text: str) -> None:
-    click.echo(f"\n{click.style(text, bold=True)}")
+    echo_styled(f"\n{click.style(text, bold=True)}")
 
 
 def _line(text: str, indent: int, further: int | None = None, mark: str = "") -> None:
@@ -119,7 +120,7 @@ def _line(text: str, indent: int, further: int | None = None, mark: str = "") ->
         break_long_words=False,
         break_on_hyphens=False,
     )
-    click.echo(filled)
+    echo(filled)
 
 
 def as_dict(
