@@ -19,6 +19,7 @@ _SPECIAL_TOKEN = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def names_a_secret(key: str) -> bool:
     """Whether a key or a variable is called as secrets are; `eos_token` is none."""
     key = key.lower().replace("-", "_")
@@ -154,11 +155,12 @@ def _before(found: re.Match[str], start: re.Pattern[str]) -> str:
 
 def _of_environment() -> tuple[str, ...]:
     """The secrets in the environment, the longest first."""
+    # The names first: to read the values of all variables takes most of the time.
+    values = [os.environ.get(name, "") for name in os.environ if names_a_secret(name)]
     found = {
         value
-        for name, value in os.environ.items()
+        for value in values
         if len(value) >= _FEWEST
-        and names_a_secret(name)
         and not _NO_VALUE.fullmatch(value)
         # As of GOOGLE_APPLICATION_CREDENTIALS: paths have to stay what they are.
         and not (os.path.isabs(value) and os.path.exists(value))
