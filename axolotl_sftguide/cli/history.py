@@ -97,22 +97,22 @@ def echo_csv(runs: Sequence[Run]) -> None:
     from ..config.differences import flatten, varied_keys
     from ..runs.history import rows_of
     from ..runs.redaction import json_safe
-    from ..safe_text import shown
+    from ..safe_text import masker, printable
+
+    mask = masker()
+
+    def cell(value: Any) -> Any:
+        """A value as a terminal may show it."""
+        if isinstance(value, (bool, int, float)):
+            return value
+        return printable(mask(str(value or "")))
 
     keys = varied_keys([run.config for run in runs])
     rows = rows_of(runs)
     for run, row in zip(runs, rows, strict=True):
         config = flatten(json_safe(run.config))
         row.update({f"config.{key}": config.get(key) for key in keys})
-    rows = [{shown(k): _cell(v) for k, v in row.items()} for row in rows]
-    columns = dict.fromkeys(name for row in rows for name in row)
-    out = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
-    out.writeheader()
-    out.writerows(rows)
-
-
-def _cell(value: Any) -> Any:
-    """A value in a table of text, as a terminal may show it."""
-    from ..safe_text import shown
-
-    return value if isinstance(value, (bool, int, float)) else shown(str(value or ""))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(map(cell, columns))
+    out.writerows([cell(row.get(name)) for name in columns] for row in rows)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..config.differences import flatten, varied_keys
 from ..runs.history import Run, chosen_metric
-from ..safe_text import masked
+from ..safe_text import masker
 from ..units import count, number, share
 from .tables import console, label, score_beside, shown, status_of
 
@@ -168,7 +168,8 @@ def _saved(run: Run) -> str:
 
 def _reasons(runs: Sequence[Run], left: int) -> list[_Column]:
     """Why runs were stopped or warned about, in the space that is left."""
-    reasons = [" ".join(masked(_reason(run)).split()) for run in runs]
+    mask = masker()
+    reasons = [" ".join(mask(_reason(run)).split()) for run in runs]
     if left < _LEAST_REASON or not any(reasons):
         return []
     cut = (r if len(r) <= left else f"{r[: left - 3]}..." for r in reasons)

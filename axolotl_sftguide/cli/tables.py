@@ -79,7 +79,9 @@ def shown(value: Any, most: int = 20) -> str:
     """A value of a config in a table: shortened, with markup escaped."""
     if isinstance(value, float):
         return number(value)
-    text = "-" if value is None else masked(str(value))
+    if value is None or isinstance(value, int):
+        return "-" if value is None else str(value)
+    text = masked(str(value))
     return escape(text if len(text) <= most else f"{text[: most - 3]}...")
 
 
