@@ -16,6 +16,7 @@ from axolotl_sftguide.runs.history import Decision, RunHistory, Score
 from axolotl_sftguide.runs.redaction import json_safe
 from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.safe_text import masked, printable
+from axolotl_sftguide.sweep.axolotl_process import error_line
 
 HF = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGh"
 PLAIN = "correct-horse-battery"
@@ -120,6 +121,12 @@ def test_paths_in_variables_are_no_secrets(
     for name in ("PWD", "OLDPWD", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.setenv(name, str(tmp_path))
     assert masked(f"{tmp_path}/out") == f"{tmp_path}/out"
+
+
+def test_the_error_that_a_log_of_axolotl_ends_with_is_masked(tmp_path: Path) -> None:
+    log = tmp_path / "axolotl.log"
+    log.write_text(f"loading\nOSError: no access with token=hf_{'a' * 34} to x\n")
+    assert error_line(log) == "OSError: no access with token=*** to x"
 
 
 def test_a_long_text_is_masked_in_moments() -> None:

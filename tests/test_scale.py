@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from runs import run_row, steps, write_trace
 
+from axolotl_sftguide import safe_text
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.monitor.recorder import new_run_id
@@ -116,6 +117,21 @@ class TestHistory:
         text = said("runs", "list", "--sort", "learning_rate", "--limit", "3")
         assert "r00000" in text
         assert "r00003" not in text
+
+    def test_a_csv_searches_the_environment_for_secrets_no_more_for_more_runs(
+        self, history: RunHistory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        searches: list[int] = []
+
+        def search() -> tuple[str, ...]:
+            searches.append(1)
+            return ()
+
+        monkeypatch.setattr(safe_text, "_of_environment", search)
+        assert len(said("runs", "list", "--csv", "--limit", "3").splitlines()) == 4
+        few = len(searches)
+        assert len(said("runs", "list", "--csv").splitlines()) == RUNS + 1
+        assert len(searches) == 2 * few
 
     def test_the_shared_metric_is_looked_up_once_to_sort(
         self, history: RunHistory, monkeypatch: pytest.MonkeyPatch

@@ -109,8 +109,8 @@ def echo_csv(runs: Sequence[Run]) -> None:
 
     keys = varied_keys([run.config for run in runs])
     rows = rows_of(runs)
-    for run, row in zip(runs, rows, strict=True):
-        config = flatten(json_safe(run.config))
+    configs = map(flatten, json_safe([run.config for run in runs]))
+    for config, row in zip(configs, rows, strict=True):
         row.update({f"config.{key}": config.get(key) for key in keys})
     columns = list(dict.fromkeys(name for row in rows for name in row))
     out = csv.writer(sys.stdout, lineterminator="\n")

@@ -16,6 +16,7 @@ import psutil
 
 from ..errors import SweepError
 from ..runs.private_files import opener
+from ..safe_text import masker
 
 LOG = "axolotl.log"
 """The file inside an output folder that Axolotl's output goes to."""
@@ -107,13 +108,14 @@ def error_line(log: Path) -> str:
 
 
 def log_lines(log: Path) -> list[str]:
-    """The lines of a log, without blank lines and progress bars."""
+    """The lines of a log, without blank lines, progress bars and secrets."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
+    mask = masker()
     return [
-        line.strip()
+        mask(line.strip())
         for line in text.splitlines()
         if line.strip() and not _PROGRESS_BAR.search(line)
     ]
