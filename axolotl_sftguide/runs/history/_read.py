@@ -7,15 +7,17 @@ asked for is not read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
 from . import _tables as t
 from ._records import Decision, Run, Score
 from ._rows import Row, Unread, is_damage, read_rows
+
+_Found = TypeVar("_Found")
 
 MOST_IN_A_QUERY = 500
 """Ids in one query: SQLite and PostgreSQL limit its parameters."""
@@ -65,20 +67,35 @@ Readable: TypeAlias = tuple[list[Run], list[Unread]]
 
 def read_runs(connection: sa.Connection, selection: Selection) -> Readable:
     """The selected runs with scores, decisions and tags, oldest first."""
-    if selection.newest is not None:
-        try:
+    newest = selection.newest
+    if newest is not None:
+
+        def found() -> Readable:
             ids = _newest_ids(connection, selection)
-        except sa.exc.DatabaseError as error:
-            if not is_damage(error.orig):
-                raise
+            return read_by_ids(connection, ids, with_config=selection.with_config)
+
+        def searched() -> Readable:
             runs, unread = read_runs(connection, replace(selection, newest=None))
-            return runs[-selection.newest :], unread
-        return read_by_ids(connection, ids, with_config=selection.with_config)
+            return runs[-newest:], unread
+
+        return _or_if_damaged(found, searched)
     chosen = sa.select(t.runs.c.id).where(*selection.conditions)
     own = [] if selection.is_all else [chosen]
     return _runs_where(
         connection, selection.conditions, own, with_config=selection.with_config
     )
+
+
+def _or_if_damaged(
+    found: Callable[[], _Found], searched: Callable[[], _Found]
+) -> _Found:
+    """What a query finds; in a damaged file, what a search among all runs finds."""
+    try:
+        return found()
+    except sa.exc.DatabaseError as error:
+        if not is_damage(error.orig):
+            raise
+    return searched()
 
 
 def _newest_ids(connection: sa.Connection, selection: Selection) -> Sequence[str]:
@@ -115,32 +132,31 @@ def ids_of(connection: sa.Connection, name: str, study: str | None) -> Sequence[
     start = sa.func.substr(t.runs.c.id, 1, len(name)) == name
     alike = query.where(start | (t.runs.c.name == name))
     ordered = alike.order_by(t.runs.c.started_at, t.runs.c.id)
-    try:
+
+    def found() -> Sequence[str]:
         if name == "latest":
             return _newest_ids(connection, Selection(study=study, newest=1))
         exact = connection.execute(query.where(t.runs.c.id == name)).scalars().all()
         return exact or connection.execute(ordered).scalars().all()
-    except sa.exc.DatabaseError as error:
-        if not is_damage(error.orig):
-            raise
-    runs, _ = read_runs(connection, Selection(study=study, with_config=False))
-    if name == "latest":
-        return [run.id for run in runs[-1:]]
-    exact = [run.id for run in runs if run.id == name]
-    return exact or [r.id for r in runs if r.id.startswith(name) or r.name == name]
+
+    def searched() -> Sequence[str]:
+        runs, _ = read_runs(connection, Selection(study=study, with_config=False))
+        if name == "latest":
+            return [run.id for run in runs[-1:]]
+        exact = [run.id for run in runs if run.id == name]
+        return exact or [r.id for r in runs if r.id.startswith(name) or r.name == name]
+
+    return _or_if_damaged(found, searched)
 
 
 def count_runs(connection: sa.Connection, study: str | None) -> int:
     """The number of runs of a study, or of all."""
-    query = sa.select(sa.func.count(t.runs.c.id))
     selection = Selection(study=study, with_config=False)
-    try:
-        found = connection.execute(query.where(*selection.conditions))
-        return int(found.scalar_one())
-    except sa.exc.DatabaseError as error:
-        if not is_damage(error.orig):
-            raise
-    return len(read_runs(connection, selection)[0])
+    query = sa.select(sa.func.count(t.runs.c.id)).where(*selection.conditions)
+    return _or_if_damaged(
+        lambda: int(connection.execute(query).scalar_one()),
+        lambda: len(read_runs(connection, selection)[0]),
+    )
 
 
 def names_of(
