@@ -6,6 +6,7 @@ The trace gets it first, so that the history can be rebuilt from it.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -35,11 +36,9 @@ def _append(trace: Trace, decision: Decision, **end: Any) -> None:
         for event in trace.events
         if event["event"] == "decision"
     ]
-    writer = TraceWriter(trace.path)
-    if same not in known:
-        writer.event("decision", **asdict(decision))
-    if end:
-        writer.event(
-            "end", **end, at=time.time(), step_s=(trace.end or {}).get("step_s")
-        )
-    writer.close()
+    with closing(TraceWriter(trace.path)) as writer:
+        if same not in known:
+            writer.event("decision", **asdict(decision))
+        if end:
+            step_s = (trace.end or {}).get("step_s")
+            writer.event("end", **end, at=time.time(), step_s=step_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from ..errors import TraceError
@@ -40,9 +41,8 @@ def end_interrupted(history: RunHistory, folder: Path) -> None:
         known = last_runs(history, trace.run["study"], [where]).get(where)
         step_s = known.step_s if known and known.id == trace.run["id"] else None
         ended = {"status": "failed", "reason": _INTERRUPTED, "at": time.time()}
-        writer = TraceWriter(trace.path)
-        writer.event("end", **ended, step_s=step_s)
-        writer.close()
+        with closing(TraceWriter(trace.path)) as writer:
+            writer.event("end", **ended, step_s=step_s)
         entered(history, read_trace(trace.path))
     except (OSError, TraceError):
         return  # the sweep ends anyway, and starts the trial again

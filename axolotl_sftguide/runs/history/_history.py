@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,11 +200,8 @@ class RunHistory(ListedRuns, ComparedRuns):
         if run.trace_path is None or not traces_run(run.trace_path, run.id):
             return
         try:
-            writer = TraceWriter(Path(run.trace_path))
-            try:
+            with closing(TraceWriter(Path(run.trace_path))) as writer:
                 writer.event(event, **values)
-            finally:
-                writer.close()
         except OSError as error:
             logger.warning(
                 f"{run.trace_path}: cannot be written ({error.strerror or error}); the "
