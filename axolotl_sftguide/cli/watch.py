@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..safe_text import masked
 from .common import echo, note, sigterm_as_ctrl_c, wants_json
 from .history import open_existing, storage_option
 
@@ -104,7 +105,8 @@ def _watch(history: RunHistory, run: Run, wait: Callable[[], None]) -> None:
         return
     with _full_screen(history, run, out) as show:
         live = _follow(reader, show, wait)
-    out.print(ending(live.run), markup=False, highlight=False, soft_wrap=True)
+    end = masked(ending(live.run))
+    out.print(end, markup=False, highlight=False, soft_wrap=True)
 
 
 def _follow(

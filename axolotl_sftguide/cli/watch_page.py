@@ -13,6 +13,7 @@ from ..runs.axes import axis_figure, limits, right_edge
 from ..runs.history import Decision, Run
 from ..runs.live import Earlier, LiveRun
 from ..runs.log_line import evaluation_parts, pace, rate
+from ..safe_text import masked
 from ..signals import Point, point_steps
 from ..units import count, duration, number, share
 from .braille import Canvas
@@ -162,7 +163,7 @@ def verdict_line(decision: Decision) -> Text:
     style = _SIGN.get(decision.action, ("", ""))[1]
     text = Text().append(decision.shown_action, style)
     text.append(f" at step {count(decision.step)} by {decision.rule}: ")
-    text.append(decision.reason)
+    text.append(masked(decision.reason))
     return text
 
 
