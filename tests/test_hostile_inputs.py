@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from runs import run_row, write_trace
 
+from axolotl_sftguide import cli
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.cli.completion import _offering
 from axolotl_sftguide.config.mix_settings import SourceSettings
@@ -284,6 +286,16 @@ def test_no_escape_of_a_name_reaches_the_terminal(
     assert text.strip()
     for control in ("\x1b[5", "\x1b]", "\x07", "\u202e", "\ud800"):
         assert control not in text
+
+
+def test_commands_print_with_the_functions_that_escape_and_mask_alone() -> None:
+    folder = Path(cli.__file__).parent
+    direct = {
+        path.name
+        for path in folder.glob("*.py")
+        if re.search(r"\bclick\.s?echo\(|(?<![\w.])print\(", path.read_text())
+    }
+    assert direct == {"common.py"}
 
 
 def test_no_escape_of_a_name_is_in_a_warning(shown_with_escapes: str) -> None:
