@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..evidence import is_small
 from ._advice import Unclear
 from ._record import Record
 
@@ -12,7 +13,6 @@ _ADAPTER_RATES = (1e-4, 2e-4, 5e-4, 1e-3)
 _FULL_RATES = (1e-5, 2e-5, 3e-5)
 _TINY_RATES = (5e-4, 1e-3)
 _ADAPTER_BATCHES = (8, 16, 32)
-_SMALL = 500_000_000
 _COSINE_ROWS = (5_000, 15_000)
 _NEAR = 0.15
 """Values that differ by less, on a scale of natural logarithms, count as the same."""
@@ -36,7 +36,7 @@ def _rate(record: Record) -> Iterator[Unclear]:
     rate, key = record.rate, record.names.rate
     if rate is None or rate <= 0:
         return
-    small = _is_small(record)
+    small = is_small(record.parameters)
     if record.training == "adapter" and 1e-4 <= rate <= 1e-3:
         text = "1e-4 to 1e-3 did best in different studies"
         yield Unclear(key, rate, text, _beside(rate, _ADAPTER_RATES), ("adapter-rate",))
@@ -86,7 +86,7 @@ def _schedule(record: Record) -> Iterator[Unclear]:
     now, rows = record.config.get(key), record.rows
     if record.training != "full" or now != "constant" or rows is None:
         return
-    if _is_small(record):
+    if is_small(record.parameters):
         return
     if _COSINE_ROWS[0] <= rows <= _COSINE_ROWS[1]:
         yield Unclear(
@@ -97,10 +97,6 @@ def _schedule(record: Record) -> Iterator[Unclear]:
             ("cosine",),
             ("cosine-rate", "constant-rate"),
         )
-
-
-def _is_small(record: Record) -> bool:
-    return record.parameters is not None and record.parameters < _SMALL
 
 
 def _is_tiny(record: Record) -> bool:
