@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..evidence import is_small
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._advice import Unclear
 from ._record import Record
+from ._text import rounded
 
 _ADAPTER_RATES = (1e-4, 2e-4, 5e-4, 1e-3)
 _FULL_RATES = (1e-5, 2e-5, 3e-5)
@@ -46,7 +48,7 @@ def _rate(record: Record) -> Iterator[Unclear]:
         yield Unclear(key, rate, text, others, ("quickstart-rate",))
     elif record.training == "full" and small:
         text = "no claim is about models of this size"
-        yield Unclear(key, rate, text, (_short(rate / 3), _short(rate * 3)))
+        yield Unclear(key, rate, text, (rounded(rate / 3), rounded(rate * 3)))
     elif record.training == "full" and 1e-5 <= rate <= 3e-5:
         text = "1e-5 to 3e-5 did best in different models"
         yield Unclear(key, rate, text, _beside(rate, _FULL_RATES), ("full-rate",))
@@ -56,8 +58,8 @@ def _batch(record: Record) -> Iterator[Unclear]:
     size, noise = record.samples, record.noise
     if size is None:
         return
-    own = "sftguide.effective_batch_size"
-    key = own if own in record.config else record.names.accumulation
+    has_own = BATCH_SIZE in record.config
+    key = BATCH_SIZE if has_own else record.names.accumulation
     if noise is not None and noise.withheld is None:
         larger = noise.batch_size < noise.simple_low
         if larger or noise.batch_size > noise.simple_high:
@@ -68,7 +70,7 @@ def _batch(record: Record) -> Iterator[Unclear]:
                 _scaled(record, key, 2.0 if larger else 0.5),
             )
             return
-    if record.training == "adapter" and 8 <= size <= 32 and key == own:
+    if record.training == "adapter" and 8 <= size <= 32 and has_own:
         others = tuple(n for n in _ADAPTER_BATCHES if n != size)
         text = "8 to 32 samples per step did best in different studies"
         yield Unclear(key, size, text, others, ("adapter-batch",))
@@ -114,7 +116,3 @@ def _among(value: object, known: Sequence[float]) -> bool:
     if not isinstance(value, int | float) or value <= 0:
         return False
     return any(k > 0 and abs(math.log(value / k)) < _NEAR for k in known)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.2g}")
