@@ -159,7 +159,7 @@ def test_the_budget_is_a_size(written: Any, size: int) -> None:
     assert found.prediction.parking.disk == size
 
 
-@pytest.mark.parametrize("written", ["much", "0GiB", -1, True])
+@pytest.mark.parametrize("written", ["much", "0GiB", -1, True, "9" * 400])
 def test_what_is_no_size_gets_one_line_with_its_key(written: Any) -> None:
     parking = {"prediction": {"parking": {"disk": written}}}
     with pytest.raises(SettingsError) as caught:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
-from ..config.json_text import parse_json
+from ..config.deepspeed import deepspeed_settings
 from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
 from ._view import View
@@ -242,8 +240,9 @@ def parallel(view: View) -> Iterator[Finding]:
             "Remove one of them",
             id="deepspeed-and-fsdp-config",
         )
+    settings = deepspeed_settings(deepspeed) or {}
     for part, key in (("scheduler", "lr_scheduler"), ("optimizer", "optimizer")):
-        block = _deepspeed(deepspeed).get(part)
+        block = settings.get(part)
         if isinstance(block, Mapping) and block.get("type"):
             yield Finding(
                 AGAINST,
@@ -254,14 +253,3 @@ def parallel(view: View) -> Iterator[Finding]:
                 f"Remove {part} from DeepSpeed's file",
                 id="deepspeed-own-scheduler",
             )
-
-
-def _deepspeed(value: Any) -> Mapping[str, Any]:
-    """DeepSpeed's settings, if they are in the config or in a file that is here."""
-    if isinstance(value, Mapping):
-        return value
-    try:
-        found = parse_json(Path(value).read_text(encoding="utf-8")) if value else None
-    except (OSError, TypeError, ValueError):
-        return {}
-    return found if isinstance(found, Mapping) else {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ._pairs import NO_WARMUP
 from ._view import View
 
+_LONGEST_NAME = 200
+
 
 def run_summary(view: View) -> list[str]:
     """The lines on model, data, step and schedule."""
@@ -19,9 +21,6 @@ def run_summary(view: View) -> list[str]:
 def _model(view: View) -> str:
     name = str(view.get("base_model", "none"))
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-
-
-_LONGEST_NAME = 200
 
 
 def _training(view: View) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from ..config.evaluation import packs_evaluations
 from ..config.host_schema import HostSchema, host_schema
 from ..config.settings import BLOCK
+from ..evidence import is_small
 from ..evidence.effective_batch import choose
 
 _OTHER_KINDS = {
@@ -169,8 +170,8 @@ class View:
     @property
     def is_small(self) -> bool:
         """Whether the model is far smaller than those studied, by config or name."""
-        size = self.parameters or parameters_in(str(self.get("base_model", "")))
-        return size is not None and size < 500_000_000
+        name = str(self.get("base_model", ""))
+        return is_small(self.parameters or parameters_in(name))
 
     @property
     def packed(self) -> bool:

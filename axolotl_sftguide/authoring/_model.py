@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config.model_configs import model_file, read_model_file
 from ..errors import PlanError, nearest_hint
+from ..evidence import is_small
 from ..planning import KNOWN, locate_model, read_architecture
 from ._families import Family, family_of, is_tuned
 
@@ -49,7 +50,7 @@ class ModelFacts:
     @property
     def is_small(self) -> bool:
         """Whether it is far smaller than those studied."""
-        return self.parameters < 500_000_000
+        return is_small(self.parameters)
 
 
 def read_model(name: str, *, download: bool = True) -> ModelFacts:

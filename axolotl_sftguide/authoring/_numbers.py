@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..evidence import CLAIMS
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ..evidence.effective_batch import choose
 from ..units import counted
 from ._candidates import MANY_ROWS, Candidate
@@ -21,9 +22,8 @@ _MOST_EPOCHS = 3
 
 def batch(request: Request, model: ModelFacts, kind: str, rows: int) -> Choice:
     """Samples per optimizer step over all GPUs."""
-    key = "sftguide.effective_batch_size"
     if request.effective_batch_size is not None:
-        return Choice(key, request.effective_batch_size, "as given", "given")
+        return Choice(BATCH_SIZE, request.effective_batch_size, "as given", "given")
     chosen = choose(rows, kind)
     samples, claims = chosen.samples, chosen.claims
     if model.is_small and kind == "full" and samples > 256:
@@ -51,7 +51,7 @@ def batch(request: Request, model: ModelFacts, kind: str, rows: int) -> Choice:
             claims, unsure = ("small-batch",), f"the guide says {guide} [{claims[0]}]"
             others = (guide,)
     others = tuple(n for n in others if n < rows)
-    return Choice(key, samples, reason, "evidence", claims, unsure, others)
+    return Choice(BATCH_SIZE, samples, reason, "evidence", claims, unsure, others)
 
 
 def _about(rows: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._choice import Choice, Choices
 
 Goal = Literal["general", "style", "reasoning"]
@@ -71,7 +72,7 @@ _FIELDS = {
     "sequence_len": "sequence_len",
     "sample_packing": "packing",
     "micro_batch_size": "micro_batch_size",
-    "sftguide.effective_batch_size": "effective_batch_size",
+    BATCH_SIZE: "effective_batch_size",
     "learning_rate": "learning_rate",
     "lr_scheduler": "scheduler",
     "num_epochs": "epochs",

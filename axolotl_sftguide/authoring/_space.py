@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._author import Authored
 from ._choice import Choice
 from ._layout import ABOVE, rows_a_sequence
@@ -16,8 +17,7 @@ from ._numbers import some_warmup
 from ._yaml import scalar
 
 _MOST = 6
-_BATCH = "sftguide.effective_batch_size"
-_ORDER = ("learning_rate", _BATCH, "lr_scheduler")
+_ORDER = ("learning_rate", BATCH_SIZE, "lr_scheduler")
 
 
 def trials(made: Authored) -> list[tuple[str, dict[str, Any]]]:
@@ -40,7 +40,7 @@ def trials(made: Authored) -> list[tuple[str, dict[str, Any]]]:
 
 def _changed(made: Authored, choice: Choice, value: Any) -> dict[str, Any] | None:
     """The keys that such a value changes; None if it cannot be reached."""
-    if choice.key == _BATCH:
+    if choice.key == BATCH_SIZE:
         return _of_batch(made, int(value))
     if choice.key == "lr_scheduler":
         warmup = 0 if value == "constant" else some_warmup(made.steps)
@@ -58,7 +58,7 @@ def _of_batch(made: Authored, samples: int) -> dict[str, Any] | None:
         possible = [n for n in range(micro, 0, -1) if samples % (n * gpus) == 0]
     if not possible:
         return None
-    changed: dict[str, Any] = {_BATCH: samples}
+    changed: dict[str, Any] = {BATCH_SIZE: samples}
     if possible[0] != micro:
         changed["micro_batch_size"] = possible[0]
     return changed

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._author import Authored
 from ._choice import Choice
 from ._jinja import jinja_of
@@ -184,7 +185,7 @@ def _arguments(made: Authored) -> Iterator[str]:
             lines += commented(f"    {name}={_literal(choice)},", choice.comment)
         if key == "micro_batch_size":
             text = f"    gradient_accumulation_steps={made.accumulation},"
-            batch = made.choices.made["sftguide.effective_batch_size"]
+            batch = made.choices.made[BATCH_SIZE]
             why = f"{batch.comment}: {batch.value} samples"
             if made.request.gpus > 1:
                 why += f" on {made.request.gpus} GPUs"

@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from ..config.yaml_edits import on_one_line
 from ._author import Authored
 from ._choice import Choice, nested
 from .words import data_lines, lengths_line, steps_text, title, training_text
@@ -43,8 +42,7 @@ def scalar(value: Any) -> str:
         mantissa, exponent = f"{value:e}".split("e")
         digits = mantissa.rstrip("0")
         return f"{digits}{'0' * digits.endswith('.')}e{int(exponent)}"
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
-    return str(text).removesuffix("...\n").strip()
+    return on_one_line(value)
 
 
 def header(made: Authored, path: str, sweep: str = "") -> Iterator[str]:

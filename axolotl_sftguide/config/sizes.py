@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError
 
+from .validation import shown
+
 _SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
@@ -24,8 +26,8 @@ def parse_size(value: Any) -> int:
         if isinstance(value, bool):
             raise TypeError
         return int(_SIZE.validate_python(f"{text}GiB" if bare else text))
-    except (ValidationError, TypeError):
-        got = repr(value) if len(str(value)) < 80 else f"{str(value)[:80]!r}..."
+    except (ValidationError, TypeError, OverflowError):
+        got = shown(value, 80)
         raise ValueError(f"must be a size such as 20GiB, got {got}") from None
 
 

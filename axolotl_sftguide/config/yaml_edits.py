@@ -6,7 +6,7 @@ does, would reformat lists and move comments.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class Edit:
             return f"removed {self.path}"
         if self.action == "rename":
             return f"renamed {self.path} to {self.value}"
-        return f"set {self.path}: {as_yaml(self.value)}"
+        return f"set {self.path}: {on_one_line(self.value)}"
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
@@ -49,27 +49,22 @@ def _applied(text: str, edit: Edit) -> str:
     found = _entry(yaml.compose(text), parts)
     if found is None:
         if edit.action == "set" and len(parts) == 1:
-            return f"{text.rstrip()}\n{edit.path}: {as_yaml(edit.value)}\n"
+            return f"{text.rstrip()}\n{edit.path}: {on_one_line(edit.value)}\n"
         return text
     parent, key, value = found
     if edit.action == "rename":
         return _replaced(text, key, str(edit.value))
     if edit.action == "set":
-        new = as_yaml(edit.value)
+        new = on_one_line(edit.value)
         empty = value.start_mark.index == value.end_mark.index
         return _replaced(text, value, f" {new}" if empty else new)
     return _without(text, parent, key, value)
 
 
-def as_yaml(value: Any) -> str:
-    """A value on one line."""
-    if isinstance(value, float):
-        mantissa, e, exponent = f"{value:g}".partition("e")
-        return f"{mantissa}{'' if '.' in mantissa else '.0'}{e}{exponent}"
-    if isinstance(value, str):
-        plain = yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n")
-        return plain.strip()
-    return json.dumps(value)
+def on_one_line(value: Any) -> str:
+    """A value as YAML writes it on one line; 2.0e-05, for 2e-05 is text to YAML 1.1."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf)
+    return str(text).removesuffix("...\n").strip()
 
 
 Entry = tuple[yaml.MappingNode, yaml.Node, yaml.Node]

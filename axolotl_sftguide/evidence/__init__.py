@@ -21,6 +21,7 @@ from .claims import (
     Setting,
     claim,
     claims_table,
+    is_small,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "Setting",
     "claim",
     "claims_table",
+    "is_small",
 ]

@@ -26,6 +26,13 @@ _LINKS = {
 }
 """Web addresses of sources that are not on arXiv."""
 
+_SMALL = 500_000_000
+
+
+def is_small(parameters: float | None) -> bool:
+    """Whether a model is known to be far smaller than those that claims are about."""
+    return parameters is not None and parameters < _SMALL
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -8,7 +8,7 @@ from ..units import number
 from ._advice import Advice, Reason
 from ._noise import noise_of
 from ._record import Record
-from ._text import shown
+from ._text import rounded, shown
 
 
 def below_base(record: Record) -> Iterator[Advice]:
@@ -24,7 +24,7 @@ def below_base(record: Record) -> Iterator[Advice]:
     fall = fall if result.higher_is_better else -fall
     if fall <= noise.least(1, 1):
         return
-    to = float(f"{record.rate / 3:.2g}")
+    to = rounded(record.rate / 3)
     yield Advice(
         "below-base",
         record.names.rate,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ..units import number
 from ._noise import Noise, by_residuals, noise_of, of_losses
 from ._record import Record
@@ -93,8 +94,7 @@ def name_of(record: Record, key: str) -> str:
     """The key of a setting in the config of the run."""
     if key != BATCH:
         return key
-    own = "sftguide.effective_batch_size"
-    return own if own in record.config else SAMPLES
+    return BATCH_SIZE if BATCH_SIZE in record.config else SAMPLES
 
 
 def listed(record: Record, series: Series) -> str:
@@ -109,11 +109,6 @@ def score_of(record: Record, value: Value) -> str:
     """The score of a value, as it is recorded."""
     higher = record.result is None or record.result.higher_is_better
     return number(value.score if higher else -value.score)
-
-
-def rounded(value: float) -> float:
-    """Two significant digits."""
-    return float(f"{value:.2g}")
 
 
 def plain(value: float) -> float | int:

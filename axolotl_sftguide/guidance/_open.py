@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..evidence import is_small
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._advice import Unclear
 from ._record import Record
+from ._text import rounded
 
 _ADAPTER_RATES = (1e-4, 2e-4, 5e-4, 1e-3)
 _FULL_RATES = (1e-5, 2e-5, 3e-5)
 _TINY_RATES = (5e-4, 1e-3)
 _ADAPTER_BATCHES = (8, 16, 32)
-_SMALL = 500_000_000
 _COSINE_ROWS = (5_000, 15_000)
 _NEAR = 0.15
 """Values that differ by less, on a scale of natural logarithms, count as the same."""
@@ -36,7 +38,7 @@ def _rate(record: Record) -> Iterator[Unclear]:
     rate, key = record.rate, record.names.rate
     if rate is None or rate <= 0:
         return
-    small = _is_small(record)
+    small = is_small(record.parameters)
     if record.training == "adapter" and 1e-4 <= rate <= 1e-3:
         text = "1e-4 to 1e-3 did best in different studies"
         yield Unclear(key, rate, text, _beside(rate, _ADAPTER_RATES), ("adapter-rate",))
@@ -46,7 +48,7 @@ def _rate(record: Record) -> Iterator[Unclear]:
         yield Unclear(key, rate, text, others, ("quickstart-rate",))
     elif record.training == "full" and small:
         text = "no claim is about models of this size"
-        yield Unclear(key, rate, text, (_short(rate / 3), _short(rate * 3)))
+        yield Unclear(key, rate, text, (rounded(rate / 3), rounded(rate * 3)))
     elif record.training == "full" and 1e-5 <= rate <= 3e-5:
         text = "1e-5 to 3e-5 did best in different models"
         yield Unclear(key, rate, text, _beside(rate, _FULL_RATES), ("full-rate",))
@@ -56,8 +58,8 @@ def _batch(record: Record) -> Iterator[Unclear]:
     size, noise = record.samples, record.noise
     if size is None:
         return
-    own = "sftguide.effective_batch_size"
-    key = own if own in record.config else record.names.accumulation
+    has_own = BATCH_SIZE in record.config
+    key = BATCH_SIZE if has_own else record.names.accumulation
     if noise is not None and noise.withheld is None:
         larger = noise.batch_size < noise.simple_low
         if larger or noise.batch_size > noise.simple_high:
@@ -68,7 +70,7 @@ def _batch(record: Record) -> Iterator[Unclear]:
                 _scaled(record, key, 2.0 if larger else 0.5),
             )
             return
-    if record.training == "adapter" and 8 <= size <= 32 and key == own:
+    if record.training == "adapter" and 8 <= size <= 32 and has_own:
         others = tuple(n for n in _ADAPTER_BATCHES if n != size)
         text = "8 to 32 samples per step did best in different studies"
         yield Unclear(key, size, text, others, ("adapter-batch",))
@@ -86,7 +88,7 @@ def _schedule(record: Record) -> Iterator[Unclear]:
     now, rows = record.config.get(key), record.rows
     if record.training != "full" or now != "constant" or rows is None:
         return
-    if _is_small(record):
+    if is_small(record.parameters):
         return
     if _COSINE_ROWS[0] <= rows <= _COSINE_ROWS[1]:
         yield Unclear(
@@ -97,10 +99,6 @@ def _schedule(record: Record) -> Iterator[Unclear]:
             ("cosine",),
             ("cosine-rate", "constant-rate"),
         )
-
-
-def _is_small(record: Record) -> bool:
-    return record.parameters is not None and record.parameters < _SMALL
 
 
 def _is_tiny(record: Record) -> bool:
@@ -118,7 +116,3 @@ def _among(value: object, known: Sequence[float]) -> bool:
     if not isinstance(value, int | float) or value <= 0:
         return False
     return any(k > 0 and abs(math.log(value / k)) < _NEAR for k in known)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.2g}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..advice import advise
+from ..evidence import is_small
 from ..units import count
 from ._advice import Advice, Direction, Reason
 from ._record import Record
@@ -36,9 +37,6 @@ _AS_IT_IS = (
 )
 """Keys of Axolotl on which these findings depend."""
 
-_SMALL = 500_000_000
-"""No claim is about smaller models."""
-
 _MANY_EPOCHS = 4.5
 """In half of a table of 1,016 fine-tunes, reasoning gained by fewer than these, and
 chat by more (benchmarks/next_advice.py); between two and four, reasoning hardly did."""
@@ -49,7 +47,7 @@ _LARGE = 200_000
 
 def published(record: Record) -> Iterator[Advice]:
     """Findings of `check` that concern a number of the run, and its epochs."""
-    if record.training in ("full", "adapter") and not _is_small(record):
+    if record.training in ("full", "adapter") and not is_small(record.parameters):
         yield from _findings(record)
     yield from _epochs(record)
 
@@ -63,13 +61,12 @@ def _findings(record: Record) -> Iterator[Advice]:
             continue
         if finding.id == "rate-full-high" and record.host != "axolotl":
             continue  # it may train on plain text, at the rates of pre-training
-        claims = [finding.claim] if finding.claim else [""]
         to = _RATES.get(finding.id)
         yield Advice(
             finding.id,
             finding.path,
             finding.remedy[:1].lower() + finding.remedy[1:],
-            tuple(Reason(finding.problem, claim) for claim in claims),
+            (Reason(finding.problem, finding.claim or ""),),
             "moderate",
             now=finding.value,
             to=to,
@@ -83,7 +80,7 @@ def _epochs(record: Record) -> Iterator[Advice]:
     epochs = record.epochs
     if (
         epochs is None
-        or _is_small(record)
+        or is_small(record.parameters)
         or (record.rows or 0) >= _LARGE
         or record.done < 0.99
     ):
@@ -114,10 +111,6 @@ def _epochs(record: Record) -> Iterator[Advice]:
         direction="lower" if to < epochs else "higher",
         edits={key: value},
     )
-
-
-def _is_small(record: Record) -> bool:
-    return record.parameters is not None and record.parameters < _SMALL
 
 
 def _as_axolotl(record: Record) -> dict[str, Any]:

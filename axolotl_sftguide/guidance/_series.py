@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from ..config.differences import NO_SETTING, varied_keys
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._record import Other, Record, as_number
 
 BATCH = "batch"
@@ -16,7 +17,7 @@ BATCH = "batch"
 
 _BATCH_KEYS = frozenset(
     (
-        "sftguide.effective_batch_size",
+        BATCH_SIZE,
         "micro_batch_size",
         "per_device_train_batch_size",
         "gradient_accumulation_steps",
@@ -49,7 +50,6 @@ class Value:
     score: float
     """The mean over the runs; higher is better."""
     runs: int
-    names: tuple[str, ...] = ()
     edits: Mapping[str, Any] = field(default_factory=dict)
     """The keys that give this value to the run in question."""
 
@@ -73,15 +73,14 @@ def series_of(record: Record, others: Sequence[Other]) -> Iterator[Series]:
     """For each setting in which single runs differ from this one, all its values."""
     if record.result is None:
         return
-    own = record.result.better
-    found: dict[str, dict[float, list[tuple[str, float]]]] = defaultdict(dict)
+    found: dict[str, dict[float, list[float]]] = defaultdict(dict)
     edits: dict[tuple[str, float], dict[str, Any]] = {}
-    repeats = [("this run", own)]
+    repeats = [record.result.better]
     for other in others:
         if other.result.metric != record.result.metric:
             continue
         keys = differing(record.config, other.config)
-        score = (other.name, other.result.better)
+        score = other.result.better
         if not keys:
             repeats.append(score)
             continue
@@ -95,14 +94,8 @@ def series_of(record: Record, others: Sequence[Other]) -> Iterator[Series]:
             continue
         by_value.setdefault(mine, []).extend(repeats)
         values = [
-            Value(
-                value,
-                fmean(s for _, s in runs),
-                len(runs),
-                tuple(n for n, _ in runs),
-                edits.get((key, value), {}),
-            )
-            for value, runs in sorted(by_value.items())
+            Value(value, fmean(scores), len(scores), edits.get((key, value), {}))
+            for value, scores in sorted(by_value.items())
         ]
         place = next(i for i, v in enumerate(values) if v.value == mine)
         yield Series(key, tuple(values), place)

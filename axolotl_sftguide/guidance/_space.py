@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from ..config.yaml_edits import on_one_line
+from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ._advice import Guidance, Unclear
 from ._record import Record, as_number
 
 _MOST = 6
 
-_BATCH = ("sftguide.effective_batch_size", "gradient_accumulation_steps")
+_BATCH = (BATCH_SIZE, "gradient_accumulation_steps")
 
 Trial = tuple[str, dict[str, Any]]
 
@@ -57,7 +57,7 @@ def _as_many_samples(record: Record, question: Unclear, value: Any) -> dict[str,
 
 def _said(change: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{key.rpartition('.')[2]} {_scalar(v)}" for key, v in change.items()
+        f"{key.rpartition('.')[2]} {on_one_line(v)}" for key, v in change.items()
     )
 
 
@@ -81,19 +81,9 @@ def _lines(found: list[Trial], study: str, config: str, path: str) -> Iterator[s
     yield "#"
     yield f"#   sftguide sweep {config} {path}"
     yield ""
-    yield f"sftguide.study: {_scalar(study)}"
+    yield f"sftguide.study: {on_one_line(study)}"
     yield "_:"
     for what, values in found:
         yield f"  # {what}"
         for place, (key, value) in enumerate(values.items()):
-            yield f"  {' ' if place else '-'} {key}: {_scalar(value)}"
-
-
-def _scalar(value: Any) -> str:
-    """A value as YAML writes it on one line; numbers such as 2.0e-04 stay numbers."""
-    if isinstance(value, float):
-        text = repr(value)
-        # YAML 1.1 reads 2e-05 as text.
-        return text if "." in text or "e" not in text else text.replace("e", ".0e")
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000)
-    return text.removesuffix("...\n").strip()
+            yield f"  {' ' if place else '-'} {key}: {on_one_line(value)}"

@@ -80,7 +80,7 @@ def lengths(record: Record) -> Iterator[Advice]:
 
 def whole_rows(record: Record) -> Iterator[str]:
     """That the sequence length loses nothing to speak of."""
-    if record.cut is None or any(True for _ in lengths(record)):
+    if record.cut is None or any(lengths(record)):
         return
     key = record.names.length
     rows = sum(c.rows for c in record.cut)

@@ -14,10 +14,9 @@ from ._comparison import (
     listed,
     name_of,
     plain,
-    rounded,
     score_of,
 )
-from ._text import shown
+from ._text import rounded, shown
 
 _MOST_FACTOR = 10 / 3
 """How far beyond the tried values the next trial may be."""

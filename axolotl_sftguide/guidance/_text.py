@@ -13,3 +13,8 @@ def shown(value: Any) -> str:
         mantissa, _, exponent = f"{value:.3e}".partition("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+
+
+def rounded(value: float) -> float:
+    """Two significant digits."""
+    return float(f"{value:.2g}")

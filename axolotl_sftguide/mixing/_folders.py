@@ -171,7 +171,8 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
             "splits only; use max_rows to draw rows"
         )
     if (folder / _SAVED_SPLITS).is_file():
-        splits = list(map(str, _listed(_read_json(folder / _SAVED_SPLITS), "splits")))
+        saved = _read_json(folder / _SAVED_SPLITS)
+        splits = [str(one) for one in _listed(saved.get("splits"))]
         if split not in splits:
             raise MixError(
                 f"{settings.path}: has no split {split!r}, but {', '.join(splits)}; "
@@ -179,7 +180,7 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
             )
         folder = folder / split
     state = _read_json(folder / _SAVED)
-    given = _listed(state, "_data_files")
+    given = _listed(state.get("_data_files"))
     names = [o.get("filename") if isinstance(o, Mapping) else None for o in given]
     # `save_to_disk` writes the names of files in the folder.
     if not all(isinstance(n, str) and n and "/" not in n for n in names):
@@ -195,10 +196,9 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
     return files
 
 
-def _listed(value: Any, key: str | None = None) -> list[Any]:
-    """A value, or that of a key, if it is a list; else an empty list."""
-    found = value if key is None else value.get(key)
-    return found if isinstance(found, list) else []
+def _listed(value: Any) -> list[Any]:
+    """A value if it is a list; else an empty list."""
+    return value if isinstance(value, list) else []
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.json_text import parse_json
+from ..config.deepspeed import deepspeed_settings
 
 
 class Zero(NamedTuple):
@@ -20,7 +19,7 @@ class Zero(NamedTuple):
 
 def read_zero(deepspeed: Any) -> Zero:
     """Read ZeRO's settings from a mapping, a file, or the name of one of Axolotl's."""
-    block = deepspeed if isinstance(deepspeed, Mapping) else _file(deepspeed)
+    block = deepspeed_settings(deepspeed)
     if block is None:
         return _by_name(str(deepspeed or ""))
     zero = block.get("zero_optimization")
@@ -31,14 +30,6 @@ def read_zero(deepspeed: Any) -> Zero:
         _is_offloaded(zero.get(f"offload_{part}")) for part in ("optimizer", "param")
     )
     return Zero(stage if isinstance(stage, int) else 0, optimizer, weights)
-
-
-def _file(path: Any) -> Mapping[str, Any] | None:
-    try:
-        found = parse_json(Path(path).read_text(encoding="utf-8")) if path else None
-    except (OSError, TypeError, ValueError):
-        return None
-    return found if isinstance(found, Mapping) else None
 
 
 def _is_offloaded(block: Any) -> bool:
