@@ -1,6 +1,6 @@
 """Faults on purpose: prints a table of tries, tracebacks, losses and wrong numbers.
 
-python benchmarks/faults                    # all campaigns, within an hour
+python benchmarks/faults                    # all campaigns, some hours
 python benchmarks/faults --share 0.1        # a tenth of the tries
 python benchmarks/faults --only inputs      # the campaigns of one area
 python benchmarks/faults --out FOLDER       # and each area's rows in a faults_AREA.json
