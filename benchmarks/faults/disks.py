@@ -99,10 +99,6 @@ _STORAGE_FAULTS: dict[str, Callable[[Path], Undo]] = {
 }
 
 
-def _train(folder: str, options: dict[str, Any]) -> None:
-    trainings.train(folder, **options)
-
-
 def storage_in_mid_run(scratch: Path, seed: int, share: float) -> Outcome:
     """The history fails while a run trains, for a while or to its end."""
     tally = Tally("history fails in mid run: locked, gone, full, newer, ..., and back")
@@ -154,7 +150,7 @@ def _begin_as_nobody(folder: Path, storage: Path, *, trace: bool) -> BaseProcess
         "trace": trace,
     }
     return begin(
-        _train,
+        trainings.train_with,
         str(folder / "out"),
         options,
         log=folder / "log",
@@ -250,7 +246,7 @@ def _begin_on_disk(folder: Path, out: Path, storage: Path) -> BaseProcess:
         "rules": False,
     }
     return begin(
-        _train,
+        trainings.train_with,
         str(out),
         options,
         log=folder / "log",
