@@ -176,6 +176,19 @@ def test_the_versions_on_the_pages_are_those_that_are_tested() -> None:
     assert f"TRL {lock['trl']} (transformers {lock['transformers']})" in readme
 
 
+def test_the_guide_for_contributors_and_the_pages_have_every_make_target() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE)
+    pages = [PROJECT / "CONTRIBUTING.md", *PAGES]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"`make ([a-z-]+)", page.read_text())
+    }
+    assert "quickstart" in targets
+    assert set(targets) <= named
+
+
 def test_the_api_page_has_every_public_name() -> None:
     text = (PROJECT / "docs" / "api.md").read_text()
     named = set(re.findall(r"^\.\. auto\w+:: axolotl_sftguide\.(\w+)", text, re.M))

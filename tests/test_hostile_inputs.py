@@ -326,6 +326,7 @@ def test_a_name_cannot_add_a_command_for_github(tmp_path: Path) -> None:
     path = tmp_path / "c.yml"
     path.write_text('base_model: m\n"x\\n::error::y": 1\n')
     done = CliRunner().invoke(main, ["check", str(path), "--format", "github"])
+    assert "x%0A::error::y is not an Axolotl key" in done.output
     assert not [li for li in done.output.splitlines() if li.startswith("::error::")]
 
 

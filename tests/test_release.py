@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from axolotl_sftguide import __version__
+from scripts import load_script
 
 PROJECT = Path(__file__).parent.parent
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
@@ -44,12 +44,12 @@ def matrix() -> dict[str, Any]:
 def test_each_combination_of_the_matrix_was_run_and_passed(
     matrix: dict[str, Any],
 ) -> None:
-    script = runpy.run_path(str(PROJECT / "benchmarks" / "host_versions.py"))
-    assert [each.name for each in script["COMBINATIONS"]] == list(matrix)
+    script = load_script(PROJECT / "benchmarks" / "host_versions.py")
+    assert [each.name for each in script.COMBINATIONS] == list(matrix)
     assert {name: row["failed"] for name, row in matrix.items() if row["failed"]} == {}
     assert all(row["passed"] > 3 for row in matrix.values())
     page = (PROJECT / "docs" / "hosts.md").read_text()
-    assert script["table"](matrix) in page, "run benchmarks/host_versions.py --page"
+    assert script.table(matrix) in page, "run benchmarks/host_versions.py --page"
 
 
 def test_the_extras_ask_for_the_oldest_versions_that_passed(

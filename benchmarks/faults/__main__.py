@@ -1,8 +1,9 @@
 """Faults on purpose: prints a table of tries, tracebacks, losses and wrong numbers.
 
-python benchmarks/faults                    # all campaigns, within an hour
+python benchmarks/faults                    # all campaigns, some hours
 python benchmarks/faults --share 0.1        # a tenth of the tries
-python benchmarks/faults --only inputs      # the campaigns of some areas
+python benchmarks/faults --only inputs      # the campaigns of one area
+python benchmarks/faults --out FOLDER       # and each area's rows in a faults_AREA.json
 """
 
 import argparse
@@ -28,23 +29,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=1.0, help="of the tries")
     parser.add_argument("--only", nargs="*", choices=AREAS, default=list(AREAS))
-    parser.add_argument("--out", type=Path, help="write the rows to this JSON file")
+    parser.add_argument("--out", type=Path, help="folder for faults_AREA.json")
     options = parser.parse_args()
-    outcomes = []
+    clean = True
     for area in options.only:
+        rows = []
         for campaign in AREAS[area]:
             with tempfile.TemporaryDirectory() as scratch:
                 started = time.monotonic()
                 outcome = campaign(Path(scratch), options.seed, options.share)
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 1))
-            outcomes.append(outcome)
+            clean = clean and outcome.clean
+            rows.append(asdict(outcome))
             print(row(outcome), flush=True)
             for example in outcome.examples:
                 print(f"    {example}", flush=True)
             if options.out:
-                rows = [asdict(one) for one in outcomes]
-                record(options.out, {"campaigns": rows})
-    return 0 if all(outcome.clean for outcome in outcomes) else 1
+                record(options.out / f"faults_{area}.json", {"campaigns": rows})
+    return 0 if clean else 1
 
 
 def row(outcome: Outcome) -> str:

@@ -20,10 +20,6 @@ from axolotl_sftguide.runs.traces import find_traces
 DAY = 86400.0
 
 
-def _train(folder: str, options: dict[str, Any]) -> None:
-    trainings.train(folder, **options)
-
-
 def jumping_clocks(scratch: Path, seed: int, share: float) -> Outcome:
     """The wall clock jumps by seconds to years while a run trains."""
     tally = Tally("the clock jumps, back and forth, by seconds to years, in mid run")
@@ -40,7 +36,11 @@ def jumping_clocks(scratch: Path, seed: int, share: float) -> Outcome:
         tally.tries += 1
         started = time.monotonic()
         ended = run(
-            _train, str(folder), options, log=log, SFTGUIDE_STORAGE=str(storage)
+            trainings.train_with,
+            str(folder),
+            options,
+            log=log,
+            SFTGUIDE_STORAGE=str(storage),
         )
         took = time.monotonic() - started
         checks.quiet(tally, log, where)
@@ -111,7 +111,7 @@ def two_programs(scratch: Path, seed: int, share: float) -> Outcome:
 
 def _killed_after_a_checkpoint(folder: Path) -> None:
     first = begin(
-        _train,
+        trainings.train_with,
         str(folder),
         {"pause_s": 0.02},
         log=folder.with_suffix(".log"),
@@ -129,7 +129,7 @@ def _program(folder: Path, half: int, *, resumes: bool) -> BaseProcess:
     if half:
         options["changed"] = {"save_strategy": "no"}
     return begin(
-        _train,
+        trainings.train_with,
         str(folder),
         options,
         log=folder.with_suffix(f".{half}.log"),

@@ -99,15 +99,11 @@ _STORAGE_FAULTS: dict[str, Callable[[Path], Undo]] = {
 }
 
 
-def _train(folder: str, options: dict[str, Any]) -> None:
-    trainings.train(folder, **options)
-
-
 def storage_in_mid_run(scratch: Path, seed: int, share: float) -> Outcome:
     """The history fails while a run trains, for a while or to its end."""
     tally = Tally("history fails in mid run: locked, gone, full, newer, ..., and back")
     if not can_mount():
-        return Outcome("processes", tally.what, 0, skipped="needs root, to mount")
+        return tally.skipped("needs root, to mount")
     scratch.chmod(0o755)  # nobody trains in it
     expected, weights, _ = undisturbed(scratch / "undisturbed", steps=STEPS)
     kinds = sorted(_STORAGE_FAULTS)
@@ -154,7 +150,7 @@ def _begin_as_nobody(folder: Path, storage: Path, *, trace: bool) -> BaseProcess
         "trace": trace,
     }
     return begin(
-        _train,
+        trainings.train_with,
         str(folder / "out"),
         options,
         log=folder / "log",
@@ -208,7 +204,7 @@ def full_disks(scratch: Path, seed: int, share: float) -> Outcome:
     """The disk of the trace is full, for a while or to the end, often the history's."""
     tally = Tally("disk of the output folder is full in mid run, and has space again")
     if not can_mount():
-        return Outcome("processes", tally.what, 0, skipped="needs root, to mount")
+        return tally.skipped("needs root, to mount")
     expected, weights, _ = undisturbed(scratch / "undisturbed", save_steps=0)
     for number in range(max(1, round(24 * share))):
         draw = random.Random(f"{seed} full {number}")
@@ -250,7 +246,7 @@ def _begin_on_disk(folder: Path, out: Path, storage: Path) -> BaseProcess:
         "rules": False,
     }
     return begin(
-        _train,
+        trainings.train_with,
         str(out),
         options,
         log=folder / "log",

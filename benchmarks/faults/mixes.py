@@ -129,7 +129,7 @@ def mixes_on_full_disks(scratch: Path, seed: int, share: float) -> Outcome:
     """The disk is full at a random point; with space, the same mix is built."""
     tally = Tally("mix: the disk is full, or a source goes away, at a random point")
     if not can_mount():
-        return Outcome("processes", tally.what, 0, skipped="needs root, to mount")
+        return tally.skipped("needs root, to mount")
     _make(scratch / "data")
     assert run(call, str(scratch / "data"), log=scratch / "log") == 0
     expected = _digest(scratch / "data")

@@ -14,7 +14,7 @@ def unprivileged(scratch: Path, seed: int, share: float) -> Outcome:
     """As a user who may not write, or not even read, what a command needs."""
     tally = Tally("folders and files that may not be written or read, as nobody")
     if os.geteuid() != 0:
-        return Outcome("processes", tally.what, 0, skipped="needs root, to be nobody")
+        return tally.skipped("needs root, to be nobody")
     scratch.chmod(0o755)
     for place in clients.PLACES:
         draw = random.Random(f"{seed} {place}")

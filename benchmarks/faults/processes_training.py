@@ -26,17 +26,13 @@ def undisturbed(
     """Steps and weights of a training that nothing disturbs, and its seconds."""
     started = time.monotonic()
     ended = run(
-        _train, str(folder), options, log=folder.with_suffix(".log"),
+        trainings.train_with, str(folder), options, log=folder.with_suffix(".log"),
         SFTGUIDE_STORAGE=str(folder.with_suffix(".db")),
     )  # fmt: skip
     assert ended == 0, folder.with_suffix(".log").read_text()[-2000:]
     (trace,) = checks.read_all(Tally(""), folder, "undisturbed")
     weights = (folder / "weights.0").read_text()
     return trace.observations, weights, time.monotonic() - started
-
-
-def _train(folder: str, options: dict[str, Any]) -> None:
-    trainings.train(folder, **options)
 
 
 def killed_trainings(scratch: Path, seed: int, share: float) -> Outcome:
@@ -50,7 +46,11 @@ def killed_trainings(scratch: Path, seed: int, share: float) -> Outcome:
         for attempt in range(10):
             where = f"killed {number}.{attempt}"
             process = begin(
-                _train, str(folder), {}, log=log, SFTGUIDE_STORAGE=str(storage)
+                trainings.train_with,
+                str(folder),
+                {},
+                log=log,
+                SFTGUIDE_STORAGE=str(storage),
             )
             if attempt < 4:
                 time.sleep(draw.uniform(0.1, whole_s))
@@ -104,7 +104,11 @@ def killed_near_writes(scratch: Path, seed: int, share: float) -> Outcome:
                 options["kill_near_write"] = kill
                 tally.tries += 1
             ended = run(
-                _train, str(folder), options, log=log, SFTGUIDE_STORAGE=str(storage)
+                trainings.train_with,
+                str(folder),
+                options,
+                log=log,
+                SFTGUIDE_STORAGE=str(storage),
             )
             traces = checks.read_all(tally, folder, where)
             for trace in traces:
@@ -132,7 +136,11 @@ def nan_everywhere(scratch: Path, seed: int, share: float) -> Outcome:
         options = {"planted": planted, "steps": steps, "save_steps": 0}
         tally.tries += 1
         ended = run(
-            _train, str(folder), options, log=log, SFTGUIDE_STORAGE=str(storage)
+            trainings.train_with,
+            str(folder),
+            options,
+            log=log,
+            SFTGUIDE_STORAGE=str(storage),
         )
         checks.quiet(tally, log, where)
         if ended:

@@ -1,6 +1,6 @@
 """Counts what goes wrong in the tries of one campaign."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from outcome import Outcome
 
@@ -44,6 +44,10 @@ class Tally:
             self.wrong,
             examples=tuple(self.examples),
         )
+
+    def skipped(self, why: str) -> Outcome:
+        """The row of a campaign that cannot be run here."""
+        return replace(self.outcome(), skipped=why)
 
     def _note(self, kind: str, text: str) -> None:
         same = [one for one in self.examples if one.startswith(kind)]

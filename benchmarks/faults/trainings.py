@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,8 +72,6 @@ def train(
     save_steps: int = 10,
     planted: dict[int, str] | None = None,
     rules: bool = True,
-    watched: bool = True,
-    name: str | None = None,
     trace: bool = True,
     resume: bool = True,
     seen: str | None = None,
@@ -80,6 +79,7 @@ def train(
     kill_near_write: tuple[int, float, str] | None = None,
     quick_retries: bool = False,
     changed: dict[str, Any] | None = None,
+    first: Sequence[TrainerCallback] = (),
 ) -> None:
     """Train, from the last whole checkpoint if there is one.
 
@@ -90,8 +90,6 @@ def train(
         save_steps: Steps between checkpoints; 0 for none.
         planted: The loss of some steps.
         rules: Whether rules may stop the run.
-        watched: Whether it is watched at all.
-        name: The run's name.
         trace: Whether a trace is written.
         resume: Whether a checkpoint is resumed.
         seen: Where what was seen is noted; by default the output folder.
@@ -100,6 +98,7 @@ def train(
             how much later, this process dies of which signal.
         quick_retries: Whether a failed history is tried again within a second.
         changed: Other training arguments.
+        first: Callbacks that are called before all others.
     """
     out, notes = Path(folder), Path(seen or folder)
     out.mkdir(parents=True, exist_ok=True)
@@ -107,18 +106,17 @@ def train(
         history_writer.FIRST_PAUSE_S = history_writer.LONGEST_PAUSE_S = 0.3
     if clock:
         _jumping_clock(clock)
-    callbacks: list[Any] = [Seen(notes, pause_s)]
+    callbacks: list[Any] = [*first, Seen(notes, pause_s)]
     if clock:
         callbacks.append(ClockSteps())
-    if watched:
-        settings = None
-        if not trace:
-            from axolotl_sftguide.config.settings import load_settings
+    settings = None
+    if not trace:
+        from axolotl_sftguide.config.settings import load_settings
 
-            settings = load_settings({"monitor": {"trace": False}})
-        callbacks.append(GradientMonitorCallback(name=name, settings=settings))
-        if rules:
-            callbacks.append(EarlyTerminationCallback())
+        settings = load_settings({"monitor": {"trace": False}})
+    callbacks.append(GradientMonitorCallback(settings=settings))
+    if rules:
+        callbacks.append(EarlyTerminationCallback())
     Planted.planted = {int(k): v for k, v in (planted or {}).items()}
     Planted.returned = {}
     set_seed(0)
@@ -145,6 +143,11 @@ def train(
     (notes / LOSSES).with_suffix(f".{rank}").write_text(json.dumps(losses))
 
 
+def train_with(folder: str, options: dict[str, Any]) -> None:
+    """Train in a child, whose own keywords are variables of the environment."""
+    train(folder, **options)
+
+
 def train_on_a_rank(folder: str, options: dict[str, Any], dies: dict[str, Any]) -> None:
     """One of two ranks; `dies` says at which step which rank dies, and how."""
     rank = os.environ["RANK"]
@@ -157,8 +160,7 @@ def train_on_a_rank(folder: str, options: dict[str, Any], dies: dict[str, Any]) 
             if rank == str(dies.get("rank")) and state.global_step == dies.get("step"):
                 os.kill(os.getpid(), dies["signal"])
 
-    Seen.on_step_end = Dies().on_step_end  # type: ignore[method-assign]
-    train(folder, **own, changed={"ddp_backend": "gloo"})
+    train(folder, **own, changed={"ddp_backend": "gloo"}, first=[Dies()])
     torch.distributed.destroy_process_group()
 
 

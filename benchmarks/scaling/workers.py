@@ -1,6 +1,5 @@
 """Workers of one sweep on one PostgreSQL; a trial takes no time."""
 
-import json
 import os
 import subprocess
 import sys
@@ -115,7 +114,3 @@ def call(code: str, *words: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
     )
-
-
-if __name__ == "__main__":
-    print(json.dumps(list(measure(Path(sys.argv[1]), int(sys.argv[2])))))
