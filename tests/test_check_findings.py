@@ -420,7 +420,12 @@ def test_the_template_of_a_mix_is_judged_as_that_of_datasets() -> None:
 
 @pytest.mark.parametrize(
     ("name", "accused"),
-    [("HuggingFaceTB/SmolLM2-135M", False), ("HuggingFaceTB/SmolLM2-1.7B", True)],
+    [
+        ("HuggingFaceTB/SmolLM2-135M", False),
+        ("someone/gemma-3-270m", False),
+        ("HuggingFaceTB/SmolLM2-1.7B", True),
+        ("someone/chat-1.5b", True),
+    ],
 )
 def test_a_rate_is_not_held_against_a_model_that_its_name_says_is_small(
     name: str, accused: bool

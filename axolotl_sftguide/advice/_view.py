@@ -245,6 +245,7 @@ class View:
 
 def parameters_in(name: str) -> float | None:
     """The number of parameters that a model's name gives, as in SmolLM2-135M."""
-    found = re.findall(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)(M|B)(?![A-Za-z0-9])", name)
+    pattern = r"(?<![A-Z0-9.])(\d+(?:\.\d+)?)([MB])(?![A-Z0-9])"
+    found = re.findall(pattern, name.upper())
     sizes = [float(number) * (1e6 if unit == "M" else 1e9) for number, unit in found]
     return sizes[0] if len(sizes) == 1 else None
