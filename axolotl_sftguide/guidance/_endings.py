@@ -87,7 +87,7 @@ def _diverged(record: Record) -> Iterator[Advice]:
     elif record.training == "adapter" and record.rate <= 2e-4:
         reasons.append(
             Reason(
-                f"at {shown(record.rate)} adapters are usually stable: look at the "
+                f"at {shown(record.rate)} adapters are usually stable: inspect the "
                 f"rows of step {found.step} too",
                 "adapter-rate",
             )
@@ -115,9 +115,9 @@ def _idle(record: Record) -> Iterator[Advice]:
         yield Advice(
             "not-learning",
             "datasets" if labels else "",
-            "look at what is trained: sftguide check CONFIG --data"
+            "check which tokens are trained: sftguide check CONFIG --data"
             if labels
-            else "look for frozen weights and masked labels: sftguide check CONFIG "
+            else "check for frozen weights and masked labels: sftguide check CONFIG "
             "--data",
             (_said(found),),
             "high",

@@ -195,7 +195,7 @@ def summary_of(unread: Sequence[Unread], url: str) -> str:
     folder = next((one.output_dir for one in unread if one.output_dir), "OUTPUT_DIR")
     return (
         f"run history {url}: left out because they cannot be read: "
-        f"{' and '.join(parts)} ({unread[0].reason}). Bring them back from the traces: "
+        f"{' and '.join(parts)} ({unread[0].reason}). Restore them from the traces: "
         f"sftguide runs import {folder} --storage {url}. If the file itself is "
         "damaged, move it away first"
     )
