@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
 
 MOST_RUNS = 1000
-"""Runs of a study that one page shows, unless told otherwise."""
+"""Runs of a study that one page shows by default."""
 
 
 @click.command()

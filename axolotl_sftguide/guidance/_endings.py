@@ -1,4 +1,4 @@
-"""What a failed, diverged or idle run says of the next one."""
+"""Changes after a run that failed, diverged, did not learn or was stopped."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _FEW_EVALUATIONS = 3
 
 
 def missing(comparison: Comparison) -> Iterator[Missing]:
-    """What cannot be judged by the records of a run and of those beside it."""
+    """The records that are missing, of a run and of the other runs of its study."""
     record = comparison.record
     if not record.traced:
         yield Missing(

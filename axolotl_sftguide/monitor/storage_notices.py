@@ -56,7 +56,7 @@ def history_lost(error: Exception, *, traced: bool, compared: bool = True) -> st
 
 
 def import_later(folder: Path | None) -> str:
-    """The run ended while the history could not be reached; perhaps without a trace."""
+    """The run ended while the history could not be reached."""
     if folder is None:
         return "the run history is missing part of this run, which has no trace"
     return (

@@ -1,4 +1,4 @@
-"""Rows of a table, also where some of them are broken: one hides no other.
+"""Reads the rows of a table, also if some of them are damaged.
 
 A damaged SQLite file, or a value that another program wrote, makes single rows
 unreadable. The others are read, row by row if need be.
