@@ -41,8 +41,8 @@ def marker_not_written(folder: str, error: OSError) -> str:
 def note_not_written(checkpoint: str, error: OSError) -> str:
     """A checkpoint cannot say which run it belongs to."""
     return (
-        f"{checkpoint}: the run cannot be noted in it ({error.strerror or error}); "
-        "training continues"
+        f"{checkpoint}: the run's id cannot be written into it "
+        f"({error.strerror or error}); training continues"
     )
 
 
