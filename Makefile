@@ -124,7 +124,7 @@ host-schema: $(VENV)/host  ## the installed Axolotl's keys and values, for `sftg
 	$(BIN)/python scripts/axolotl_schema.py
 	$(BIN)/python scripts/model_layers.py
 
-faults: $(VENV)/test  ## faults on purpose: a table of tries, tracebacks and losses
+faults: $(VENV)/test  ## inject faults: a table of tries, tracebacks and losses
 	$(BIN)/python benchmarks/faults --out benchmarks/results
 
 gpu-suite: $(VENV)/host  ## adapters, recipes and the cost of watching on a CUDA device

@@ -1,4 +1,4 @@
-"""Text that can be shown and kept: without secrets and without control characters."""
+"""Makes text safe to show and record: without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 MASK = "***"
-"""What stands in the place of a secret."""
+"""The replacement for a secret."""
 
 _SECRET_NAME = re.compile(
     r"(^|[_.])(secrets?|passwords?|passwd|credentials?|token)$|_pwd$"

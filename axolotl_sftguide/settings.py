@@ -1,4 +1,4 @@
-"""Moved to `axolotl_sftguide.config.settings`; this name works until version 1.0."""
+"""Moved to `axolotl_sftguide.config.settings`; this name works until version 2.0."""
 
 from .config.rule_settings import Action as Action
 from .config.rule_settings import CohortSettings as CohortSettings

@@ -1,4 +1,4 @@
-"""Moved to `axolotl_sftguide.runs.marker`; this name works until version 1.0."""
+"""Moved to `axolotl_sftguide.runs.marker`; this name works until version 2.0."""
 
 from .runs.marker import (
     MARKER as MARKER,

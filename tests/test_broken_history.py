@@ -1,4 +1,4 @@
-"""One broken row, or one lost page, hides no other run, and the traces mend it."""
+"""A damaged row or page hides no other run, and the traces restore it."""
 
 from __future__ import annotations
 

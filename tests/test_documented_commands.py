@@ -45,7 +45,7 @@ NOT_RUN = {
     "python make_messy.py": "tests/under_axolotl/test_start_page.py",
     "python on_cpu.py": "tests/under_axolotl/test_start_page.py",
     "python ask.py": "tests/under_axolotl/test_start_page.py",
-    "python llama.cpp/": "not on PyPI; docs/start.md says what was run",
+    "python llama.cpp/": "not on PyPI; docs/start.md says what was tested",
     "llama-": "the same",
     "ollama": "the same",
     "python benchmarks/faults": "takes long; `make faults` is the same",

@@ -52,7 +52,7 @@ def laughs(*, merged: bool = False) -> str:
         (laughs(merged=True), "more than 200,000 values"),
         ("datasets: &a [*a]", "datasets.0 to what contains it"),
         ("sftguide: &a {mix: *a}", "sftguide.mix to what contains it"),
-        (f"datasets: {'[' * 150}{']' * 150}", "more than 100 lists"),
+        (f"datasets: {'[' * 150}{']' * 150}", "more than 100 levels"),
         (
             f"learning_rate: {'9' * 400}",
             "learning_rate is a number of about 400",

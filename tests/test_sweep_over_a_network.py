@@ -128,7 +128,7 @@ def test_machines_share_the_trials_of_a_sweep_and_one_may_lose_its_network(
     claimed = [[read(worker)] for worker in workers]
     machines.network.cut(0)  # for less time than it takes to count as gone
     time.sleep(1)
-    machines.network.mend(0)
+    machines.network.reconnect(0)
     for own, worker in zip(claimed, workers, strict=True):
         own += worker.communicate(timeout=120)[0].split()
     assert [worker.returncode for worker in workers] == [0] * MACHINES
@@ -148,4 +148,4 @@ def test_a_machine_that_is_cut_off_does_not_keep_the_others_waiting(
     go_on(other)
     assert read(other) == "got it"
     assert 1 < time.monotonic() - cut_at < 30
-    machines.network.mend(0)
+    machines.network.reconnect(0)

@@ -30,7 +30,7 @@ def test_a_fault_is_ready_to_be_filed(fault: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", UPSTREAM.faults(), ids=lambda f: f.path.stem)
 def test_a_fault_is_still_in_the_installed_host(fault: Any) -> None:
-    """If a new version has mended it: docs and workarounds may go."""
+    """If a new version has fixed it, docs and workarounds can be removed."""
     status, said = UPSTREAM.run(fault)
     if status == UPSTREAM.CANNOT:
         pytest.skip(said.strip())

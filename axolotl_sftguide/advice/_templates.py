@@ -22,7 +22,7 @@ _WITHOUT_TOOLS = (
     "mistral_v1",
     "phi_3",
 )
-"""Axolotl's templates that write neither tools nor calls of them."""
+"""Axolotl's templates that write neither tools nor tool calls."""
 
 
 def _datasets(view: View) -> list[tuple[str, Mapping[str, Any]]]:
@@ -127,7 +127,7 @@ def tools(view: View) -> Iterator[Finding]:
                 AGAINST,
                 f"{path}.field_tools",
                 entry.get("field_tools"),
-                f"chat_template: {name} writes neither tools nor calls of them",
+                f"chat_template: {name} writes neither tools nor tool calls",
                 "the model does not see the tools of the data",
                 f"Set chat_template: {_DEFAULT} for a model that was made for tools",
                 id="tools-unwritten",

@@ -20,7 +20,7 @@ _MADE = (
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the header of a recipe says beside what follows from the config."""
+    """Facts for the header of a recipe that do not follow from the config."""
 
     title: str
     what: str
@@ -31,7 +31,7 @@ class About:
     measured: str = ""
     """Memory that was measured, and on what."""
     steps: str = ""
-    """What else is to be said of the steps."""
+    """A further remark on the steps."""
     search: str = ""
     """The space for a sweep, relative to the recipe."""
     notes: Sequence[str] = ()

@@ -125,7 +125,7 @@ def _refuse_what_is_lost(
         return
     if data.with_tools and name != family.with_tools:
         raise PlanError(
-            f"{counted(data.with_tools, 'row')} with tools or calls of them: {its} "
+            f"{counted(data.with_tools, 'row')} with tools or tool calls: {its} "
             "writes neither; use a model that was tuned with tools (its Instruct "
             "variant), or name a template with --chat-template"
         )

@@ -103,7 +103,7 @@ _COMMANDS = {
     evidence: "Show published claims; judge them again from public tables.",
     plan: "Estimate memory, micro batch and time for a config.",
     runs: "List, show, compare, score and import your runs.",
-    next_run: "Tell what to change after a run, and why.",
+    next_run: "Recommend what to change after a run.",
     report: "Write one page with charts of your runs.",
     sweep: "Train a recipe with different values; stop hopeless trials.",
     backtest: "Replay stopping rules on your finished runs.",

@@ -30,12 +30,12 @@ _CLOCKS_S = 2.0
 )
 @click.option("--metric", help="Score to compare runs by. Default: the run's first.")
 @click.option("--gpu-memory", "gpu_bytes", type=MemorySize(), help="Memory of one GPU.")
-@click.option("--data", is_flag=True, help="Read the lengths of the rows too.")
+@click.option("--data", is_flag=True, help="Also read the lengths of the rows.")
 @click.option(
     "--sweep",
     "space",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a search space of what is advised or unclear.",
+    help="Write recommended and unclear values as a search space.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def next_run(
@@ -48,7 +48,7 @@ def next_run(
     space: Path | None,
     force: bool,
 ) -> None:
-    """Tell what to change after a run, why, and how certain that is.
+    """Recommend what to change after a run, with reasons and a certainty.
 
     RUN is its id, the start of its id, its name, or `latest` (the default). Loss,
     held-out loss, scores, verdicts, memory and the scored runs of the same study are
@@ -65,8 +65,8 @@ def next_run(
     found = history.get(run)
     if found.shown_status == "running":
         raise SFTGuideError(
-            f"{found.name} is still training; ask again when it has ended (sftguide "
-            f"runs watch {found.id})"
+            f"{found.name} is still training; run this again after it has ended "
+            f"(sftguide runs watch {found.id} shows it)"
         )
     if metric is not None and found.score(metric) is None:
         known = ", ".join(score.metric for score in found.scores) or "none"
@@ -110,13 +110,14 @@ def _config_path(run: Run) -> Path:
     named = run.config.get("axolotl_config_path")
     if run.host != "axolotl" or not isinstance(named, str):
         raise SFTGuideError(
-            f"{run.name} was not trained by Axolotl; --data and --sweep need its config"
+            f"{run.name} was not trained by Axolotl; --data and --sweep need an "
+            "Axolotl config"
         )
     path = Path(named)
     if not path.is_file():
-        raise SFTGuideError(f"the config of {run.name} is gone: {named}")
+        raise SFTGuideError(f"the config of {run.name} no longer exists: {named}")
     if path.stat().st_mtime > run.started_at + _CLOCKS_S:
-        note(f"{named} has changed since {run.name} was started; it is taken as it is")
+        note(f"{named} has changed since {run.name} was started; the new one is used")
     return path
 
 
@@ -143,7 +144,7 @@ def _write_space(
             f"{space} already exists; pass --force to overwrite it, or another name"
         )
     if len(trials(record, guidance)) == 1:
-        note("--sweep: nothing is advised or unclear with a value; nothing was written")
+        note("--sweep: no change and no open question has a value; no file was written")
         return None
     text = as_space(
         record,

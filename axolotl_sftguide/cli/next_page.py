@@ -1,4 +1,4 @@
-"""How `sftguide next` shows what it says of a run."""
+"""The output of `sftguide next`."""
 
 from __future__ import annotations
 

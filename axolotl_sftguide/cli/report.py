@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
 
 MOST_RUNS = 1000
-"""Runs of a study that one page shows, unless told otherwise."""
+"""Runs of a study that one page shows by default."""
 
 
 @click.command()
@@ -67,8 +67,8 @@ def report(
         shown = history.runs_by_ids([run.id for run in shown])
     if len(shown) < len(every):
         note(
-            f"the newest {count(len(shown))} of {count(len(every))} runs; a page of "
-            "more takes a browser long to draw. --limit 0 shows all, RUN or --tag some"
+            f"the newest {count(len(shown))} of {count(len(every))} runs; a page with "
+            "more is slow in a browser. --limit 0 shows all, RUN or --tag a selection"
         )
     with progress("reading runs", len(shown)) as advance:
         view = view_of(history, shown, on_run=advance)

@@ -1,4 +1,4 @@
-"""A console of rich that passes no control character of a name or a reason on."""
+"""A rich console that removes control characters from names and reasons."""
 
 from __future__ import annotations
 

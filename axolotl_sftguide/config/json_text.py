@@ -1,4 +1,4 @@
-"""Parses JSON of others; whatever is wrong with it is a `ValueError`."""
+"""Parses untrusted JSON; any problem is a `ValueError`."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from ..errors import Problem, SettingsError
 from .yaml_edits import Edit, edited
 
 _DEEPEST = 100
-"""Mappings and lists inside one another; recipes have seven."""
+"""Levels of nested mappings and lists; recipes have seven."""
 
-_TOO_DEEP = f"has more than {_DEEPEST} lists and mappings inside one another"
+_TOO_DEEP = f"has more than {_DEEPEST} levels of nested lists and mappings"
 
 _MOST_VALUES = 200_000
 """Values of a config; aliases can make billions of them from a few lines."""
@@ -49,7 +49,7 @@ class _Unusable(Exception):
 
 
 def parse_yaml(text: str) -> Any:
-    """What `yaml.safe_load` returns, without its bombs.
+    """What `yaml.safe_load` returns, with limits on size and depth.
 
     Raises:
         ValueError: If it is not valid YAML, or no program could use its values.
@@ -66,7 +66,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def _loaded(text: str) -> Any:
-    """What `yaml.safe_load` returns; a bomb of aliases is found before it goes off."""
+    """What `yaml.safe_load` returns; aliases are counted before they are expanded."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -90,8 +90,8 @@ def _count(node: yaml.Node, at: str, counted: dict[int, int], depth: int = 0) ->
         return 1
     if counted.get(id(node)) == 0:
         raise _Unusable(
-            f"has an alias at {at} to what contains it, so that it has no end; write "
-            "the values out"
+            f"has an alias at {at} to what contains it, so that it would be infinite; "
+            "write the values out"
         )
     if depth > _DEEPEST:
         raise _Unusable(_TOO_DEEP)
@@ -101,8 +101,8 @@ def _count(node: yaml.Node, at: str, counted: dict[int, int], depth: int = 0) ->
         counted[id(node)] = 1 + sum(parts)
     if counted[id(node)] > _MOST_VALUES:
         raise _Unusable(
-            f"has more than {_MOST_VALUES:,} values, most of them by aliases such as "
-            "*name; write out what is needed"
+            f"has more than {_MOST_VALUES:,} values, most of them from aliases such "
+            "as *name; write the needed values out"
         )
     return counted[id(node)]
 

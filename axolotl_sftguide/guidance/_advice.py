@@ -1,4 +1,4 @@
-"""What is said of a run: changes, what is unclear, and what was not recorded."""
+"""The results of `guide`: changes, open questions, and missing records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..evidence import CLAIMS
 
 Certainty = Literal["high", "moderate"]
-"""`high`: measured in this run or in the runs beside it, and beyond their noise.
+"""`high`: measured in this run or in other runs of its study, beyond the noise.
 `moderate`: a published result for this setting, or a figure whose noise is unknown."""
 
 Direction = Literal["higher", "lower", ""]
@@ -17,7 +17,7 @@ Direction = Literal["higher", "lower", ""]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What an advice rests on: figures of runs, or a published claim."""
+    """A reason for an advice: figures of runs, or a published claim."""
 
     text: str
     claim: str = ""
@@ -36,7 +36,7 @@ class Advice:
     key: str
     """The key of the host's config that changes; empty if it is no key."""
     text: str
-    """What to do, as an order."""
+    """What to do, in the imperative."""
     reasons: tuple[Reason, ...]
     certainty: Certainty
     now: Any = None

@@ -28,8 +28,8 @@ def below_base(record: Record) -> Iterator[Advice]:
     yield Advice(
         "below-base",
         record.names.rate,
-        f"set {record.names.rate}: {shown(to)}, a third, and keep what this run "
-        "taught in view",
+        f"set {record.names.rate}: {shown(to)}, a third, and check that the model "
+        "still learns the new data",
         (
             Reason(
                 f"{result.metric} fell from {number(result.base)} before the training "

@@ -1,4 +1,4 @@
-"""What the scores of other runs of the same model and data say of this one."""
+"""Changes that the scores of other runs with the same model and data support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs beside one run: what differs, and whether a difference is beyond the noise."""
+"""Compares a run with others: what differs, and whether it is beyond the noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ORDERED = 4
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run beside the runs that differ from it in a single setting."""
+    """A run, and the runs that differ from it in a single setting."""
 
     record: Record
     series: tuple[Series, ...]
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def ordered(self) -> bool:
-        """Whether some setting has enough values to tell an order from chance."""
+        """Whether any setting has enough values to distinguish an order from chance."""
         return any(len(series.values) >= _ORDERED for series in self.series)
 
     @property

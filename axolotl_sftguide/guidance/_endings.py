@@ -1,4 +1,4 @@
-"""What a failed, diverged or idle run says of the next one."""
+"""Changes after a run that failed, diverged, did not learn or was stopped."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _diverged(record: Record) -> Iterator[Advice]:
     elif record.training == "adapter" and record.rate <= 2e-4:
         reasons.append(
             Reason(
-                f"at {shown(record.rate)} adapters are usually stable: look at the "
+                f"at {shown(record.rate)} adapters are usually stable: inspect the "
                 f"rows of step {found.step} too",
                 "adapter-rate",
             )
@@ -115,9 +115,9 @@ def _idle(record: Record) -> Iterator[Advice]:
         yield Advice(
             "not-learning",
             "datasets" if labels else "",
-            "look at what is trained: sftguide check CONFIG --data"
+            "check which tokens are trained: sftguide check CONFIG --data"
             if labels
-            else "look for frozen weights and masked labels: sftguide check CONFIG "
+            else "check for frozen weights and masked labels: sftguide check CONFIG "
             "--data",
             (_said(found),),
             "high",

@@ -1,4 +1,4 @@
-"""All that is said of a run, in order; where two rules disagree, neither is heard."""
+"""Applies all rules in order; if two disagree, the more certain one is used."""
 
 from __future__ import annotations
 

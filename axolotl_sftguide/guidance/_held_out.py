@@ -1,4 +1,4 @@
-"""What the held-out loss says of the number of epochs, and of the sources."""
+"""Changes of the epochs and the sources, by the held-out loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._record import Record, as_number
 from ._text import shown
 
 _LEAST = 3
-"""Fewer evaluations say nothing about a turn."""
+"""Fewer evaluations cannot show that the loss rose again."""
 
 _AFTER = 2
 """So many evaluations after the lowest have to be higher."""

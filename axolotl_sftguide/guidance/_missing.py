@@ -12,11 +12,11 @@ _FEW_EVALUATIONS = 3
 
 
 def missing(comparison: Comparison) -> Iterator[Missing]:
-    """What cannot be judged by the records of a run and of those beside it."""
+    """The records that are missing, of a run and of the other runs of its study."""
     record = comparison.record
     if not record.traced:
         yield Missing(
-            "most of it",
+            "most questions about the run",
             "no trace of its steps",
             "train with the plugin or with watch(trainer), and keep the output folder",
         )
@@ -90,7 +90,7 @@ def _sources(record: Record) -> Iterator[Missing]:
     mixed = "sftguide.mix.phases" in record.config
     if (several or mixed) and not record.source_names:
         yield Missing(
-            "which source wears out first",
+            "which source overfits first",
             "no loss by source",
             _set(record, "monitor.loss_by_source: source", "loss_by_source='source'")
             + ", the column of the data, and hold out rows",

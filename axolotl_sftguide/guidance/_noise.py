@@ -36,7 +36,7 @@ class Noise:
         Args:
             one: Number of runs of one mean.
             other: Number of runs of the other.
-            comparisons: How many differences are looked at.
+            comparisons: How many differences are tested.
         """
         t = quantile(0.025 / max(1, comparisons), self.freedom)
         return t * self.deviation * math.sqrt(1 / one + 1 / other)
@@ -118,7 +118,7 @@ def by_residuals(points: Sequence[tuple[float, float]]) -> Noise | None:
 
 
 def _without_parabola(xs: Sequence[float], ys: Sequence[float]) -> list[float]:
-    """What is left of values after a parabola, by orthogonal polynomials."""
+    """The residuals of a parabola fitted to values, by orthogonal polynomials."""
     mean = fmean(xs)
     rest = list(ys)
     basis: list[list[float]] = []

@@ -1,4 +1,4 @@
-"""What neither the records nor the evidence decide, with values worth a trial."""
+"""Questions that neither the records nor the evidence decide, with values to try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where published evidence speaks against a value of the run."""
+"""Changes of values that published evidence advises against."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the history and the trace hold of a run, as a record."""
+"""Reads the record of a run from the history and the trace."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_record(
     gpu_bytes: int | None = None,
     cut: tuple[Cut, ...] | None = None,
 ) -> Record:
-    """What is recorded of a run, and of the comparable runs beside it.
+    """The record of a run, and of the comparable runs in its study.
 
     Args:
         run: The run.

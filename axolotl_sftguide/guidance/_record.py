@@ -1,4 +1,4 @@
-"""What is recorded of a run, as far as something can be concluded from it."""
+"""The record of a run: the values that the rules use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is advised and what is unclear, as a space for `sftguide sweep`."""
+"""Writes recommended and unclear values as a search space for `sftguide sweep`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the recorded memory and the lengths of the rows say of the next run."""
+"""Changes by the recorded memory and by the lengths of the rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._record import Memory, Record
 from ._text import shown
 
 _FULL = 0.9
-"""A tenth of the GPU stays free: lengths and fragments differ between steps."""
+"""A tenth of the memory stays free: lengths and fragmentation differ between steps."""
 
 _LEAST_CUT = 0.01
 """A smaller share of lost tokens is not worth a longer sequence."""
@@ -79,7 +79,7 @@ def lengths(record: Record) -> Iterator[Advice]:
 
 
 def whole_rows(record: Record) -> Iterator[str]:
-    """That the sequence length loses nothing to speak of."""
+    """Says that the sequence length loses almost no tokens."""
     if record.cut is None or any(lengths(record)):
         return
     key = record.names.length

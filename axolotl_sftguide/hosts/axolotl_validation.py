@@ -38,7 +38,7 @@ try:
         cfg, capabilities=gpu, env_capabilities={"torch_version": torch.__version__}
     )
 except ImportError as error:
-    found = {"path": "", "message": f"needs a package that is not here: {error}"}
+    found = {"path": "", "message": f"needs a package that is not installed: {error}"}
 except Exception as error:
     first = error.errors()[0] if hasattr(error, "errors") else {}
     path = ".".join(map(str, first.get("loc", ())))

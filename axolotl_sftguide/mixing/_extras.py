@@ -1,4 +1,4 @@
-"""What is computed of each row besides its fingerprint, if requested."""
+"""Optional values that are computed for each row besides its fingerprint."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | N
     # `save_to_disk` writes the names of files in the folder.
     if not all(isinstance(n, str) and n and "/" not in n for n in names):
         raise MixError(
-            f"{folder / _SAVED}: _data_files is no list of file names; save the "
+            f"{folder / _SAVED}: _data_files is not a list of file names; save the "
             "dataset again with save_to_disk"
         )
     files = [folder / str(name) for name in names]

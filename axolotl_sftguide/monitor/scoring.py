@@ -37,7 +37,7 @@ def load_questions(path: str | Path) -> list[Question]:
         try:
             *asked, last = parse_json(line)["messages"]
             if not all(_is_turn(turn) for turn in (*asked, last)):
-                raise ValueError("each turn must have a role and a content of text")
+                raise ValueError("each turn must have a role and text content")
             if last["role"] != "assistant" or not asked:
                 raise ValueError("needs at least two turns, the last by the assistant")
             questions.append(Question(tuple(asked), str(last["content"]).strip()))

@@ -41,8 +41,8 @@ def marker_not_written(folder: str, error: OSError) -> str:
 def note_not_written(checkpoint: str, error: OSError) -> str:
     """A checkpoint cannot say which run it belongs to."""
     return (
-        f"{checkpoint}: the run cannot be noted in it ({error.strerror or error}); "
-        "training continues"
+        f"{checkpoint}: the run's id cannot be written into it "
+        f"({error.strerror or error}); training continues"
     )
 
 
@@ -56,7 +56,7 @@ def history_lost(error: Exception, *, traced: bool, compared: bool = True) -> st
 
 
 def import_later(folder: Path | None) -> str:
-    """The run ended while the history could not be reached; perhaps without a trace."""
+    """The run ended while the history could not be reached."""
     if folder is None:
         return "the run history is missing part of this run, which has no trace"
     return (

@@ -122,7 +122,7 @@ def read_architecture(
     if not all(0 < size <= _LARGEST for size in (*sizes, made.vocabulary)):
         raise PlanError(f"{name}: config.json has a size that no model has ({sizes})")
     if not 0 < made.layers <= _MOST_LAYERS:
-        raise PlanError(f"{name}: num_hidden_layers {made.layers:.3g} cannot be")
+        raise PlanError(f"{name}: num_hidden_layers cannot be {made.layers:.3g}")
     return made
 
 

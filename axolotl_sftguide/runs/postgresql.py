@@ -1,8 +1,8 @@
 """Connections to PostgreSQL that end when the machine at the other end is gone.
 
-TCP says nothing of a machine that was switched off or cut off. A worker would wait for
-its server for a quarter of an hour, and a server would keep the locks of a worker, for
-which all others wait, for two hours.
+TCP does not report that a machine was switched off or lost its network. A worker would
+wait for its server for a quarter of an hour, and a server would keep the locks of a
+worker, for which all others wait, for two hours.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 QUIET_S = 30
-"""Seconds without a sign of the other end after which it is asked for one."""
+"""Idle seconds after which a TCP keepalive is sent."""
 
 GONE_S = 60
-"""Seconds after which it counts as gone."""
+"""Idle seconds after which the connection is closed."""
 
 _ASKED_EVERY_S = 10
 

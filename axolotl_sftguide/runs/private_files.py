@@ -1,4 +1,4 @@
-"""Files that only their owner may read: configs and reasons are not for everybody."""
+"""Creates files that only their owner can read, as configs and reasons are private."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def observation_of(path: Path, record: dict[str, Any]) -> Observation:
 def _count(value: Any) -> int:
     number = int(value)
     if not 0 <= number < 2**63:
-        raise ValueError(f"{number:.3g} is no count")
+        raise ValueError(f"{number:.3g} is not a count")
     return number
 
 

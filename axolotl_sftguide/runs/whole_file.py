@@ -1,4 +1,4 @@
-"""Small files that are written whole or not at all, whenever the process is killed."""
+"""Writes small files atomically, whenever the process is killed."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Curves(Protocol):
         ...
 
     def settings(self, run_ids: Sequence[str]) -> Mapping[str, str]:
-        """What each run shares with its repeats, by run id; empty if that is unknown.
+        """A key per run that its repeats share, by run id; empty if it is unknown.
 
         Repeats differ in seeds and names only.
         """
@@ -246,7 +246,7 @@ class RecordedRuns:
         ]
 
     def settings(self, run_ids: Sequence[str]) -> dict[str, str]:
-        """What each run shares with its repeats."""
+        """A key per run that its repeats share."""
         return {run_id: self._runs[run_id].setting for run_id in run_ids}
 
     def points(self, run_id: str) -> tuple[Point, ...]:

@@ -22,18 +22,18 @@ from ..units import count
 logger = logging.getLogger(__name__)
 
 _BLIND = 20
-"""Results of a trial without a loss after which that is reported."""
+"""Number of results without a loss after which a warning is logged."""
 
 
 class SFTGuideStopper(Stopper):  # type: ignore[misc]
-    """Stops a trial of Ray Tune that a rule finds hopeless, by its reported losses.
+    """Stops unpromising trials of Ray Tune by the stopping rules.
 
-    It runs in the process of `Tuner.fit` and needs no run history. The rules that look
-    at one run alone are applied to each trial; with `metric` and `max_steps`,
-    `prediction` compares it with the trials of the experiment that have finished. It
-    may be combined with a scheduler, such as ASHA. A trial whose trainer has an
-    `EarlyTerminationCallback` is stopped by that one, with a checkpoint, and needs no
-    stopper.
+    It runs in the process of `Tuner.fit` and needs no run history. The rules on a
+    single run are applied to the reported losses of each trial. With `metric` and
+    `max_steps`, `prediction` compares a trial with the finished trials of the
+    experiment. It can be combined with a scheduler, such as ASHA. A trial whose trainer
+    has an `EarlyTerminationCallback` needs no stopper: the callback stops it and saves
+    a checkpoint.
 
     Args:
         max_steps: Optimizer steps of a whole trial.
@@ -46,8 +46,8 @@ class SFTGuideStopper(Stopper):  # type: ignore[misc]
         **rules: The keys of `early_termination`; `action` is `stop` by default.
 
     Raises:
-        SettingsError: If a rule's key is unknown or its value invalid. While trials
-            run: if a result has a loss and no step.
+        SettingsError: If a rule's key is unknown or its value invalid, or, while trials
+            run, if a result has a loss but no step.
     """
 
     def __init__(

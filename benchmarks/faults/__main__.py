@@ -1,4 +1,4 @@
-"""Faults on purpose: prints a table of tries, tracebacks, losses and wrong numbers.
+"""Injects faults, and prints a table of tries, tracebacks, losses and wrong numbers.
 
 python benchmarks/faults                    # all campaigns, some hours
 python benchmarks/faults --share 0.1        # a tenth of the tries

@@ -26,13 +26,12 @@ FIELDS = ("Host", "Versions", "Expected", "Observed", "Cause", "Reported")
 HEAD = """# Faults found in the hosts
 
 Each script shows one fault in seconds on a CPU, with a tiny random model, and is
-ready to be filed where the fault lies: its docstring has the versions, what is
+ready to be reported to the host: its docstring has the versions, what is
 expected, what is observed and the cause. It imports nothing from here, so that it can
-be pasted into a report as it stands; a few lines that make a tiny model and its config
-are in each. `python benchmarks/upstream` runs them all with the installed hosts; a
-script exits with 0 where the fault is shown, 2 where the host no longer has it, and 77
-where it cannot be shown. "Not found" is a search of public issues and pull requests in
-November 2026. Nothing has been filed from here.
+be pasted into a report as it stands. `python benchmarks/upstream` runs them all
+with the installed hosts; a script exits with 0 where the fault is shown, 2 where the
+host no longer has it, and 77 where it cannot be shown. "Not found" is a search of
+public issues and pull requests in November 2026. Nothing has been filed from here.
 
 | script | fault | versions | reported |
 |---|---|---|---|

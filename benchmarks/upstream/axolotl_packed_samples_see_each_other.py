@@ -12,7 +12,7 @@ Cause: axolotl/utils/schemas/config.py, line 1506: `attn_decontaminates_packing`
     false for an unset attention, so that the batch keeps its attention mask
     (axolotl/core/builders/causal.py, line 275). transformers reads that mask as
     booleans and takes the row for one sample.
-Reported: https://github.com/axolotl-ai-cloud/axolotl/pull/3796 (merged) mended it for
+Reported: https://github.com/axolotl-ai-cloud/axolotl/pull/3796 (merged) fixed it for
     a named attention; https://github.com/axolotl-ai-cloud/axolotl/issues/1806
 """
 

@@ -70,11 +70,11 @@ class Network:
         return f"postgresql+psycopg://tests@{SUBNET}.1/{name}"
 
     def cut(self, machine: int) -> None:
-        """Pull the cable of a machine: nothing gets through, and nobody is told."""
+        """Disconnect a machine from the network without closing its connections."""
         self._ip("-n", self._spaces[0], "link", "set", f"cable{machine}", "down")
 
-    def mend(self, machine: int) -> None:
-        """Plug it in again."""
+    def reconnect(self, machine: int) -> None:
+        """Connect it again."""
         self._ip("-n", self._spaces[0], "link", "set", f"cable{machine}", "up")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The walk on docs/start.md, from a messy file to a merged model, as it is written."""
+"""The steps of docs/start.md, from a messy file to a merged model, run as written."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ for line in Path("questions.jsonl").read_text().splitlines()[:60]:
 """
 
 
-def walk() -> str:
-    """The part of the page that is followed."""
+def steps() -> str:
+    """The part of the page that the test runs."""
     text = PAGE.read_text()
     begin = text.index("\n## From a messy file to a model\n")
-    return text[begin : text.index("\n## What was run here\n")]
+    return text[begin : text.index("\n## What was tested\n")]
 
 
 def alike(text: str) -> list[str]:
@@ -83,7 +83,7 @@ def programs(tmp_path: Path) -> dict[str, str]:
 def test_the_page_leads_from_a_messy_file_to_a_merged_model(
     programs: dict[str, str], tmp_path: Path
 ) -> None:
-    text, printed = walk(), ""
+    text, printed = steps(), ""
     for _, block in BLOCK.findall(text):
         named = re.match(r"# (\S+\.(?:py|yml))\n", block)
         if named:

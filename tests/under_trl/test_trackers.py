@@ -109,7 +109,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
     said = capsys.readouterr().out
     assert said.count("no space left on device") == 1
     assert "sftguide cannot write to TensorBoard" in said
-    assert "it sends nothing more of this run there" in said
+    assert "no more data of this run is sent there" in said
 
 
 @with_tensorboard

@@ -44,7 +44,7 @@ def test_a_broken_history_and_a_broken_trace_change_nothing(
     watched = train_trl(monitor, output_dir=str(tmp_path / "b"))
     assert_same_bits(unwatched, watched)
     said = capsys.readouterr().out
-    assert said.count("notes.txt: is damaged, or no run history") == 1
+    assert said.count("notes.txt: is damaged, or not a run history") == 1
     assert f"sftguide runs import {tmp_path / 'b'}" in said
     assert len(watched.trace.observations) == 12
     assert not_a_database.read_text().startswith("these are notes")

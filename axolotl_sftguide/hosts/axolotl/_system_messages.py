@@ -1,4 +1,4 @@
-"""Whether a chat template writes the system messages of a dataset into its rows."""
+"""Tests whether a chat template writes system messages into the rows of a dataset."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ class Trackers:
                 self._found[place] = None
                 logger.warning(
                     f"sftguide cannot write to {tracker.title} "
-                    f"({type(error).__name__}: {error}); it sends nothing more "
-                    "of this run there. The training goes on, and the run history is "
+                    f"({type(error).__name__}: {error}); no more data of this run is "
+                    "sent there. The training continues, and the run history is "
                     "complete"
                 )
                 logger.debug("traceback of the error", exc_info=True)

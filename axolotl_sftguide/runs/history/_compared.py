@@ -1,4 +1,4 @@
-"""The runs of a history as what a new run is compared with: its peers, their curves."""
+"""Reads the runs that a new run is compared with, and their curves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ComparedRuns:
             return read_peers(connection, candidate, forecast=True)
 
     def settings(self, run_ids: Sequence[str]) -> dict[str, str]:
-        """What each run shares with its repeats: the config without seeds and names."""
+        """A key per run that its repeats share: the config without seeds and names."""
         with self._database.reading() as connection:
             return read_settings(connection, run_ids)
 

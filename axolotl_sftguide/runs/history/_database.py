@@ -182,8 +182,8 @@ class Database:
 
     def _damaged(self, cause: str) -> str:
         return (
-            f"run history {self.url}: is damaged, or no run history ({cause}). Move "
-            "it away; this makes a new one of the traces: "
+            f"run history {self.url}: is damaged, or not a run history ({cause}). Move "
+            "it away, then make a new one from the traces: "
             f"sftguide runs import OUTPUT_DIR --storage {self.url}"
         )
 

@@ -205,7 +205,8 @@ class RunHistory(ListedRuns, ComparedRuns):
         except OSError as error:
             logger.warning(
                 f"{run.trace_path}: cannot be written ({error.strerror or error}); the "
-                "run history has the change, but one rebuilt from the traces will not"
+                "run history has the change, but a history rebuilt from the traces "
+                "will not"
             )
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The runs of a history as they are listed and looked up."""
+"""Lists and finds the runs of a history."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def read_peers(
 
 
 def read_settings(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, str]:
-    """What each run shares with its repeats, by run id; empty without a config."""
+    """A key per run that its repeats share, by run id; empty without a config."""
     found: dict[str, str] = {}
     for some in parts(run_ids):
         query = sa.select(t.runs.c.id, t.runs.c.config).where(t.runs.c.id.in_(some))

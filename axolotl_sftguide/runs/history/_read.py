@@ -1,7 +1,7 @@
 """Queries for runs: all, the newest, those of some ids, or one by its name.
 
-A configuration can have twenty kilobytes, and a history ten thousand runs: what is not
-asked for is not read.
+A configuration can have twenty kilobytes, and a history ten thousand runs, so only the
+requested runs and columns are read.
 """
 
 from __future__ import annotations

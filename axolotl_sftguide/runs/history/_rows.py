@@ -1,4 +1,4 @@
-"""Rows of a table, also where some of them are broken: one hides no other.
+"""Reads the rows of a table, also if some of them are damaged.
 
 A damaged SQLite file, or a value that another program wrote, makes single rows
 unreadable. The others are read, row by row if need be.
@@ -195,7 +195,7 @@ def summary_of(unread: Sequence[Unread], url: str) -> str:
     folder = next((one.output_dir for one in unread if one.output_dir), "OUTPUT_DIR")
     return (
         f"run history {url}: left out because they cannot be read: "
-        f"{' and '.join(parts)} ({unread[0].reason}). Bring them back from the traces: "
+        f"{' and '.join(parts)} ({unread[0].reason}). Restore them from the traces: "
         f"sftguide runs import {folder} --storage {url}. If the file itself is "
         "damaged, move it away first"
     )
