@@ -382,6 +382,8 @@ def test_the_summary_says_what_will_happen() -> None:
     assert constant[3] == "schedule  0.0002 constant, no warmup, 2 epochs"
     eight = summary(patched("load_in_8bit: true"))
     assert eight[0].endswith("lora in 8 bits")
+    one = summary({"sftguide": {"mix": {"phases": [{"name": "all"}]}}})
+    assert one[1] == "data      1 phase stacked, up to 512 tokens"
 
 
 def test_several_configs_are_checked_in_one_call(tmp_path: Path) -> None:

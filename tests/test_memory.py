@@ -913,6 +913,17 @@ class TestCommand:
         assert "an evaluation of 4 x 2,048; a step needs" in text
         assert max(map(len, lines)) <= 80
 
+    def test_a_packed_evaluation_has_the_rows_of_the_micro_batch(
+        self, path: Path
+    ) -> None:
+        """Without a fused loss in the evaluation, its logits are the peak."""
+        evaluated = "val_set_size: 0.1\neval_steps: 50\nsample_packing: true\n"
+        fused = "liger_fused_linear_cross_entropy: true\n"
+        plugins = "plugins: [axolotl.integrations.liger.LigerPlugin]\n"
+        path.write_text(path.read_text() + evaluated + fused + plugins)
+        text = " ".join(CliRunner().invoke(main, ["plan", str(path)]).output.split())
+        assert "an evaluation of 1 x 2,048; a step needs" in text
+
     def test_steps_are_printed_if_the_rows_are_known(self, path: Path) -> None:
         text = path.read_text() + "gradient_accumulation_steps: 16\nnum_epochs: 2\n"
         path.write_text(text)

@@ -1055,6 +1055,30 @@ class TestCommand:
         assert "TRL ignores them" in done.output
         assert "message_field_training: train" in done.output
 
+    def test_an_error_has_the_file_a_colon_and_the_dotted_key(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        wrong = {"sed": 1, "phases": [{"name": "one"}]}
+        of_config = {"sftguide": {"mix": {"phases": 1}}}
+        for config, lines in (
+            (
+                wrong,
+                [
+                    "Error: spec.yml: phases.0.datasets: is required",
+                    "spec.yml: sed: is not a setting. Did you mean 'seed'?",
+                ],
+            ),
+            (
+                of_config,
+                ["Error: spec.yml: sftguide.mix.phases: must be a list, got 1"],
+            ),
+        ):
+            (tmp_path / "spec.yml").write_text(json.dumps(config))
+            done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
+            assert done.exit_code == 2
+            assert done.output.splitlines() == lines
+
     def test_an_error_is_printed_without_a_traceback(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -33,7 +33,8 @@ def _data(view: View) -> str:
     if view.mix is not None:
         phases = view.mix.get("phases")
         phases = phases if isinstance(phases, list) else []
-        count = f"{len(phases)} phases {view.mix.get('strategy', 'stacked')}"
+        plural = "s" * (len(phases) != 1)
+        count = f"{len(phases)} phase{plural} {view.mix.get('strategy', 'stacked')}"
     else:
         count = f"{len(view.sources)} dataset{'s' * (len(view.sources) != 1)}"
     rows = "" if view.rows is None else f", {view.rows:,} rows"

@@ -94,7 +94,7 @@ def print_memory(made: MemoryPlan, model: str, verbose: bool) -> None:
     step = f"a step of {rows} x {length:,}, at {made.peak_at}"
     if made.peak_at == "evaluation":
         other = f"; a step needs {made.step_bytes / 2**30:.2f} GiB"
-        step = f"an evaluation of {setting.eval_batch_size} x {length:,}{other}"
+        step = f"an evaluation of {setting.evaluation_rows} x {length:,}{other}"
     elif made.evaluation_bytes:
         step += f"; an evaluation needs {made.evaluation_bytes / 2**30:.2f} GiB"
     lines = textwrap.wrap(step, 80 - _NAME - 12)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import echo, sigterm_as_ctrl_c
+from .common import echo, progress, sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from ..runs.history import Goal
@@ -165,7 +165,8 @@ def _check(first: dict[str, Any], space: SearchSpace, recipe: dict[str, Any]) ->
     from ..hosts.known_keys import check_keys
 
     load_settings(first.get(BLOCK))
-    check_keys(space.keys, recipe)
+    with progress("asking Axolotl for its keys"):  # which imports it, with torch
+        check_keys(space.keys, recipe)
 
 
 def _first_values(space: SearchSpace) -> dict[str, Any]:

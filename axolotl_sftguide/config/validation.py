@@ -52,7 +52,7 @@ def parse(model: type[Any], block: Any, path: str) -> Any:
     Args:
         model: The block's class.
         block: The mapping, as loaded from YAML.
-        path: The dotted path at which error messages start.
+        path: The dotted path at which error messages start; may be empty.
 
     Raises:
         SettingsError: With every problem found, one line each.
@@ -70,7 +70,12 @@ def parse(model: type[Any], block: Any, path: str) -> Any:
         by_location.setdefault(tuple(location), []).append(fault)
     raise SettingsError(
         [
-            _problem(".".join([path, *location]), model, location, of_one_value)
+            _problem(
+                ".".join([path, *location] if path else location),
+                model,
+                location,
+                of_one_value,
+            )
             for location, of_one_value in by_location.items()
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,17 @@ def read_mix(path: str | Path) -> MixSettings:
         SettingsError: With every problem found, one line each.
     """
     config = read_config(path)
-    if "phases" in config:
-        return load_mix(config, path=str(path))
     block = config.get(BLOCK)
-    if not isinstance(block, dict) or "mix" not in block:
+    if "phases" in config:
+        block, key = config, ""
+    elif isinstance(block, dict) and "mix" in block:
+        block, key = block["mix"], f"{BLOCK}.mix"
+    else:
         message = f"contains neither `phases` nor `{BLOCK}.mix`"
         raise SettingsError([Problem(str(path), message)])
-    return load_mix(block["mix"], path=f"{path}: {BLOCK}.mix")
+    try:
+        return load_mix(block, path=key)
+    except SettingsError as error:
+        raise SettingsError(
+            [replace(p, path=f"{path}: {p.path}") for p in error.problems]
+        ) from None

@@ -81,11 +81,17 @@ def open_storage(url: str) -> Any:
         storage = optuna.storages.RDBStorage(url, engine_kwargs=engine)
     except (sa.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
-        cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise StorageError(f"{shown}: Optuna cannot open it ({cause})") from None
+        raise StorageError(
+            f"{shown}: Optuna cannot open it ({cause_of(error)})"
+        ) from None
     let_server_notice(storage.engine)
     storage.engine.dispose()  # later connections are made anew
     return storage
+
+
+def cause_of(error: BaseException) -> str:
+    """The first line of what the database said."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 _WRONG_STATEMENTS = (
@@ -96,9 +102,15 @@ _WRONG_STATEMENTS = (
 )
 
 
-def _is_of_storage(error: Exception) -> bool:
+def _beneath(error: Exception) -> BaseException:
+    """The error of the database, which Optuna's own errors have as their cause."""
+    if isinstance(error, sa.exc.SQLAlchemyError):
+        return error
+    return error.__cause__ or error
+
+
+def _is_of_storage(cause: BaseException) -> bool:
     """Whether the database itself failed, and not one wrong statement."""
-    cause = error.__cause__ or error
     if isinstance(cause, sa.exc.StatementError):
         known = isinstance(cause, sa.exc.DBAPIError)
         return known and not isinstance(cause, _WRONG_STATEMENTS)
@@ -118,12 +130,11 @@ def as_storage_error(method: Callable[P, R]) -> Callable[P, R]:
         except SFTGuideError:
             raise
         except Exception as error:
-            if not _is_of_storage(error):
+            cause = _beneath(error)
+            if not _is_of_storage(cause):
                 raise
-            cause = error.__cause__ or error
-            text = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
             raise StorageError(
-                f"the sweep's storage: {text or type(error).__name__}"
+                f"the sweep's storage: {cause_of(cause) or type(error).__name__}"
             ) from error
 
     return wrapped
