@@ -5,8 +5,9 @@ Versions: axolotl 0.19.0, posthog 6.7.11
 Expected: a run ends soon after its last step, whether or not its telemetry was
     delivered.
 Observed: the process waits for ever at its end, if an event is still queued while an
-    earlier one is being sent again. The host here is a closed port of this machine,
-    so that nothing leaves it.
+    earlier one is being sent. The server here is this process itself, which accepts a
+    connection and drops it once the process is about to end, so that nothing leaves
+    this machine.
 Cause: axolotl/telemetry/manager.py, line 136, registers `posthog.shutdown` at exit
     before posthog's client registers its own `join` (posthog/client.py, line 277),
     which therefore runs first and ends the thread that sends. `shutdown` then waits
@@ -15,8 +16,10 @@ Reported: not found
 """
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 LIMIT_S = 60
@@ -24,12 +27,25 @@ LIMIT_S = 60
 
 def run():
     """What a run does: an event at its start, another at its end."""
+    import posthog
     from axolotl.telemetry import manager
 
-    manager.POSTHOG_HOST = "http://127.0.0.1:9"
+    server = socket.create_server(("127.0.0.1", 0))
+    sending = threading.Event()
+
+    def serve():
+        connection, _ = server.accept()
+        sending.set()
+        while posthog.default_client.consumers[0].running:  # until the process ends
+            time.sleep(0.1)
+        connection.close()
+        server.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    manager.POSTHOG_HOST = f"http://127.0.0.1:{server.getsockname()[1]}"
     telemetry = manager.TelemetryManager.get_instance()
     telemetry.send_event("start")
-    time.sleep(2)  # the thread is sending the first event again and again
+    sending.wait()
     telemetry.send_event("end")
     print("the run has ended", flush=True)
 
@@ -46,7 +62,12 @@ if __name__ == "__main__":
         sys.exit(77)
     process = subprocess.Popen(
         [sys.executable, __file__, "run"],
-        env={**os.environ, "AXOLOTL_DO_NOT_TRACK": "0", "DO_NOT_TRACK": "0"},
+        env={
+            **os.environ,
+            "AXOLOTL_DO_NOT_TRACK": "0",
+            "DO_NOT_TRACK": "0",
+            "NO_PROXY": "127.0.0.1",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
