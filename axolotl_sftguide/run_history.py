@@ -1,4 +1,6 @@
-"""Moved to `axolotl_sftguide.runs.history`; this name works until version 2.0."""
+"""Deprecated name of `axolotl_sftguide.runs.history`."""
+
+import warnings
 
 from .runs.history import (
     SCHEMA_VERSION as SCHEMA_VERSION,
@@ -44,4 +46,11 @@ from .runs.history import (
 )
 from .runs.history import (
     this_process as this_process,
+)
+
+warnings.warn(
+    "`axolotl_sftguide.run_history` is deprecated and will be removed in version 2.0; "
+    "import from `axolotl_sftguide.runs.history`",
+    DeprecationWarning,
+    stacklevel=2,
 )

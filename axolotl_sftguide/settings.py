@@ -1,4 +1,6 @@
-"""Moved to `axolotl_sftguide.config.settings`; this name works until version 2.0."""
+"""Deprecated name of `axolotl_sftguide.config.settings`."""
+
+import warnings
 
 from .config.rule_settings import Action as Action
 from .config.rule_settings import CohortSettings as CohortSettings
@@ -27,4 +29,11 @@ from .config.settings import (
 )
 from .config.settings import (
     misspelt_block as misspelt_block,
+)
+
+warnings.warn(
+    "`axolotl_sftguide.settings` is deprecated and will be removed in version 2.0; "
+    "import from `axolotl_sftguide.config.settings`",
+    DeprecationWarning,
+    stacklevel=2,
 )

@@ -1,4 +1,6 @@
-"""Moved to `axolotl_sftguide.runs.marker`; this name works until version 2.0."""
+"""Deprecated name of `axolotl_sftguide.runs.marker`."""
+
+import warnings
 
 from .runs.marker import (
     MARKER as MARKER,
@@ -23,4 +25,11 @@ from .runs.marker import (
 )
 from .runs.marker import (
     read_marker as read_marker,
+)
+
+warnings.warn(
+    "`axolotl_sftguide.terminated` is deprecated and will be removed in version 2.0; "
+    "import from `axolotl_sftguide.runs.marker`",
+    DeprecationWarning,
+    stacklevel=2,
 )

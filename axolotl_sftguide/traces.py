@@ -1,4 +1,6 @@
-"""Moved to `axolotl_sftguide.runs.traces`; this name works until version 2.0."""
+"""Deprecated name of `axolotl_sftguide.runs.traces`."""
+
+import warnings
 
 from .runs.traces import (
     FORM as FORM,
@@ -23,4 +25,11 @@ from .runs.traces import (
 )
 from .runs.traces import (
     trace_path as trace_path,
+)
+
+warnings.warn(
+    "`axolotl_sftguide.traces` is deprecated and will be removed in version 2.0; "
+    "import from `axolotl_sftguide.runs.traces`",
+    DeprecationWarning,
+    stacklevel=2,
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +17,25 @@ ASSETS = Path(__file__).parent / "assets" / "version-0.1.0"
 def old_history(tmp_path: Path) -> str:
     """A copy of the history, since reading one may write beside it."""
     return f"sqlite:///{shutil.copy(ASSETS / 'runs.db', tmp_path / 'runs.db')}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("callbacks", "hosts"),
+        ("run_history", "runs.history"),
+        ("settings", "config.settings"),
+        ("terminated", "runs.marker"),
+        ("traces", "runs.traces"),
+    ],
+)
+def test_an_old_module_warns_and_names_the_new_one(old: str, new: str) -> None:
+    sys.modules.pop(f"axolotl_sftguide.{old}", None)
+    with pytest.warns(
+        DeprecationWarning, match=f"import from `axolotl_sftguide.{new}`"
+    ):
+        importlib.import_module(f"axolotl_sftguide.{old}")
+    importlib.import_module(f"axolotl_sftguide.{new}")
 
 
 def test_the_old_modules_hold_the_same_objects() -> None:
