@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import note
+from .common import echo, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,10 @@ def open_existing(storage: str | None) -> RunHistory | None:
     from ..runs.history import RunHistory, is_there
 
     if is_there(storage):
-        return RunHistory(storage)
+        history = RunHistory(storage)
+        if damage := history.damage():
+            echo(damage, err=True)
+        return history
     if storage is not None:
         raise StorageError(f"{storage} does not exist (nothing created)")
     return None

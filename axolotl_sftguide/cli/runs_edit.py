@@ -67,7 +67,7 @@ def best(storage: str | None, study: str | None, metric: str | None) -> None:
             f"no run of study {wanted!r} has {what}; `sftguide runs "
             "score RUN METRIC=VALUE` adds one"
         )
-    (first,) = history.runs_by_ids([sorted_runs(scored, "score", metric=by)[0].id])
+    first = history.get(sorted_runs(scored, "score", metric=by)[0].id)
     if wants_json():
         echo_json(plain(first))
         return

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ..errors import SFTGuideError, StorageError, SweepError
 from ..runs.postgresql import connect_args, let_server_notice
 from ..runs.private_files import is_file_name, make_private
+from ..safe_text import masked
 
 RUN = "sftguide_run"
 """The user attribute of a trial with the id or the name of its run."""
@@ -49,14 +50,20 @@ def parse_url(url: str) -> sa.URL:
     """The parts of a storage URL.
 
     Raises:
-        StorageError: If it is a path that no URL can name.
+        StorageError: If it is no URL, or a path that no URL can name.
     """
     if "://" not in url:
         raise StorageError(
             f"{url}: this SQLAlchemy cannot open a path with a question mark. Choose "
             "another path with --storage, or upgrade SQLAlchemy to 2.1"
         )
-    return sa.make_url(url)
+    try:
+        return sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise StorageError(
+            f"{masked(url)}: not a storage URL. Write for example "
+            "sqlite:///outputs/sftguide.db"
+        ) from None
 
 
 def open_storage(url: str) -> Any:

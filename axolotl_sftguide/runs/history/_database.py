@@ -53,12 +53,12 @@ def resolve_storage(storage: str | None = None) -> str:
 
 def is_there(storage: str | None = None) -> bool:
     """Whether the history exists; on a database server it is assumed to exist."""
-    url = _url_of(resolve_storage(storage))
-    if url.get_backend_name() != "sqlite":
-        return True
     try:
+        url = _url_of(resolve_storage(storage))
+        if url.get_backend_name() != "sqlite":
+            return True
         return Path(url.database or "").exists()
-    except OSError:  # in a folder that may not be read: opening it says so
+    except (sa.exc.ArgumentError, OSError):  # opening it says so
         return True
 
 
@@ -71,6 +71,9 @@ def _url_of(storage: str) -> sa.URL:
 
 _LOCK = 0x5F76_D1DE
 """PostgreSQL's advisory lock for creating and upgrading the tables."""
+
+_MOST_CHECKED = 16 << 20
+"""Bytes of a file that SQLite checks in 0.2 seconds."""
 
 TIMEOUT_S = 5.0
 """How long to wait for a locked file or for a server."""
@@ -111,7 +114,7 @@ class Database:
             ) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
             if is_damage(getattr(error, "orig", None)):
-                raise StorageError(self._damaged(_cause(error))) from None
+                raise StorageError(self.damaged(_cause(error))) from None
             raise StorageError(
                 f"run history {self.url}: cannot be opened ({_cause(error)}). Set "
                 f"sftguide.storage or {STORAGE_VARIABLE} to a writable location"
@@ -149,6 +152,25 @@ class Database:
         with self._one_line_errors(), self._alone() as connection:
             yield connection
 
+    def damage(self) -> str | None:
+        """What is wrong with an SQLite file, and the way out, in one line.
+
+        SQLite reads some damaged files without an error, and leaves rows out. Its own
+        check takes a second for 100 MB, so that only small files are checked.
+        """
+        if self._file is None or self._file.stat().st_size > _MOST_CHECKED:
+            return None
+        try:
+            with self._engine.connect() as connection:
+                query = "PRAGMA integrity_check(1)"
+                found = str(connection.exec_driver_sql(query).scalar())
+        except sa.exc.DatabaseError as error:
+            if not is_damage(error.orig):
+                return None
+            found = _cause(error)
+        first = found.splitlines()[-1] if found else "no answer"
+        return None if found == "ok" else self.damaged(first)
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
@@ -163,7 +185,7 @@ class Database:
             versions = connection.execute(query).scalars().all()
         known = [version for version in versions if isinstance(version, int)]
         if not known:
-            raise StorageError(self._damaged("it has no schema version"))
+            raise StorageError(self.damaged("it has no schema version"))
         found = max(known)
         # Tables are never changed here: other processes may use the old ones.
         if found < t.SCHEMA_VERSION and not any_older:
@@ -180,11 +202,12 @@ class Database:
                 f"{STORAGE_VARIABLE}"
             )
 
-    def _damaged(self, cause: str) -> str:
+    def damaged(self, cause: str) -> str:
+        """The error for a damaged file."""
         return (
-            f"run history {self.url}: is damaged, or not a run history ({cause}). Move "
-            "it away, then make a new one from the traces: "
-            f"sftguide runs import OUTPUT_DIR --storage {self.url}"
+            f"run history {self.url}: is damaged, or not a run history ({cause}); runs "
+            "may be missing or wrong. Move it away, then make a new one from the "
+            f"traces: sftguide runs import OUTPUT_DIR --storage {self.url}"
         )
 
     def _create(self) -> None:
@@ -228,7 +251,7 @@ class Database:
             yield
         except sa.exc.SQLAlchemyError as error:
             if is_damage(getattr(error, "orig", None)):
-                raise StorageError(self._damaged(_cause(error))) from None
+                raise StorageError(self.damaged(_cause(error))) from None
             raise StorageError(
                 f"run history {self.url}: {_cause(error)}. Import missing runs "
                 "later: sftguide runs import OUTPUT_DIR"

@@ -50,7 +50,7 @@ def _may_only_be_read(path: Path) -> bool:
 
     In WAL mode SQLite makes files beside it even to read, unless it is immutable.
     """
-    wal = path.with_name(f"{path.name}-wal")
+    wal = Path(f"{path}-wal")
     return path.is_file() and not os.access(path.parent, os.W_OK) and not wal.exists()
 
 

@@ -38,6 +38,10 @@ class ListedRuns:
         """The storage URL, without a password."""
         return self._database.url
 
+    def damage(self) -> str | None:
+        """What is wrong with a small SQLite file, and the way out; None if nothing."""
+        return self._database.damage()
+
     def runs(
         self,
         *,
@@ -110,7 +114,11 @@ class ListedRuns:
                 runs, unread = read_by_ids(connection, found)
                 if runs:
                     return runs[0]
-                raise StorageError(summary_of(unread, self.url))
+                if unread:
+                    raise StorageError(summary_of(unread, self.url))
+                raise StorageError(
+                    self._database.damaged("it names a run that is gone")
+                )
             known = [] if found else words_for(connection, study)
         if not found:
             where = "" if study is None else f" in study {study!r}"

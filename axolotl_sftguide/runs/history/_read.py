@@ -166,19 +166,36 @@ def names_of(
     where = Selection(study=study).conditions
     query = sa.select(t.runs.c.id, t.runs.c.name).where(*where)
     query = query.order_by(t.runs.c.started_at.desc())
-    return [(run_id, name) for run_id, name in connection.execute(query)]
+
+    def found() -> list[tuple[str, str]]:
+        return [(run_id, name) for run_id, name in connection.execute(query)]
+
+    def searched() -> list[tuple[str, str]]:
+        runs, _ = read_runs(connection, Selection(study=study, with_config=False))
+        return [(run.id, run.name) for run in reversed(runs)]
+
+    return _or_if_damaged(found, searched)
 
 
 def words_for(connection: sa.Connection, study: str | None) -> list[str]:
     """What `ids_of` finds a run by, without starts of ids."""
     pairs = names_of(connection, study)
-    words = [word for run_id, name in pairs for word in (name, run_id)]
+    words = [w for pair in pairs for w in reversed(pair) if isinstance(w, str)]
     return ["latest", *dict.fromkeys(words)] if words else []
 
 
 def distinct(connection: sa.Connection, column: sa.Column[Any]) -> list[str]:
     """The values of a column of text, in order."""
-    return sorted(connection.execute(sa.select(column).distinct()).scalars())
+
+    def found() -> list[str]:
+        values = connection.execute(sa.select(column).distinct()).scalars()
+        return [value for value in values if isinstance(value, str)]
+
+    def searched() -> list[str]:
+        rows = read_rows(connection, column.table, [column], [], (), [column])
+        return list({str(row[column.name]) for row in rows})
+
+    return sorted(_or_if_damaged(found, searched))
 
 
 def _runs_where(
