@@ -25,6 +25,7 @@ from scripts import load_script
 
 PROJECT = Path(__file__).parents[1]
 BASE = PROJECT / "recipes" / "quickstart" / "base"
+ONE_BILLION = "meta-llama/Llama-3.2-1B"
 EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -245,6 +246,36 @@ def test_the_smaller_model_that_an_error_names_fits_these_gpus_and_trainer(
         Case("m", model, 9_000, gib, gpus, given=given).make()
     smaller = str(caught.value).rpartition(" ")[2]
     assert Case("m", smaller, 9_000, gib, gpus, given=given).make().memory.fits
+
+
+@pytest.mark.parametrize("rate", [5e-6, 1e-5, 2e-5])
+def test_weights_that_bf16_rounds_to_no_change_are_noted(rate: float) -> None:
+    torch = pytest.importorskip("torch")
+    case = Case(
+        "b",
+        ONE_BILLION,
+        20_000,
+        80,
+        given={"training": "full", "learning_rate": rate},
+    )
+    (note,) = [n for n in case.make().choices.notes if "bf16" in n]
+    above = float(re.search(r"above ([\d.]+)\. ", note)[1])  # type: ignore[index]
+    for factor, changes in ((0.95, True), (1.1, False)):
+        weight = torch.tensor(above * factor, dtype=torch.bfloat16)
+        assert bool(weight + rate != weight) is changes
+        assert bool(weight - rate != weight) is changes
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"training": "full", "learning_rate": 5e-4},
+        {"training": "lora", "learning_rate": 1e-5},
+    ],
+)
+def test_rounding_is_not_noted_where_it_changes_little(given: dict[str, Any]) -> None:
+    notes = Case("b", ONE_BILLION, 20_000, 80, given=given).make().choices.notes
+    assert not [n for n in notes if "bf16" in n]
 
 
 def test_a_run_of_two_steps_has_no_trial_with_a_warmup_as_long() -> None:

@@ -116,6 +116,7 @@ def author(request: Request, model: ModelFacts, data: DataFacts) -> Authored:
     choices.add(epochs)
     rate = _numbers.rate(request, model, candidate, int(batch.value), rows)
     choices.add(rate)
+    choices.notes += _numbers.rounding_notes(float(rate.value), candidate)
     for choice in _numbers.schedule(request, candidate, goal, rows, steps):
         choices.add(choice)
     choices.add(optimizer_choice(candidate))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 from ..evidence import CLAIMS
 from ..evidence.effective_batch import KEY as BATCH_SIZE
 from ..evidence.effective_batch import choose
@@ -173,3 +176,22 @@ def epochs(request: Request, goal: Goal, samples: int, an_epoch: int) -> Choice:
     why = "reasoning scores fell after the second" if goal == "reasoning" else ""
     unsure = "chat scores rose beyond the second epoch" if goal == "general" else ""
     return Choice(key, 2, why, "evidence", ("two-epochs",), unsure)
+
+
+_USUAL_WEIGHT = 0.02
+"""The standard deviation with which models of transformers start."""
+
+
+def rounding_notes(rate: float, candidate: Candidate) -> Iterator[str]:
+    """What bf16 weights lose at a small rate, in full training without FSDP2.
+
+    Numbers of bf16 between 2^k and 2^(k+1) are 2^(k-7) apart, and a step of Adam, about
+    as large as the rate, changes one only if it is at least half of that.
+    """
+    above = 2.0 ** math.ceil(math.log2(rate * 2**8))
+    exact = candidate.is_adapter or candidate.sharding != "ddp"
+    if not exact and above < _USUAL_WEIGHT:
+        yield (
+            f"the trained weights are in bf16: a step of {rate:g} is rounded away in "
+            f"those above {above:.1g}. FSDP2 on several GPUs keeps them in float32"
+        )
