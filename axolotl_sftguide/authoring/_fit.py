@@ -134,7 +134,8 @@ def micro_batch(
         options = [request.micro_batch_size]
     else:
         options = [n for n in range(most, 0, -1) if _divides(n, wanted, per, layout)]
-    for micro in options or [1]:
+        options = options or [1]
+    for micro in options:
         for evaluated in (0, 1) if micro > 1 else (0,):
             extra = {
                 "micro_batch_size": micro,
@@ -144,7 +145,7 @@ def micro_batch(
             room = 1.0 if micro == options[-1] else _ROOM
             if made.peak_bytes <= room * request.gpu_bytes:
                 return micro, evaluated
-    return (options or [1])[-1], 1
+    return options[-1], 1
 
 
 def _divides(micro: int, wanted: int, per: float, layout: Layout) -> bool:

@@ -11,6 +11,7 @@ import click
 from . import check_page
 from .check_findings import Checked, Options, collect
 from .common import echo, echo_json, echo_styled, wants_json
+from .numbers import WholeNumber
 
 
 @click.command()
@@ -21,10 +22,10 @@ from .common import echo, echo_json, echo_styled, wants_json
     required=True,
     type=click.Path(path_type=Path),
 )
-@click.option("--rows", type=click.IntRange(min=1), help="Number of training rows.")
+@click.option("--rows", type=WholeNumber(1), help="Number of training rows.")
 @click.option(
     "--ranks",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     default=1,
     show_default=True,
     help="Number of data-parallel ranks.",

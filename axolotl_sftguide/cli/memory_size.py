@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+MOST_BYTES = 2**60
+
 
 class MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Any size that pydantic reads; a bare number is GiB."""
@@ -17,6 +19,10 @@ class MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         from ..config.sizes import parse_size
 
         try:
-            return parse_size(value)
+            size = parse_size(value)
         except ValueError:
-            self.fail(f"{value!r} is not a size; write 24GiB or 24GB", param, ctx)
+            size = 0
+        if not 0 < size <= MOST_BYTES:
+            shown = value if len(str(value)) < 40 else f"{str(value)[:40]}..."
+            self.fail(f"{shown!r} is not a size; write 24GiB or 24GB", param, ctx)
+        return size

@@ -10,6 +10,7 @@ import click
 
 from ..errors import SFTGuideError
 from .common import answer, echo, echo_json, give_common_options, progress
+from .numbers import WholeNumber
 
 if TYPE_CHECKING:
     from ..mixing import Mixed
@@ -54,10 +55,10 @@ _HELP = {"help_option_names": ["-h", "--help"]}
     type=click.Choice(["stacked", "phased"]),
     help="Mix all phases, or train one after the other.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the order.")
+@click.option("--seed", type=WholeNumber(0), help="Seed of the order.")
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     help="Number of processes.  [default: one per CPU core]",
 )
 @click.option(
@@ -74,7 +75,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 )
 @click.option(
     "--preview-rows",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     default=2,
     show_default=True,
     help="With --preview: conversations per source.",
@@ -86,7 +87,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 )
 @click.option(
     "--sequence-len",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     help="Count the rows with more tokens.  [default: sequence_len in SPEC]",
 )
 def mix(

@@ -11,6 +11,7 @@ from . import new_page
 from .common import echo, echo_json
 from .memory_size import MemorySize
 from .new_questions import ask, gpu_memory
+from .numbers import MOST_GPUS, MOST_SEED, Number, WholeNumber
 
 if TYPE_CHECKING:
     from ..authoring import Authored
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     help="A file, folder or dataset; may be given several times.",
 )
 @click.option("--gpu-memory", "gpu_bytes", type=MemorySize(), help="Memory of one GPU.")
-@click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--gpus", type=WholeNumber(1, MOST_GPUS), default=1, show_default=True)
 @click.option(
     "-o",
     "--output",
@@ -57,24 +58,24 @@ if TYPE_CHECKING:
     help="How several GPUs share the work.",
 )
 @click.option("--chat-template", help="Axolotl's name of a template.")
-@click.option("--sequence-len", type=click.IntRange(min=16), help="In tokens.")
+@click.option("--sequence-len", type=WholeNumber(16), help="In tokens.")
 @click.option("--packing/--no-packing", default=None, help="Several rows per sequence.")
-@click.option("--micro-batch-size", type=click.IntRange(min=1), help="Rows on one GPU.")
+@click.option("--micro-batch-size", type=WholeNumber(1), help="Rows on one GPU.")
 @click.option(
     "--effective-batch-size",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     help="Samples per optimizer step, on all GPUs.",
 )
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
+@click.option("--learning-rate", type=Number(min=0, min_open=True))
 @click.option("--scheduler", help="Such as constant or cosine.")
-@click.option("--epochs", type=click.FloatRange(min=0, min_open=True))
-@click.option("--lora-r", type=click.IntRange(min=1), help="Rank of the adapter.")
+@click.option("--epochs", type=Number(min=0, min_open=True))
+@click.option("--lora-r", type=WholeNumber(1), help="Rank of the adapter.")
 @click.option(
     "--held-out",
-    type=click.FloatRange(min=0, max=0.5, min_open=True),
+    type=Number(min=0, max=0.5, min_open=True),
     help="Share of the rows for evaluation.",
 )
-@click.option("--seed", type=click.IntRange(min=0))
+@click.option("--seed", type=WholeNumber(0, MOST_SEED))
 @click.option("--storage", metavar="URL", help="Run history used to estimate time.")
 @click.option("--explain", is_flag=True, help="Show evidence for each number.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

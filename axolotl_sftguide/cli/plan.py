@@ -13,6 +13,7 @@ import click
 from . import plan_page, plan_simulated
 from .common import echo, echo_json, note, wants_json
 from .memory_size import MemorySize
+from .numbers import MOST_GPUS, Number, WholeNumber
 
 if TYPE_CHECKING:
     from ..hosts.axolotl import PreparedRun
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--gpus",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1, MOST_GPUS),
     default=1,
     show_default=True,
     help="Number of GPUs.",
 )
-@click.option("--rows", type=click.IntRange(min=1), help="Number of training rows.")
-@click.option("--row-tokens", type=click.FloatRange(min=1), help="Mean tokens per row.")
+@click.option("--rows", type=WholeNumber(1), help="Number of training rows.")
+@click.option("--row-tokens", type=Number(min=1), help="Mean tokens per row.")
 @click.option("--data", is_flag=True, help="Count rows and tokens; needs Axolotl.")
 @click.option(
     "--storage",
@@ -168,11 +169,14 @@ def _simulate_alone(
 
 def _no_model(config: Path, model: str) -> str:
     """The error for a model whose `config.json` is not found."""
+    from ..config.validation import shown
+
     if not model:
         return f"{config}: base_model is not set; set it to a model"
+    name = "MODEL" if len(model) > 100 else model
     return (
-        f"{config}: no config.json for base_model {model!r} here or on the Hub; run "
-        f"`hf download {model} config.json`, or set base_model to a local folder"
+        f"{config}: no config.json for base_model {shown(model)} here or on the Hub; "
+        f"run `hf download {name} config.json`, or set base_model to a local folder"
     )
 
 

@@ -10,6 +10,7 @@ import click
 from ..units import count
 from .common import answer, note, progress
 from .history import named, require, storage_option
+from .numbers import WholeNumber
 from .runs_tag import tag_option, tagged
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ MOST_RUNS = 1000
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     default=MOST_RUNS,
     show_default=True,
     help="Only the newest runs of a study; 0 shows all.",

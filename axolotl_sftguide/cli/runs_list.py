@@ -16,6 +16,7 @@ from .history import (
     plain,
     storage_option,
 )
+from .numbers import WholeNumber
 from .runs_filter import FIELDS, Since, chosen_runs, sorted_runs
 from .runs_tag import tag_option, tagged
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--study", help="Only runs of this study.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     help="Only the newest runs; 0 lists all. [default: 20; all with --json]",
 )
 @click.option("--status", help="Only runs with this status, such as finished.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import echo, progress, sigterm_as_ctrl_c
+from .numbers import MOST_SEED, WholeNumber
 
 if TYPE_CHECKING:
     from ..runs.history import Goal
@@ -26,7 +27,7 @@ _FEW_TRIALS = 20
 )
 @click.option(
     "--trials",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     help="Number of trials over all workers. Default: all combinations of lists; "
     f"{_FEW_TRIALS} if SPACE has a range.",
 )
@@ -35,12 +36,12 @@ _FEW_TRIALS = 20
     type=click.Choice(["grid", "tpe", "random", "qmc"]),
     help="How values are chosen. Default: grid for lists, tpe for ranges.",
 )
-@click.option("--seed", type=int, help="Seed of the sampler.")
+@click.option("--seed", type=WholeNumber(0, MOST_SEED), help="Seed of the sampler.")
 @click.option(
     "--workers",
     default=1,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     help="Trials to train at the same time.",
 )
 @click.option(

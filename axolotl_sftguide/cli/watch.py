@@ -12,6 +12,7 @@ import click
 from ..safe_text import masked
 from .common import echo, note, sigterm_as_ctrl_c, wants_json
 from .history import open_existing, storage_option
+from .numbers import Number
 
 if TYPE_CHECKING:
     from ..runs.history import Run, RunHistory
@@ -26,7 +27,7 @@ _LOOKED_EVERY_S = 1.0
 @click.option("--study", help="Only runs of this study.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=Number(min=0.1),
     default=0.5,
     show_default=True,
     help="Seconds between two updates.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter
 
 from .validation import shown
 
@@ -19,14 +19,16 @@ def parse_size(value: Any) -> int:
     """
     text = str(value).strip()
     try:
-        bare = float(text) >= 0
+        bare: float | None = float(text)
     except ValueError:
-        bare = False
+        bare = None
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (bare is not None and bare < 0):
             raise TypeError
-        return int(_SIZE.validate_python(f"{text}GiB" if bare else text))
-    except (ValidationError, TypeError, OverflowError):
+        if bare is not None:
+            return int(bare * 2**30)
+        return int(_SIZE.validate_python(text))
+    except (ValueError, TypeError, OverflowError):
         got = shown(value, 80)
         raise ValueError(f"must be a size such as 20GiB, got {got}") from None
 

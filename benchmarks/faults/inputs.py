@@ -7,6 +7,7 @@ import data_files
 import data_folders
 import masking
 import names
+import options
 import paths
 import records
 import verdicts
@@ -14,6 +15,7 @@ from campaign import Campaign
 
 CAMPAIGNS: tuple[Campaign, ...] = (
     *configs.CAMPAIGNS,
+    *options.CAMPAIGNS,
     *records.CAMPAIGNS,
     *data_files.CAMPAIGNS,
     *data_folders.CAMPAIGNS,
