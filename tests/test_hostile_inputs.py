@@ -60,6 +60,8 @@ def laughs(*, merged: bool = False) -> str:
         (f"seed: 0x{'f' * 9000}", "seed is a number of about 10,837 digits"),
         (f"seed: {'9' * 5000}", "is not valid YAML"),
         ("x: !!binary é", "is not valid YAML"),
+        ("a: {b: [!!binary gIGC]}", "a.b.0 is binary data"),
+        ('a: {b: "x\\ud800"}', "a.b has half a character"),
         ("x: !!python/object/apply:os.getcwd []", "is not valid YAML"),
         ("? [a, b]\n: 1", "is not valid YAML"),
         ("x: !!omap y", "is not valid YAML"),
@@ -190,6 +192,8 @@ def test_a_card_cannot_name_files_outside_its_folder(tmp_path: Path) -> None:
         {"vocab_size": float("inf")},
         {"model_type": {"a": 1}},
         {"model_type": 5},
+        {"num_hidden_layers": 10**400},
+        {"hidden_size": float("nan")},
     ],
 )
 def test_a_model_with_impossible_sizes_is_not_planned(
@@ -205,6 +209,47 @@ def test_a_model_with_impossible_sizes_is_not_planned(
         done = CliRunner().invoke(main, [command, str(config)])
         assert done.exception is None or isinstance(done.exception, SystemExit)
     assert done.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_position_embeddings": 10**400, "rope_scaling": {"factor": 8.0}},
+        {"max_position_embeddings": 4096, "rope_scaling": {"factor": float("inf")}},
+    ],
+)
+def test_positions_that_no_model_has_are_not_compared(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(change))
+    config = tmp_path / "c.yml"
+    content = {"base_model": str(tmp_path), "sequence_len": 4096}
+    config.write_text(json.dumps(content))
+    done = CliRunner().invoke(main, ["check", str(config)])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert "positions" not in done.output
+
+
+def test_the_name_of_a_model_is_cut_in_an_error(tmp_path: Path) -> None:
+    config = tmp_path / "c.yml"
+    config.write_text(json.dumps({"base_model": "x" * 10**6}))
+    done = CliRunner().invoke(main, ["plan", str(config)])
+    assert "run `hf download MODEL config.json`" in done.stderr
+    assert len(done.output) < 2000
+
+
+def test_a_batch_below_zero_has_a_finding_of_its_own_alone(tmp_path: Path) -> None:
+    config = tmp_path / "c.yml"
+    content = {
+        "base_model": "m",
+        "adam_beta2": 0.95,
+        "sftguide": {"effective_batch_size": -(10**30)},
+    }
+    config.write_text(json.dumps(content))
+    done = CliRunner().invoke(main, ["check", str(config), "--all"])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert "sftguide.effective_batch_size" in done.output
+    assert "adam_beta2: 0.95 suits" not in done.output
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "~nobody-here/x", "a\0b", "\ud800"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -874,6 +875,12 @@ class TestPlan:
             "sequence_len must be a whole number, at least 1, got 0",
             "num_epochs must be a number, got [2]",
         ]
+
+    @pytest.mark.parametrize("value", [1e308, 10**9 + 1, "inf", math.inf, 10**400])
+    def test_a_number_that_no_training_has_is_refused(self, value: Any) -> None:
+        config = {**QLORA, "micro_batch_size": value}
+        with pytest.raises(PlanError, match=r"at most 1,000,000,000, got"):
+            plan_memory(config, KNOWN["Qwen/Qwen3-8B-Base"])
 
     def test_numeric_text_counts_as_a_number_as_it_does_for_axolotl(self) -> None:
         model = KNOWN["Qwen/Qwen3-8B-Base"]

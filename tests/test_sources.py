@@ -97,6 +97,8 @@ def test_events_of_a_later_version_or_without_losses_are_left_out() -> None:
         "tokens": {"a": 1},
     }
     broken = [{**good, "loss": {}}, {**good, "tokens": 3}, {"event": HELD_OUT_EVENT}]
+    broken += [{**good, "tokens": {"a": count}} for count in (0, -1, 10**400)]
+    broken += [{**good, "step": math.inf}, {**good, "loss": {"a": 10**400}}]
     (found,) = read_events([good, *broken, {**good, "event": "end"}], HELD_OUT_EVENT)
     assert math.isnan(found.loss["a"])
 

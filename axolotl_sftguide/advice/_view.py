@@ -206,7 +206,7 @@ class View:
         if wanted == "auto":
             return choose(self.rows, self.training).samples if self.rows else None
         if isinstance(wanted, int):
-            return wanted
+            return wanted if wanted > 0 else None
         if self.packed:
             return None
         micro = max(1, int(self.number("micro_batch_size", 1) or 1))

@@ -17,13 +17,33 @@ def read_model_config(base_model: str) -> dict[str, Any] | None:
 def read_model_file(base_model: str, name: str) -> dict[str, Any] | None:
     """A JSON file of a model in a local folder or in the Hub's cache, or None."""
     for path in (Path(base_model, name), _cached(base_model, name)):
-        try:
-            content = parse_json(path.read_text(encoding="utf-8")) if path else None
-        except (OSError, ValueError):
-            continue
-        if isinstance(content, dict):
+        content = _content(path) if path else None
+        if content is not None:
             return content
     return None
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    try:
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return _usable(content) if isinstance(content, dict) else None
+
+
+_LARGEST = 10**15
+"""The largest sizes of models, their positions without a limit, are 10**12."""
+
+
+def _usable(value: Any) -> Any:
+    """The value with None for numbers that no model has and floats cannot hold."""
+    if isinstance(value, dict):
+        return {key: _usable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_usable(inner) for inner in value]
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        return None
+    return value
 
 
 def model_file(base_model: str, name: str) -> Path | None:
@@ -67,11 +87,7 @@ def download_model_config(base_model: str) -> dict[str, Any] | None:
         path = hf_hub_download(base_model, "config.json", etag_timeout=5)
     except (HfHubHTTPError, OSError, ValueError, RuntimeError):
         return None  # no such model, no access, or no connection
-    try:
-        config = parse_json(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return config if isinstance(config, dict) else None
+    return _content(Path(path))
 
 
 def _is_offline() -> bool:

@@ -76,7 +76,7 @@ def _loaded(text: str) -> Any:
         loaded = loader.construct_document(node)
     finally:
         loader.dispose()
-    _check_numbers(loaded, "")
+    _check_values(loaded, "")
     return loaded
 
 
@@ -112,21 +112,33 @@ def _beneath(at: str, key: Any) -> str:
     return f"{at}.{own}".lstrip(".")[-80:]
 
 
-def _check_numbers(value: Any, at: str) -> None:
-    """Refuse whole numbers that are no floating-point numbers either."""
+def _check_values(value: Any, at: str) -> None:
+    """Refuse what no setting can hold, and no JSON."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check_numbers(key, at)
-            _check_numbers(inner, f"{at}.{key!s:.40}".lstrip(".")[-80:])
+            _check_values(key, at)
+            _check_values(inner, f"{at}.{key!s:.40}".lstrip(".")[-80:])
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            _check_numbers(inner, f"{at}.{index}")
+            _check_values(inner, f"{at}.{index}")
+    elif isinstance(value, bytes):
+        raise _Unusable(f"{at} is binary data (!!binary); write it as text")
+    elif isinstance(value, str) and not _is_text(value):
+        raise _Unusable(f"{at} has half a character (\\ud800 to \\udfff); remove it")
     elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
         digits = int((value.bit_length() - 1) * math.log10(2)) + 1
         raise _Unusable(
             f"{at} is a number of about {digits:,} digits, more than any setting can "
             "hold; write a smaller one"
         )
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_text(path: str | Path) -> str:

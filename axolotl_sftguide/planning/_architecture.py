@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..config.validation import shown
 from ..errors import PlanError, did_you_mean
 
 NormKind = Literal["rms", "float32 rms", "layer"]
@@ -120,9 +121,10 @@ def read_architecture(
         ) from None
     sizes = (made.hidden, made.inner, made.heads, made.kv_heads, made.head_width)
     if not all(0 < size <= _LARGEST for size in (*sizes, made.vocabulary)):
-        raise PlanError(f"{name}: config.json has a size that no model has ({sizes})")
+        listed = shown(sizes)
+        raise PlanError(f"{name}: config.json has a size that no model has ({listed})")
     if not 0 < made.layers <= _MOST_LAYERS:
-        raise PlanError(f"{name}: num_hidden_layers cannot be {made.layers:.3g}")
+        raise PlanError(f"{name}: num_hidden_layers cannot be {shown(made.layers, 40)}")
     return made
 
 

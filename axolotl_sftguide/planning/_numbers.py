@@ -18,6 +18,7 @@ _KEYS: dict[str, tuple[float, int]] = {
     "num_epochs": (1.0, 0),
 }
 """By key: Axolotl's default, an int if only whole numbers are valid, and a minimum."""
+_MOST = 10**9
 
 
 def read_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,9 +31,10 @@ def read_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, (default, least) in _KEYS.items():
         value = default if config.get(key) is None else config[key]
         number, whole = _number(value), isinstance(default, int)
-        if not number >= least or (whole and number % 1):
+        if not least <= number <= _MOST or (whole and number % 1):
             kind = "a whole number" if whole else "a number"
-            rule = kind if math.isnan(number) else f"{kind}, at least {least}"
+            bound = f"at most {_MOST:,}" if number > _MOST else f"at least {least}"
+            rule = kind if math.isnan(number) else f"{kind}, {bound}"
             problems.append(f"{key} must be {rule}, got {shown(value)}")
         else:
             found[key] = int(number) if whole else number
@@ -45,6 +47,8 @@ def _number(value: Any) -> float:
     """NaN for anything but a number; numeric text counts, as it does for Axolotl."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
+    except OverflowError:  # more digits than a float has room for
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         return math.nan
-    return number if math.isfinite(number) else math.nan
+    return number

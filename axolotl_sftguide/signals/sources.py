@@ -63,6 +63,10 @@ def total(parts: Iterable[SourceLosses]) -> SourceLosses | None:
     return SourceLosses(parts[-1].step, loss, tokens, unknown)
 
 
+_MOST_TOKENS = 2**53
+"""More cannot be told apart by floats, and no run has seen as many."""
+
+
 def read_events(events: Iterable[Mapping[str, Any]], name: str) -> list[SourceLosses]:
     """The losses in the events of a trace, in order; broken ones are left out.
 
@@ -77,10 +81,11 @@ def read_events(events: Iterable[Mapping[str, Any]], name: str) -> list[SourceLo
         try:
             tokens = {str(k): int(v) for k, v in event["tokens"].items()}
             loss = {k: float(event["loss"][k]) for k in tokens}
-            unknown = int(event.get("unknown_tokens", 0))
-            found.append(SourceLosses(int(event["step"]), loss, tokens, unknown))
-        except (AttributeError, KeyError, TypeError, ValueError):
+            unknown, step = int(event.get("unknown_tokens", 0)), int(event["step"])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             continue
+        if all(0 < count < _MOST_TOKENS for count in tokens.values()):
+            found.append(SourceLosses(step, loss, tokens, unknown))
     return found
 
 

@@ -133,7 +133,7 @@ class Divergence:
 
     def _length(self, state: _State, observation: Observation) -> float | None:
         """How many values the whole run has, if it is logged as it was so far."""
-        if self.max_steps is None:
+        if self.max_steps is None or observation.step < 1:
             return None
         return self.max_steps * state.seen / observation.step
 
