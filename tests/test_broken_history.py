@@ -127,6 +127,23 @@ def test_a_training_is_compared_with_the_runs_that_can_be_read(
     assert [list(found) for found in whole_curves] == 100 * [["r1"]]
 
 
+def test_a_page_in_the_place_of_another_leaves_no_run_out_silently(
+    storage: Path,
+) -> None:
+    """SQLite reads some such files without an error."""
+    words = ["runs", "list", "--storage", str(storage)]
+    whole = storage.read_bytes()
+    silent = 0
+    for page in range(1, len(whole) // PAGE - 1):
+        begin, end = page * PAGE, (page + 1) * PAGE
+        storage.write_bytes(whole[:begin] + whole[end : end + PAGE] + whole[end:])
+        done = CliRunner().invoke(main, words)
+        all_listed = all(f"\nr{i} " in done.stdout for i in range(RUNS))
+        assert all_listed or "sftguide runs import" in done.stderr
+        silent += done.exit_code == 0 and "left out" not in done.stderr
+    assert silent > 0
+
+
 def test_a_lost_page_hides_only_the_rows_on_it(
     storage: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

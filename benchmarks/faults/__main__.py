@@ -3,15 +3,18 @@
 python benchmarks/faults                    # all campaigns, some hours
 python benchmarks/faults --share 0.1        # a tenth of the tries
 python benchmarks/faults --only inputs      # the campaigns of one area
+python benchmarks/faults --match traces     # those whose names contain a word
 python benchmarks/faults --out FOLDER       # and each area's rows in a faults_AREA.json
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -29,24 +32,41 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=1.0, help="of the tries")
     parser.add_argument("--only", nargs="*", choices=AREAS, default=list(AREAS))
+    parser.add_argument("--match", default="", help="a part of a campaign's name")
     parser.add_argument("--out", type=Path, help="folder for faults_AREA.json")
     options = parser.parse_args()
     clean = True
     for area in options.only:
-        rows = []
+        rows = _known(options.out, area) if options.match else {}
         for campaign in AREAS[area]:
+            if options.match not in _name(campaign):
+                continue
             with tempfile.TemporaryDirectory() as scratch:
                 started = time.monotonic()
                 outcome = campaign(Path(scratch), options.seed, options.share)
             outcome = replace(outcome, seconds=round(time.monotonic() - started, 1))
             clean = clean and outcome.clean
-            rows.append(asdict(outcome))
+            rows[outcome.what] = asdict(outcome)
             print(row(outcome), flush=True)
             for example in outcome.examples:
                 print(f"    {example}", flush=True)
             if options.out:
-                record(options.out / f"faults_{area}.json", {"campaigns": rows})
+                found = {"campaigns": list(rows.values())}
+                record(options.out / f"faults_{area}.json", found)
     return 0 if clean else 1
+
+
+def _name(campaign: Any) -> str:
+    """What a campaign of inputs tries, or the name of the function of another."""
+    return str(getattr(campaign, "what", "") or campaign.__name__)
+
+
+def _known(out: Path | None, area: str) -> dict[str, Any]:
+    """The rows that are in the file, by what they try; those that match are run."""
+    path = out / f"faults_{area}.json" if out else None
+    if path is None or not path.exists():
+        return {}
+    return {row["what"]: row for row in json.loads(path.read_text())["campaigns"]}
 
 
 def row(outcome: Outcome) -> str:
