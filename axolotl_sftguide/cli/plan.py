@@ -168,8 +168,12 @@ def _simulate_alone(
 
 def _no_model(config: Path, model: str) -> str:
     """The error for a model whose `config.json` is not found."""
+    from ..config.model_configs import unfit_path
+
     if not model:
         return f"{config}: base_model is not set; set it to a model"
+    if unfit := unfit_path(model):
+        return f"{config}: base_model {model!r}: {unfit}"
     return (
         f"{config}: no config.json for base_model {model!r} here or on the Hub; run "
         f"`hf download {model} config.json`, or set base_model to a local folder"
