@@ -17,6 +17,9 @@ class MemorySize(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         from ..config.sizes import parse_size
 
         try:
-            return parse_size(value)
+            size = parse_size(value)
         except ValueError:
+            size = 0
+        if size <= 0:
             self.fail(f"{value!r} is not a size; write 24GiB or 24GB", param, ctx)
+        return size
