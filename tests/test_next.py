@@ -417,6 +417,17 @@ def study(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_config_that_is_not_there_is_named_with_the_way_out(
+    study: Path, tmp_path: Path
+) -> None:
+    (study / "mine.yml").unlink()
+    said = invoke("latest", "--sweep", tmp_path / "space.yml").output
+    assert said == (
+        f"Error: the config of better is not there: {study / 'mine.yml'}. Run this in "
+        "the folder that the training was started in, or bring the file back\n"
+    )
+
+
 def test_the_page_says_what_to_change_and_fits_80_columns(study: Path) -> None:
     done = invoke("first")
     assert done.exit_code == 0, done.output
