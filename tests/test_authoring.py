@@ -387,6 +387,8 @@ def test_explain_shows_the_claims_and_json_has_the_choices(chats: Path) -> None:
         ((*QWEN[:2], "--data", "gone.jsonl", *CARD), "gone.jsonl: no such file"),
         ((*QWEN[:2], "--data", "raw.jsonl", *CARD), "no row can be used"),
         ((*QWEN, *CARD, "--trainer", "trl", "--sweep"), "--sweep"),
+        ((*QWEN, *CARD, "--trainer", "trl", "-o", "a.yml"), "write -o a.py"),
+        ((*QWEN, *CARD, "-o", "a.py"), "write -o a.yml, or add --trainer trl"),
         (
             (*QWEN, *CARD, "--no-packing", "--effective-batch-size", "9")
             + ("--gpus", "2"),
@@ -421,6 +423,24 @@ def test_at_a_terminal_it_asks_for_what_is_missing(
     done = CliRunner().invoke(main, ["new"], input=answers)
     assert done.exit_code == 0, done.output
     assert "Qwen3-4B-Base on one 24 GiB card" in done.output
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ("nowhere/at-all\nchats.jsonl\n", "--model nowhere/at-all: no config.json"),
+        ("Qwen/Qwen3-4B-Base\ngone.jsonl\n", "gone.jsonl: no such file or folder"),
+    ],
+)
+def test_a_wrong_path_is_an_error_before_the_next_question(
+    answers: str, says: str, chats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no nvidia-smi
+    monkeypatch.setattr("axolotl_sftguide.cli.new_questions.can_ask", lambda: True)
+    done = CliRunner().invoke(main, ["new"], input=answers)
+    assert done.exit_code == 2
+    assert says in done.output
+    assert "How much memory" not in done.output
 
 
 @pytest.mark.parametrize("gpus", [1, 8])

@@ -399,6 +399,30 @@ def test_several_configs_are_checked_in_one_call(tmp_path: Path) -> None:
     assert [len(answer["findings"]) for answer in answers] == [0, 1]
 
 
+def test_a_config_that_cannot_be_read_does_not_hide_the_findings_on_others(
+    tmp_path: Path,
+) -> None:
+    names = ["bad.yml", "gone.yml", "good.yml", "list.yml"]
+    bad, gone, good, listed = paths = [tmp_path / name for name in names]
+    bad.write_text(f"{BASE}own: 1\n")
+    good.write_text(BASE)
+    listed.write_text("- a\n")
+    done = CliRunner().invoke(main, ["check", *map(str, paths)])
+    assert done.exit_code == 2
+    assert f"{bad}: 1 finding\n" in done.stdout
+    assert f"{good}: no findings\n" in done.stdout
+    assert done.stderr.splitlines() == [
+        f"Error: {gone}: cannot be read (No such file or directory)",
+        f"{listed}: must be a mapping of keys to values",
+    ]
+    done = CliRunner().invoke(main, ["check", "--json", *map(str, paths)])
+    assert done.exit_code == 2
+    assert [answer["config"] for answer in json.loads(done.stdout)] == [
+        str(bad),
+        str(good),
+    ]
+
+
 def test_entries_with_the_same_fault_are_one_finding(tmp_path: Path) -> None:
     lines = ["- {path: a, type: sharegpt}"] * 3
     config = {k: v for k, v in patched("").items() if k != "datasets"}

@@ -106,6 +106,17 @@ class TestRuns:
         assert "step 38 (304 samples), rule divergence: loss 9" in stopped
         assert "62 saved (62%)" in stopped
 
+    def test_paths_are_whole_on_their_line_at_80_columns(
+        self, history: RunHistory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        folder = f"/data/{'long-name-of-a-project/' * 4}outputs/first"
+        trace = f"{folder}/sftguide-trace-20261126-131109-248a5d28.jsonl"
+        history.begin(run_row("far", output_dir=folder, trace_path=trace))
+        lines = ok("runs", "show", "far").splitlines()
+        assert f"output         {folder}" in lines
+        assert f"trace          {trace}" in lines
+
     def test_a_dead_run_is_shown_as_dead(self, history: RunHistory) -> None:
         history.begin(run_row("c3", process_started_at=0.0, heartbeat_at=0.0))
         assert re.search(r"c3\s.*\sdead\s", ok("runs", "list"))

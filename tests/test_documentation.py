@@ -149,6 +149,20 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
     )
 
 
+def test_the_front_page_of_the_site_lists_what_the_readme_lists() -> None:
+    def rows(page: Path) -> list[tuple[str, str, str]]:
+        table = page.read_text().partition("| you want to |")[2].partition("\n\n")[0]
+        cells = [line.split("|")[1:4] for line in table.splitlines()[2:]]
+        return [(want.strip(), say.strip(), link) for want, say, link in cells]
+
+    readme, site = rows(PAGES[0]), rows(SITE)
+    assert [row[:2] for row in site] == [row[:2] for row in readme]
+    pages = re.findall(r"\(docs/(\S+\.md)\)", " ".join(row[2] for row in readme))
+    linked = re.findall(r"\((\S+\.md)\)", " ".join(row[2] for row in site))
+    assert len(pages) > 10
+    assert set(pages) <= set(linked)
+
+
 def test_the_page_of_recipes_lists_them_as_the_command_does() -> None:
     text = (PROJECT / "docs" / "recipes.md").read_text()
     shown = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE)

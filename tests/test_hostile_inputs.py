@@ -77,6 +77,37 @@ def test_a_config_that_no_program_can_use_is_refused(
     assert len(str(found.value)) < 600
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty; it must be a mapping of keys to values"),
+        (b"# nothing yet\n", "is empty; it must be a mapping of keys to values"),
+        (b"only words\n", "must be a mapping of keys to values"),
+        (
+            "seed: 1\n# pour le modèle\n".encode("cp1252"),
+            "is not UTF-8 text (byte 0xe8 on line 2); save it as UTF-8",
+        ),
+        ("seed: 1\n".encode("utf-16"), "is not UTF-8 text (byte 0xff on line 1)"),
+        (
+            b"sftguide:\n\tstudy: x\n",
+            "is not valid YAML (line 2: a tab; indent with spaces)",
+        ),
+        (
+            b"datasets: [1, 2\nseed: 3\n",
+            "is not valid YAML (line 2: while parsing a flow sequence: expected ',' or "
+            "']', but got ':')",
+        ),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_with_its_line_and_the_way_out(
+    content: bytes, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.yml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=f": {re.escape(says)}"):
+        read_config(path)
+
+
 def test_an_alias_that_is_used_twice_is_read(tmp_path: Path) -> None:
     path = tmp_path / "c.yml"
     path.write_text("a: &a {x: 1}\nb: [*a, *a]\nc: {<<: *a, y: 2}\n")

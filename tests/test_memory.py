@@ -1090,6 +1090,12 @@ class TestCommand:
         assert says in done.output
         assert len(done.output.strip().splitlines()) == 1
 
+    @pytest.mark.parametrize("size", ["0", "0GiB", "-5GiB", "lots", "1e400GiB"])
+    def test_no_memory_is_no_size(self, path: Path, size: str) -> None:
+        done = CliRunner().invoke(main, ["plan", str(path), "--gpu-memory", size])
+        assert done.exit_code == 2
+        assert f"{size!r} is not a size; write 24GiB or 24GB" in done.output
+
     @pytest.mark.parametrize(
         ("text", "size"),
         [

@@ -951,11 +951,16 @@ class TestVerify:
         ]
 
     def test_a_folder_without_a_mix_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(MixError, match=r"nowhere: no such folder$"):
+            verify(tmp_path / "nowhere")
         with pytest.raises(MixError, match=r"not a mix, as it has no manifest\.json"):
             verify(tmp_path)
         (tmp_path / "manifest.json").write_text("{}")
         with pytest.raises(MixError, match="not a manifest of this version"):
             verify(tmp_path)
+        with pytest.raises(MixError) as caught:
+            verify(tmp_path.parent)
+        assert str(caught.value).endswith(f"name a mix in it, such as {tmp_path}")
 
 
 class TestCommand:
@@ -1086,4 +1091,7 @@ class TestCommand:
         (tmp_path / "spec.yml").write_text("seed: 1")
         done: Any = CliRunner().invoke(main, ["mix", "spec.yml"])
         assert done.exit_code == 2
-        assert "contains neither `phases` nor `sftguide.mix`" in done.output
+        assert "contains neither `phases` nor `sftguide.mix`\n" in done.output
+        (tmp_path / "spec.yml").write_text("seed: 1\nphazes: []")
+        done = CliRunner().invoke(main, ["mix", "spec.yml"])
+        assert "`sftguide.mix`; did you mean 'phases'?" in done.output

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from axolotl_sftguide.mixing import SourceSettings
+from axolotl_sftguide.mixing import SourceSettings, scan
 from axolotl_sftguide.mixing._faults import FAULTS, FaultCode, RowFault
 from axolotl_sftguide.mixing._fingerprint import fingerprint
 from axolotl_sftguide.mixing._forms import RowReader, has_plain_settings
@@ -367,3 +367,24 @@ def test_where_accepts_a_value_or_a_list_of_values() -> None:
     assert matches(row, {"source": ["web", "wiki"], "level": 2})
     assert not matches(row, {"source": "web"})
     assert not matches(row, {"missing": 1})
+
+
+@pytest.mark.parametrize("layout", ["lines", "array"])
+def test_a_file_in_another_encoding_says_so(layout: str, tmp_path: Path) -> None:
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": "Où est le café ?"},
+                {"role": "assistant", "content": f"À droite, {i}."},
+            ]
+        }
+        for i in range(3)
+    ]
+    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
+    text = "\n".join(texts) if layout == "lines" else f"[{', '.join(texts)}]"
+    (tmp_path / "a.jsonl").write_bytes(text.encode("cp1252"))
+    found = list(scan(SourceSettings(path="a.jsonl"), tmp_path))
+    assert [str(row.fault) for row in found] == [
+        "invalid JSON (not UTF-8; convert the file, such as "
+        "iconv -f WINDOWS-1252 -t UTF-8)"
+    ] * 3

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from axolotl_sftguide.cli import main
 
 CONFIG = json.dumps({"model_type": "llama", "hidden_size": 64}).encode()
 CODE = """
@@ -83,3 +86,35 @@ def test_offline_the_hub_is_not_asked(
     endpoint, asked = hub
     assert run(endpoint, tmp_path, offline="1") == [None, None]
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tokenizer-only", "the folder has no config.json; name the folder that"),
+        ("cut-off", "its config.json cannot be read, or is no JSON object"),
+        ("model/config.json", "is a file; name the folder with the model"),
+        ("nowhere", "no config.json"),
+    ],
+)
+def test_a_path_that_is_no_model_is_named_and_not_looked_for_on_the_hub(
+    name: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("tokenizer-only", "cut-off", "model"):
+        Path(folder).mkdir()
+    Path("tokenizer-only", "tokenizer.json").write_text("{}")
+    Path("cut-off", "config.json").write_text('{"model_type": "lla')
+    Path("model", "config.json").write_bytes(CONFIG)
+    Path("rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    Path("c.yml").write_text(f"base_model: {name}\n")
+    card = ("--gpu-memory", "24GiB")
+    for words in (
+        ("new", "--model", name, "--data", "rows.jsonl", *card),
+        ("plan", "c.yml", *card),
+    ):
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 2
+        assert says in done.output, done.output
+        assert ("hf download" in done.output) == (name == "nowhere")
+        assert len(done.output.strip().splitlines()) == 1

@@ -354,6 +354,44 @@ def test_lost_rows_a_worn_source_and_no_memory_are_told() -> None:
     }
 
 
+def test_a_run_that_was_cut_short_is_to_be_trained_again() -> None:
+    half = replace(HEALTHY, step=50, max_steps=100, result=None)
+    dead = advised(replace(half, status="dead"))["cut-short"]
+    assert [r.text for r in dead.reasons] == [
+        "it ended at step 50 of 100",
+        "its process ended without a reason: Ctrl-C, a kill, or a restart",
+    ]
+    failed = replace(half, status="failed", reason="KeyError: 'messages'")
+    assert advised(failed)["cut-short"].reasons[1].text == "KeyError: 'messages'"
+    full = replace(failed, reason="OutOfMemoryError: CUDA ...")
+    assert "cut-short" not in advised(full)
+    for status in ("finished", "terminated", "parked"):
+        assert "cut-short" not in advised(replace(half, status=status))
+    early = replace(half, status="dead", evaluations=((0, 2.0), (25, 1.5)))
+    assert "fewer than three evaluations" not in [
+        m.record for m in guide(early).missing
+    ]
+    early = replace(early, status="finished")
+    assert "fewer than three evaluations" in [m.record for m in guide(early).missing]
+
+
+@pytest.mark.parametrize(
+    ("rate", "to", "said"),
+    [(3e-3, 1e-3, "a third"), (1e9, 1e-3, "the highest at which adapters did best")],
+)
+def test_after_a_divergence_no_rate_is_advised_at_which_none_did_well(
+    rate: float, to: float, said: str
+) -> None:
+    stop = Ending("non_finite", "stop", "loss NaN", 6, ("loss",))
+    config = {**HEALTHY.config, "learning_rate": rate}
+    found = replace(
+        HEALTHY, config=config, training="adapter", status="terminated", endings=(stop,)
+    )
+    advice = advised(found)["diverged"]
+    assert advice.to == to
+    assert f"1e-3, {said}, and start" in advice.text
+
+
 def test_each_record_that_is_missing_comes_with_its_remedy() -> None:
     bare = Record(config={"datasets": [{}, {}]}, samples=8, traced=False, device="gpu")
     assert {(m.record, bool(m.how)) for m in guide(bare).missing} >= {
@@ -415,6 +453,17 @@ def study(tmp_path: Path) -> Path:
     record_run(tmp_path, "third", 2e-4, 0.618, config={"seed": 3})
     record_run(tmp_path, "better", 5e-4, 0.7)
     return tmp_path
+
+
+def test_a_config_that_is_not_there_is_named_with_the_way_out(
+    study: Path, tmp_path: Path
+) -> None:
+    (study / "mine.yml").unlink()
+    said = invoke("latest", "--sweep", tmp_path / "space.yml").output
+    assert said == (
+        f"Error: the config of better is not there: {study / 'mine.yml'}. Run this in "
+        "the folder that the training was started in, or bring the file back\n"
+    )
 
 
 def test_the_page_says_what_to_change_and_fits_80_columns(study: Path) -> None:

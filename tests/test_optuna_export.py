@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,12 @@ def test_the_command_prints_how_many_runs_it_wrote(
     enter(history, "a", 0.5)
     target = str(tmp_path / "optuna.db")
     words = ["runs", "export", "--study", "s", "--to", target, "--storage", storage]
-    done: Any = CliRunner().invoke(main, words)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", optuna.exceptions.ExperimentalWarning)
+        done: Any = CliRunner().invoke(main, words)
     assert done.output.startswith("1 runs exported to the Optuna study 's'")
+    again: Any = CliRunner().invoke(main, words)
+    assert "0 runs exported to the Optuna study 's'; all were there" in again.output
     assert len(load(resolve_storage(target)).trials) == 1
 
 

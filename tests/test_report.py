@@ -535,6 +535,24 @@ def test_by_default_it_shows_the_study_of_the_last_run(
     assert [run["id"] for run in shown["runs"]] == ["r2", "r3"]
 
 
+def test_a_page_is_overwritten_and_another_file_is_not(
+    two_studies: str, tmp_path: Path
+) -> None:
+    page, config = tmp_path / "page.html", tmp_path / "mine.yml"
+    config.write_text("base_model: a/b\n")
+    done = report("--storage", two_studies, "-o", str(config))
+    assert done.exit_code == 2
+    assert done.output == (
+        f"Error: {config} already exists and is no HTML page, so it is not "
+        "overwritten; name another file with -o\n"
+    )
+    assert config.read_text() == "base_model: a/b\n"
+    for study_name in ("one", "two"):
+        words = ("--storage", two_studies, "--study", study_name, "-o", str(page))
+        assert report(*words).exit_code == 0
+    assert json.loads(Elements(page.read_text()).data)["studies"] == ["two"]
+
+
 def test_named_runs_may_be_of_several_studies(two_studies: str, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     done = report("r1", "latest", "r1", "--storage", two_studies, "-o", str(out))

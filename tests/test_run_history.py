@@ -781,6 +781,31 @@ class TestStorage:
         assert "\n" not in told
         assert "secret" not in told
 
+    @pytest.mark.parametrize(
+        ("url", "says"),
+        [
+            (
+                "postgresql+psycopg://u:secret@127.0.0.1:1/d",
+                "the driver psycopg is not installed; pip install "
+                "'axolotl-sftguide[postgresql]'",
+            ),
+            (
+                "postgresql+psycopg2://u:secret@127.0.0.1:1/d",
+                "the driver psycopg2 is not installed; write postgresql+psycopg://..., "
+                "and pip install 'axolotl-sftguide[postgresql]'",
+            ),
+        ],
+    )
+    def test_a_missing_driver_of_postgresql_says_what_to_install(
+        self, url: str, says: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        monkeypatch.setitem(sys.modules, "psycopg2", None)
+        with pytest.raises(StorageError) as caught:
+            RunHistory(url)
+        assert str(caught.value).endswith(says)
+        assert "secret" not in str(caught.value)
+
     def test_a_file_that_is_not_a_database_gets_a_one_line_error(
         self, tmp_path: Path
     ) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 import pytest
@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from runs import run_row, steps, write_trace
 
 from axolotl_sftguide.cli import main
-from axolotl_sftguide.runs.history import RunHistory, Score
+from axolotl_sftguide.runs.history import RunHistory, Score, Status
 from axolotl_sftguide.runs.traces import TraceWriter
 from axolotl_sftguide.signals import points_of
 
@@ -91,6 +91,12 @@ class TestList:
         assert "'yesterday' is not a date" in faulty(
             "runs", "list", "--since", "yesterday"
         )
+
+    def test_a_status_that_is_none_is_named(self) -> None:
+        said = faulty("runs", "list", "--status", "fnished")
+        assert "'fnished' is not one of 'running', 'finished', 'terminated'" in said
+        for status in (*get_args(Status), "dead"):
+            ok("runs", "list", "--status", status)
 
     def test_a_filter_that_nothing_matches_says_so(self) -> None:
         said = ok("runs", "list", "--status", "running")

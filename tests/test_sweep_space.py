@@ -290,3 +290,17 @@ class TestArgumentsAfterTheDashes:
         (line,) = done.output.splitlines()
         assert line.startswith("Error: --dataset_prepared_path: is a key of the")
         assert not list(tmp_path.iterdir())
+
+    def test_a_space_in_the_place_of_the_recipe_starts_no_trial(
+        self, tmp_path: Path
+    ) -> None:
+        recipe = SHIPPED.parent / "quickstart-cpu.yml"
+        space = SHIPPED / "quickstart-search.yml"
+        storage = ["--storage", f"sqlite:///{tmp_path}/runs.db"]
+        done = CliRunner().invoke(main, ["sweep", str(space), str(recipe), *storage])
+        assert done.exit_code == 2
+        assert done.output == (
+            f"Error: {space}: has no base_model, which {recipe} sets; the recipe comes "
+            f"first: sftguide sweep {recipe} {space}\n"
+        )
+        assert not list(tmp_path.iterdir())

@@ -18,6 +18,7 @@ from runs import run_row
 from axolotl_sftguide.errors import StorageError, SweepError
 from axolotl_sftguide.runs.history import RunHistory, resolve_storage
 from axolotl_sftguide.sweep import Choice, Objective, Range, SearchSpace, SweepStudy
+from axolotl_sftguide.sweep._lock import alone
 from axolotl_sftguide.sweep.storage import as_storage_error
 
 SPACE = SearchSpace({"rate": Range(low=1e-4, high=1e-1, log=True)}, {})
@@ -63,6 +64,7 @@ WORKER = """
 import os, sys, time
 from pathlib import Path
 from axolotl_sftguide.sweep import Objective, Range, SearchSpace, SweepStudy
+from axolotl_sftguide.sweep._lock import alone
 from axolotl_sftguide.sweep.storage import as_storage_error
 
 space = SearchSpace({"rate": Range(low=1e-4, high=1e-1, log=True)}, {})
@@ -395,3 +397,18 @@ def test_a_locked_database_is_an_error_of_the_storage() -> None:
 
     with pytest.raises(StorageError, match="the sweep's storage: database is locked"):
         locked()
+
+
+def test_a_missing_driver_of_postgresql_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with (
+        pytest.raises(StorageError) as caught,
+        alone("postgresql+psycopg://u:secret@127.0.0.1:1/d"),
+    ):
+        pass
+    assert str(caught.value) == (
+        "postgresql+psycopg://u:***@127.0.0.1:1/d: the driver psycopg is not "
+        "installed; pip install 'axolotl-sftguide[postgresql]'"
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config.model_configs import model_file, read_model_file
+from ..config.model_configs import model_file, read_model_file, unfit_path
 from ..errors import PlanError, nearest_hint
 from ..evidence import is_small
 from ..planning import KNOWN, locate_model, read_architecture
@@ -65,6 +65,8 @@ def read_model(name: str, *, download: bool = True) -> ModelFacts:
     """
     found = locate_model(name, download=download)
     if found is None:
+        if unfit := unfit_path(name):
+            raise PlanError(f"--model {name}: {unfit}")
         raise PlanError(
             f"--model {name}: no config.json here or on the Hub; "
             f"{nearest_hint(name, KNOWN) or 'check the name.'} Or run `hf download "

@@ -70,13 +70,22 @@ def check(
     as Axolotl does and shows which tokens are trained. Exit status 2 means that CONFIG
     cannot be read.
     """
+    from ..errors import SFTGuideError
+
     options = Options(rows, ranks, data, host, with_general, fix)
-    checked = [collect(config, options) for config in configs]
+    checked: list[Checked] = []
+    unread: list[SFTGuideError] = []
+    for config in configs:
+        try:
+            checked.append(collect(config, options))
+        except SFTGuideError as error:  # the other configs are still worth reading
+            unread.append(error)
+    if len(unread) == len(configs) == 1:
+        raise unread[0]
     form = "json" if wants_json() else form
     if form == "json":
         answers = [each.to_dict() for each in checked]
-        answer = answers if len(answers) > 1 else answers[0]
-        echo_json(answer)
+        echo_json(answers if len(configs) > 1 else answers[0])
     for each in checked if form != "json" else ():
         if form == "github":
             found = check_page.github(each.config, each.text, each.shown)
@@ -84,6 +93,8 @@ def check(
         else:
             _show(each, verbose=verbose, strict=strict)
             echo(_versions(host), nl=False)
+    if unread:
+        raise SFTGuideError("\n".join(map(str, unread)))
     if strict and any(each.shown for each in checked):
         ctx.exit(1)
 

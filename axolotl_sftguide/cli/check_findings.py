@@ -51,6 +51,7 @@ class Checked:
 
         schema = host_schema()
         answer: dict[str, Any] = {
+            "config": str(self.config),
             "findings": [f.to_dict() for f in self.shown],
             "general": [f.to_dict() for f in self.general],
             "silenced": self.silenced,

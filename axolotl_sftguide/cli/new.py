@@ -14,7 +14,7 @@ from .new_questions import ask, gpu_memory
 from .numbers import MOST_GPUS, MOST_SEED, Number, WholeNumber
 
 if TYPE_CHECKING:
-    from ..authoring import Authored
+    from ..authoring import Authored, ModelFacts
 
 
 @click.command()
@@ -108,18 +108,30 @@ def new(
     Lengths are counted with the model's tokenizer if it is on this machine, and
     estimated from characters otherwise. Nothing is downloaded but config.json.
     """
-    from ..authoring import Request, as_script, as_space, as_yaml, author, trials
+    from ..authoring import (
+        Request,
+        as_script,
+        as_space,
+        as_yaml,
+        author,
+        read_model,
+        trials,
+    )
     from ..errors import SFTGuideError
 
     if sweep and trainer == "trl":
         raise SFTGuideError("--sweep: a sweep trains with Axolotl; leave out --trainer")
     model = model or ask("--model", "Which model (name on the Hub, or a folder)?")
     data = data or (ask("--data", "Which data (a file, a folder, or a dataset)?"),)
-    gpu_bytes = gpu_bytes or gpu_memory()
     output = output or Path("my-run.py" if trainer == "trl" else "my-run.yml")
     space = output.with_name(f"{output.stem}-sweep.yml") if sweep else None
+    _refuse_suffix(output, trainer)
     _refuse_overwriting([output, *([space] if space else [])], force)
-    facts, rows = _facts(model, data)
+    facts = read_model(model)
+    if gpu_bytes is None:  # a wrong path is an error before the question, not after
+        _rows(data, facts, first_only=True)
+        gpu_bytes = gpu_memory()
+    rows = _rows(data, facts)
     request = Request(
         model,
         data,
@@ -153,26 +165,46 @@ def new(
     new_page.print_summary(made, output, space, past)
 
 
-def _facts(model: str, data: tuple[str, ...]) -> tuple[Any, Any]:
-    """The facts of the model and of the data."""
-    from ..authoring import read_data, read_model
+def _rows(data: tuple[str, ...], facts: ModelFacts, first_only: bool = False) -> Any:
+    """The facts of the data, or nothing but whether its first rows can be read."""
+    from ..authoring import read_data
     from ..errors import MixError, SFTGuideError
 
-    facts = read_model(model)
     try:
-        from ..mixing import text_counter
+        from ..config.mix_settings import SourceSettings
+        from ..mixing import scan, text_counter
 
+        if first_only:
+            for path in data:
+                next(scan(SourceSettings(path=path), Path.cwd().resolve()), None)
+            return None
         count = None
         if facts.tokenizer is not None:
             try:
                 count = text_counter(facts.tokenizer)
             except MixError as error:
                 echo(f"{error}; lengths are estimated from characters", err=True)
-        return facts, read_data(data, vocabulary=facts.vocabulary, count=count)
+        return read_data(data, vocabulary=facts.vocabulary, count=count)
     except ImportError as error:
         raise SFTGuideError(
             f"--data cannot be read ({error}); pip install 'axolotl-sftguide[mix]'"
         ) from None
+
+
+def _refuse_suffix(output: Path, trainer: str) -> None:
+    """Refuse a script that is named as a config, and a config named as a script."""
+    from ..errors import SFTGuideError
+
+    if trainer == "trl" and output.suffix in (".yml", ".yaml"):
+        raise SFTGuideError(
+            f"-o {output}: --trainer trl writes a Python script; "
+            f"write -o {output.with_suffix('.py')}"
+        )
+    if trainer == "axolotl" and output.suffix == ".py":
+        raise SFTGuideError(
+            f"-o {output}: a config for Axolotl is a YAML file; "
+            f"write -o {output.with_suffix('.yml')}, or add --trainer trl"
+        )
 
 
 def _refuse_overwriting(paths: list[Path], force: bool) -> None:

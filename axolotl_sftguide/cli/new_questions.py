@@ -39,11 +39,14 @@ def gpu_memory() -> int:
         return found
     answer = ask("--gpu-memory", "How much memory has one GPU, such as 24GiB?", "24GiB")
     try:
-        return parse_size(answer)
+        size = parse_size(answer)
     except ValueError:
+        size = 0
+    if size <= 0:
         raise SFTGuideError(
             f"--gpu-memory: {answer!r} is not a size; write 24GiB or 24GB"
-        ) from None
+        )
+    return size
 
 
 def _of_this_machine() -> int:

@@ -115,7 +115,11 @@ def _config_path(run: Run) -> Path:
         )
     path = Path(named)
     if not path.is_file():
-        raise SFTGuideError(f"the config of {run.name} no longer exists: {named}")
+        folder = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise SFTGuideError(
+            f"the config of {run.name} is not there{folder}: {named}. Run this in the "
+            "folder that the training was started in, or bring the file back"
+        )
     if path.stat().st_mtime > run.started_at + _CLOCKS_S:
         note(f"{named} has changed since {run.name} was started; the new one is used")
     return path

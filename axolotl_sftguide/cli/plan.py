@@ -169,10 +169,13 @@ def _simulate_alone(
 
 def _no_model(config: Path, model: str) -> str:
     """The error for a model whose `config.json` is not found."""
+    from ..config.model_configs import unfit_path
     from ..config.validation import shown
 
     if not model:
         return f"{config}: base_model is not set; set it to a model"
+    if unfit := unfit_path(model):
+        return f"{config}: base_model {shown(model)}: {unfit}"
     name = "MODEL" if len(model) > 100 else model
     return (
         f"{config}: no config.json for base_model {shown(model)} here or on the Hub; "

@@ -59,6 +59,7 @@ def report(
     from ..errors import SFTGuideError
     from ..report import page_of, view_of
 
+    _refuse_other(output)
     history = require(storage)
     every = tagged(_chosen(history, runs, study), tags)
     if not every:
@@ -85,6 +86,22 @@ def report(
         {"report": str(output), "runs": [run.id for run in shown]},
         f"{output}: {len(shown)} run{plural} of {studies}, {size:.1f} MB",
     )
+
+
+def _refuse_other(output: Path) -> None:
+    """Refuse to overwrite what is no page, such as a config by a slip of the hand."""
+    from ..errors import SFTGuideError
+
+    try:
+        with output.open("rb") as file:
+            head = file.read(64)
+    except OSError:  # not there, or an error when it is written
+        return
+    if head.strip() and b"<!doctype html" not in head.lower():
+        raise SFTGuideError(
+            f"{output} already exists and is no HTML page, so it is not overwritten; "
+            "name another file with -o"
+        )
 
 
 def _chosen(

@@ -59,9 +59,12 @@ def print_run(
     out.print(f"[bold]{escape(run.name)}[/] {status_of(run)} {_outcome(run)}")
     if run.reason and not any(d.action in ("stop", "park") for d in run.decisions):
         out.print(escape(masked(run.reason)))
-    for facts in (_went(run, points, out), _was(run, beside, who), _is_at(run)):
+    for facts in (_went(run, points, out), _was(run, beside, who)):
         out.print()
         out.print(_grid(facts))
+    out.print()
+    for name, value in _is_at(run):  # whole lines: a wrapped path cannot be copied
+        out.print(f"[bold]{name:<14}[/] {value}", highlight=False, soft_wrap=True)
     if with_key:
         out.print("\n[bold]comparability key[/]")
         fields = {"key": run.key, "comparable": run.comparable, **run.key_fields}

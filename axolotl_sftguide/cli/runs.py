@@ -192,7 +192,8 @@ def export_runs(study: str, url: str, name: str | None, storage: str | None) -> 
         named, written = export_to_optuna(history, study, where, name)
     answer(
         {"study": named, "runs": written},
-        f"{written} runs exported to the Optuna study {named!r}",
+        f"{written} runs exported to the Optuna study {named!r}"
+        + ("" if written else "; all were there"),
     )
 
 

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     type=WholeNumber(0),
     help="Only the newest runs; 0 lists all. [default: 20; all with --json]",
 )
-@click.option("--status", help="Only runs with this status, such as finished.")
+@click.option(
+    "--status",
+    type=click.Choice(
+        ["running", "finished", "terminated", "parked", "failed", "dead"]
+    ),
+    metavar="STATUS",
+    help="Only runs with this status: running, finished, terminated, parked, failed or "
+    "dead.",
+)
 @tag_option
 @click.option("--key", help="Only runs with this comparability key, or its start.")
 @click.option(

@@ -96,6 +96,7 @@ def sweep(
     """
     from ..config.settings import BLOCK
     from ..config.yaml_file import read_config
+    from ..errors import Problem, SettingsError
     from ..runs.history import resolve_storage
     from ..sweep import (
         Sweep,
@@ -111,6 +112,16 @@ def sweep(
     check_arguments(axolotl_args)
     config = read_config(recipe)
     found = read_space(space)
+    if "base_model" not in config and "base_model" in found.fixed:
+        raise SettingsError(
+            [
+                Problem(
+                    str(recipe),
+                    f"has no base_model, which {space} sets; the recipe comes first: "
+                    f"sftguide sweep {space} {recipe}",
+                )
+            ]
+        )
     first = found.apply(config, _first_values(found))
     _check(first, found, config)
     objective = choose_objective(first, metric=metric, command=command, goal=goal)

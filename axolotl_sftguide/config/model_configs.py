@@ -46,6 +46,21 @@ def _usable(value: Any) -> Any:
     return value
 
 
+def unfit_path(base_model: str) -> str:
+    """Why a path on this machine is no model; empty if there is nothing at the path."""
+    path = Path(base_model)
+    try:
+        if path.is_file():
+            return "is a file; name the folder with the model's config.json"
+        if not base_model or not path.is_dir():
+            return ""
+        if (path / "config.json").is_file():
+            return "its config.json cannot be read, or is no JSON object; repair it"
+    except OSError:  # a folder that may not be read, or too long a name
+        return ""
+    return "the folder has no config.json; name the folder that the model was saved in"
+
+
 def model_file(base_model: str, name: str) -> Path | None:
     """Where a file of a model is: in a local folder or in the Hub's cache, or None."""
     own = Path(base_model, name)

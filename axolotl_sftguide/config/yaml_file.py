@@ -39,6 +39,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
         loaded = parse_yaml(text)
     except ValueError as error:
         raise _refused(path, str(error)) from None
+    if loaded is None:
+        raise _refused(path, "is empty; it must be a mapping of keys to values")
     if not isinstance(loaded, dict):
         raise _refused(path, "must be a mapping of keys to values")
     return {str(key): value for key, value in loaded.items()}
@@ -61,8 +63,20 @@ def parse_yaml(text: str) -> Any:
     except _Unusable as error:
         raise ValueError(str(error)) from None
     except Exception as error:  # PyYAML raises whatever a tag's value leads to
-        line = " ".join(str(error).split())[:_LONGEST]
+        line = " ".join(_said(error).split())[:_LONGEST]
         raise ValueError(f"is not valid YAML ({line})") from None
+
+
+def _said(error: Exception) -> str:
+    """What PyYAML says, with the line where it stopped and without its excerpt."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None)
+    if mark is None or not problem:
+        return str(error)
+    if "'\\t'" in problem:
+        return f"line {mark.line + 1}: a tab; indent with spaces"
+    context = getattr(error, "context", None)
+    return f"line {mark.line + 1}: {f'{context}: ' if context else ''}{problem}"
 
 
 def _loaded(text: str) -> Any:
@@ -152,7 +166,12 @@ def read_text(path: str | Path) -> str:
     except OSError as error:
         raise _refused(path, f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise _refused(path, f"is not valid YAML ({error})") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise _refused(
+            path,
+            f"is not UTF-8 text (byte 0x{byte:02x} on line {line}); save it as UTF-8",
+        ) from None
 
 
 def _refused(path: str | Path, message: str) -> SettingsError:

@@ -19,14 +19,14 @@ _MEMORY = ("out of memory", "outofmemory")
 def endings(record: Record) -> Iterator[Advice]:
     """Changes after a failure, a divergence, or a loss that did not move."""
     yield from _failed(record)
+    yield from _cut_short(record)
     yield from _diverged(record)
     yield from _idle(record)
     yield from _worse(record)
 
 
 def _failed(record: Record) -> Iterator[Advice]:
-    text = record.reason.lower()
-    if record.status != "failed" or not any(word in text for word in _MEMORY):
+    if record.status != "failed" or not _out_of_memory(record):
         return
     names = record.names
     micro, accumulation = (
@@ -62,6 +62,30 @@ def _failed(record: Record) -> Iterator[Advice]:
     )
 
 
+def _cut_short(record: Record) -> Iterator[Advice]:
+    """Another start, after an end that no rule and no lack of memory brought about."""
+    short = record.step < record.max_steps
+    if record.status not in ("failed", "dead") or not short or _out_of_memory(record):
+        return
+    why = " ".join(record.reason.split())[:120]
+    if not why:
+        why = "its process ended without a reason: Ctrl-C, a kill, or a restart"
+    yield Advice(
+        "cut-short",
+        "",
+        "find out why it ended, and train it again or resume it from a checkpoint",
+        (
+            Reason(f"it ended at step {record.step:,} of {record.max_steps:,}"),
+            Reason(why),
+        ),
+        "high",
+    )
+
+
+def _out_of_memory(record: Record) -> bool:
+    return any(word in record.reason.lower() for word in _MEMORY)
+
+
 def _diverged(record: Record) -> Iterator[Advice]:
     found = _of(record, ("divergence", "non_finite"))
     if found is None or record.rate is None or not _ended_high(record, found):
@@ -77,9 +101,11 @@ def _diverged(record: Record) -> Iterator[Advice]:
             edits={"fp16": False, "bf16": True},
         )
         return
-    to = float(f"{record.rate / 3:.1g}")
     reasons = [_said(found)]
     most = CLAIMS["adapter-rate"].high or math.inf
+    to, which = float(f"{record.rate / 3:.1g}"), "a third"
+    if record.training == "adapter" and to > most:  # a slip, such as 1e4 for 1e-4
+        to, which = most, "the highest at which adapters did best"
     if record.training == "adapter" and record.rate > most:
         reasons.append(
             Reason(f"adapters did best at up to {shown(most)}", "adapter-rate")
@@ -95,7 +121,7 @@ def _diverged(record: Record) -> Iterator[Advice]:
     yield Advice(
         "diverged",
         record.names.rate,
-        f"set {record.names.rate}: {shown(to)}, a third, and start from the base "
+        f"set {record.names.rate}: {shown(to)}, {which}, and start from the base "
         "model or a checkpoint before",
         tuple(reasons),
         "moderate",

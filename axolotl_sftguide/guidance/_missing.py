@@ -49,6 +49,8 @@ def _held_out(record: Record) -> Iterator[Missing]:
     evaluations = len([step for step, _ in record.evaluations if step > 0])
     if evaluations >= _FEW_EVALUATIONS:
         return
+    if record.evaluations and record.status != "finished":
+        return  # they were set; the run ended before
     text = "no held-out loss" if not evaluations else "fewer than three evaluations"
     yield Missing(
         "whether more or fewer epochs are better",

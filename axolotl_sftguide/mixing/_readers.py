@@ -94,12 +94,21 @@ def _row(text: bytes) -> dict[str, Any] | RowFault:
             return _row(text.removeprefix(_MARK))
         row = _with_nan(text)
         if row is None:
-            return RowFault("not-json", first_line(error))
+            return RowFault("not-json", _why(text, error))
     if type(row) is dict:
         return row
     if isinstance(row, list) and row and all(map(_is_turn, row)):
         return {"messages": row}
     return RowFault("not-mapping", type(row).__name__)
+
+
+def _why(text: bytes, error: Exception) -> str:
+    """What is wrong; the same for all rows of a file in another encoding."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return "not UTF-8; convert the file, such as iconv -f WINDOWS-1252 -t UTF-8"
+    return first_line(error)
 
 
 def _with_nan(text: bytes) -> Any:

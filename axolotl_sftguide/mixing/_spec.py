@@ -10,7 +10,7 @@ from ..config.mix_settings import MixSettings
 from ..config.settings import BLOCK
 from ..config.validation import parse
 from ..config.yaml_file import read_config
-from ..errors import Problem, SettingsError
+from ..errors import Problem, SettingsError, did_you_mean
 
 
 def load_mix(block: Any, *, path: str = f"{BLOCK}.mix") -> MixSettings:
@@ -36,7 +36,8 @@ def read_mix(path: str | Path) -> MixSettings:
     elif isinstance(block, dict) and "mix" in block:
         block, key = block["mix"], f"{BLOCK}.mix"
     else:
-        message = f"contains neither `phases` nor `{BLOCK}.mix`"
+        near = next(filter(None, (did_you_mean(k, ["phases"]) for k in config)), "")
+        message = f"contains neither `phases` nor `{BLOCK}.mix`{near}"
         raise SettingsError([Problem(str(path), message)])
     try:
         return load_mix(block, path=key)

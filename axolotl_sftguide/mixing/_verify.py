@@ -37,7 +37,11 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest is None:
-        raise MixError(f"{folder}: not a mix, as it has no {MANIFEST}")
+        if not folder.is_dir():
+            raise MixError(f"{folder}: no such folder")
+        mixes = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+        within = f"; name a mix in it, such as {mixes[0]}" if mixes else ""
+        raise MixError(f"{folder}: not a mix, as it has no {MANIFEST}{within}")
     problems = [
         f"{folder / name}: not part of the mix"
         for name in sorted(path.name for path in folder.iterdir())

@@ -59,3 +59,15 @@ def _set_limits(connection: Any, _: object) -> None:
         connection.commit()
         return
     connection.rollback()
+
+
+def missing_driver(error: Exception) -> str:
+    """What to install if the error is that PostgreSQL's driver is missing, or empty."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name not in ("psycopg", "psycopg2"):
+        return ""
+    write = "" if name == "psycopg" else "write postgresql+psycopg://..., and "
+    return (
+        f"the driver {name} is not installed; {write}"
+        "pip install 'axolotl-sftguide[postgresql]'"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ..errors import StorageError
-from ..runs.postgresql import connect_args, let_server_notice
+from ..runs.postgresql import connect_args, let_server_notice, missing_driver
 from .storage import CONNECT_S, cause_of, parse_url
 
 _LOCK = 0x5F76_D1DF
@@ -39,6 +39,8 @@ def alone(storage: str) -> Iterator[None]:
         connected = engine.connect()
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         shown = url.render_as_string(hide_password=True)
+        if said := missing_driver(error):
+            raise StorageError(f"{shown}: {said}") from None
         raise StorageError(
             f"{shown}: the sweep cannot connect to it ({cause_of(error)}). Start the "
             "server, or name another database with --storage"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -65,7 +66,9 @@ def export_to_optuna(
             optuna.delete_study(study_name=named, storage=storage)
             made = create()
         if metric is not None:
-            made.set_metric_names([metric])
+            with warnings.catch_warnings():  # of its interface, which tests hold
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                made.set_metric_names([metric])
         known = {trial.user_attrs.get(RUN) for trial in made.trials}
         new = [run for run in runs if run.id not in known]
         for run in new:

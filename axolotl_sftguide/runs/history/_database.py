@@ -11,6 +11,7 @@ import platformdirs
 import sqlalchemy as sa
 
 from ...errors import StorageError
+from ..postgresql import missing_driver
 from ..private_files import (
     close_to_others,
     is_file_name,
@@ -108,6 +109,8 @@ class Database:
             self._file = Path(url.database) if self._sqlite and url.database else None
             self._opened = _identity(self._file)
         except (sa.exc.ArgumentError, ImportError) as error:
+            if said := missing_driver(error):
+                raise StorageError(f"run history {self.url}: {said}") from None
             raise StorageError(
                 f"run history {self.url}: not a usable storage URL ({error}). Write "
                 "for example sqlite:///outputs/sftguide.db"
