@@ -72,7 +72,7 @@ class SourceSettings(Block):
     message_field_training_detail: str | None = None
     """The key of a message that decides which parts of it are trained on."""
     field_thinking: str | None = None
-    """The key of a message that contains its reasoning."""
+    """The key of a message, or the column, that contains the reasoning."""
     roles_to_train: list[str] | None = None
     """The roles whose messages are trained on. Default: the assistant."""
     drop_system_message: bool = False

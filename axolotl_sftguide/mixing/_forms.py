@@ -13,7 +13,7 @@ from ._content import flag
 from ._faults import RowFault, first_line
 from ._messages import check, lacks_system
 from ._names import TURNS
-from ._questions import QuestionReader
+from ._questions import QuestionReader, add_reasoning
 from ._tools import tools_of, tools_of_functions, without_nulls
 from ._turns import TurnReader, chat_template_role, plain_messages
 from ._unread import Unread, cell, present
@@ -177,6 +177,9 @@ class RowReader:
         system = self._questions.system(row, used)
         if system and lacks_system(messages):
             messages.insert(0, {"role": "system", "content": system})
+        thinking = self._questions.reasoning_column(row)
+        if thinking is not None:
+            add_reasoning(messages, thinking, row, used)
         return "sharegpt" if sharegpt else "messages", messages
 
     def _template_kwargs(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config.dataset_types import DatasetType
+from ._column_names import squashed
 from ._content import is_empty, text_of
 from ._faults import RowFault
 from ._names import (
@@ -107,7 +108,7 @@ class QuestionReader:
         for name in inputs:
             if name not in self._settings.ignore:
                 used.add(name)
-                _append(before, name, row, question.lower())
+                _append(before, name, row, question)
         if not any(message["content"].strip() for message in before):
             raise RowFault("question-empty", question)
         return before
@@ -169,14 +170,20 @@ class QuestionReader:
         self, row: Mapping[str, Any], after: Messages, used: set[str]
     ) -> None:
         name = _first(row, REASONING, used.union(self._settings.ignore))
+        name = self.reasoning_column(row) or name
         if name is None or not isinstance(row[name], str):
             return
         if row[name].strip().lower() in SWITCHES:
             return
-        answers = [m for m in after if m["role"] == "assistant"]
-        if len(answers) == 1 and "reasoning_content" not in answers[0]:
-            used.add(name)
-            answers[0]["reasoning_content"] = row[name]
+        add_reasoning(after, name, row, used)
+
+    def reasoning_column(self, row: Mapping[str, Any]) -> str | None:
+        """The column that `field_thinking` names, if it has text."""
+        name = self._settings.field_thinking
+        if name is None or name in self._settings.ignore:
+            return None
+        text = row.get(name)
+        return name if isinstance(text, str) and text.strip() else None
 
     def _not_a_question(self, row: Mapping[str, Any]) -> RowFault:
         named = [
@@ -220,6 +227,16 @@ def _as_messages(
     return [{"role": role, "content": _cell_text(row, name)}]
 
 
+def add_reasoning(
+    messages: Messages, name: str, row: Mapping[str, Any], used: set[str]
+) -> None:
+    """Add a column to the answer as its reasoning, if there is one answer."""
+    answers = [message for message in messages if message["role"] == "assistant"]
+    if len(answers) == 1 and "reasoning_content" not in answers[0]:
+        used.add(name)
+        answers[0]["reasoning_content"] = row[name]
+
+
 def _has_all(messages: Messages, others: Messages) -> bool:
     contents = [message["content"].strip() for message in messages]
     return all(message["content"].strip() in contents for message in others)
@@ -236,7 +253,7 @@ def _append(
     if not asked:
         raise RowFault("question-or-answer-missing", name)
     # InstructLab's records have one line break before the context.
-    one = question == "question" and name.lower() in CONTEXT
+    one = (squashed(question), squashed(name)) == ("question", "context")
     asked[-1]["content"] = _joined(asked[-1]["content"], text, "\n" if one else "\n\n")
 
 

@@ -75,23 +75,35 @@ def tool_calls_of(calls: Any, *, from_arrow: bool = False) -> list[dict[str, Any
 
 def is_tool_calls(value: Any) -> bool:
     """Whether a value, or its JSON text, is a list of calls with names."""
+    calls = parsed_list(value)
+    return bool(calls) and all(
+        isinstance(call, dict)
+        and "name" in call
+        and ("arguments" in call or "parameters" in call)
+        for call in calls
+    )
+
+
+def is_tools(value: Any) -> bool:
+    """Whether a value, or its JSON text, is a list of tools that a model may call."""
+    tools = parsed_list(value)
+    return bool(tools) and all(
+        isinstance(tool, dict)
+        and ("function" in tool or ("name" in tool and not tool.keys() <= {"name"}))
+        for tool in tools
+    )
+
+
+def parsed_list(value: Any) -> list[Any]:
+    """A list, or the list in a JSON text; an empty one for anything else."""
     if isinstance(value, str):
         if not value.lstrip().startswith("["):
-            return False
+            return []
         try:
             value = parse_json(value)
         except ValueError:
-            return False
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(
-            isinstance(call, dict)
-            and "name" in call
-            and ("arguments" in call or "parameters" in call)
-            for call in value
-        )
-    )
+            return []
+    return value if isinstance(value, list) else []
 
 
 to_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
