@@ -108,7 +108,7 @@ class RowReader:
         for column in [settings.field_messages] if settings.field_messages else TURNS:
             turns = as_turns(cell(row, column))
             if turns:
-                return first_question([self._turns.message(turn) for turn in turns])
+                return first_question(self._turns.messages(turns))
         return first_question(self._questions.question(row, used))
 
     def _read(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
@@ -171,7 +171,7 @@ class RowReader:
         if not turns:
             raise RowFault("turns-missing", column)
         sharegpt = isinstance(turns[0], dict) and "from" in turns[0]
-        messages = [self._turns.message(turn) for turn in turns]
+        messages = self._turns.messages(turns)
         if messages[-1]["role"] != "assistant" and cell(row, "chosen"):
             raise RowFault("preference-pair")
         system = self._questions.system(row, used)

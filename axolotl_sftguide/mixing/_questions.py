@@ -164,7 +164,7 @@ class QuestionReader:
         if is_empty(value) or name in self._settings.ignore:
             return []
         used.add(name)
-        return [self._turns.message(turn) for turn in pairs(value)]
+        return self._turns.messages(pairs(value))
 
     def _add_reasoning(
         self, row: Mapping[str, Any], after: Messages, used: set[str]
@@ -217,13 +217,13 @@ def _as_messages(
     used.add(name)
     value = row.get(name)
     if role == "assistant" and is_tool_calls(value):
-        calls = tool_calls_of(value)
+        calls = tool_calls_of(value, from_arrow=turns.from_arrow)
         return [{"role": role, "content": "", "tool_calls": calls}]
     if isinstance(value, (list, Mapping)):
         own = as_turns([value] if isinstance(value, Mapping) else value)
         if own is None:
             raise RowFault("content-not-text", f"{name}: {type(value).__name__}")
-        return [turns.message(turn) for turn in own]
+        return turns.messages(own)
     return [{"role": role, "content": _cell_text(row, name)}]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config.json_text import parse_json
+from ._content import is_empty
 from ._faults import RowFault
 
 _CALL_KEYS = frozenset("id type index function name arguments parameters".split())
@@ -70,7 +71,21 @@ def tool_calls_of(calls: Any, *, from_arrow: bool = False) -> list[dict[str, Any
     return [
         _tool_call(call, from_arrow)
         for call in (calls if isinstance(calls, list) else [calls])
+        if not is_no_call(call)
     ]
+
+
+def is_no_call(value: Any) -> bool:
+    """Whether there are no calls, or one that has no values.
+
+    Arrow writes the keys of a call in another row as nulls.
+    """
+    if isinstance(value, list):
+        return all(map(is_no_call, value))
+    if not isinstance(value, dict):
+        return is_empty(value)
+    given = [v for k, v in value.items() if k not in ("type", "index")]
+    return bool(given) and all(map(is_empty, given))
 
 
 def is_tool_calls(value: Any) -> bool:
