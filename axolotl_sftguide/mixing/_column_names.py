@@ -49,6 +49,7 @@ _OF_THOUGHT = frozenset(
     deepseek r qwen gemini claude gpt generated response output assistant
     """.split()
 )
+_ANSWERS = frozenset((*ANSWER, "responses", "solutions", "truth", "gold"))
 _TOOLS = frozenset("tool tools toolset function functions api apis".split())
 _BARE = frozenset(("input", "inputs"))
 _ASKING = frozenset(QUESTION) - _BARE
@@ -109,6 +110,12 @@ def is_reasoning(column: str) -> bool:
     words = _words(column)
     of_thought = bool(words & _THOUGHT) and words <= _THOUGHT | _OF_THOUGHT
     return of_thought or squashed(column) in _READ_AS_REASONING
+
+
+@cache
+def is_answer(column: str) -> bool:
+    """Whether a column contains an answer, such as `final_answer`."""
+    return bool(_words(column) & _ANSWERS)
 
 
 @cache

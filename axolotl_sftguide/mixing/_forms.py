@@ -16,6 +16,7 @@ from ._names import TURNS
 from ._questions import QuestionReader, add_reasoning
 from ._tools import tools_of, tools_of_functions, without_nulls
 from ._turns import TurnReader, chat_template_role, plain_messages
+from ._unknown import rows_inside
 from ._unread import Unread, cell, present
 from ._whole import as_turns
 
@@ -166,10 +167,13 @@ class RowReader:
         used: set[str],
         turns: list[Any] | None = None,
     ) -> tuple[Form, list[dict[str, Any]]]:
+        settings = self._settings
         used.add(column)
         turns = turns or as_turns(cell(row, column), strict=True)
         if not turns:
             raise RowFault("turns-missing", column)
+        if not settings.message_property_mappings and rows_inside({column: turns}):
+            raise RowFault("rows-inside", column)
         sharegpt = isinstance(turns[0], dict) and "from" in turns[0]
         messages = self._turns.messages(turns)
         if messages[-1]["role"] != "assistant" and cell(row, "chosen"):

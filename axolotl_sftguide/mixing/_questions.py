@@ -12,16 +12,15 @@ from ._faults import RowFault
 from ._names import (
     ANSWER,
     CONTEXT,
-    PREFERENCE,
     QUESTION,
     REASONING,
     SWITCHES,
     SYSTEM,
     TURNS,
 )
-from ._raw_text import raw_text
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
+from ._unknown import unknown_form
 from ._unread import actual, cell, present
 from ._whole import as_turns, pairs
 
@@ -32,7 +31,6 @@ Messages = list[dict[str, Any]]
 
 _INPUTS = ("input", *CONTEXT)
 _ANSWERS = (*ANSWER, "answers")
-_ALL = (*QUESTION, *ANSWER)
 
 
 class QuestionReader:
@@ -66,12 +64,14 @@ class QuestionReader:
             question = _first(row, CONTEXT, taken)  # as in ChatGLM-Tuning
             taken.add(question)
         if answer == "answers" and not is_tool_calls(cell(row, "answers")):
+            if question is not None and is_empty(row[answer]):
+                raise RowFault("answer-empty", answer)
             answer = None
         if answer is None or (is_empty(row.get(answer)) and question is None):
-            raise self._not_a_question(row)
+            raise unknown_form(row, self._settings)
         after = _as_messages(row, answer, "assistant", self._turns, used)
         if question is None and after[0]["role"] == "assistant":
-            raise self._not_a_question(row)
+            raise unknown_form(row, self._settings)
         before = self._before(row, question, answer, used) if question else []
         if after[0]["role"] != "assistant" and _has_all(after, before):
             before = []  # the answer's messages begin with the question
@@ -92,7 +92,7 @@ class QuestionReader:
         """
         name = self._settings.field_instruction or _first(row, QUESTION, set())
         if name is None:
-            raise self._not_a_question(row)
+            raise unknown_form(row, self._settings)
         return self._before(row, name, "", used)
 
     def _before(
@@ -185,20 +185,6 @@ class QuestionReader:
         text = row.get(name)
         return name if isinstance(text, str) and text.strip() else None
 
-    def _not_a_question(self, row: Mapping[str, Any]) -> RowFault:
-        named = [
-            name
-            for name in (self._settings.field_instruction, self._settings.field_output)
-            if name is not None and is_empty(row.get(name))
-        ]
-        if named:
-            return RowFault("question-or-answer-missing", ", ".join(named))
-        columns = [str(c)[:40] for c in row if not is_empty(row[c])]
-        if any(name in columns for name in present(row, PREFERENCE)):
-            return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
-        raw = raw_text(row) if _first(row, _ALL, set()) is None else None
-        return raw or RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
-
 
 def _form(question: str, answer: str, settings: SourceSettings) -> Form:
     if settings.field_instruction is None and settings.field_output is None:
@@ -220,9 +206,12 @@ def _as_messages(
         calls = tool_calls_of(value, from_arrow=turns.from_arrow)
         return [{"role": role, "content": "", "tool_calls": calls}]
     if isinstance(value, (list, Mapping)):
-        own = as_turns([value] if isinstance(value, Mapping) else value)
+        value = [value] if isinstance(value, Mapping) else value
+        # Several texts may be other answers, or a table written column by column.
+        texts = any(isinstance(part, str) for part in value)
+        own = None if texts else as_turns(value)
         if own is None:
-            raise RowFault("content-not-text", f"{name}: {type(value).__name__}")
+            raise RowFault("content-not-text", f"{name}: {type(row[name]).__name__}")
         return turns.messages(own)
     return [{"role": role, "content": _cell_text(row, name)}]
 

@@ -9,7 +9,14 @@ from typing import Literal
 from ..config.mix_settings import MixSettings
 from ..errors import MixError
 from ..units import count
-from ._column_names import is_media, is_reasoning, is_system, may_have_tools, squashed
+from ._column_names import (
+    is_answer,
+    is_media,
+    is_reasoning,
+    is_system,
+    may_have_tools,
+    squashed,
+)
 from ._faults import FAULTS, FaultCode, RowFault
 from ._names import PREFERENCE
 from ._spool import Spooled
@@ -146,12 +153,14 @@ def _remedy(kind: str, names: Sequence[str]) -> str:
         )
     if any(map(is_media, names)):
         return f"A mix contains text only; {ignore} to train on the text alone"
-    if lower == {"label"}:
-        return "Keep the good answers with where: {label: true}, or " + ignore
+    if one is not None and squashed(one) in ("label", "ktotag"):
+        return f"Keep the good answers with where: {{{one}: true}}, or {ignore}"
     if one is not None and is_system(one):
         return f"Set field_system: {one}, or {ignore}"
     if one is not None and is_reasoning(one):
         return f"Set field_thinking: {one} to train on it as reasoning, or {ignore}"
+    if one is not None and is_answer(one):
+        return f"Train on it with field_output: {one}, or {ignore}"
     if one is not None and may_have_tools(one) and "call" not in squashed(one):
         return f"Set field_tools: {one}, or {ignore}"
     use = names[0] if len(names) == 1 else f"[{', '.join(names)}]"

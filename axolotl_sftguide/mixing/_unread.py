@@ -28,8 +28,11 @@ from ._tools import is_tool_calls, is_tools, parsed_list
 if TYPE_CHECKING:
     from ..config.mix_settings import SourceSettings
 
+_LABELS = ("label", "ktotag")
+"""Columns that say whether an answer is good, as booleans."""
+
 _ADD_TO_MESSAGES = frozenset(
-    ["tools", "functions", "chat_template_kwargs", "unmask", "metadata", "label"]
+    ["tools", "functions", "chattemplatekwargs", "unmask", "metadata", *_LABELS]
 )
 """Columns, besides those of content, that can change a conversation of plain messages,
 or make it a fault."""
@@ -147,7 +150,8 @@ class Unread:
             if column in used or is_empty(value):
                 continue
             matters = self._matters(column, value, guessed) or (
-                guessed and may_ask(column, value, used)
+                guessed
+                and (may_ask(column, value, used) or _judges(column, value, used))
             )
             if column in self._known or not matters:
                 passed.append(column)
@@ -158,9 +162,8 @@ class Unread:
         self._counted.update(passed)
 
     def _matters(self, column: str, value: Any, guessed: bool) -> bool:
-        name = column.lower()
-        if name == "label":
-            return isinstance(value, bool) or (guessed and value in (0, 1))
+        if squashed(column) in _LABELS:
+            return isinstance(value, bool) or str(value).lower() in ("true", "false")
         if is_content(column):
             switch = isinstance(value, str) and value.strip().lower() in SWITCHES
             return _has_text(value) and not (switch and is_reasoning(column))
@@ -169,10 +172,19 @@ class Unread:
         return guessed and not is_metadata(column) and _has_text(value)
 
 
+def _judges(column: str, value: Any, used: set[str]) -> bool:
+    """Whether a number says if a completion is good, as in data for KTO."""
+    return (
+        squashed(column) in _LABELS
+        and "completion" in map(squashed, used)
+        and str(value) in ("0", "1", "0.0", "1.0")
+    )
+
+
 def _may_add(column: str) -> bool:
     """Whether a column can change a conversation of messages, or make it a fault."""
     return (
-        column.lower() in _ADD_TO_MESSAGES
+        squashed(column) in _ADD_TO_MESSAGES
         or is_content(column)
         or may_have_tools(column)
     )
@@ -189,6 +201,8 @@ def _contains(conversation: Mapping[str, Any], column: str, value: Any) -> bool:
     """Whether a conversation has the text of a column, or the column that of it."""
     if is_media(column) or isinstance(value, bool):
         return False
+    if isinstance(value, (int, float)):
+        value = str(value)
     if may_have_tools(column) and isinstance(value, str):
         value = parsed_list(value) or value
     messages = conversation["messages"]
