@@ -89,6 +89,8 @@ class TestExcluded:
             {"question": "How many are 3?", "expected_answer": "another"},
             {"prompt": [{"role": "user", "content": "How many are 3?"}]},
             {"messages": [{"role": "user", "content": "How many are 3?"}]},
+            {"question_id": 81, "turns": ["How many are 3?"], "category": "math"},
+            {"question_id": 82, "turns": ["How many are 3?", "And twice that?"]},
         ],
     )
     def test_questions_need_no_answer(

@@ -107,7 +107,10 @@ class RowReader:
         """
         settings, used = self._settings, set[str]()
         for column in [settings.field_messages] if settings.field_messages else TURNS:
-            turns = as_turns(cell(row, column))
+            value = cell(row, column)
+            if value and _are_texts(value):  # a benchmark's questions, perhaps only one
+                return str(value[0])
+            turns = as_turns(value)
             if turns:
                 return first_question(self._turns.messages(turns))
         return first_question(self._questions.question(row, used))
