@@ -38,6 +38,9 @@ _MESSAGE = frozenset(
     initial
     """.split()
 )
+_HISTORY = frozenset(
+    "history chat conversation dialogue dialog message messages previous prior".split()
+)
 _THOUGHT = frozenset(
     """
     reasoning thinking think cot thought thoughts rationale rationales scratchpad
@@ -80,13 +83,19 @@ def is_content(column: str) -> bool:
         or is_media(column)
         or is_system(column)
         or is_reasoning(column)
+        or _is_history(column)
     )
 
 
 @cache
 def is_of_the_question(column: str) -> bool:
     """Whether a question refers to a column of this name, such as `passage`."""
-    return squashed(column) in _QUESTION_SIDE
+    return squashed(column) in _QUESTION_SIDE or _is_history(column)
+
+
+def _is_history(column: str) -> bool:
+    words = _words(column)
+    return "history" in words and words <= _HISTORY
 
 
 @cache

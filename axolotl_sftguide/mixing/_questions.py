@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config.dataset_types import DatasetType
+from ._cells import cell_text, first_of, formatted, joined
 from ._column_names import squashed
-from ._content import is_empty, text_of
+from ._content import is_empty
 from ._faults import RowFault
 from ._names import (
     ANSWER,
@@ -55,13 +56,13 @@ class QuestionReader:
         """
         settings = self._settings
         taken = {settings.field_output, *self._inputs, *settings.ignore}
-        question = settings.field_instruction or _first(row, QUESTION, taken)
+        question = settings.field_instruction or first_of(row, QUESTION, taken)
         if question is None and settings.field_output is not None:
-            question = _first(row, TURNS, taken)
+            question = first_of(row, TURNS, taken)
         taken.add(question)
-        answer = settings.field_output or _first(row, _ANSWERS, taken)
+        answer = settings.field_output or first_of(row, _ANSWERS, taken)
         if question is None and settings.field_output is None and answer is not None:
-            question = _first(row, CONTEXT, taken)  # as in ChatGLM-Tuning
+            question = first_of(row, CONTEXT, taken)  # as in ChatGLM-Tuning
             taken.add(question)
         if answer == "answers" and not is_tool_calls(cell(row, "answers")):
             if question is not None and is_empty(row[answer]):
@@ -82,7 +83,7 @@ class QuestionReader:
         messages = [*self._history(row, used), *before, *after]
         self._add_reasoning(row, after, used)
         form = _form(question or "", answer, settings)
-        return form, self._with_system(row, messages, used)
+        return form, self.with_system(row, messages, used)
 
     def question(self, row: Mapping[str, Any], used: set[str]) -> Messages:
         """The messages before the answer, which may be missing.
@@ -90,7 +91,7 @@ class QuestionReader:
         Raises:
             RowFault: If there is no question.
         """
-        name = self._settings.field_instruction or _first(row, QUESTION, set())
+        name = self._settings.field_instruction or first_of(row, QUESTION, set())
         if name is None:
             raise unknown_form(row, self._settings)
         return self._before(row, name, "", used)
@@ -122,41 +123,59 @@ class QuestionReader:
         missing = [name for name in (question, answer) if row.get(name) is None]
         if missing:
             raise RowFault("question-or-answer-missing", ", ".join(missing))
-        ask = _formatted(row, own.question_format, used) or _cell_text(row, question)
+        ask = formatted(row, own.question_format, used) or cell_text(row, question)
         if own.input:
             used.add(own.input)
-            ask = _joined(ask, _cell_text(row, own.input), "\n\n")
+            ask = joined(ask, cell_text(row, own.input), "\n\n")
         if not ask.strip():
             raise RowFault("question-empty", question)
-        say = _formatted(row, own.answer_format, used) or _cell_text(row, answer)
+        say = formatted(row, own.answer_format, used) or cell_text(row, answer)
         messages = [
             *self._history(row, used),
             {"role": "user", "content": ask},
             {"role": "assistant", "content": say},
         ]
+        self.add_inputs(row, messages[-2:], used)
         self._add_reasoning(row, messages[-1:], used)
         form: Form = "alpaca" if question == "instruction" else "question_answer"
-        return form, self._with_system(row, messages, used)
+        return form, self.with_system(row, messages, used)
 
-    def system(self, row: Mapping[str, Any], used: set[str]) -> str:
-        """The system message of a row, from its own column; may be empty."""
-        named = self._settings.field_system
-        for name in [named] if named else present(row, SYSTEM):
-            if name in self._settings.ignore:
-                continue
-            text = row.get(name)
-            if isinstance(text, str) and text:
-                used.add(name)
-                return text
-        return ""
-
-    def _with_system(
+    def with_system(
         self, row: Mapping[str, Any], messages: Messages, used: set[str]
     ) -> Messages:
-        system = self.system(row, used)
-        if system and messages[0]["role"] != "system":
-            messages.insert(0, {"role": "system", "content": system})
-        return messages
+        """The messages with the system message of the row's own column, if any.
+
+        A column beside another system message is not used.
+        """
+        name = self._system_column(row)
+        if name is None:
+            return messages
+        system = {"role": "system", "content": row[name]}
+        first = messages[0]
+        own = str(first["content"]).strip() if first["role"] == "system" else None
+        if self._settings.drop_system_message or own in (None, "", row[name].strip()):
+            used.add(name)
+        if own is None:
+            return [system, *messages]
+        return messages if own else [system, *messages[1:]]
+
+    def _system_column(self, row: Mapping[str, Any]) -> str | None:
+        named = self._settings.field_system
+        for name in [named] if named else present(row, SYSTEM):
+            text = row.get(name)
+            if name not in self._settings.ignore and isinstance(text, str) and text:
+                return name
+        return None
+
+    def add_inputs(
+        self, row: Mapping[str, Any], messages: Messages, used: set[str]
+    ) -> None:
+        """Append the columns of `field_input` to the first question."""
+        for name in self._inputs:
+            if name not in self._settings.ignore and name not in used:
+                used.add(name)
+                asked = [m for m in messages if m["role"] == "user"]
+                _append(asked[:1], name, row, "")
 
     def _history(self, row: Mapping[str, Any], used: set[str]) -> Messages:
         name = actual(row, "history")
@@ -169,7 +188,7 @@ class QuestionReader:
     def _add_reasoning(
         self, row: Mapping[str, Any], after: Messages, used: set[str]
     ) -> None:
-        name = _first(row, REASONING, used.union(self._settings.ignore))
+        name = first_of(row, REASONING, used.union(self._settings.ignore))
         name = self.reasoning_column(row) or name
         if name is None or not isinstance(row[name], str):
             return
@@ -213,7 +232,7 @@ def _as_messages(
         if own is None:
             raise RowFault("content-not-text", f"{name}: {type(row[name]).__name__}")
         return turns.messages(own)
-    return [{"role": role, "content": _cell_text(row, name)}]
+    return [{"role": role, "content": cell_text(row, name)}]
 
 
 def add_reasoning(
@@ -235,7 +254,7 @@ def _append(
     messages: Messages, name: str, row: Mapping[str, Any], question: str
 ) -> None:
     """Append a column to the last question."""
-    text = _cell_text(row, name)
+    text = cell_text(row, name)
     if not text.strip():
         return
     asked = [message for message in messages if message["role"] == "user"]
@@ -243,43 +262,4 @@ def _append(
         raise RowFault("question-or-answer-missing", name)
     # InstructLab's records have one line break before the context.
     one = (squashed(question), squashed(name)) == ("question", "context")
-    asked[-1]["content"] = _joined(asked[-1]["content"], text, "\n" if one else "\n\n")
-
-
-def _joined(text: str, more: str, between: str) -> str:
-    if not more.strip():
-        return text
-    return f"{text}{between}{more}" if text.strip() else more
-
-
-def _formatted(row: Mapping[str, Any], pattern: str, used: set[str]) -> str:
-    if not pattern:
-        return ""
-    names = [part.partition("}")[0] for part in pattern.split("{")[1:]]
-    used.update(names)
-    missing = [name for name in names if is_empty(row.get(name))]
-    if missing:
-        raise RowFault("question-or-answer-missing", ", ".join(missing))
-    return pattern.format(**{name: _cell_text(row, name) for name in names})
-
-
-def _cell_text(row: Mapping[str, Any], name: str) -> str:
-    """The text of a column; a list of texts has a line for each."""
-    value = row.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return "\n".join(value)
-    try:
-        return text_of(value)
-    except RowFault as fault:
-        raise RowFault(fault.code, f"{name}: {fault.detail}") from None
-
-
-def _first(
-    row: Mapping[str, Any], columns: tuple[str, ...], taken: set[Any]
-) -> str | None:
-    """The first of these columns that has content, or else that exists."""
-    names = present(row, columns)
-    found = [n for n in names if n not in taken and row[n] is not None]
-    return next((n for n in found if not is_empty(row[n])), found[0] if found else None)
+    asked[-1]["content"] = joined(asked[-1]["content"], text, "\n" if one else "\n\n")

@@ -53,10 +53,11 @@ def refuse_sources(
             if piece.piece.source == index and piece.unread
         )
         lines += [f"{', '.join(names)}: {line}" for line in unread_lines(own)]
+        seen = WhereSeen()
+        for piece in own:
+            seen.add(piece.where)
+        lines += [f"{source.path}: {problem}" for problem in seen.unknown(source)]
         if source.where:
-            seen = WhereSeen()
-            for piece in own:
-                seen.add(piece.where)
             problems = seen.problems(source.where)
             filtered = sum(piece.filtered for piece in own)
             if not problems and filtered and filtered == seen.rows:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..config.roles import ROLE_NAMES, ROLES, chat_template_role, own_roles
 from ._content import (
     FLAGS,
     flag,
@@ -28,34 +29,12 @@ if TYPE_CHECKING:
 OPTIONAL_KEYS = ("reasoning_content", "thinking", "tool_calls", "tool_call_id", "name")
 """What a message may have besides `role` and `content`."""
 
-ROLES = ("system", "user", "assistant", "tool")
-_ROLE_NAMES = {
-    "human": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
-    "function_call": "assistant",
-    "tool_call": "assistant",
-    "observation": "tool",
-    "function": "tool",
-    "function_response": "tool",
-    "tool_response": "tool",
-    "ipython": "tool",
-}
 _NOBODY = ("all", "user", "assistant", "final", "commentary")
 """What `recipient` and `channel` say of plain text; others call tools or think."""
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _CONTENT = ("content", "value", "text")
 _READ = frozenset(("role", "from", "function_call", *FLAGS, *_REASONING, *_CONTENT))
-
-
-def chat_template_role(role: str) -> str:
-    """The role that chat templates know, for a role of other data."""
-    return _ROLE_NAMES.get(role, role)
 
 
 def plain_messages(turns: list[Any]) -> list[dict[str, Any]] | None:
@@ -80,7 +59,7 @@ def _simple(turn: Any) -> dict[str, Any] | None:
     else:
         role, content = turn.get("from"), turn.get("value")
     if type(content) is str and type(role) is str and role not in CALL_ROLES:
-        role = _ROLE_NAMES.get(role, role)
+        role = ROLE_NAMES.get(role, role)
         if role in ROLES:
             return {"role": role, "content": content}
     return None
@@ -105,11 +84,7 @@ class TurnReader:
         named = names.get("reasoning_content"), settings.field_thinking
         self._reasoning = (*filter(None, named), self._thinking, *_REASONING)
         self._names = {key: names.get(key, key) for key in OPTIONAL_KEYS}
-        self._roles = {
-            written: wanted
-            for wanted, roles in settings.roles.items()
-            for written in roles
-        }
+        self._roles = own_roles(settings.roles)
         self._flag = settings.message_field_training
         self._detail = settings.message_field_training_detail or "train_detail"
         self._read = _READ.union(
@@ -196,7 +171,7 @@ class TurnReader:
             return role, self._roles[role]
         if role not in ROLES:
             role = role.strip().lower().replace(" ", "_").replace("-", "_")
-        return role, chat_template_role(role)
+        return role, chat_template_role(role, {})
 
     def _content_of(self, turn: Mapping[str, Any]) -> Any:
         keys = (self._content, *_CONTENT) if self._content else _CONTENT

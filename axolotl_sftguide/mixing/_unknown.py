@@ -50,6 +50,22 @@ def unknown_form(row: Mapping[str, Any], settings: SourceSettings) -> RowFault:
     return raw or RowFault("columns-unknown", listed)
 
 
+def unanswered(row: Mapping[str, Any], column: str) -> RowFault | None:
+    """The fault of a row whose last message is a question, with the way out if any.
+
+    Args:
+        row: The row.
+        column: The column of its messages.
+    """
+    if any(not is_empty(row[name]) for name in present(row, ("chosen",))):
+        return RowFault("preference-pair")
+    answers = [name for name in present(row, ANSWER) if not is_empty(row[name])]
+    if not answers:
+        return None
+    detail = f"set field_instruction: {column} and field_output: {answers[0]}"
+    return RowFault("ends-without-answer", detail)
+
+
 def rows_inside(row: Mapping[str, Any]) -> str | None:
     """The key of an object that holds rows, or some of the keys that are rows."""
     if any(squashed(str(column)) in _KNOWN for column in row):

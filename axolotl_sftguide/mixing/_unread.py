@@ -15,6 +15,7 @@ from ._column_names import (
     is_metadata,
     is_of_the_question,
     is_reasoning,
+    is_system,
     may_ask,
     may_have_calls,
     may_have_tools,
@@ -22,6 +23,7 @@ from ._column_names import (
 )
 from ._content import is_empty
 from ._faults import UnreadText
+from ._messages import lacks_system
 from ._names import SWITCHES
 from ._tools import is_tool_calls, is_tools, parsed_list
 
@@ -149,11 +151,14 @@ class Unread:
         for column, value in row.items():
             if column in used or is_empty(value):
                 continue
+            if column in self._known or _is_replaced(column, used, conversation):
+                passed.append(column)
+                continue
             matters = self._matters(column, value, guessed) or (
                 guessed
                 and (may_ask(column, value, used) or _judges(column, value, used))
             )
-            if column in self._known or not matters:
+            if not matters:
                 passed.append(column)
             elif not _contains(conversation, column, value):
                 unread.append(column)
@@ -170,6 +175,15 @@ class Unread:
         if may_have_tools(column) and not guessed:
             return _are_tools(column, value)
         return guessed and not is_metadata(column) and _has_text(value)
+
+
+def _is_replaced(column: str, used: set[str], conversation: Mapping[str, Any]) -> bool:
+    """Whether Axolotl reads the system message of the turns in place of a column."""
+    return (
+        is_system(column)
+        and not lacks_system(conversation["messages"])
+        and not any(map(is_system, used))
+    )
 
 
 def _judges(column: str, value: Any, used: set[str]) -> bool:
