@@ -422,6 +422,19 @@ def test_parquet_that_another_version_of_pyarrow_wrote_is_verified_by_its_rows(
     assert "different rows" in problem
 
 
+def test_an_edited_size_of_a_parquet_file_is_named(
+    make: Callable[..., Mixed], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.jsonl", [row(i, reasoning="hm") for i in range(3)])
+    made = make("a.jsonl")
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["written"]["data.parquet"]["size_bytes"] += 1
+    path.write_text(json.dumps(manifest))
+    (problem,) = verify(made.folder, base=tmp_path)
+    assert "(size of data.parquet)" in problem
+
+
 def test_a_source_that_changes_while_it_is_read_is_noticed(
     make: Callable[..., Mixed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
