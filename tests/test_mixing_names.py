@@ -75,6 +75,7 @@ def test_a_question_and_its_context_are_read_however_their_columns_are_written(
         ("Thought Process", "It starts at the glacier."),
         ("deepseek_r1_reasoning", "It starts at the glacier."),
         ("rejected_response", "Ten."),
+        ("rejected_message", {"role": "assistant", "content": "Ten."}),
     ],
 )
 def test_what_some_kind_of_training_reads_is_not_dropped(

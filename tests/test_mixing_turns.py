@@ -134,3 +134,31 @@ class TestCalls:
 def test_the_results_of_llama_tools_are_tool_messages() -> None:
     found = read(ASK, SAY, {"role": "ipython", "content": "20"}, SAY)
     assert found[2] == RESULT
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"id": "1", "finish_reason": "stop", "usage": {"output_tokens": 5}},
+        {"type": "message", "stop_reason": "end_turn", "token_ids": [1, 2]},
+        {"turn_number": 2, "is_error": False, "latency": 0.4, "content_type": "text"},
+    ],
+)
+def test_what_a_server_says_of_its_answer_is_no_fault(extra: dict[str, Any]) -> None:
+    assert read(ASK, {**SAY, **extra}) == [ASK, SAY]
+
+
+def test_a_type_of_another_kind_of_message_is_a_fault() -> None:
+    assert unread(ASK, {**SAY, "type": "function_call"}) == ("type",)
+
+
+def test_details_of_the_reasoning_may_repeat_it() -> None:
+    detail = [{"type": "reasoning.text", "text": "It is summer.", "index": 0}]
+    own = {**SAY, "reasoning": "It is summer.", "reasoning_details": detail}
+    assert read(ASK, own)[1]["reasoning_content"] == "It is summer."
+    assert unread(ASK, {**own, "reasoning": "It is warm."}) == ("reasoning_details",)
+
+
+def test_the_roles_of_cohere_are_known() -> None:
+    found = read({**ASK, "role": "User"}, {**SAY, "role": "Chatbot"})
+    assert found == [ASK, SAY]

@@ -12,6 +12,7 @@ ROLE_NAMES: Mapping[str, str] = {
     "prompter": "user",
     "gpt": "assistant",
     "chatgpt": "assistant",
+    "chatbot": "assistant",
     "bot": "assistant",
     "model": "assistant",
     "ai": "assistant",

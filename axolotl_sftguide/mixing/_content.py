@@ -89,6 +89,17 @@ def parts_of(parts: Sequence[Any]) -> tuple[list[Any], str, list[Any]]:
     return texts, "".join(thoughts), calls
 
 
+def repeats_reasoning(turn: Mapping[str, Any]) -> bool:
+    """Whether OpenRouter's `reasoning_details` only repeat the reasoning."""
+    details = turn["reasoning_details"]
+    own = [part for part in details if isinstance(part, Mapping)]
+    texts = [part.get("text") or part.get("summary") or "" for part in own]
+    reasoning = turn.get("reasoning") or turn.get("reasoning_content") or ""
+    return len(own) == len(details) and all(
+        isinstance(text, str) and text.strip() in reasoning for text in texts
+    )
+
+
 def parsed(text: str) -> list[Any]:
     """The tool calls in a JSON text.
 

@@ -36,8 +36,8 @@ SWITCHES = frozenset("on off yes no true false none low medium high".split())
 
 PREFERENCE = tuple(
     """
-    chosen rejected chosen_messages rejected_messages chosen_response
-    rejected_response
+    chosen rejected chosen_message rejected_message chosen_messages rejected_messages
+    chosen_response rejected_response
     """.split()
 )
 
@@ -96,11 +96,13 @@ METADATA_STARTS = ("_", "unnamed:", "meta_", "num_", "is_", "has_", "n_")
 
 TURN_METADATA = frozenset(
     """
-    author channel citations country create_time created created_at date end_turn
-    feedback hash hashed_ip header id index lang language message_id model parent_id
-    rank rating recipient redacted refusal annotations score source state status
-    timestamp token_count tokens toxic turn turn_id turn_identifier turn_index
-    updated_at url user_id uuid
+    annotations author citations completion_tokens content_type cost country create_time
+    created created_at date duration end_turn feedback finish_reason hash hashed_ip
+    header id index input_tokens is_error lang language latency logprobs message_id
+    model num_tokens object order output_tokens parent_id position prompt_tokens rank
+    rating redacted refusal score source state status stop_reason stop_sequence
+    timestamp token_count token_ids tokens toxic turn turn_id turn_identifier turn_index
+    turn_number updated_at url usage user_id uuid
     """.split()
 )
 """Keys of a message that describe it. They are left out and counted."""

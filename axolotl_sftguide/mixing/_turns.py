@@ -16,6 +16,7 @@ from ._content import (
     named_detail,
     parts_detail,
     parts_of,
+    repeats_reasoning,
     text_of,
 )
 from ._faults import RowFault, UnreadText
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
 OPTIONAL_KEYS = ("reasoning_content", "thinking", "tool_calls", "tool_call_id", "name")
 """What a message may have besides `role` and `content`."""
 
-_NOBODY = ("all", "user", "assistant", "final", "commentary")
-"""What `recipient` and `channel` say of plain text; others call tools or think."""
+_PLAIN = {
+    "recipient": ("all", "user", "assistant"),
+    "channel": ("final", "commentary"),
+    "type": ("message", "text"),
+}
+"""Keys, with what they say of plain text; of OpenAI's Harmony, others call or think."""
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _CONTENT = ("content", "value", "text")
@@ -238,7 +243,9 @@ class TurnReader:
         unknown = [
             key
             for key in unread
-            if not is_empty(turn[key]) and not _describes(key, turn[key])
+            if not is_empty(turn[key])
+            and not _describes(key, turn[key])
+            and not (key == "reasoning_details" and repeats_reasoning(turn))
         ]
         if unknown:
             raise UnreadText(tuple(sorted(unknown)), "key")
@@ -248,6 +255,4 @@ class TurnReader:
 def _describes(key: str, value: Any) -> bool:
     """Whether a key of a message only describes it."""
     name = key.lower()
-    if name in ("recipient", "channel"):  # of OpenAI's Harmony
-        return value in _NOBODY
-    return name in TURN_METADATA
+    return value in _PLAIN[name] if name in _PLAIN else name in TURN_METADATA
