@@ -128,6 +128,40 @@ class TestFolders:
         ):
             assert words in notes
 
+    @pytest.mark.parametrize(
+        "name",
+        ["b.jsonl.xz", "b.jsonl.bz2", "b.tsv", "rows.zip", "b.parquet.zip", "b.XLSX"],
+    )
+    def test_name_files_whose_kind_no_reader_knows(
+        self, make: Callable[..., Mixed], tmp_path: Path, name: str
+    ) -> None:
+        write(tmp_path / "ds" / "a.jsonl", 1)
+        (tmp_path / "ds" / name).write_bytes(b"rows")
+        (tmp_path / "ds" / "LICENSE.txt").write_text("free")
+        (note,) = make("ds").manifest.notes
+        assert f"{name} is not read" in note
+
+    def test_read_files_whose_endings_have_capitals(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "ds" / "a.JSONL", 1)
+        write(tmp_path / "ds" / "b.jsonl", 2)
+        (tmp_path / "ds" / "c.jsonl.GZ").write_bytes(
+            gzip.compress((json.dumps(row(3)) + "\n").encode())
+        )
+        assert numbers(make("ds")) == [1, 2, 3]
+        assert numbers(make("ds/a.JSONL")) == [1]
+
+    def test_give_the_split_of_the_folder_that_the_readme_names(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "ds" / "en" / "train.jsonl", 1)
+        write(tmp_path / "ds" / "en" / "test.jsonl", 2)
+        write(tmp_path / "ds" / "fr" / "train.jsonl", 3)
+        card = "---\nconfigs:\n- config_name: default\n  data_dir: en\n---\n"
+        (tmp_path / "ds" / "README.md").write_text(card)
+        assert numbers(make("ds")) == [1]
+
     def test_that_are_excluded_are_excluded_whole(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:
@@ -233,6 +267,38 @@ class TestHeads:
             with pytest.raises(MixError, match=why) as caught:
                 make("a.jsonl", on_error=on_error)
             assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b"version https://git-lfs.github.com/spec/v1\noid x\n", "git lfs pull"),
+            (b"/annex/objects/SHA256E-s10--ab.parquet\n", "git annex get"),
+            (b"<!DOCTYPE html><html>Sign in</html>", "HTML"),
+            (gzip.compress(b"PAR1"), "packed with gzip; unpack it"),
+        ],
+    )
+    def test_of_no_table_are_told_in_one_line(
+        self,
+        make: Callable[..., Mixed],
+        tmp_path: Path,
+        name: str,
+        content: bytes,
+        why: str,
+    ) -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(MixError, match=why) as caught:
+            make(name)
+        assert "\n" not in str(caught.value)
+
+    def test_of_two_columns_of_one_name_are_refused(
+        self, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        (tmp_path / "a.csv").write_text("question,answer,answer\nq,first,second\n")
+        with pytest.raises(MixError, match="two columns are called 'answer'"):
+            make("a.csv")
+        (tmp_path / "a.csv").write_text(",question,answer,\n0,How many are 7?,7.,\n")
+        assert numbers(make("a.csv")) == [7]
 
     @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
     @pytest.mark.parametrize(

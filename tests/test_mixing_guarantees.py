@@ -89,6 +89,8 @@ class TestExcluded:
             {"question": "How many are 3?", "expected_answer": "another"},
             {"prompt": [{"role": "user", "content": "How many are 3?"}]},
             {"messages": [{"role": "user", "content": "How many are 3?"}]},
+            {"question_id": 81, "turns": ["How many are 3?"], "category": "math"},
+            {"question_id": 82, "turns": ["How many are 3?", "And twice that?"]},
         ],
     )
     def test_questions_need_no_answer(
@@ -418,6 +420,19 @@ def test_parquet_that_another_version_of_pyarrow_wrote_is_verified_by_its_rows(
     assert written_anew(table) == []
     (problem,) = written_anew(table.take(list(range(29, -1, -1))))
     assert "different rows" in problem
+
+
+def test_an_edited_size_of_a_parquet_file_is_named(
+    make: Callable[..., Mixed], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.jsonl", [row(i, reasoning="hm") for i in range(3)])
+    made = make("a.jsonl")
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["written"]["data.parquet"]["size_bytes"] += 1
+    path.write_text(json.dumps(manifest))
+    (problem,) = verify(made.folder, base=tmp_path)
+    assert "(size of data.parquet)" in problem
 
 
 def test_a_source_that_changes_while_it_is_read_is_noticed(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import nearest_hint
 from .dataset_types import NOT_CONVERSATIONS, TYPES
+from .roles import ROLE_NAMES, ROLES, chat_template_role, own_roles
 from .validation import Block
 
 Form = Literal["messages", "sharegpt", "alpaca", "prompt_completion", "question_answer"]
@@ -72,7 +74,7 @@ class SourceSettings(Block):
     message_field_training_detail: str | None = None
     """The key of a message that decides which parts of it are trained on."""
     field_thinking: str | None = None
-    """The key of a message that contains its reasoning."""
+    """The key of a message, or the column, that contains the reasoning."""
     roles_to_train: list[str] | None = None
     """The roles whose messages are trained on. Default: the assistant."""
     drop_system_message: bool = False
@@ -116,6 +118,26 @@ class SourceSettings(Block):
             )
         hint = nearest_hint(value, TYPES) or f"known: {', '.join(TYPES)}"
         raise ValueError(f"{value!r} is not a type that a mix reads; {hint}")
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _type_is_not_a_format(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            raise ValueError(
+                "a mix reads no formats; write field_instruction, field_input, "
+                "field_output and field_system beside path, and remove type"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> SourceSettings:
+        own = own_roles(self.roles)
+        for role in self.roles_to_train or ():
+            if chat_template_role(role, own) not in ROLES:
+                known = [*ROLES, *ROLE_NAMES, *own]
+                hint = nearest_hint(role, known) or f"known: {', '.join(known)}"
+                raise ValueError(f"roles_to_train: {role!r} is not a role; {hint}")
+        return self
 
     @field_validator("message_property_mappings")
     @classmethod

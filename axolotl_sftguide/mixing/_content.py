@@ -7,10 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.json_text import parse_json
-from ._faults import RowFault
+from ._faults import RowFault, UnreadText
+
+FLAGS = ("train", "training", "weight", "loss", "loss_weight")
+"""Keys that say whether a message, or a part of one, is trained on."""
 
 _KEYS = ("text", "content", "value")
 _TEXT_PARTS = (None, "text", "input_text", "output_text")
+_PART_METADATA = frozenset(
+    "type id index annotations cache_control citations logprobs".split()
+)
 
 
 def flag(key: str, value: Any) -> bool:
@@ -24,6 +30,18 @@ def flag(key: str, value: Any) -> bool:
     if value < 0:
         raise RowFault("flag-negative", f"{key}: {value}")
     return bool(value)
+
+
+def flag_in(own: Mapping[str, Any]) -> bool | None:
+    """The training flag of a message or a part, under any of its keys.
+
+    Raises:
+        RowFault: If it is of another kind, or if several disagree.
+    """
+    flags = {k: flag(k, own[k]) for k in FLAGS if own.get(k) is not None}
+    if len(set(flags.values())) > 1:
+        raise RowFault("flags-disagree", ", ".join(flags))
+    return next(iter(flags.values()), None)
 
 
 def is_weight(value: Any) -> bool:
@@ -71,6 +89,17 @@ def parts_of(parts: Sequence[Any]) -> tuple[list[Any], str, list[Any]]:
     return texts, "".join(thoughts), calls
 
 
+def repeats_reasoning(turn: Mapping[str, Any]) -> bool:
+    """Whether OpenRouter's `reasoning_details` only repeat the reasoning."""
+    details = turn["reasoning_details"]
+    own = [part for part in details if isinstance(part, Mapping)]
+    texts = [part.get("text") or part.get("summary") or "" for part in own]
+    reasoning = turn.get("reasoning") or turn.get("reasoning_content") or ""
+    return len(own) == len(details) and all(
+        isinstance(text, str) and text.strip() in reasoning for text in texts
+    )
+
+
 def parsed(text: str) -> list[Any]:
     """The tool calls in a JSON text.
 
@@ -89,11 +118,7 @@ def parts_detail(parts: Sequence[Any]) -> list[dict[str, Any]] | None:
 
     The form is the one of Axolotl's `message_field_training_detail`.
     """
-    flags = []
-    for part in parts:
-        own = part if isinstance(part, Mapping) else {}
-        name = next((k for k in ("train", "weight") if own.get(k) is not None), None)
-        flags.append(None if name is None else flag(name, own[name]))
+    flags = [flag_in(part) if isinstance(part, Mapping) else None for part in parts]
     if all(own is None for own in flags):
         return None
     detail, offset = [], 0
@@ -158,10 +183,19 @@ def _text_of_part(part: Any) -> str:
     kind = part.get("type")
     if kind not in _TEXT_PARTS:
         raise RowFault("content-not-text", f"a part of type {kind}")
-    for key in _KEYS:
-        if isinstance(part.get(key), str):
-            return str(part[key])
-    unread = sorted(k for k in part if k != "type" and not is_empty(part[k]))
-    if unread:
+    texts = {k: part[k] for k in _KEYS if isinstance(part.get(k), str) and part[k]}
+    unread = sorted(
+        key
+        for key, value in part.items()
+        if key not in texts
+        and key not in FLAGS
+        and key not in _PART_METADATA
+        and not is_empty(value)
+    )
+    if unread and not texts:
         raise RowFault("content-not-text", f"a part with {', '.join(unread)}")
-    return ""
+    if len(set(texts.values())) > 1:  # only the first one would be read
+        unread += list(texts)[1:]
+    if unread:
+        raise UnreadText(unread, "key")
+    return next(iter(texts.values()), "")

@@ -19,6 +19,7 @@ FaultCode = Literal[
     "flags-disagree",
     "history-not-turns",
     "json-column",
+    "message-as-row",
     "not-json",
     "not-mapping",
     "nul",
@@ -29,6 +30,7 @@ FaultCode = Literal[
     "role-missing",
     "role-repeated",
     "role-unknown",
+    "rows-inside",
     "starts-without-user",
     "system-not-first",
     "text-unread",
@@ -63,6 +65,8 @@ FAULTS: Mapping[FaultCode, str] = {
     "flags-disagree": "a message has training flags that disagree",
     "history-not-turns": "`history` is not a list of question and answer pairs",
     "json-column": "a column that should contain JSON text does not parse",
+    "message-as-row": "the row is one message, and not a list of messages; write the "
+    "messages of a conversation into one row",
     "not-json": "invalid JSON",
     "not-mapping": "the row is not a JSON object",
     "nul": "the text contains a NUL character",
@@ -75,6 +79,8 @@ FAULTS: Mapping[FaultCode, str] = {
     "role-missing": "a message has no role",
     "role-repeated": "two consecutive messages have the same role",
     "role-unknown": "unknown role",
+    "rows-inside": "the row is a JSON object that holds rows; save them alone, a row a "
+    "line",
     "starts-without-user": "the first message is not from the user",
     "system-not-first": "a system message is not the first message",
     "text-unread": "text that no part of the conversation contains",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.json_text import parse_json
 from ..errors import MixError, did_you_mean
+from ._folder_names import names_in
 from ._kinds import KINDS, kind_of, suffix_of
 
 if TYPE_CHECKING:
@@ -28,12 +29,7 @@ _KEYWORDS = {
 }
 _BETWEEN = r"[-._ 0-9]"
 _SHARD = re.compile(r"data/([^/]*)-\d{5}-of-\d{5}[^/]*\.[^/]*")
-_NO_DATA = frozenset(
-    "README.md config.json dataset_info.json dataset_infos.json "
-    "dataset_dict.json state.json".split()
-)
 _SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"
-_LONGEST_PATH = 1024
 _PLAIN_SPLIT = re.compile(r"[\w.]+")
 
 
@@ -55,7 +51,7 @@ def files_in_folder(
     saved = _saved(settings, folder, split)
     if saved is not None:
         return [(path, "arrow") for path in saved]
-    names = _names(folder, settings.path, notes)
+    names = names_in(folder, settings.path, notes)
     splits = _configured(folder, settings)
     if splits is None:
         if not names:
@@ -112,53 +108,6 @@ def _is_of(name: str, words: Sequence[str], in_folder: bool) -> bool:
         pattern = re.compile(rf"{word}({_BETWEEN}.*)?", re.DOTALL)
         return any(pattern.fullmatch(part) for part in path.parts[:-1])
     return bool(re.fullmatch(rf"{word}{_BETWEEN}.*", path.name, re.DOTALL))
-
-
-def _names(folder: Path, label: str, notes: list[str]) -> list[str]:
-    """The dataset files in a folder and below it, without hidden ones."""
-    found: list[str] = []
-    for top, folders, files in os.walk(folder):
-        kept = []
-        for name in sorted(folders):
-            if name.startswith((".", "__")):
-                continue
-            if os.path.islink(os.path.join(top, name)):
-                where = os.path.relpath(os.path.join(top, name), folder)
-                notes.append(
-                    f"{label}: the linked folder {where} is not read; list it as a "
-                    "dataset to read it"
-                )
-                continue
-            kept.append(name)
-        folders[:] = kept
-        for name in sorted(files):
-            path = Path(top, name)
-            if name.startswith(".") or name in _NO_DATA:
-                continue
-            if not kind_of(path):
-                if _is_link_as_text(path):
-                    where = path.relative_to(folder).as_posix()
-                    notes.append(
-                        f"{label}: {where} is a linked folder or file that Git wrote "
-                        "as text, and is not read; list its target as a dataset"
-                    )
-                continue
-            if not path.is_file():
-                notes.append(f"{label}: {name} is a link to a file that is missing")
-                continue
-            found.append(path.relative_to(folder).as_posix())
-    return sorted(found)
-
-
-def _is_link_as_text(path: Path) -> bool:
-    """Whether a file is a symbolic link as Git writes it where there are none."""
-    try:
-        if not 0 < path.stat().st_size < _LONGEST_PATH:
-            return False
-        text = path.read_text(encoding="utf-8")
-        return "\n" not in text and (path.parent / text).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _saved(settings: SourceSettings, folder: Path, split: str) -> list[Path] | None:
@@ -232,7 +181,13 @@ def _configured(folder: Path, settings: SourceSettings) -> dict[str, list[str]] 
     base = folder / str(config.get("data_dir") or "")
     given = config.get("data_files")
     if given is None:
-        return splits_of(_names(base, settings.path, [])) if base != folder else None
+        if base == folder:
+            return None
+        inside = base.relative_to(folder).as_posix()
+        found = splits_of(names_in(base, settings.path, []))
+        return {
+            split: [f"{inside}/{name}" for name in own] for split, own in found.items()
+        }
     entries = given if isinstance(given, list) else [given]
     splits: dict[str, list[str]] = {}
     for entry in entries:

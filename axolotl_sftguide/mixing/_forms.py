@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..config.dataset_types import TYPES
 from ..config.json_text import parse_json
+from ..config.roles import chat_template_role, own_roles
 from ._content import flag
 from ._faults import RowFault, first_line
 from ._messages import check, lacks_system
 from ._names import TURNS
-from ._questions import QuestionReader
+from ._questions import QuestionReader, add_reasoning
 from ._tools import tools_of, tools_of_functions, without_nulls
-from ._turns import TurnReader, chat_template_role, plain_messages
+from ._turns import TurnReader, plain_messages
+from ._unknown import rows_inside, unanswered
 from ._unread import Unread, cell, present
 from ._whole import as_turns
 
@@ -59,10 +61,9 @@ class RowReader:
         self._turns = TurnReader(settings, from_arrow)
         self._questions = QuestionReader(settings, self._turns)
         self._unread = Unread(settings)
+        own, trained = own_roles(settings.roles), settings.roles_to_train
         self._roles_to_train = (
-            None
-            if settings.roles_to_train is None
-            else {chat_template_role(role) for role in settings.roles_to_train}
+            None if trained is None else {chat_template_role(r, own) for r in trained}
         )
 
     @property
@@ -92,7 +93,7 @@ class RowReader:
             kind = self._unread.messages_alone(row)
             if kind is not None:
                 found = plain_messages(messages)
-                if found is not None:
+                if found is not None and found[-1]["role"] == "assistant":
                     check(found)
                     kind.rows += 1
                     return "messages", {"messages": found}
@@ -106,9 +107,12 @@ class RowReader:
         """
         settings, used = self._settings, set[str]()
         for column in [settings.field_messages] if settings.field_messages else TURNS:
-            turns = as_turns(cell(row, column))
+            value = cell(row, column)
+            if value and _are_texts(value):  # a benchmark's questions, perhaps only one
+                return str(value[0])
+            turns = as_turns(value)
             if turns:
-                return first_question([self._turns.message(turn) for turn in turns])
+                return first_question(self._turns.messages(turns))
         return first_question(self._questions.question(row, used))
 
     def _read(self, row: Mapping[str, Any]) -> tuple[Form, dict[str, Any]]:
@@ -166,17 +170,24 @@ class RowReader:
         used: set[str],
         turns: list[Any] | None = None,
     ) -> tuple[Form, list[dict[str, Any]]]:
+        settings = self._settings
         used.add(column)
         turns = turns or as_turns(cell(row, column), strict=True)
         if not turns:
             raise RowFault("turns-missing", column)
+        if not settings.message_property_mappings and rows_inside({column: turns}):
+            raise RowFault("rows-inside", column)
         sharegpt = isinstance(turns[0], dict) and "from" in turns[0]
-        messages = [self._turns.message(turn) for turn in turns]
-        if messages[-1]["role"] != "assistant" and cell(row, "chosen"):
-            raise RowFault("preference-pair")
-        system = self._questions.system(row, used)
-        if system and lacks_system(messages):
-            messages.insert(0, {"role": "system", "content": system})
+        messages = self._turns.messages(turns)
+        if messages[-1]["role"] != "assistant":
+            elsewhere = unanswered(row, column)
+            if elsewhere is not None:
+                raise elsewhere
+        messages = self._questions.with_system(row, messages, used)
+        self._questions.add_inputs(row, messages, used)
+        thinking = self._questions.reasoning_column(row)
+        if thinking is not None:
+            add_reasoning(messages, thinking, row, used)
         return "sharegpt" if sharegpt else "messages", messages
 
     def _template_kwargs(

@@ -32,6 +32,7 @@ _OTHER_KINDS = (
     (b"BZh", "a bzip2 file; unpack it, or pack it with gzip or zstd"),
     (b"\xfd7zXZ", "an xz file; unpack it, or pack it with gzip or zstd"),
     (b"\x1f\x8b", "gzip inside of gzip; unpack it once"),
+    (b"/annex/objects/", "a pointer of git-annex; fetch the data with git annex get"),
 )
 
 
@@ -129,18 +130,43 @@ def read_head(path: Path, label: str) -> bytes:
         return b""  # a damaged file, which the reader reports
     except Exception:  # zstandard has its own class
         return b""
-    for magic, what in _OTHER_KINDS:
-        if head.startswith(magic):
-            raise MixError(f"{label}: this is {what}")
+    _refuse_other_kinds(head, label)
     if head[:64].count(b"\0") > 16 and b"{" in head[:64]:
         raise MixError(
             f"{label}: this is UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8"
         )
-    if re.match(rb"\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):
+    return head
+
+
+def refuse_no_table(path: Path, label: str, magic: bytes) -> None:
+    """Refuse a file that is named as a table but is a pointer, a page or packed.
+
+    Args:
+        path: The file.
+        label: Its name in the error.
+        magic: The first bytes of the kind that its name says.
+
+    Raises:
+        MixError: In one line, if another kind is known by its first bytes.
+    """
+    kind = packed(path)
+    if kind is not None:
+        raise MixError(f"{label}: this is packed with {kind}; unpack it")
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head.startswith(magic):
+        _refuse_other_kinds(head, label)
+
+
+def _refuse_other_kinds(head: bytes, label: str) -> None:
+    text = head.removeprefix(_BOM)
+    for magic, what in _OTHER_KINDS:
+        if text.startswith(magic):
+            raise MixError(f"{label}: this is {what}")
+    if re.match(rb"\s*<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
         raise MixError(
             f"{label}: this is an HTML or XML page, perhaps of a failed download"
         )
-    return head
 
 
 def _first_line(text: bytes) -> tuple[bytes, bool]:

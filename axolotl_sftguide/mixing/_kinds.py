@@ -17,8 +17,11 @@ KINDS = {
 
 
 def suffix_of(path: Path) -> str:
-    """The end of a file's name, without that of its compression; may be empty."""
-    suffixes = [s for s in path.suffixes if s not in _PACKED]
+    """The end of a file's name in lower case, without that of its compression.
+
+    It may be empty.
+    """
+    suffixes = [s.lower() for s in path.suffixes if s.lower() not in _PACKED]
     return suffixes[-1] if suffixes else ""
 
 

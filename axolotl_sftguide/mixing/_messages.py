@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..config.roles import ROLES
 from ._faults import RowFault
-from ._turns import ROLES
 
 
 def lacks_system(messages: Sequence[Mapping[str, Any]]) -> bool:

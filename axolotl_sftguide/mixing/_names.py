@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 TURNS = tuple(
     "messages conversations conversation dialogue dialog turns chat data".split()
 )
@@ -20,7 +18,14 @@ ANSWER = tuple(
 CONTEXT = ("context",)
 """Columns of text that belongs to the question."""
 
-SYSTEM = tuple("system system_prompt system_message".split())
+SYSTEM = tuple(
+    """
+    system system_prompt system_message system_instruction system_instructions
+    system_msg sys_prompt meta_instruction
+    """.split()
+)
+"""Columns of the system message; `meta_instruction` is that of MOSS."""
+
 REASONING = tuple(
     "reasoning reasoning_content thinking complex_cot chain_of_thought".split()
 )
@@ -29,24 +34,37 @@ REASONING = tuple(
 SWITCHES = frozenset("on off yes no true false none low medium high".split())
 """Values of a column such as `reasoning` that only says whether there is any."""
 
-PREFERENCE = tuple("chosen rejected chosen_messages rejected_messages".split())
-MEDIA = tuple("image images video videos audio audios".split())
+PREFERENCE = tuple(
+    """
+    chosen rejected chosen_message rejected_message chosen_messages rejected_messages
+    chosen_response rejected_response
+    """.split()
+)
 
 OTHERS_CONTENT = frozenset(
     """
     article articles choices completions context contexts cot document documents
-    examples excerpt evidence functions history input instances knowledge_base options
-    output paragraph passage passages rationale rationales reference_document
-    retrieved_documents text_context thought thoughts
+    examples excerpt evidence functions history input instances knowledge_base
+    meta_prompt options output paragraph passage passages rationale rationales
+    reference_document retrieved_documents text_context thought thoughts
     """.split()
-).union(TURNS, CONTEXT, SYSTEM, REASONING, PREFERENCE, MEDIA)
+).union(TURNS, CONTEXT, SYSTEM, REASONING, PREFERENCE)
 """Columns that some kind of training reads. They are not dropped from any row, while
 other text beside messages is."""
+
+QUESTION_SIDE = frozenset(
+    """
+    article articles choices context contexts document documents examples excerpt
+    history input knowledge_base options paragraph passage passages reference_document
+    retrieved_documents text_context
+    """.split()
+)
+"""Those that a question refers to. That the answer repeats one is not enough."""
 
 METADATA = frozenset(
     """
     annotator annotators author bucket cat categories category checksum cluster
-    complexity conversation_hash country country_code created creator dataset
+    complexity conversation_hash copyright country country_code created creator dataset
     datasets date datetime
     detoxify_moderation difficulty doc_id domain embedding embeddings file filename
     flags format generator grade group hash hashed_ip header id idx index intent
@@ -64,37 +82,27 @@ METADATA = frozenset(
 )
 """Columns that describe a row. They are left out and counted."""
 
-_METADATA_ENDINGS = tuple(
+METADATA_ENDINGS = tuple(
     """
     _at _by _category _categories _count _counts _date _difficulty _domain _file
     _fingerprint
-    _filename _hash _id _ids _idx _index _key _lang _language _len _length _level
+    _filename _from _hash _id _ids _idx _index _key _lang _language _len _length _level
     _license _metadata _model _name _path _quality _rating _region _score _scores
     _source _split _stats _subject _tag _tags _task _time _timestamp _tokens _topic
-    _type _types _url _urls _uuid _version
+    _type _types _url _urls _uuid _valid _version
     """.split()
 )
-_METADATA_STARTS = ("_", "unnamed:", "meta_", "num_", "original_", "is_", "has_", "n_")
+METADATA_STARTS = ("_", "unnamed:", "meta_", "num_", "is_", "has_", "n_")
 
 TURN_METADATA = frozenset(
     """
-    author channel citations country create_time created created_at date end_turn
-    feedback hash hashed_ip header id index lang language message_id model parent_id
-    rank rating recipient redacted refusal annotations score source state status
-    timestamp token_count tokens toxic turn turn_id turn_identifier turn_index
-    updated_at url user_id uuid
+    annotations author citations completion_tokens content_type cost country create_time
+    created created_at date duration end_turn feedback finish_reason hash hashed_ip
+    header id index input_tokens is_error lang language latency logprobs message_id
+    model num_tokens object order output_tokens parent_id position prompt_tokens rank
+    rating redacted refusal score source state status stop_reason stop_sequence
+    timestamp token_count token_ids tokens toxic turn turn_id turn_identifier turn_index
+    turn_number updated_at url usage user_id uuid
     """.split()
 )
 """Keys of a message that describe it. They are left out and counted."""
-
-
-@cache
-def is_metadata(column: str) -> bool:
-    """Whether a column describes its row, by its name."""
-    name = column.lower()
-    return (
-        not name  # the index that pandas writes
-        or name in METADATA
-        or name.endswith(_METADATA_ENDINGS)
-        or name.startswith(_METADATA_STARTS)
-    )

@@ -11,7 +11,7 @@ from ..errors import MixError
 from ._arrow import arrow_rows
 from ._faults import first_line
 from ._files import FoundFile, checksum
-from ._heads import BLOCK_BYTES, layout, packed, read_head
+from ._heads import BLOCK_BYTES, layout, packed, read_head, refuse_no_table
 from ._kinds import KINDS, kind_of
 
 PIECE_BYTES = 16 * 2**20
@@ -70,8 +70,8 @@ def divide(file: FoundFile, source: int, label: str, ds_type: str | None) -> Inp
         rows_of_kind = kind
         if kind == "json":
             rows_of_kind = layout(path, label)
-        elif kind == "csv":
-            read_head(path, label)
+        else:
+            _check_head(path, kind, label)
         lines = rows_of_kind == "json" and not packed(path)
         pieces, sha256 = _lines(path, source) if lines else ([], checksum(path))
         size = path.stat().st_size
@@ -91,10 +91,19 @@ def whole_file(file: FoundFile, label: str, ds_type: str | None) -> list[Piece]:
     kind = _kind(file, ds_type)
     if not file.path.stat().st_size:
         return []
-    kind = layout(file.path, label) if kind == "json" else kind
-    if kind == "csv":
-        read_head(file.path, label)
+    if kind == "json":
+        kind = layout(file.path, label)
+    else:
+        _check_head(file.path, kind, label)
     return _pieces(file, kind, 0)
+
+
+def _check_head(path: Path, kind: str, label: str) -> None:
+    """Refuse a file that its first bytes show to be of another kind than its name."""
+    if kind == "csv":
+        read_head(path, label)
+    else:
+        refuse_no_table(path, label, {"parquet": b"PAR1", "arrow": b"ARROW1"}[kind])
 
 
 def _kind(file: FoundFile, ds_type: str | None) -> str:

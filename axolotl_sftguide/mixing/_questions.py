@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config.dataset_types import DatasetType
-from ._content import is_empty, text_of
+from ._cells import cell_text, first_of, formatted, joined
+from ._column_names import squashed
+from ._content import is_empty
 from ._faults import RowFault
 from ._names import (
     ANSWER,
     CONTEXT,
-    PREFERENCE,
     QUESTION,
     REASONING,
     SWITCHES,
     SYSTEM,
     TURNS,
 )
-from ._raw_text import raw_text
 from ._tools import is_tool_calls, tool_calls_of
 from ._turns import TurnReader
+from ._unknown import unknown_form
 from ._unread import actual, cell, present
 from ._whole import as_turns, pairs
 
@@ -31,7 +32,6 @@ Messages = list[dict[str, Any]]
 
 _INPUTS = ("input", *CONTEXT)
 _ANSWERS = (*ANSWER, "answers")
-_ALL = (*QUESTION, *ANSWER)
 
 
 class QuestionReader:
@@ -56,21 +56,23 @@ class QuestionReader:
         """
         settings = self._settings
         taken = {settings.field_output, *self._inputs, *settings.ignore}
-        question = settings.field_instruction or _first(row, QUESTION, taken)
+        question = settings.field_instruction or first_of(row, QUESTION, taken)
         if question is None and settings.field_output is not None:
-            question = _first(row, TURNS, taken)
+            question = first_of(row, TURNS, taken)
         taken.add(question)
-        answer = settings.field_output or _first(row, _ANSWERS, taken)
+        answer = settings.field_output or first_of(row, _ANSWERS, taken)
         if question is None and settings.field_output is None and answer is not None:
-            question = _first(row, CONTEXT, taken)  # as in ChatGLM-Tuning
+            question = first_of(row, CONTEXT, taken)  # as in ChatGLM-Tuning
             taken.add(question)
         if answer == "answers" and not is_tool_calls(cell(row, "answers")):
+            if question is not None and is_empty(row[answer]):
+                raise RowFault("answer-empty", answer)
             answer = None
         if answer is None or (is_empty(row.get(answer)) and question is None):
-            raise self._not_a_question(row)
+            raise unknown_form(row, self._settings)
         after = _as_messages(row, answer, "assistant", self._turns, used)
         if question is None and after[0]["role"] == "assistant":
-            raise self._not_a_question(row)
+            raise unknown_form(row, self._settings)
         before = self._before(row, question, answer, used) if question else []
         if after[0]["role"] != "assistant" and _has_all(after, before):
             before = []  # the answer's messages begin with the question
@@ -81,7 +83,7 @@ class QuestionReader:
         messages = [*self._history(row, used), *before, *after]
         self._add_reasoning(row, after, used)
         form = _form(question or "", answer, settings)
-        return form, self._with_system(row, messages, used)
+        return form, self.with_system(row, messages, used)
 
     def question(self, row: Mapping[str, Any], used: set[str]) -> Messages:
         """The messages before the answer, which may be missing.
@@ -89,9 +91,9 @@ class QuestionReader:
         Raises:
             RowFault: If there is no question.
         """
-        name = self._settings.field_instruction or _first(row, QUESTION, set())
+        name = self._settings.field_instruction or first_of(row, QUESTION, set())
         if name is None:
-            raise self._not_a_question(row)
+            raise unknown_form(row, self._settings)
         return self._before(row, name, "", used)
 
     def _before(
@@ -107,7 +109,7 @@ class QuestionReader:
         for name in inputs:
             if name not in self._settings.ignore:
                 used.add(name)
-                _append(before, name, row, question.lower())
+                _append(before, name, row, question)
         if not any(message["content"].strip() for message in before):
             raise RowFault("question-empty", question)
         return before
@@ -121,41 +123,59 @@ class QuestionReader:
         missing = [name for name in (question, answer) if row.get(name) is None]
         if missing:
             raise RowFault("question-or-answer-missing", ", ".join(missing))
-        ask = _formatted(row, own.question_format, used) or _cell_text(row, question)
+        ask = formatted(row, own.question_format, used) or cell_text(row, question)
         if own.input:
             used.add(own.input)
-            ask = _joined(ask, _cell_text(row, own.input), "\n\n")
+            ask = joined(ask, cell_text(row, own.input), "\n\n")
         if not ask.strip():
             raise RowFault("question-empty", question)
-        say = _formatted(row, own.answer_format, used) or _cell_text(row, answer)
+        say = formatted(row, own.answer_format, used) or cell_text(row, answer)
         messages = [
             *self._history(row, used),
             {"role": "user", "content": ask},
             {"role": "assistant", "content": say},
         ]
+        self.add_inputs(row, messages[-2:], used)
         self._add_reasoning(row, messages[-1:], used)
         form: Form = "alpaca" if question == "instruction" else "question_answer"
-        return form, self._with_system(row, messages, used)
+        return form, self.with_system(row, messages, used)
 
-    def system(self, row: Mapping[str, Any], used: set[str]) -> str:
-        """The system message of a row, from its own column; may be empty."""
-        named = self._settings.field_system
-        for name in [named] if named else present(row, SYSTEM):
-            if name in self._settings.ignore:
-                continue
-            text = row.get(name)
-            if isinstance(text, str) and text:
-                used.add(name)
-                return text
-        return ""
-
-    def _with_system(
+    def with_system(
         self, row: Mapping[str, Any], messages: Messages, used: set[str]
     ) -> Messages:
-        system = self.system(row, used)
-        if system and messages[0]["role"] != "system":
-            messages.insert(0, {"role": "system", "content": system})
-        return messages
+        """The messages with the system message of the row's own column, if any.
+
+        A column beside another system message is not used.
+        """
+        name = self._system_column(row)
+        if name is None:
+            return messages
+        system = {"role": "system", "content": row[name]}
+        first = messages[0]
+        own = str(first["content"]).strip() if first["role"] == "system" else None
+        if self._settings.drop_system_message or own in (None, "", row[name].strip()):
+            used.add(name)
+        if own is None:
+            return [system, *messages]
+        return messages if own else [system, *messages[1:]]
+
+    def _system_column(self, row: Mapping[str, Any]) -> str | None:
+        named = self._settings.field_system
+        for name in [named] if named else present(row, SYSTEM):
+            text = row.get(name)
+            if name not in self._settings.ignore and isinstance(text, str) and text:
+                return name
+        return None
+
+    def add_inputs(
+        self, row: Mapping[str, Any], messages: Messages, used: set[str]
+    ) -> None:
+        """Append the columns of `field_input` to the first question."""
+        for name in self._inputs:
+            if name not in self._settings.ignore and name not in used:
+                used.add(name)
+                asked = [m for m in messages if m["role"] == "user"]
+                _append(asked[:1], name, row, "")
 
     def _history(self, row: Mapping[str, Any], used: set[str]) -> Messages:
         name = actual(row, "history")
@@ -163,34 +183,26 @@ class QuestionReader:
         if is_empty(value) or name in self._settings.ignore:
             return []
         used.add(name)
-        return [self._turns.message(turn) for turn in pairs(value)]
+        return self._turns.messages(pairs(value))
 
     def _add_reasoning(
         self, row: Mapping[str, Any], after: Messages, used: set[str]
     ) -> None:
-        name = _first(row, REASONING, used.union(self._settings.ignore))
+        name = first_of(row, REASONING, used.union(self._settings.ignore))
+        name = self.reasoning_column(row) or name
         if name is None or not isinstance(row[name], str):
             return
         if row[name].strip().lower() in SWITCHES:
             return
-        answers = [m for m in after if m["role"] == "assistant"]
-        if len(answers) == 1 and "reasoning_content" not in answers[0]:
-            used.add(name)
-            answers[0]["reasoning_content"] = row[name]
+        add_reasoning(after, name, row, used)
 
-    def _not_a_question(self, row: Mapping[str, Any]) -> RowFault:
-        named = [
-            name
-            for name in (self._settings.field_instruction, self._settings.field_output)
-            if name is not None and is_empty(row.get(name))
-        ]
-        if named:
-            return RowFault("question-or-answer-missing", ", ".join(named))
-        columns = [str(c)[:40] for c in row if not is_empty(row[c])]
-        if any(name in columns for name in present(row, PREFERENCE)):
-            return RowFault("preference-pair", ", ".join(sorted(columns)[:8]))
-        raw = raw_text(row) if _first(row, _ALL, set()) is None else None
-        return raw or RowFault("columns-unknown", ", ".join(sorted(columns)[:8]))
+    def reasoning_column(self, row: Mapping[str, Any]) -> str | None:
+        """The column that `field_thinking` names, if it has text."""
+        name = self._settings.field_thinking
+        if name is None or name in self._settings.ignore:
+            return None
+        text = row.get(name)
+        return name if isinstance(text, str) and text.strip() else None
 
 
 def _form(question: str, answer: str, settings: SourceSettings) -> Form:
@@ -210,14 +222,27 @@ def _as_messages(
     used.add(name)
     value = row.get(name)
     if role == "assistant" and is_tool_calls(value):
-        calls = tool_calls_of(value)
+        calls = tool_calls_of(value, from_arrow=turns.from_arrow)
         return [{"role": role, "content": "", "tool_calls": calls}]
     if isinstance(value, (list, Mapping)):
-        own = as_turns([value] if isinstance(value, Mapping) else value)
+        value = [value] if isinstance(value, Mapping) else value
+        # Several texts may be other answers, or a table written column by column.
+        texts = any(isinstance(part, str) for part in value)
+        own = None if texts else as_turns(value)
         if own is None:
-            raise RowFault("content-not-text", f"{name}: {type(value).__name__}")
-        return [turns.message(turn) for turn in own]
-    return [{"role": role, "content": _cell_text(row, name)}]
+            raise RowFault("content-not-text", f"{name}: {type(row[name]).__name__}")
+        return turns.messages(own)
+    return [{"role": role, "content": cell_text(row, name)}]
+
+
+def add_reasoning(
+    messages: Messages, name: str, row: Mapping[str, Any], used: set[str]
+) -> None:
+    """Add a column to the answer as its reasoning, if there is one answer."""
+    answers = [message for message in messages if message["role"] == "assistant"]
+    if len(answers) == 1 and "reasoning_content" not in answers[0]:
+        used.add(name)
+        answers[0]["reasoning_content"] = row[name]
 
 
 def _has_all(messages: Messages, others: Messages) -> bool:
@@ -229,51 +254,12 @@ def _append(
     messages: Messages, name: str, row: Mapping[str, Any], question: str
 ) -> None:
     """Append a column to the last question."""
-    text = _cell_text(row, name)
+    text = cell_text(row, name)
     if not text.strip():
         return
     asked = [message for message in messages if message["role"] == "user"]
     if not asked:
         raise RowFault("question-or-answer-missing", name)
     # InstructLab's records have one line break before the context.
-    one = question == "question" and name.lower() in CONTEXT
-    asked[-1]["content"] = _joined(asked[-1]["content"], text, "\n" if one else "\n\n")
-
-
-def _joined(text: str, more: str, between: str) -> str:
-    if not more.strip():
-        return text
-    return f"{text}{between}{more}" if text.strip() else more
-
-
-def _formatted(row: Mapping[str, Any], pattern: str, used: set[str]) -> str:
-    if not pattern:
-        return ""
-    names = [part.partition("}")[0] for part in pattern.split("{")[1:]]
-    used.update(names)
-    missing = [name for name in names if is_empty(row.get(name))]
-    if missing:
-        raise RowFault("question-or-answer-missing", ", ".join(missing))
-    return pattern.format(**{name: _cell_text(row, name) for name in names})
-
-
-def _cell_text(row: Mapping[str, Any], name: str) -> str:
-    """The text of a column; a list of texts has a line for each."""
-    value = row.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return "\n".join(value)
-    try:
-        return text_of(value)
-    except RowFault as fault:
-        raise RowFault(fault.code, f"{name}: {fault.detail}") from None
-
-
-def _first(
-    row: Mapping[str, Any], columns: tuple[str, ...], taken: set[Any]
-) -> str | None:
-    """The first of these columns that has content, or else that exists."""
-    names = present(row, columns)
-    found = [n for n in names if n not in taken and row[n] is not None]
-    return next((n for n in found if not is_empty(row[n])), found[0] if found else None)
+    one = (squashed(question), squashed(name)) == ("question", "context")
+    asked[-1]["content"] = joined(asked[-1]["content"], text, "\n" if one else "\n\n")

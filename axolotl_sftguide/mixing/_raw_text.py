@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ._column_names import is_metadata
 from ._content import is_empty
 from ._faults import RowFault
-from ._names import SYSTEM, TURNS, is_metadata
+from ._names import SYSTEM, TURNS
 from ._unread import present
 
 _RAW = ("text", "content", *TURNS)

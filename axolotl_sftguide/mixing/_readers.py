@@ -155,7 +155,13 @@ def _csv_rows(path: str) -> NumberedRows:
     with opened(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         lines = _Lines(text)
-        for number, row in enumerate(csv.DictReader(lines), start=1):
+        reader = csv.DictReader(lines)
+        names = [name for name in reader.fieldnames or () if name]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:  # only the last one would be read
+            yield 0, RowFault("file-breaks-off", f"two columns are called {twice!r}")
+            return
+        for number, row in enumerate(reader, start=1):
             if lines.is_quote_open():
                 detail = f"a quote in row {number} is never closed"
                 yield 0, RowFault("file-breaks-off", detail)

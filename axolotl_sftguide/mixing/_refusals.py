@@ -9,8 +9,16 @@ from typing import Literal
 from ..config.mix_settings import MixSettings
 from ..errors import MixError
 from ..units import count
+from ._column_names import (
+    is_answer,
+    is_media,
+    is_reasoning,
+    is_system,
+    may_have_tools,
+    squashed,
+)
 from ._faults import FAULTS, FaultCode, RowFault
-from ._names import MEDIA, PREFERENCE
+from ._names import PREFERENCE
 from ._spool import Spooled
 from ._where import WhereSeen
 
@@ -45,10 +53,11 @@ def refuse_sources(
             if piece.piece.source == index and piece.unread
         )
         lines += [f"{', '.join(names)}: {line}" for line in unread_lines(own)]
+        seen = WhereSeen()
+        for piece in own:
+            seen.add(piece.where)
+        lines += [f"{source.path}: {problem}" for problem in seen.unknown(source)]
         if source.where:
-            seen = WhereSeen()
-            for piece in own:
-                seen.add(piece.where)
             problems = seen.problems(source.where)
             filtered = sum(piece.filtered for piece in own)
             if not problems and filtered and filtered == seen.rows:
@@ -135,6 +144,7 @@ def unread_lines(pieces: Iterable[Spooled]) -> list[str]:
 def _remedy(kind: str, names: Sequence[str]) -> str:
     ignore = f"leave out with ignore: [{', '.join(names)}]"
     lower = {name.lower() for name in names}
+    one = names[0] if len(names) == 1 else None
     if kind == "key":
         return f"Map with message_property_mappings, or {ignore}"
     if lower.intersection(PREFERENCE):
@@ -142,12 +152,18 @@ def _remedy(kind: str, names: Sequence[str]) -> str:
             "Train on the chosen side with field_messages: chosen (or field_output: "
             f"chosen), or {ignore}"
         )
-    if lower.intersection(MEDIA):
+    if any(map(is_media, names)):
         return f"A mix contains text only; {ignore} to train on the text alone"
-    if lower == {"label"}:
-        return "Keep the good answers with where: {label: true}, or " + ignore
-    if lower.intersection(("system_prompt", "system_message")):
-        return f"Set field_system: {names[0]}, or {ignore}"
+    if one is not None and squashed(one) in ("label", "ktotag"):
+        return f"Keep the good answers with where: {{{one}: true}}, or {ignore}"
+    if one is not None and is_system(one):
+        return f"Set field_system: {one}, or {ignore}"
+    if one is not None and is_reasoning(one):
+        return f"Set field_thinking: {one} to train on it as reasoning, or {ignore}"
+    if one is not None and is_answer(one):
+        return f"Train on it with field_output: {one}, or {ignore}"
+    if one is not None and may_have_tools(one) and "call" not in squashed(one):
+        return f"Set field_tools: {one}, or {ignore}"
     use = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
     return f"Append to the question with field_input: {use}, or {ignore}"
 

@@ -22,7 +22,7 @@ from ._heads import BLOCK_BYTES
 from ._pieces import Piece
 from ._readers import rows_of
 from ._turns import OPTIONAL_KEYS
-from ._where import WhereSeen, matches
+from ._where import WhereSeen, matches, named_columns
 from ._whole import expanded
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Spooled:
     passed: Counter[str] = field(default_factory=Counter)
     """Rows by the columns, and messages by the keys, that were left out of them."""
     where: WhereSeen = field(default_factory=WhereSeen)
-    """What `where` has met."""
+    """What `where`, and settings that name columns, have met."""
 
     def has_message_key(self, key: str) -> bool:
         """Whether any message has one of `MESSAGE_KEYS`."""
@@ -162,16 +162,17 @@ def _conversations(
     where, seen = settings.where, found.where
     reader = RowReader(settings, found.piece.kind in ("parquet", "arrow"))
     forms, keys = found.forms, 0
+    noted = bool(where or named_columns(settings))
     for number, row in all_rows(found.piece):
         found.rows_read += 1
         try:
             if isinstance(row, RowFault):
                 raise row
-            if where:
+            if noted:
                 seen.see(row, where)
-                if not matches(row, where):
-                    found.filtered += 1
-                    continue
+            if where and not matches(row, where):
+                found.filtered += 1
+                continue
             form, conversation = reader.read(row)
             digest = fingerprint(conversation)
         except RowFault as fault:

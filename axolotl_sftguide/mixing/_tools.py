@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config.json_text import parse_json
+from ._content import is_empty
 from ._faults import RowFault
 
 _CALL_KEYS = frozenset("id type index function name arguments parameters".split())
@@ -70,28 +71,54 @@ def tool_calls_of(calls: Any, *, from_arrow: bool = False) -> list[dict[str, Any
     return [
         _tool_call(call, from_arrow)
         for call in (calls if isinstance(calls, list) else [calls])
+        if not is_no_call(call)
     ]
+
+
+def is_no_call(value: Any) -> bool:
+    """Whether there are no calls, or one that has no values.
+
+    Arrow writes the keys of a call in another row as nulls.
+    """
+    if isinstance(value, list):
+        return all(map(is_no_call, value))
+    if not isinstance(value, dict):
+        return is_empty(value)
+    given = [v for k, v in value.items() if k not in ("type", "index")]
+    return bool(given) and all(map(is_empty, given))
 
 
 def is_tool_calls(value: Any) -> bool:
     """Whether a value, or its JSON text, is a list of calls with names."""
+    calls = parsed_list(value)
+    return bool(calls) and all(
+        isinstance(call, dict)
+        and "name" in call
+        and ("arguments" in call or "parameters" in call)
+        for call in calls
+    )
+
+
+def is_tools(value: Any) -> bool:
+    """Whether a value, or its JSON text, is a list of tools that a model may call."""
+    tools = parsed_list(value)
+    return bool(tools) and all(
+        isinstance(tool, dict)
+        and ("function" in tool or ("name" in tool and not tool.keys() <= {"name"}))
+        for tool in tools
+    )
+
+
+def parsed_list(value: Any) -> list[Any]:
+    """A list, or the list in a JSON text; an empty one for anything else."""
     if isinstance(value, str):
         if not value.lstrip().startswith("["):
-            return False
+            return []
         try:
             value = parse_json(value)
         except ValueError:
-            return False
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(
-            isinstance(call, dict)
-            and "name" in call
-            and ("arguments" in call or "parameters" in call)
-            for call in value
-        )
-    )
+            return []
+    return value if isinstance(value, list) else []
 
 
 to_json = json.JSONEncoder(ensure_ascii=False, default=str).encode

@@ -6,19 +6,23 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..config.roles import ROLE_NAMES, ROLES, chat_template_role, own_roles
 from ._content import (
+    FLAGS,
     flag,
+    flag_in,
     is_empty,
     is_weight,
     named_detail,
-    parsed,
     parts_detail,
     parts_of,
+    repeats_reasoning,
     text_of,
 )
 from ._faults import RowFault, UnreadText
 from ._names import TURN_METADATA
-from ._tools import is_tool_calls, tool_calls_of
+from ._tools import tool_calls_of
+from ._turn_calls import CALL_ROLES, add_calls, calls_in_content, calls_of_turn
 
 if TYPE_CHECKING:
     from ..config.mix_settings import SourceSettings
@@ -26,36 +30,16 @@ if TYPE_CHECKING:
 OPTIONAL_KEYS = ("reasoning_content", "thinking", "tool_calls", "tool_call_id", "name")
 """What a message may have besides `role` and `content`."""
 
-ROLES = ("system", "user", "assistant", "tool")
-_ROLE_NAMES = {
-    "human": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
-    "function_call": "assistant",
-    "tool_call": "assistant",
-    "observation": "tool",
-    "function": "tool",
-    "function_response": "tool",
-    "tool_response": "tool",
+_PLAIN = {
+    "recipient": ("all", "user", "assistant"),
+    "channel": ("final", "commentary"),
+    "type": ("message", "text"),
 }
-_CALL_ROLES = ("function_call", "tool_call")
-"""Roles of messages whose text is a tool call."""
-
-_FLAGS = ("train", "training", "weight", "loss", "loss_weight")
-"""Keys that say whether a message is trained on, unless the spec names another."""
+"""Keys, with what they say of plain text; of OpenAI's Harmony, others call or think."""
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _CONTENT = ("content", "value", "text")
-_READ = frozenset(("role", "from", "function_call", *_FLAGS, *_REASONING, *_CONTENT))
-
-
-def chat_template_role(role: str) -> str:
-    """The role that chat templates know, for a role of other data."""
-    return _ROLE_NAMES.get(role, role)
+_READ = frozenset(("role", "from", "function_call", *FLAGS, *_REASONING, *_CONTENT))
 
 
 def plain_messages(turns: list[Any]) -> list[dict[str, Any]] | None:
@@ -79,8 +63,8 @@ def _simple(turn: Any) -> dict[str, Any] | None:
         role, content = turn["role"], turn.get("content")
     else:
         role, content = turn.get("from"), turn.get("value")
-    if type(content) is str and type(role) is str and role not in _CALL_ROLES:
-        role = _ROLE_NAMES.get(role, role)
+    if type(content) is str and type(role) is str and role not in CALL_ROLES:
+        role = ROLE_NAMES.get(role, role)
         if role in ROLES:
             return {"role": role, "content": content}
     return None
@@ -98,18 +82,14 @@ class TurnReader:
         names = settings.message_property_mappings
         self.passed: Counter[str] = Counter()
         """Messages by the keys that were left out of them."""
-        self._arrow = from_arrow
+        self.from_arrow = from_arrow
         self._role = names.get("role")
         self._content = names.get("content")
         self._thinking = names.get("thinking", "thinking")
         named = names.get("reasoning_content"), settings.field_thinking
         self._reasoning = (*filter(None, named), self._thinking, *_REASONING)
         self._names = {key: names.get(key, key) for key in OPTIONAL_KEYS}
-        self._roles = {
-            written: wanted
-            for wanted, roles in settings.roles.items()
-            for written in roles
-        }
+        self._roles = own_roles(settings.roles)
         self._flag = settings.message_field_training
         self._detail = settings.message_field_training_detail or "train_detail"
         self._read = _READ.union(
@@ -120,6 +100,23 @@ class TurnReader:
         )
         self._ignored = frozenset(settings.ignore)
         self._is_simple = not (names or self._roles or settings.ignore)
+
+    def messages(self, turns: list[Any]) -> list[dict[str, Any]]:
+        """The turns of a conversation as messages.
+
+        Turns that are tool calls belong to the answer before them: as in ms-swift,
+        several calls at once are several turns.
+
+        Raises:
+            RowFault: If a turn is not a message.
+        """
+        found: list[dict[str, Any]] = []
+        for turn in turns:
+            message = self.message(turn)
+            is_call = "tool_calls" in message and self._role_of(turn)[0] in CALL_ROLES
+            if not (is_call and found and add_calls(found[-1], message)):
+                found.append(message)
+        return found
 
     def message(self, turn: Any) -> dict[str, Any]:
         """One turn as a message.
@@ -137,17 +134,18 @@ class TurnReader:
         for key in self._ignored.intersection(turn):
             del turn[key]
             self.passed[key] += 1
+        self._ignore_in_parts(turn)
         written, role = self._role_of(turn)
         message: dict[str, Any] = {"role": role, "content": ""}
         content = self._content_of(turn)
-        calls = self._calls_of(turn)
+        calls = calls_of_turn(turn, self._names["tool_calls"], self.from_arrow)
         if role == "assistant" and isinstance(content, list):
             content, thought, called = parts_of(content)
-            calls += tool_calls_of(called, from_arrow=self._arrow)
+            calls += tool_calls_of(called, from_arrow=self.from_arrow)
             if thought:
                 turn.setdefault("reasoning_content", thought)
-        if written in _CALL_ROLES and not calls and isinstance(content, str):
-            calls = self._called(content)
+        if written in CALL_ROLES and not calls and isinstance(content, (str, dict)):
+            calls = calls_in_content(content, self.from_arrow)
         elif content is not None:
             message["content"] = text_of(content)
         elif not calls:
@@ -177,29 +175,23 @@ class TurnReader:
         if role in self._roles:
             return role, self._roles[role]
         if role not in ROLES:
-            role = role.lower()
-        return role, chat_template_role(role)
+            role = role.strip().lower().replace(" ", "_").replace("-", "_")
+        return role, chat_template_role(role, {})
 
     def _content_of(self, turn: Mapping[str, Any]) -> Any:
         keys = (self._content, *_CONTENT) if self._content else _CONTENT
         return next((turn[key] for key in keys if key in turn), None)
 
-    def _calls_of(self, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
-        calls = turn.get(self._names["tool_calls"])
-        if calls:
-            return tool_calls_of(calls, from_arrow=self._arrow)
-        call = turn.get("function_call")
-        if not call:
-            return []
-        calls = parsed(call) if isinstance(call, str) else [call]
-        return tool_calls_of(calls, from_arrow=self._arrow)
-
-    def _called(self, text: str) -> list[dict[str, Any]]:
-        """The calls in the text of a message of the role `function_call`."""
-        calls = parsed(text)
-        if not is_tool_calls(calls):
-            raise RowFault("tool-call-unnamed", text[:40])
-        return tool_calls_of(calls, from_arrow=self._arrow)
+    def _ignore_in_parts(self, turn: dict[str, Any]) -> None:
+        """Remove the keys that the spec ignores from the parts of a text."""
+        for name, value in turn.items():
+            if self._ignored and isinstance(value, list):
+                turn[name] = [
+                    {k: v for k, v in part.items() if k not in self._ignored}
+                    if isinstance(part, dict)
+                    else part
+                    for part in value
+                ]
 
     def _add_reasoning(self, turn: Mapping[str, Any], message: dict[str, Any]) -> None:
         found = {key: turn[key] for key in self._reasoning if turn.get(key)}
@@ -230,17 +222,14 @@ class TurnReader:
 
     def _count_weights(self, parts: list[Any]) -> None:
         for part in parts:
-            for key in _FLAGS:
+            for key in FLAGS:
                 if isinstance(part, Mapping) and is_weight(part.get(key)):
                     self.passed[f"{key} other than 0 and 1"] += 1
 
     def _flag_of(self, turn: Mapping[str, Any]) -> bool | None:
         if self._flag is not None and self._flag in turn:
             return flag(self._flag, turn[self._flag])
-        flags = {key: flag(key, turn[key]) for key in _FLAGS if key in turn}
-        if len(set(flags.values())) > 1:
-            raise RowFault("flags-disagree", ", ".join(flags))
-        return next(iter(flags.values()), None)
+        return flag_in(turn)
 
     def _account(self, turn: Mapping[str, Any]) -> None:
         """Count the keys that are left out; refuse those that nobody knows."""
@@ -254,8 +243,16 @@ class TurnReader:
         unknown = [
             key
             for key in unread
-            if key.lower() not in TURN_METADATA and not is_empty(turn[key])
+            if not is_empty(turn[key])
+            and not _describes(key, turn[key])
+            and not (key == "reasoning_details" and repeats_reasoning(turn))
         ]
         if unknown:
             raise UnreadText(tuple(sorted(unknown)), "key")
         self.passed.update(unread)
+
+
+def _describes(key: str, value: Any) -> bool:
+    """Whether a key of a message only describes it."""
+    name = key.lower()
+    return value in _PLAIN[name] if name in _PLAIN else name in TURN_METADATA

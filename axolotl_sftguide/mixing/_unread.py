@@ -9,38 +9,51 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ._column_names import (
+    is_content,
+    is_media,
+    is_metadata,
+    is_of_the_question,
+    is_reasoning,
+    is_system,
+    may_ask,
+    may_have_calls,
+    may_have_tools,
+    squashed,
+)
 from ._content import is_empty
 from ._faults import UnreadText
-from ._names import (
-    MEDIA,
-    OTHERS_CONTENT,
-    REASONING,
-    SWITCHES,
-    SYSTEM,
-    is_metadata,
-)
+from ._messages import lacks_system
+from ._names import SWITCHES
+from ._tools import is_tool_calls, is_tools, parsed_list
 
 if TYPE_CHECKING:
     from ..config.mix_settings import SourceSettings
 
+_LABELS = ("label", "ktotag")
+"""Columns that say whether an answer is good, as booleans."""
+
 _ADD_TO_MESSAGES = frozenset(
-    ["tools", "functions", "chat_template_kwargs", "unmask", "metadata", "label"]
-).union(SYSTEM, OTHERS_CONTENT) - {"messages"}
-"""Columns that can change a conversation of plain messages, or make it a fault."""
+    ["tools", "functions", "chattemplatekwargs", "unmask", "metadata", *_LABELS]
+)
+"""Columns, besides those of content, that can change a conversation of plain messages,
+or make it a fault."""
 
 _SHORT = 4
 """Text below this length occurs in others by chance."""
 
 
 def cell(row: Mapping[str, Any], column: str) -> Any:
-    """The value of a column, whose name may be written in capitals."""
+    """The value of a column, whose name may be written with capitals or spaces."""
     value = row.get(column)
     return row.get(actual(row, column)) if value is None else value
 
 
 def actual(row: Mapping[str, Any], column: str) -> str:
     """The name of a column as the row writes it."""
-    return column if column in row else _lowered(tuple(row)).get(column, column)
+    if column in row:
+        return column
+    return _by_squashed(tuple(row)).get(squashed(column), column)
 
 
 def present(row: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -50,14 +63,14 @@ def present(row: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]
 
 @lru_cache(maxsize=1024)
 def _present(own: tuple[str, ...], columns: tuple[str, ...]) -> tuple[str, ...]:
-    lowered = _lowered(own)
-    names = [column if column in own else lowered.get(column) for column in columns]
+    by_squashed = _by_squashed(own)
+    names = [c if c in own else by_squashed.get(squashed(c)) for c in columns]
     return tuple(name for name in names if name is not None)
 
 
 @lru_cache(maxsize=1024)
-def _lowered(columns: tuple[str, ...]) -> dict[str, str]:
-    return {column.lower(): column for column in columns if isinstance(column, str)}
+def _by_squashed(columns: tuple[str, ...]) -> dict[str, str]:
+    return {squashed(c): c for c in columns if isinstance(c, str)}
 
 
 @dataclass(slots=True)
@@ -100,7 +113,9 @@ class Unread:
             look = [
                 column
                 for column in columns
-                if column.lower() in _ADD_TO_MESSAGES and column not in self._ignored
+                if column != "messages"
+                and column not in self._ignored
+                and _may_add(column)
             ]
             kind = self._kinds[columns] = _Kind(look)
         for column in kind.look:
@@ -136,7 +151,14 @@ class Unread:
         for column, value in row.items():
             if column in used or is_empty(value):
                 continue
-            if column in self._known or not self._matters(column, value, guessed):
+            if column in self._known or _is_replaced(column, used, conversation):
+                passed.append(column)
+                continue
+            matters = self._matters(column, value, guessed) or (
+                guessed
+                and (may_ask(column, value, used) or _judges(column, value, used))
+            )
+            if not matters:
                 passed.append(column)
             elif not _contains(conversation, column, value):
                 unread.append(column)
@@ -145,32 +167,79 @@ class Unread:
         self._counted.update(passed)
 
     def _matters(self, column: str, value: Any, guessed: bool) -> bool:
-        name = column.lower()
-        if name == "label":
-            return isinstance(value, bool) or (guessed and value in (0, 1))
-        if name in OTHERS_CONTENT:
+        if squashed(column) in _LABELS:
+            return isinstance(value, bool) or str(value).lower() in ("true", "false")
+        if is_content(column):
             switch = isinstance(value, str) and value.strip().lower() in SWITCHES
-            return _has_text(value) and not (switch and name in REASONING)
+            return _has_text(value) and not (switch and is_reasoning(column))
+        if may_have_tools(column) and not guessed:
+            return _are_tools(column, value)
         return guessed and not is_metadata(column) and _has_text(value)
+
+
+def _is_replaced(column: str, used: set[str], conversation: Mapping[str, Any]) -> bool:
+    """Whether Axolotl reads the system message of the turns in place of a column."""
+    return (
+        is_system(column)
+        and not lacks_system(conversation["messages"])
+        and not any(map(is_system, used))
+    )
+
+
+def _judges(column: str, value: Any, used: set[str]) -> bool:
+    """Whether a number says if a completion is good, as in data for KTO."""
+    return (
+        squashed(column) in _LABELS
+        and "completion" in map(squashed, used)
+        and str(value) in ("0", "1", "0.0", "1.0")
+    )
+
+
+def _may_add(column: str) -> bool:
+    """Whether a column can change a conversation of messages, or make it a fault."""
+    return (
+        squashed(column) in _ADD_TO_MESSAGES
+        or is_content(column)
+        or may_have_tools(column)
+    )
+
+
+def _are_tools(column: str, value: Any) -> bool:
+    """Whether a column, such as `available_tools`, has tools or calls of tools."""
+    if may_have_calls(column):
+        return is_tool_calls(value) or is_tool_calls([value])
+    return is_tools(value)
 
 
 def _contains(conversation: Mapping[str, Any], column: str, value: Any) -> bool:
     """Whether a conversation has the text of a column, or the column that of it."""
-    if column.lower() in MEDIA or isinstance(value, bool):
+    if is_media(column) or isinstance(value, bool):
         return False
+    if isinstance(value, (int, float)):
+        value = str(value)
+    if may_have_tools(column) and isinstance(value, str):
+        value = parsed_list(value) or value
     messages = conversation["messages"]
     own = [message["content"] for message in messages]
     if isinstance(value, str) and all(text.strip() in value for text in own):
         return True
-    whole = "\n".join([*own, *_others(conversation)])
-    answers = "\n".join(m["content"] for m in messages if m["role"] == "assistant")
-    for text in map(str.strip, _texts(value)):
-        if len(text) < _SHORT:
-            if not re.search(rf"(?<!\w){re.escape(text)}(?!\w)", answers):
-                return False
-        elif text not in whole:
-            return False
-    return True
+    asked = is_of_the_question(column)
+    side = (m["content"] for m in messages if (m["role"] == "assistant") != asked)
+    by_side = "\n".join(side)
+    whole = by_side if asked else "\n".join([*own, *_others(conversation)])
+    return all(
+        _is_in(text, by_side if len(text) < _SHORT else whole)
+        for text in map(str.strip, _texts(value))
+    )
+
+
+def _is_in(text: str, whole: str) -> bool:
+    """Whether a text is in another one, and not a part of its words."""
+    if text not in whole:
+        return False
+    before = "(?<![A-Za-z0-9])" if text[:1].isalnum() else ""
+    after = "(?![A-Za-z0-9])" if text[-1:].isalnum() else ""
+    return re.search(before + re.escape(text) + after, whole) is not None
 
 
 def _others(conversation: Mapping[str, Any]) -> Iterator[str]:
@@ -196,4 +265,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _has_text(value: Any) -> bool:
-    return isinstance(value, bytes) or any(text.strip() for text in _texts(value))
+    """Whether a value contains text, or bytes such as those of an image."""
+    if isinstance(value, Mapping):
+        return any(map(_has_text, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_text, value))
+    return bool(value.strip()) if isinstance(value, (str, bytes)) else False

@@ -53,6 +53,10 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> list[str]:
             problems.append(f"{path}: missing")
         elif checksum(path) != expected.sha256:
             problems.append(f"{path}: changed since it was written")
+        elif path.stat().st_size != expected.size_bytes:
+            problems.append(
+                f"{folder / MANIFEST}: changed since it was written (size of {name})"
+            )
     try:
         problems += _rebuild(folder, manifest, Path(base or ".").resolve())
     except MixError as error:

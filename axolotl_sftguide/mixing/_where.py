@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import did_you_mean
 
+if TYPE_CHECKING:
+    from ..config.mix_settings import SourceSettings
+
 _MOST_COLUMNS = 200
+_USUAL = ("system", "tools", "input")
+"""Columns that settings may name although a dataset has none: Axolotl's defaults."""
 
 
 def matches(row: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
@@ -54,6 +59,19 @@ class WhereSeen:
         for column, kinds in other.kinds.items():
             self.kinds.setdefault(column, Counter()).update(kinds)
 
+    def unknown(self, settings: SourceSettings) -> list[str]:
+        """The settings that name a column which no row has, one line each."""
+        found: list[str] = []
+        if not self.rows or len(self.columns) >= _MOST_COLUMNS:
+            return found
+        for key, column in named_columns(settings):
+            if column not in self.columns:
+                hint = did_you_mean(column, self.columns)
+                have = ", ".join(sorted(self.columns)[:8])
+                hint = hint or f"; the columns are {have}"
+                found.append(f"{key}: no row has the column {column!r}{hint}")
+        return found
+
     def problems(self, where: Mapping[str, Any]) -> list[str]:
         """Why parts of `where` can match no row, one line each."""
         found = []
@@ -82,6 +100,23 @@ class WhereSeen:
         elif self.kinds[column]["a text"]:
             line += "; quote the value"
         return line
+
+
+def named_columns(settings: SourceSettings) -> list[tuple[str, str]]:
+    """The columns that a source's settings name, each after its key."""
+    inputs = settings.field_input
+    named = [
+        ("field_messages", settings.field_messages),
+        ("field_instruction", settings.field_instruction),
+        ("field_output", settings.field_output),
+        ("field_system", settings.field_system),
+        ("field_tools", settings.field_tools),
+        *(
+            ("field_input", name)
+            for name in ([inputs] if isinstance(inputs, str) else inputs or ())
+        ),
+    ]
+    return [(key, name) for key, name in named if name and name not in _USUAL]
 
 
 def _values(wanted: Any) -> list[Any]:
