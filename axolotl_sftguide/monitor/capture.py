@@ -12,6 +12,7 @@ Nothing is reduced or copied to the host here: values stay on the device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -191,3 +192,11 @@ class StepCapture:
 
 def _sum(total: Any, value: Any) -> Any:
     return None if total is None or value is None else total + value
+
+
+def learning_rate(optimizer: Any) -> float:
+    """The rate of an optimizer's first group; NaN if it has none."""
+    try:
+        return float(optimizer.param_groups[0]["lr"])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return math.nan

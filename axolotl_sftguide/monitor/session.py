@@ -14,6 +14,7 @@ from ..runs.history import Score
 from ..signals import LogWindow, Observation
 from ..stopping.judge import Finding
 from . import endings, notices, storage_notices
+from .capture import learning_rate
 from .decisions import decision_of
 from .outcome import Outcome
 from .pace import Pace
@@ -102,10 +103,9 @@ class Session:
         # handler, must not leave a run that is recorded as running.
         atexit.register(self._at_exit)
 
-    def begin_step(self, optimizer: Any) -> None:
-        """Note the learning rate of the step that begins."""
-        rate = self._parts.guard.call(lambda: optimizer.param_groups[0]["lr"], None)
-        self._learning_rate = math.nan if rate is None else float(rate)
+    def note_rate(self, optimizer: Any) -> None:
+        """Note the learning rate of the step that is taken now."""
+        self._learning_rate = learning_rate(optimizer)
 
     def end_step(self) -> None:
         """Close the optimizer step that the trainer has just taken."""
