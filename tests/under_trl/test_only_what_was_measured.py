@@ -326,3 +326,54 @@ def test_each_evaluation_set_gives_a_score(tmp_path: Path) -> None:
     trainer.train()
     scores = {score.metric for score in runs()[0].scores}
     assert scores == {"eval_a_loss", "eval_b_loss"}
+
+
+class Words(torch.nn.Module):
+    """A model whose embedding may have sparse gradients, or any precision."""
+
+    def __init__(self, *, sparse: bool, kind: torch.dtype) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.words = torch.nn.Embedding(64, 8, sparse=sparse, dtype=kind)
+        self.head = torch.nn.Linear(8, 64, dtype=kind)
+
+    def forward(self, input_ids: Any, labels: Any) -> Any:
+        scores = self.head(self.words(input_ids))
+        loss = torch.nn.functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
+        return {"loss": loss, "logits": scores}
+
+
+class WithoutNorm(Trainer):  # type: ignore[misc]
+    """The trainer's own norm cannot be computed from sparse gradients."""
+
+    def _get_grad_norm(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_gradients_of_any_kind_are_watched_and_left_as_they_are(
+    sparse: bool, kind: torch.dtype, tmp_path: Path
+) -> None:
+    trained = []
+    for ours in ([], [GradientMonitorCallback(noise_scale=True, noise_scale_every=1)]):
+        model = Words(sparse=sparse, kind=kind)
+        rate = torch.optim.SGD(model.parameters(), lr=0.1)
+        trainer = make_trainer(
+            tmp_path / str(len(ours)),
+            *ours,
+            kind=WithoutNorm if sparse else Trainer,
+            model=model,
+            given={
+                "optimizers": (rate, torch.optim.lr_scheduler.ConstantLR(rate, 1.0))
+            },
+            gradient_accumulation_steps=2,
+            max_grad_norm=0.0,
+        )
+        trainer.train()
+        trained.append(weights(model))
+    assert torch.equal(*trained)
+    steps = steps_of(tmp_path / "1")
+    assert len(steps) == 8
+    assert all(step.measured != sparse for step in steps)
+    assert all((step.grad_noise is None) == sparse for step in steps)
