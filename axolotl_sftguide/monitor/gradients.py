@@ -22,6 +22,9 @@ _CHUNK = 4_194_304
 _SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
 _IN_BACKWARD = ("lomo", "adalomo")
 
+_WATCHED_WEIGHTS = 64
+"""At most so many parameters, evenly spaced, show whether an optimizer has stepped."""
+
 
 class Gradients:
     """Whether a trainer's parameters have gradients in memory.
@@ -34,6 +37,20 @@ class Gradients:
         self._model = trainer.model
         self._hidden = "DEEPSPEED" in _distributed_type(trainer)
         self._trainable = [p for p in self._model.parameters() if p.requires_grad]
+        some = -(-len(self._trainable) // _WATCHED_WEIGHTS) or 1
+        self._some = self._trainable[::some]
+        self._versions: list[int] = []
+
+    def begin_step(self) -> None:
+        """Note the weights before the first micro batch of a step."""
+        self._versions = self._version_of_each()
+
+    def weights_changed(self) -> bool:
+        """Whether an optimizer has stepped since, as inside the backward pass.
+
+        Gradients that are zero after that say nothing of those it stepped with.
+        """
+        return self._versions != self._version_of_each()
 
     def exist(self) -> bool:
         """Whether any parameter has a gradient; DeepSpeed keeps them to itself."""
@@ -41,6 +58,10 @@ class Gradients:
             return True
         # The trainable parameters may have changed since.
         return any(p.grad is not None for p in self._model.parameters())
+
+    def _version_of_each(self) -> list[int]:
+        """Torch counts the changes of a tensor in place; read without the device."""
+        return [parameter._version for parameter in self._some]
 
 
 def loss_scale(accelerator: Any) -> Any:
