@@ -49,6 +49,17 @@ def test_losses_norms_and_the_last_evaluation_are_read(tmp_path: Path) -> None:
     assert not run.comparable
 
 
+def test_each_evaluation_set_gives_a_score(tmp_path: Path) -> None:
+    found = state()
+    for value in (2.0, 1.5):
+        logs = ({f"eval_{name}_loss": value, "step": 40} for name in ("a", "b"))
+        found["log_history"].extend(logs)
+    path = write(tmp_path / "trainer_state.json", found)
+    run = RunHistory().import_trace(read_trainer_state(path))
+    scores = {score.metric: (score.value, score.goal) for score in run.scores}
+    assert scores == {"eval_a_loss": (1.5, "min"), "eval_b_loss": (1.5, "min")}
+
+
 def test_before_4_38_there_is_no_norm(tmp_path: Path) -> None:
     path = write(tmp_path / "trainer_state.json", state())
     steps = read_trainer_state(path).observations

@@ -160,10 +160,13 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
     def on_step_begin(
         self, args: Any, state: Any, control: Any, optimizer: Any = None, **_: Any
     ) -> None:
-        """Read the learning rate of this step."""
+        """Read the learning rate, for a trainer without the next event."""
         self._beginning = None
         if self.session is not None:
-            self.session.begin_step(optimizer)
+            self.session.note_rate(optimizer)
+
+    # Any callback may have changed the rate since the step began.
+    on_optimizer_step = on_step_begin
 
     @fail_safe
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

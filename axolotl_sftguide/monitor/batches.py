@@ -55,7 +55,11 @@ def count_samples(inputs: Any) -> Any:
 
 
 def count_rows(inputs: Any) -> int | None:
-    """The first dimension of `input_ids`, or else the one that all tensors share."""
+    """The first dimension of `input_ids`, or else of the other tensors.
+
+    Where their first dimensions differ, as with a tensor of class weights, it is that
+    of `labels`.
+    """
     ids = _tensor(inputs, "input_ids")
     if ids is not None:
         return int(ids.shape[0])
@@ -63,6 +67,9 @@ def count_rows(inputs: Any) -> int | None:
         return None
     tensors = [v for v in inputs.values() if isinstance(v, torch.Tensor) and v.dim()]
     sizes = {int(tensor.shape[0]) for tensor in tensors}
+    labels = _tensor(inputs, "labels")
+    if len(sizes) > 1 and labels is not None and labels.dim():
+        return int(labels.shape[0])
     return sizes.pop() if len(sizes) == 1 else None
 
 

@@ -12,6 +12,7 @@ Nothing is reduced or copied to the host here: values stay on the device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,8 @@ class PendingStep:
     """The host's epoch after this step."""
     without_gradients: bool = False
     """Whether no parameter had a gradient when the norm was taken."""
+    weights_changed: bool = False
+    """Whether an optimizer had stepped before the norm was taken."""
 
 
 class StepCapture:
@@ -87,7 +90,7 @@ class StepCapture:
         self._norm_checks = NORM_CHECKS
         self._pending: list[PendingStep] = []
         self._now = Signals()
-        self._clipped = self._without_gradients = False
+        self._clipped = self._without_gradients = self._weights_changed = False
 
     def attach(self, on_log: Callable[[dict[str, Any]], None]) -> None:
         """Wrap the methods of this instance.
@@ -131,10 +134,11 @@ class StepCapture:
                 self._now,
                 epoch=state.epoch,
                 without_gradients=self._without_gradients,
+                weights_changed=self._weights_changed,
             )
         )
         self._now = Signals()
-        self._clipped = self._without_gradients = False
+        self._clipped = self._without_gradients = self._weights_changed = False
         return True
 
     def take(self) -> list[PendingStep]:
@@ -157,6 +161,7 @@ class StepCapture:
         # Without gradients the host reports 0, for example if the optimizer steps
         # inside the backward pass.
         self._without_gradients = not self._gradients.exist()
+        self._weights_changed = self._gradients.weights_changed()
         if self._norm_checks > 0:
             self._norm_checks -= 1
             self._compute_norm_again()
@@ -174,6 +179,8 @@ class StepCapture:
 
     def _count(self, inputs: Any) -> None:
         now = self._now
+        if not now.micro_batches:
+            self._gradients.begin_step()
         samples = count_samples(inputs)
         tokens = count_trained_tokens(inputs, self._labels_are)
         squared = None if tokens is None else tokens.float() ** 2
@@ -191,3 +198,16 @@ class StepCapture:
 
 def _sum(total: Any, value: Any) -> Any:
     return None if total is None or value is None else total + value
+
+
+def learning_rate(optimizer: Any) -> float:
+    """The rate of an optimizer's first group; NaN if it has none.
+
+    Where that group is frozen by a rate of zero, it is the highest of the others.
+    """
+    try:
+        first, *others = (group["lr"] for group in optimizer.param_groups)
+        rate = float(first)
+        return rate if rate else max((rate, *map(float, others)))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return math.nan

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..runs import marker
+from ..runs.checkpoints import Note, write_note
 from ..runs.traces import MEMORY_EVENT
 from ..stopping.judge import Finding, Judge, JudgeState
 from ..stopping.rules import Verdict
@@ -131,6 +132,14 @@ def _mark(output_dir: str, termination: marker.Termination) -> None:
         marker.mark(output_dir, termination)
     except OSError as error:
         logger.warning(storage_notices.marker_not_written(output_dir, error))
+
+
+def note_run(checkpoint: str, note: Note) -> None:
+    """Note the run in a checkpoint; where that is not possible, it goes on."""
+    try:
+        write_note(checkpoint, note)
+    except OSError as error:
+        logger.warning(storage_notices.note_not_written(checkpoint, error))
 
 
 def clear_marker(output_dir: str) -> None:

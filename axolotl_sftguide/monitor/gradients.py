@@ -5,18 +5,25 @@ Nothing here changes a gradient, copies a whole one, or synchronises with the de
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
+from . import notices
 from .accumulation import TOKEN_MEAN_OF_RANKS, loss_normalisation
+
+logger = logging.getLogger(__name__)
 
 _CHUNK = 4_194_304
 """Gradient elements read at once: 16 MiB in float32."""
 
 _SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
 _IN_BACKWARD = ("lomo", "adalomo")
+
+_WATCHED_WEIGHTS = 64
+"""At most so many parameters, evenly spaced, show whether an optimizer has stepped."""
 
 
 class Gradients:
@@ -30,6 +37,20 @@ class Gradients:
         self._model = trainer.model
         self._hidden = "DEEPSPEED" in _distributed_type(trainer)
         self._trainable = [p for p in self._model.parameters() if p.requires_grad]
+        some = -(-len(self._trainable) // _WATCHED_WEIGHTS) or 1
+        self._some = self._trainable[::some]
+        self._versions: list[int] = []
+
+    def begin_step(self) -> None:
+        """Note the weights before the first micro batch of a step."""
+        self._versions = self._version_of_each()
+
+    def weights_changed(self) -> bool:
+        """Whether an optimizer has stepped since, as inside the backward pass.
+
+        Gradients that are zero after that say nothing of those it stepped with.
+        """
+        return self._versions != self._version_of_each()
 
     def exist(self) -> bool:
         """Whether any parameter has a gradient; DeepSpeed keeps them to itself."""
@@ -37,6 +58,10 @@ class Gradients:
             return True
         # The trainable parameters may have changed since.
         return any(p.grad is not None for p in self._model.parameters())
+
+    def _version_of_each(self) -> list[int]:
+        """Torch counts the changes of a tensor in place; read without the device."""
+        return [parameter._version for parameter in self._some]
 
 
 def loss_scale(accelerator: Any) -> Any:
@@ -50,8 +75,8 @@ def loss_scale(accelerator: Any) -> Any:
 def independent_norm(trainer: Any) -> Any:
     """The global L2 norm of the gradients in memory, as a 0-d tensor.
 
-    Computed in float32, chunk by chunk; under fp16 it is divided by the loss scale.
-    None if this process does not hold whole gradients.
+    Computed at least in float32, chunk by chunk; under fp16 it is divided by the loss
+    scale. None if this process does not hold whole gradients.
     """
     if _sharded(trainer):
         return None
@@ -63,12 +88,19 @@ def independent_norm(trainer: Any) -> Any:
         if type(gradient) is not torch.Tensor or gradient.is_sparse:
             return None
         for chunk in _chunks(gradient.detach()):
-            square = torch.linalg.vector_norm(chunk, dtype=torch.float32).square()
+            square = _squared_norm(chunk)
             total = square if total is None else total + square.to(total.device)
     if total is None:
         return None
     scaler = getattr(trainer.accelerator, "scaler", None)
     return total.sqrt() / (scaler.get_scale() if scaler is not None else 1.0)
+
+
+def _squared_norm(values: torch.Tensor) -> torch.Tensor:
+    """In float32, or in the precision of values that have more, such as float64."""
+    wide = values.dtype.itemsize > 4
+    norm = torch.linalg.vector_norm(values, dtype=None if wide else torch.float32)
+    return norm.square()
 
 
 def _chunks(gradient: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -97,6 +129,7 @@ class MicroBatchGradients:
         self._every = every
         self._step = 0
         self._sum: Any = None
+        self._failed = False
         self._handles: list[Any] = []
 
     def attach(self, step: int) -> None:
@@ -113,13 +146,19 @@ class MicroBatchGradients:
         """The sum over the step that ends; None if it was not measured."""
         total, self._sum = self._sum, None
         self._step += 1
-        return total
+        return None if self._failed else total
 
     def _see(self, gradient: torch.Tensor) -> None:
-        if self._step % self._every:
+        if self._failed or self._step % self._every:
             return
-        square = torch.linalg.vector_norm(gradient, dtype=torch.float32).square()
-        self._sum = square if self._sum is None else self._sum + square
+        # This runs inside the backward pass: an error would end the training.
+        try:
+            square = _squared_norm(gradient)
+            self._sum = square if self._sum is None else self._sum + square
+        except Exception as error:
+            self._failed = True
+            reason = f"a gradient cannot be read ({type(error).__name__})"
+            logger.warning(notices.no_noise_scale(reason))
 
 
 def noise_scale_obstacle(trainer: Any) -> str | None:

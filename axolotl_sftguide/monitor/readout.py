@@ -99,7 +99,9 @@ class StepReadout:
         return summed
 
     def _captured(self, pending: PendingStep, row: dict[str, float]) -> CapturedStep:
-        measured = pending.signals.grad_norm is not None
+        # Zero after an optimizer has stepped: it has cleared the gradients.
+        cleared = pending.weights_changed and row["grad_norm"] == 0
+        measured = pending.signals.grad_norm is not None and not cleared
         before, self._scale = self._scale, row["loss_scale"]
         checked = pending.signals.independent_norm is not None
         return CapturedStep(
@@ -115,7 +117,7 @@ class StepReadout:
             # The scaler halves its scale at each overflow, at the start often several
             # times in a row. Below a scale of 1 the gradients themselves overflow.
             skipped=1 <= row["loss_scale"] < before,
-            without_gradients=pending.without_gradients,
+            without_gradients=pending.without_gradients or cleared,
             independent_norm=row["independent_norm"] if checked else None,
             grad_noise=self._noise(row) if measured else None,
         )

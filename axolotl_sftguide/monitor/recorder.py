@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SFTGuideError, TraceError
+from ..runs.evaluation_losses import evaluation_losses
 from ..runs.history import Decision, RunHistory, Score, Status
 from ..runs.history_writer import HistoryWriter
 from ..runs.traces import TraceWriter, parse_trace, trace_path
@@ -147,7 +148,7 @@ class RunRecorder:
         with several evaluation sets, the loss on each.
         """
         if status == "finished" and not self._scored:
-            for metric, loss in _losses(self._evaluated).items():
+            for metric, loss in evaluation_losses(self._evaluated).items():
                 self.score(Score(metric, loss, "min"))
         at, ended = time.time(), {"status": status, "reason": reason}
         self._ended = status, reason, at
@@ -268,17 +269,6 @@ class RunRecorder:
             self._history_reported = True
             traced = self._trace is not None
             self._warn(told.history_lost(error, traced=traced, compared=compared))
-
-
-def _losses(evaluated: dict[str, float]) -> dict[str, float]:
-    """`eval_loss`, or `eval_NAME_loss` of each evaluation set."""
-    if "eval_loss" in evaluated:
-        return {"eval_loss": evaluated["eval_loss"]}
-    return {
-        metric: value
-        for metric, value in evaluated.items()
-        if metric.startswith("eval_") and metric.endswith("_loss")
-    }
 
 
 def output_folder(path: str | Path | None) -> str:

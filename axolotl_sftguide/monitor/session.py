@@ -9,11 +9,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..runs.checkpoints import Note, write_note
+from ..runs.checkpoints import Note
 from ..runs.history import Score
 from ..signals import LogWindow, Observation
 from ..stopping.judge import Finding
-from . import endings, notices, storage_notices
+from . import endings, notices
+from .capture import learning_rate
 from .decisions import decision_of
 from .outcome import Outcome
 from .pace import Pace
@@ -95,17 +96,19 @@ class Session:
     def begin(self) -> None:
         """Attach to the trainer."""
         self._parts.capture.attach(on_log=self.log)
-        self._parts.loop.attach(on_error=self._fail)
+        # Where the callback was removed in mid-run, nothing else announces the end.
+        self._parts.loop.attach(
+            on_error=self._fail, on_end=lambda: self._quietly(self.end)
+        )
         self._parts.sources.attach()
         self._parts.evaluations.attach()
         # A process that ends without on_train_end, as by sys.exit in a signal
         # handler, must not leave a run that is recorded as running.
         atexit.register(self._at_exit)
 
-    def begin_step(self, optimizer: Any) -> None:
-        """Note the learning rate of the step that begins."""
-        rate = self._parts.guard.call(lambda: optimizer.param_groups[0]["lr"], None)
-        self._learning_rate = math.nan if rate is None else float(rate)
+    def note_rate(self, optimizer: Any) -> None:
+        """Note the learning rate of the step that is taken now."""
+        self._learning_rate = learning_rate(optimizer)
 
     def end_step(self) -> None:
         """Close the optimizer step that the trainer has just taken."""
@@ -136,7 +139,7 @@ class Session:
         if ranks.main and self._observed_at == self._trainer.state.global_step:
             extra = self._outcome.saves_extra
             note = Note(self.run_id, self._observed_at, meter.samples_seen, extra)
-            self._parts.guard.call(lambda: _write_note(checkpoint, note), None)
+            self._parts.guard.call(lambda: endings.note_run(checkpoint, note), None)
         self._outcome.saved(checkpoint, self._observed_at)
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
@@ -286,14 +289,10 @@ class Session:
     def _fail(self, error: BaseException) -> None:
         name = type(error).__name__
         text = f"{name}: {error}".splitlines()[0] if str(error) else name
+        self._quietly(lambda: self.abandon(text))
+
+    def _quietly(self, end: Callable[[], None]) -> None:
         try:
-            self.abandon(text)
+            end()
         except Exception:
             logger.debug("traceback of the internal error", exc_info=True)
-
-
-def _write_note(checkpoint: str, note: Note) -> None:
-    try:
-        write_note(checkpoint, note)
-    except OSError as error:
-        logger.warning(storage_notices.note_not_written(checkpoint, error))

@@ -15,6 +15,7 @@ from typing import Any
 from ..config.json_text import parse_json
 from ..errors import TraceError
 from ..signals import Observation
+from .evaluation_losses import evaluation_losses
 from .marker import checkpoint_step
 from .traces import PATTERN, Trace
 
@@ -78,7 +79,8 @@ def read_trainer_state(path: str | Path) -> Trace:
         step, max_steps = int(state["global_step"]), int(state["max_steps"])
         if max(abs(n) for n in (step, max_steps, *steps)) >= 2**63:
             raise ValueError("a number of steps is too large")
-        events = _events(path, logs, step, max_steps, _was_ended(state))
+        ended = _was_ended(state) or _has_summary(logs, step)
+        events = _events(path, logs, step, max_steps, ended)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TraceError(
             f"{path}: the trainer state is incomplete ({error!r:.200})"
@@ -92,6 +94,11 @@ def _was_ended(state: dict[str, Any]) -> bool:
     control = callbacks.get("TrainerControl") if isinstance(callbacks, dict) else None
     args = control.get("args") if isinstance(control, dict) else None
     return isinstance(args, dict) and args.get("should_training_stop") is True
+
+
+def _has_summary(logs: list[dict[str, Any]], step: int) -> bool:
+    """Whether the trainer has logged its summary, which it does at the end."""
+    return any("train_runtime" in log and log.get("step") == step for log in logs)
 
 
 def _run(path: Path, step: int, max_steps: int) -> dict[str, Any]:
@@ -139,10 +146,10 @@ def _events(
     path: Path, logs: list[dict[str, Any]], step: int, max_steps: int, was_ended: bool
 ) -> tuple[dict[str, Any], ...]:
     at = path.stat().st_mtime
-    evaluated = [log["eval_loss"] for log in logs if "eval_loss" in log]
+    evaluated = {metric: value for log in logs for metric, value in log.items()}
     events: list[dict[str, Any]] = []
-    if evaluated:
-        score = {"metric": "eval_loss", "value": float(evaluated[-1]), "goal": "min"}
+    for metric, value in evaluation_losses(evaluated).items():
+        score = {"metric": metric, "value": float(value), "goal": "min"}
         events.append({"event": "score", **score})
     if step >= max_steps or was_ended:
         early = f"ended early at step {step}" if step < max_steps else None

@@ -12,7 +12,9 @@ from plain import left_on, make_trainer, runs, samples_of, watched, weights
 from transformers import Trainer, TrainerCallback
 
 from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
+from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import find_traces, read_trace
+from axolotl_sftguide.runs.trainer_states import find_trainer_states, read_trainer_state
 
 
 class Raise(TrainerCallback):  # type: ignore[misc]
@@ -31,6 +33,7 @@ class Raise(TrainerCallback):  # type: ignore[misc]
 @pytest.mark.parametrize(
     ("event", "step"),
     [
+        ("on_train_begin", 0),
         ("on_epoch_begin", 0),
         ("on_step_begin", 3),
         ("on_pre_optimizer_step", 3),
@@ -58,9 +61,11 @@ def test_an_exception_ends_the_run_and_the_next_training_is_a_new_one(
     assert (run.status, run.step) == ("failed", step)
     text = f"ValueError: {error}" if str(error) else "KeyboardInterrupt"
     assert run.reason == text
-    assert left_on(trainer, trainer.accelerator, trainer.callback_handler) == set()
+    handler = trainer.callback_handler
+    assert left_on(trainer, trainer.accelerator, handler, *handler.callbacks) == set()
 
     trainer.train()
+    assert left_on(trainer, trainer.accelerator, handler, *handler.callbacks) == set()
     assert [r.status for r in runs()] == ["failed", "finished"]
     ends = [read_trace(path).observations for path in find_traces(tmp_path)]
     assert sorted(len(steps) for steps in ends) == [step, 8]
@@ -158,6 +163,44 @@ def test_a_run_that_early_stopping_ends_is_finished(tmp_path: Path) -> None:
     watched(tmp_path, Stop()).train()
     (run,) = runs()
     assert (run.status, run.step) == ("finished", 5)
+
+
+def test_a_run_whose_callbacks_are_removed_ends_with_its_training(
+    tmp_path: Path,
+) -> None:
+    class Remove(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 4:
+                trainer.remove_callback(GradientMonitorCallback)
+                trainer.remove_callback(EarlyTerminationCallback)
+
+    trainer = watched(tmp_path, Remove())
+    trainer.train()
+    (run,) = runs()
+    assert run.status == "finished"
+    handler = trainer.callback_handler
+    assert left_on(trainer, trainer.accelerator, handler, *handler.callbacks) == set()
+
+
+class StopAt5(TrainerCallback):  # type: ignore[misc]
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        control.should_training_stop = state.global_step == 5
+
+
+def test_a_state_that_a_trainer_saves_after_its_end_is_of_a_finished_run(
+    tmp_path: Path,
+) -> None:
+    trainer = make_trainer(tmp_path, StopAt5())
+    trainer.train()
+    trainer.save_state()
+    trainer.state.log_history.pop()  # without the summary of the end
+    (tmp_path / "cut").mkdir()
+    trainer.state.save_to_json(str(tmp_path / "cut" / "trainer_state.json"))
+    history = RunHistory()
+    for state in find_trainer_states(tmp_path):
+        history.import_trace(read_trainer_state(state))
+    ends = {run.name: (run.status, run.step) for run in history.runs()}
+    assert ends == {tmp_path.name: ("finished", 5), "cut": ("failed", 5)}
 
 
 FORKS = """

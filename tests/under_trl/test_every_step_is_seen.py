@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from signals_checks import STEPS, check_norms, check_window_losses
+from transformers import TrainerCallback
 
 from axolotl_sftguide import GradientMonitorCallback
 
@@ -90,6 +91,23 @@ def test_the_learning_rate_is_the_one_the_step_was_taken_with(
     assert rates[0] == 0.0
     assert rates[3] == pytest.approx(0.003)
     assert rates == pytest.approx([log["learning_rate"] for log in outcome.logs])
+
+
+@pytest.mark.parametrize("event", ["on_step_begin", "on_pre_optimizer_step"])
+def test_a_rate_that_another_callback_sets_is_the_one_recorded(
+    train_trl: Callable[..., Any], event: str
+) -> None:
+    def set_rate(
+        args: Any, state: Any, control: Any, optimizer: Any = None, **_: Any
+    ) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-4 * (state.global_step + 1)
+
+    other = TrainerCallback()
+    setattr(other, event, set_rate)
+    outcome = train_trl(GradientMonitorCallback(), other)
+    rates = [o.learning_rate for o in outcome.trace.observations]
+    assert rates == pytest.approx([1e-4 * n for n in range(1, STEPS + 1)])
 
 
 def test_trained_tokens_are_those_that_carry_a_label(

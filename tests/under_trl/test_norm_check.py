@@ -105,3 +105,9 @@ def test_the_loss_scale_of_fp16_is_divided_out() -> None:
 def test_sparse_or_absent_gradients_are_not_read() -> None:
     assert independent_norm(Held(torch.eye(3).to_sparse())) is None
     assert independent_norm(Held()) is None
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.complex64, torch.bfloat16])
+def test_gradients_of_any_precision_are_read(kind: torch.dtype) -> None:
+    found = independent_norm(Held(torch.full((3,), 2.0, dtype=kind)))
+    assert float(found) == pytest.approx(12**0.5)

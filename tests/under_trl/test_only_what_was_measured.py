@@ -36,13 +36,13 @@ from axolotl_sftguide.runs.marker import read_marker
 IDS = [[i % 60 + 1] * 5 for i in range(64)]
 
 
-def layerwise(model: Any) -> tuple[Any, Any]:
+def layerwise(model: Any, *, to_none: bool) -> tuple[Any, Any]:
     """An optimizer for each parameter, which steps inside the backward pass."""
     each = {p: torch.optim.SGD([p], lr=1e-2) for p in model.parameters()}
 
     def step(parameter: Any) -> None:
         each[parameter].step()
-        each[parameter].zero_grad()
+        each[parameter].zero_grad(set_to_none=to_none)
 
     for parameter in model.parameters():
         parameter.register_post_accumulate_grad_hook(step)
@@ -50,8 +50,9 @@ def layerwise(model: Any) -> tuple[Any, Any]:
     return whole, torch.optim.lr_scheduler.LambdaLR(whole, lambda _: 1.0)
 
 
+@pytest.mark.parametrize("to_none", [True, False])
 def test_the_norm_of_an_optimizer_inside_the_backward_pass_is_unknown(
-    tmp_path: Path,
+    to_none: bool, tmp_path: Path
 ) -> None:
     trained = []
     for make in (make_trainer, watched):
@@ -59,7 +60,7 @@ def test_the_norm_of_an_optimizer_inside_the_backward_pass_is_unknown(
         trainer = make(
             tmp_path / make.__name__,
             model=model,
-            given={"optimizers": layerwise(model)},
+            given={"optimizers": layerwise(model, to_none=to_none)},
             max_steps=24,
         )
         trainer.train()
@@ -70,6 +71,55 @@ def test_the_norm_of_an_optimizer_inside_the_backward_pass_is_unknown(
     steps = steps_of(tmp_path / "watched")
     assert all(step.grad_norm != step.grad_norm for step in steps)
     assert not any(step.measured for step in steps)
+
+
+class StepsItself(Trainer):  # type: ignore[misc]
+    """A trainer whose training step also takes the optimizer step."""
+
+    def training_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+        model.train()
+        loss = self.compute_loss(model, self._prepare_inputs(inputs))
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 1e-2 * parameter.grad
+                parameter.grad.zero_()
+        return loss.detach()
+
+
+def test_gradients_that_a_training_step_has_cleared_are_unknown(tmp_path: Path) -> None:
+    trainer = watched(tmp_path, kind=StepsItself, max_steps=24)
+    trainer.train()
+    (run,) = runs()
+    assert (run.status, run.step) == ("finished", 24)
+    assert not any(step.measured for step in steps_of(tmp_path))
+
+
+def test_gradients_that_are_zero_are_a_norm_of_zero(tmp_path: Path) -> None:
+    class Zero(Trainer):  # type: ignore[misc]
+        def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+            return super().compute_loss(*args, **kwargs) * 0 + 1
+
+    watched(tmp_path, kind=Zero, max_steps=24).train()
+    (run,) = runs()
+    assert (run.status, run.step) == ("terminated", 5)
+    assert all(step.measured and not step.grad_norm for step in steps_of(tmp_path))
+
+
+@pytest.mark.parametrize("head_rate", [1e-2, 0.0])
+def test_a_first_group_without_a_rate_is_no_run_without_one(
+    head_rate: float, tmp_path: Path
+) -> None:
+    model = make_model()
+    *body, head = model.parameters()
+    groups = [{"params": body, "lr": 0.0}, {"params": [head], "lr": head_rate}]
+    optimizer = torch.optim.AdamW(groups)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+    given = {"optimizers": (optimizer, schedule)}
+    watched(tmp_path, model=model, given=given, max_steps=24).train()
+    (run,) = runs()
+    assert (run.status == "finished") == (head_rate > 0)
+    assert {step.learning_rate for step in steps_of(tmp_path)} == {head_rate}
 
 
 def bert(kind: Any, **more: Any) -> Any:
@@ -326,3 +376,54 @@ def test_each_evaluation_set_gives_a_score(tmp_path: Path) -> None:
     trainer.train()
     scores = {score.metric for score in runs()[0].scores}
     assert scores == {"eval_a_loss", "eval_b_loss"}
+
+
+class Words(torch.nn.Module):
+    """A model whose embedding may have sparse gradients, or any precision."""
+
+    def __init__(self, *, sparse: bool, kind: torch.dtype) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.words = torch.nn.Embedding(64, 8, sparse=sparse, dtype=kind)
+        self.head = torch.nn.Linear(8, 64, dtype=kind)
+
+    def forward(self, input_ids: Any, labels: Any) -> Any:
+        scores = self.head(self.words(input_ids))
+        loss = torch.nn.functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
+        return {"loss": loss, "logits": scores}
+
+
+class WithoutNorm(Trainer):  # type: ignore[misc]
+    """The trainer's own norm cannot be computed from sparse gradients."""
+
+    def _get_grad_norm(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_gradients_of_any_kind_are_watched_and_left_as_they_are(
+    sparse: bool, kind: torch.dtype, tmp_path: Path
+) -> None:
+    trained = []
+    for ours in ([], [GradientMonitorCallback(noise_scale=True, noise_scale_every=1)]):
+        model = Words(sparse=sparse, kind=kind)
+        rate = torch.optim.SGD(model.parameters(), lr=0.1)
+        trainer = make_trainer(
+            tmp_path / str(len(ours)),
+            *ours,
+            kind=WithoutNorm if sparse else Trainer,
+            model=model,
+            given={
+                "optimizers": (rate, torch.optim.lr_scheduler.ConstantLR(rate, 1.0))
+            },
+            gradient_accumulation_steps=2,
+            max_grad_norm=0.0,
+        )
+        trainer.train()
+        trained.append(weights(model))
+    assert torch.equal(*trained)
+    steps = steps_of(tmp_path / "1")
+    assert len(steps) == 8
+    assert all(step.measured != sparse for step in steps)
+    assert all((step.grad_noise is None) == sparse for step in steps)
