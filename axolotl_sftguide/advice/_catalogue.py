@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ._refusals_data import REFUSALS as _OF_DATA
 from ._refusals_model import REFUSALS as _OF_MODEL
+from ._refusals_plugins import REFUSALS as _OF_PLUGINS
+from ._refusals_preference import REFUSALS as _OF_PREFERENCE
 from ._refusals_rest import REFUSALS as _OF_REST
 from ._refusals_run import REFUSALS as _OF_RUN
 
-REFUSALS = (*_OF_RUN, *_OF_MODEL, *_OF_REST)
+REFUSALS = (
+    *_OF_DATA,
+    *_OF_RUN,
+    *_OF_MODEL,
+    *_OF_REST,
+    *_OF_PREFERENCE,
+    *_OF_PLUGINS,
+)
 
 
 class Cost(IntEnum):
