@@ -535,3 +535,25 @@ def test_a_finding_names_what_its_claim_was_shown_for() -> None:
 def test_a_finding_reads_as_two_sentences() -> None:
     finding = Finding(Weight.NOTE, "a", 1, "a is 1", "b fails", "did you mean 2?")
     assert finding.text == "a is 1, so b fails. Did you mean 2?"
+
+
+@pytest.mark.parametrize(
+    ("listed", "key", "ids"),
+    [
+        ("axolotl.integrations.liger.plugin.LigerPlugin", "liger_rope", []),
+        ("liger.LigerPlugin", "liger_rope", []),
+        ("LigerPlugin", "seed", ["plugin-class"]),
+        ("axolotl.integrations.liger", "seed", ["plugin-class"]),
+        ("axolotl.integrations.lger.LigerPlugin", "seed", ["plugin-unknown"]),
+        ("my_package.plugins.Mine", "seed", []),
+    ],
+)
+def test_a_plugin_is_read_under_each_name_that_axolotl_loads_it_by(
+    listed: str, key: str, ids: list[str]
+) -> None:
+    written = {**yaml.safe_load(LORA), "plugins": [listed], key: 1, "sftguide": {}}
+    written["liger_rope"] = written.get("liger_rope") == 1
+    found = [f for f in advise(written) if f.path.startswith(("plugins", "liger"))]
+    assert [f.id for f in found] == ids
+    if ids and listed != "axolotl.integrations.liger":
+        assert "'axolotl.integrations.liger.LigerPlugin'" in found[0].remedy

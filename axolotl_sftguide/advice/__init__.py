@@ -4,6 +4,7 @@ _finding    the shape of a finding
 _catalogue  all kinds of findings by id
 _view       a config with Axolotl's defaults filled in
 _keys       keys that Axolotl drops, and values that its schema refuses
+_plugins    entries of `plugins` that Axolotl cannot load
 _refused    combinations of keys that Axolotl refuses, of the tables _refusals_*
 _pairs      keys that do nothing because of another key
 _needs      keys without the key that they need

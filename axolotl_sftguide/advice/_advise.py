@@ -16,6 +16,7 @@ from . import (
     _numbers,
     _own_block,
     _pairs,
+    _plugins,
     _precision,
     _public_data,
     _refused,
@@ -32,6 +33,7 @@ from ._view import View
 _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _keys.values,
     _keys.unknown_keys,
+    _plugins.plugins,
     _refused.combinations,
     _refused.removed_keys,
     _refused.adapters,

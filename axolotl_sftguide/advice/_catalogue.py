@@ -81,6 +81,18 @@ RULES: dict[str, Rule] = {
         _RUN,
         "integrations/config.py: merge_input_args",
     ),
+    "plugin-unknown": Rule(
+        "Axolotl imports each entry of `plugins`. If there is no such module, it logs "
+        "an error and goes on: the keys of the plugin are dropped.",
+        _RUN,
+        "integrations/base.py: PluginManager.register",
+    ),
+    "plugin-class": Rule(
+        "An entry of `plugins` is a module and a class in it. If the module has no "
+        "such class, or the entry has no dot, the run ends.",
+        _START,
+        "integrations/base.py: load_plugin",
+    ),
     "foreign-plugin-key": Rule(
         "Plugins may add keys. This key is none of Axolotl's, and a plugin is listed "
         "whose keys are not known here.",

@@ -459,6 +459,11 @@ REFUSED = [
         "message_property_mappings: {role: from, content: value}}]",
     ),
     Case("bad-value", "sequence_len: 4k", "sequence_len: 4096"),
+    Case(
+        "plugin-class",
+        "plugins: [axolotl.integrations.liger.LigerKernelPlugin]",
+        f"plugins: [{LIGER}]",
+    ),
     Case("required-key", "learning_rate: null", "learning_rate: 2.0e-4"),
     Case(
         "packing-buffer-twice",
@@ -871,6 +876,11 @@ OTHERS = [
         "datasets: [{path: a, type: chat_template.default}]",
     ),
     Case("plugin-not-listed", "liger_rope: true", f"plugins: [{LIGER}]"),
+    Case(
+        "plugin-unknown",
+        "plugins: [axolotl.integrations.ligerr.LigerPlugin]\nliger_rope: true",
+        f"plugins: [{LIGER}]",
+    ),
     Case("foreign-plugin-key", "plugins: [mine.Plugin]\nown: 1", "own: null"),
     Case("renamed-key", "num_train_epochs: 3", "num_train_epochs: null"),
     Case("value-not-in-set", "optimizer: adamw", "optimizer: adamw_torch"),
