@@ -557,3 +557,45 @@ def test_a_plugin_is_read_under_each_name_that_axolotl_loads_it_by(
     assert [f.id for f in found] == ids
     if ids and listed != "axolotl.integrations.liger":
         assert "'axolotl.integrations.liger.LigerPlugin'" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("lines", "effect"),
+    [
+        ("", "32 bits"),
+        ("load_in_8bit: true", "8 bits"),
+        ("fsdp_version: 2\nfsdp_config: {offload_params: true}", "16 bits"),
+        ("base_model: unsloth/Meta-Llama-3.1-8B-bnb-4bit", ""),
+        ("gptq: true", ""),
+        ("adapter: qlora", ""),
+    ],
+)
+def test_four_bits_of_a_lora_adapter_are_what_axolotl_makes_of_them(
+    lines: str, effect: str
+) -> None:
+    written = {**yaml.safe_load(LORA), "adapter": "lora"}
+    written |= yaml.safe_load(lines) or {}
+    found = [f for f in advise(written) if f.id == "four-bits-ignored"]
+    assert [effect in f.effect for f in found] == ([True] if effect else [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("model.layers.2[0-9]+.mlp", True),
+        ("^lm_head.weight$", True),
+        ("^model.embed_tokens.weight$[:32000]", True),
+        ("model.", True),
+        (".*mlp.*", True),
+        ("(model|lm_head).+", True),
+        ("layers.20.mlp", False),
+        ("embed_tokens", False),
+        ("transformer.h.[0-9]+", False),
+    ],
+)
+def test_patterns_of_weights_are_matched_from_the_start_of_a_name(
+    pattern: str, matches: bool
+) -> None:
+    written = {**yaml.safe_load(FULL), "unfrozen_parameters": [pattern]}
+    found = advise(written, model_type="llama")
+    assert ("unfrozen-none" in {f.id for f in found}) == (not matches)

@@ -21,8 +21,10 @@ from . import (
     _public_data,
     _refused,
     _run_length,
+    _schedule_kwargs,
     _templates,
     _tokenizer,
+    _untrained,
 )
 from ._files import other_file
 from ._finding import Finding, Weight
@@ -51,6 +53,11 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _mismatch.evaluation_memory,
     _pairs.parallel,
     _needs.inert_keys,
+    _schedule_kwargs.schedule_kwargs,
+    _untrained.full_precision,
+    _untrained.frozen,
+    _untrained.saved_modules,
+    _untrained.best_value,
     _run_length.length,
     _run_length.held_out,
     _run_length.cadence,

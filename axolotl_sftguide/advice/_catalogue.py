@@ -155,6 +155,51 @@ RULES: dict[str, Rule] = {
         _PART,
         f"{_BASE}: TrainerBuilderBase",
     ),
+    "schedule-arguments": Rule(
+        "transformers passes `lr_scheduler_kwargs` to the function that makes the "
+        "schedule, which ends the run if it does not know a name or lacks a value.",
+        _LATE,
+        f"{_BASE}: _configure_scheduler",
+    ),
+    "four-bits-ignored": Rule(
+        "Axolotl makes 4-bit weights for `adapter: qlora` alone, and 8-bit weights for "
+        "`adapter: lora`. With `adapter: lora` and `load_in_4bit` it loads them in 16 "
+        "bits, unless the base model is stored quantised. It then prepares the model "
+        "as a quantised one, which turns 16-bit linear layers into 32 bits.",
+        _RUN,
+        "loaders/model.py: _set_quantization_config",
+    ),
+    "adapter-frozen": Rule(
+        "After the adapter is made, Axolotl freezes each weight that no pattern of "
+        "`unfrozen_parameters` matches, the adapter's included.",
+        _LATE,
+        "utils/freeze.py: freeze_layers_except",
+    ),
+    "unfrozen-none": Rule(
+        "Axolotl matches the patterns of `unfrozen_parameters` from the start of a "
+        "weight's full name, and freezes what none of them matches.",
+        _RUN,
+        "utils/freeze.py: freeze_layers_except",
+    ),
+    "saved-modules-absent": Rule(
+        "peft trains the modules in `lora_modules_to_save` in full. It looks for their "
+        "names, and says nothing of a name that no module has.",
+        _RUN,
+        "peft, utils/other.py: _set_trainable",
+    ),
+    "highest-is-best": Rule(
+        "Axolotl passes on `greater_is_better` only if it is true. Without it, "
+        "transformers takes the highest value of a metric for the best, unless its "
+        "name ends in `loss`.",
+        _PART,
+        f"{_CAUSAL}: HFCausalTrainerBuilder",
+    ),
+    "entry-key-unread": Rule(
+        "Only the types for conversations read these keys of an entry of `datasets`. "
+        "Types such as `alpaca` and `completion` read their own columns.",
+        _PART,
+        "prompt_strategies/__init__.py: load",
+    ),
     "rows-padded": Rule(
         "With `pad_to_sequence_len` all rows are as long as the longest that is "
         "allowed. With packing they are filled with samples, without it with padding.",

@@ -875,6 +875,39 @@ OTHERS = [
         "message_property_mappings: {role: from, content: value}}]",
         "datasets: [{path: a, type: chat_template.default}]",
     ),
+    Case(
+        "schedule-arguments",
+        "lr_scheduler: cosine\nlr_scheduler_kwargs: {min_lr: 1.0e-5}",
+        "lr_scheduler: cosine_with_min_lr",
+    ),
+    Case("four-bits-ignored", "load_in_4bit: true", "adapter: qlora"),
+    Case(
+        "adapter-frozen",
+        "unfrozen_parameters: ['model.layers.3[0-9]+.mlp']",
+        "unfrozen_parameters: null",
+    ),
+    Case(
+        "unfrozen-none",
+        f"{FULL}unfrozen_parameters: ['layers.3[0-9]+.mlp', '^lm_head.weight$']",
+        "unfrozen_parameters: ['model.layers.3[0-9]+.mlp', '^lm_head.weight$']",
+    ),
+    Case(
+        "saved-modules-absent",
+        "lora_modules_to_save: [embed_token, lm_head]",
+        "lora_modules_to_save: [embed_tokens, lm_head]",
+    ),
+    Case(
+        "highest-is-best",
+        "val_set_size: 0.1\neval_steps: 10\nsave_steps: 10\n"
+        "metric_for_best_model: eval_ter\ngreater_is_better: false",
+        "metric_for_best_model: eval_loss",
+    ),
+    Case(
+        "entry-key-unread",
+        "datasets: [{path: a, type: alpaca, field_messages: conversations}]",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, "
+        "field_messages: conversations}]",
+    ),
     Case("plugin-not-listed", "liger_rope: true", f"plugins: [{LIGER}]"),
     Case(
         "plugin-unknown",
