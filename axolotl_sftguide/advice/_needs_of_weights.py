@@ -68,7 +68,6 @@ NEEDS = (
             "lora_dropout",
             "lora_modules_to_save",
             "lora_target_parameters",
-            "lora_exclude_modules",
             "lora_rank_pattern",
             "lora_alpha_pattern",
             "lora_fan_in_fan_out",
