@@ -15,7 +15,10 @@ from click.testing import CliRunner
 
 from axolotl_sftguide import advise
 from axolotl_sftguide.advice import Finding, Weight, summary
+from axolotl_sftguide.advice._needs_of_training import NEEDS as OF_TRAINING
+from axolotl_sftguide.advice._needs_of_weights import NEEDS as OF_WEIGHTS
 from axolotl_sftguide.cli import main
+from axolotl_sftguide.config.host_schema import host_schema
 from axolotl_sftguide.config.settings import load_settings
 from axolotl_sftguide.errors import SettingsError
 from axolotl_sftguide.evidence import CLAIMS
@@ -535,3 +538,108 @@ def test_a_finding_names_what_its_claim_was_shown_for() -> None:
 def test_a_finding_reads_as_two_sentences() -> None:
     finding = Finding(Weight.NOTE, "a", 1, "a is 1", "b fails", "did you mean 2?")
     assert finding.text == "a is 1, so b fails. Did you mean 2?"
+
+
+@pytest.mark.parametrize(
+    ("listed", "key", "ids"),
+    [
+        ("axolotl.integrations.liger.plugin.LigerPlugin", "liger_rope", []),
+        ("liger.LigerPlugin", "liger_rope", []),
+        ("LigerPlugin", "seed", ["plugin-class"]),
+        ("axolotl.integrations.liger", "seed", ["plugin-class"]),
+        ("axolotl.integrations.lger.LigerPlugin", "seed", ["plugin-unknown"]),
+        ("my_package.plugins.Mine", "seed", []),
+    ],
+)
+def test_a_plugin_is_read_under_each_name_that_axolotl_loads_it_by(
+    listed: str, key: str, ids: list[str]
+) -> None:
+    written = {**yaml.safe_load(LORA), "plugins": [listed], key: 1, "sftguide": {}}
+    written["liger_rope"] = written.get("liger_rope") == 1
+    found = [f for f in advise(written) if f.path.startswith(("plugins", "liger"))]
+    assert [f.id for f in found] == ids
+    if ids and listed != "axolotl.integrations.liger":
+        assert "'axolotl.integrations.liger.LigerPlugin'" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("lines", "effect"),
+    [
+        ("", "32 bits"),
+        ("load_in_8bit: true", "8 bits"),
+        ("fsdp_version: 2\nfsdp_config: {offload_params: true}", "16 bits"),
+        ("base_model: unsloth/Meta-Llama-3.1-8B-bnb-4bit", ""),
+        ("gptq: true", ""),
+        ("adapter: qlora", ""),
+    ],
+)
+def test_four_bits_of_a_lora_adapter_are_what_axolotl_makes_of_them(
+    lines: str, effect: str
+) -> None:
+    written = {**yaml.safe_load(LORA), "adapter": "lora"}
+    written |= yaml.safe_load(lines) or {}
+    found = [f for f in advise(written) if f.id == "four-bits-ignored"]
+    assert [effect in f.effect for f in found] == ([True] if effect else [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("model.layers.2[0-9]+.mlp", True),
+        ("^lm_head.weight$", True),
+        ("^model.embed_tokens.weight$[:32000]", True),
+        ("model.", True),
+        (".*mlp.*", True),
+        ("(model|lm_head).+", True),
+        ("layers.20.mlp", False),
+        ("embed_tokens", False),
+        ("transformer.h.[0-9]+", False),
+    ],
+)
+def test_patterns_of_weights_are_matched_from_the_start_of_a_name(
+    pattern: str, matches: bool
+) -> None:
+    written = {**yaml.safe_load(FULL), "unfrozen_parameters": [pattern]}
+    found = advise(written, model_type="llama")
+    assert ("unfrozen-none" in {f.id for f in found}) == (not matches)
+
+
+@pytest.mark.parametrize(
+    ("line", "with_it"),
+    [
+        ("lora_dropout: 0.1", "adapter: lora"),
+        ("lora_modules_to_save: [embed_tokens]", "adapter: lora"),
+        ("bnb_config_kwargs: {bnb_4bit_quant_type: fp4}", "adapter: qlora"),
+        ("model_quantization_config_kwargs: {a: 1}", "model_quantization_config: X"),
+        ("adam_beta2: 0.99\noptimizer: adafactor", "optimizer: lion_8bit"),
+        ("adam_beta1: 0.9\noptimizer: muon", "adam_beta2: 0.99"),
+        ("dion_lr: 0.1", "optimizer: dion"),
+        ("optim_target_modules: [attn]", "optimizer: galore_adamw"),
+        ("jagged_restart_warmup_steps: 10", "jagged_restart_steps: 100"),
+        ("lisa_n_layers: 2", "lisa_step_interval: 10"),
+        ("torch_compile_mode: max-autotune", "torch_compile: auto"),
+        ("fsdp_version: 2", "fsdp_config: {offload_params: true}"),
+        ("rl_beta: 0.1", "rl: dpo"),
+        ("trl: {beta: 0.1}", "rl: grpo"),
+        ("rl: dpo\nearly_stopping_patience: 3", "rl: null"),
+        ("eval_table_size: 5", "wandb_project: mine"),
+        ("mlflow_run_name: a", "mlflow_experiment_name: b"),
+        ("chat_template: chatml\nchat_template_jinja: x", "chat_template: jinja"),
+        ("fp16: true", "bf16: auto"),
+        ("dataset_shard_num: 4", "dataset_shard_idx: 0"),
+    ],
+)
+def test_a_key_without_the_key_that_it_needs_is_named(line: str, with_it: str) -> None:
+    bits = {"load_in_4bit": "qlora" in with_it}
+    alone = {**yaml.safe_load(FULL), **yaml.safe_load(line)}
+    together = {**alone, **bits, **yaml.safe_load(with_it)}
+    keys = set(yaml.safe_load(line)) - {"optimizer", "chat_template", "rl"}
+    for config, said in ((alone, True), (together, False)):
+        found = {f.path for f in advise(config) if f.id == "key-without-effect"}
+        assert bool(found & keys) == said, config
+
+
+def test_keys_that_need_another_one_are_keys_of_axolotl() -> None:
+    plugins = host_schema().plugin_of
+    for need in (*OF_TRAINING, *OF_WEIGHTS):
+        assert set(need.keys) <= {*host_schema().top, *plugins}

@@ -4,9 +4,12 @@ _finding    the shape of a finding
 _catalogue  all kinds of findings by id
 _view       a config with Axolotl's defaults filled in
 _keys       keys that Axolotl drops, and values that its schema refuses
+_plugins    entries of `plugins` that Axolotl cannot load
 _refused    combinations of keys that Axolotl refuses, of the tables _refusals_*
 _pairs      keys that do nothing because of another key
 _needs      keys without the key that they need
+_untrained  weights that are quantised, frozen or saved otherwise than it seems
+_schedule_kwargs  arguments of the learning rate schedule
 _run_length settings against the length of the run and the number of rows
 _precision  number formats that a kernel does not take
 _entries    entries of `datasets`: formats, roles and ends of turns

@@ -16,12 +16,15 @@ from . import (
     _numbers,
     _own_block,
     _pairs,
+    _plugins,
     _precision,
     _public_data,
     _refused,
     _run_length,
+    _schedule_kwargs,
     _templates,
     _tokenizer,
+    _untrained,
 )
 from ._files import other_file
 from ._finding import Finding, Weight
@@ -32,6 +35,7 @@ from ._view import View
 _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _keys.values,
     _keys.unknown_keys,
+    _plugins.plugins,
     _refused.combinations,
     _refused.removed_keys,
     _refused.adapters,
@@ -49,6 +53,11 @@ _ALWAYS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     _mismatch.evaluation_memory,
     _pairs.parallel,
     _needs.inert_keys,
+    _schedule_kwargs.schedule_kwargs,
+    _untrained.full_precision,
+    _untrained.frozen,
+    _untrained.saved_modules,
+    _untrained.best_value,
     _run_length.length,
     _run_length.held_out,
     _run_length.cadence,

@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ._refusals_data import REFUSALS as _OF_DATA
 from ._refusals_model import REFUSALS as _OF_MODEL
+from ._refusals_plugins import REFUSALS as _OF_PLUGINS
+from ._refusals_preference import REFUSALS as _OF_PREFERENCE
 from ._refusals_rest import REFUSALS as _OF_REST
 from ._refusals_run import REFUSALS as _OF_RUN
 
-REFUSALS = (*_OF_RUN, *_OF_MODEL, *_OF_REST)
+REFUSALS = (
+    *_OF_DATA,
+    *_OF_RUN,
+    *_OF_MODEL,
+    *_OF_REST,
+    *_OF_PREFERENCE,
+    *_OF_PLUGINS,
+)
 
 
 class Cost(IntEnum):
@@ -70,6 +80,18 @@ RULES: dict[str, Rule] = {
         "`plugins`, Axolotl does not know the key and drops it.",
         _RUN,
         "integrations/config.py: merge_input_args",
+    ),
+    "plugin-unknown": Rule(
+        "Axolotl imports each entry of `plugins`. If there is no such module, it logs "
+        "an error and goes on: the keys of the plugin are dropped.",
+        _RUN,
+        "integrations/base.py: PluginManager.register",
+    ),
+    "plugin-class": Rule(
+        "An entry of `plugins` is a module and a class in it. If the module has no "
+        "such class, or the entry has no dot, the run ends.",
+        _START,
+        "integrations/base.py: load_plugin",
     ),
     "foreign-plugin-key": Rule(
         "Plugins may add keys. This key is none of Axolotl's, and a plugin is listed "
@@ -132,6 +154,51 @@ RULES: dict[str, Rule] = {
         "The key is read only together with another one, which is not set.",
         _PART,
         f"{_BASE}: TrainerBuilderBase",
+    ),
+    "schedule-arguments": Rule(
+        "transformers passes `lr_scheduler_kwargs` to the function that makes the "
+        "schedule, which ends the run if it does not know a name or lacks a value.",
+        _LATE,
+        f"{_BASE}: _configure_scheduler",
+    ),
+    "four-bits-ignored": Rule(
+        "Axolotl makes 4-bit weights for `adapter: qlora` alone, and 8-bit weights for "
+        "`adapter: lora`. With `adapter: lora` and `load_in_4bit` it loads them in 16 "
+        "bits, unless the base model is stored quantised. It then prepares the model "
+        "as a quantised one, which turns 16-bit linear layers into 32 bits.",
+        _RUN,
+        "loaders/model.py: _set_quantization_config",
+    ),
+    "adapter-frozen": Rule(
+        "After the adapter is made, Axolotl freezes each weight that no pattern of "
+        "`unfrozen_parameters` matches, the adapter's included.",
+        _LATE,
+        "utils/freeze.py: freeze_layers_except",
+    ),
+    "unfrozen-none": Rule(
+        "Axolotl matches the patterns of `unfrozen_parameters` from the start of a "
+        "weight's full name, and freezes what none of them matches.",
+        _RUN,
+        "utils/freeze.py: freeze_layers_except",
+    ),
+    "saved-modules-absent": Rule(
+        "peft trains the modules in `lora_modules_to_save` in full. It looks for their "
+        "names, and says nothing of a name that no module has.",
+        _RUN,
+        "peft, utils/other.py: _set_trainable",
+    ),
+    "highest-is-best": Rule(
+        "Axolotl passes on `greater_is_better` only if it is true. Without it, "
+        "transformers takes the highest value of a metric for the best, unless its "
+        "name ends in `loss`.",
+        _PART,
+        f"{_CAUSAL}: HFCausalTrainerBuilder",
+    ),
+    "entry-key-unread": Rule(
+        "Only the types for conversations read these keys of an entry of `datasets`. "
+        "Types such as `alpaca` and `completion` read their own columns.",
+        _PART,
+        "prompt_strategies/__init__.py: load",
     ),
     "rows-padded": Rule(
         "With `pad_to_sequence_len` all rows are as long as the longest that is "

@@ -21,6 +21,33 @@ _FIELDS = {
 _ANSWERS = ("answer", "answers", "output", "response", "completion", "target")
 
 
+_READ_ENTRIES = (
+    "chat_template",
+    "messages",
+    "bradley_terry",
+    "stepwise_supervised",
+    "_synthetic",
+)
+"""Types that read the entry they are in, by how they start."""
+_OF_TURNS = (
+    "field_messages",
+    "message_property_mappings",
+    "message_field_role",
+    "message_field_content",
+    "message_field_training",
+    "roles",
+    "roles_to_train",
+    "train_on_eos",
+    "train_on_eot",
+    "field_tools",
+    "field_thinking",
+    "split_thinking",
+    "drop_system_message",
+    "chat_template",
+    "chat_template_jinja",
+)
+
+
 def entries(view: View) -> Iterator[Finding]:
     """Findings on single entries."""
     for path, entry in view.sources:
@@ -32,6 +59,31 @@ def entries(view: View) -> Iterator[Finding]:
         yield from _parts(path, entry)
         if kind == "chat_template":
             yield from _trained_turns(view, path, entry)
+        yield from _unread(view, path, entry)
+
+
+def _unread(view: View, path: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    """Keys of conversations in an entry whose type does not read them."""
+    kind = entry.get("type")
+    if view.kind is not None or view.get("processor_type") or kind is None:
+        return
+    plain = isinstance(kind, str) and kind in view.schema.dataset_types(None)
+    if not isinstance(kind, Mapping) and not plain:
+        return
+    if isinstance(kind, str) and kind.startswith(_READ_ENTRIES):
+        return
+    asked = [key for key in _OF_TURNS if entry.get(key)]
+    named = kind if isinstance(kind, str) else "{field_...: ...}"
+    if asked:
+        yield Finding(
+            AGAINST,
+            f"{path}.{asked[0]}",
+            entry.get(asked[0]),
+            f"type: {named} does not read {', '.join(asked)}",
+            "Axolotl ignores it and reads the columns of that type",
+            "Set type: chat_template for conversations, or remove it",
+            id="entry-key-unread",
+        )
 
 
 def _formats(path: str, kind: Mapping[str, Any]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from ..config.yaml_edits import Edit
 from ..errors import near
 from ._finding import Finding, Weight
 from ._inert import is_inert, only_speed
+from ._plugins import not_loaded, plugin_name
 from ._renamed import DATASET_RENAMES, FOREIGN, OF_DATASETS, RENAMED, SAME_VALUE
 from ._view import View
 
@@ -24,12 +25,12 @@ _OWN_PLUGIN = "axolotl_sftguide"
 def unknown_keys(view: View) -> Iterator[Finding]:
     """Keys at the top level that Axolotl drops."""
     known = {*view.schema.top, *view.schema.plugin_fields(view.plugins), BLOCK}
-    own = view.schema.own_plugins(view.plugins)
     foreign = [
         plugin
         for plugin in view.plugins
         if not plugin.startswith(_OWN_PLUGIN)
-        and not any(plugin.startswith(f"axolotl.integrations.{name}") for name in own)
+        and not view.schema.own_plugins([plugin])
+        and not not_loaded(view, plugin)
     ]
     misspelt = misspelt_block(view.config)
     for key, value in view.config.items():
@@ -49,9 +50,9 @@ def _unknown(
             WRONG,
             key,
             value,
-            f"{key} is a key of the plugin {_plugin_name(plugin)}, which is not listed",
+            f"{key} is a key of the plugin {plugin_name(plugin)}, which is not listed",
             "Axolotl drops it silently",
-            f"Add {_plugin_name(plugin)} to plugins, or remove {key}",
+            f"Add {plugin_name(plugin)} to plugins, or remove {key}",
             id="plugin-not-listed",
         )
     if foreign:
@@ -79,28 +80,6 @@ def _unknown(
     problem = f"{key} is not an Axolotl key"
     effect = "Axolotl drops it silently"
     return Finding(WRONG, key, value, problem, effect, remedy, id=rule, edits=edits)
-
-
-def _plugin_name(name: str) -> str:
-    """A plugin as it is listed; the classes are not named after their folders."""
-    classes = {
-        "cut_cross_entropy": "CutCrossEntropyPlugin",
-        "densemixer": "DenseMixerPlugin",
-        "diffusion": "DiffusionPlugin",
-        "expert_parallel": "ExpertParallelPlugin",
-        "grokfast": "GrokfastPlugin",
-        "hatchery": "HatcheryPlugin",
-        "kd": "KDPlugin",
-        "kernels": "KernelsPlugin",
-        "liger": "LigerPlugin",
-        "llm_compressor": "LLMCompressorPlugin",
-        "lm_eval": "LMEvalPlugin",
-        "mora": "MoraPlugin",
-        "nemo_gym": "NemoGymPlugin",
-        "spectrum": "SpectrumPlugin",
-        "swanlab": "SwanLabPlugin",
-    }
-    return f"axolotl.integrations.{name}.{classes.get(name, '...')}"
 
 
 def values(view: View) -> Iterator[Finding]:

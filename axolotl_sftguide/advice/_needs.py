@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from ..config.yaml_edits import Edit
 from ._finding import Finding, Weight
+from ._need import Need
+from ._needs_of_training import NEEDS as OF_TRAINING
+from ._needs_of_weights import NEEDS as OF_WEIGHTS
 from ._view import View
 
 AGAINST, NOTE = Weight.AGAINST, Weight.NOTE
 
 
-class _Need(NamedTuple):
-    keys: tuple[str, ...]
-    """Keys that have an effect only under a condition."""
-    met: Callable[[View], object]
-    """The condition."""
-    problem: str
-    effect: str
-    remedy: str
-    weight: Weight = NOTE
-    id: str = "key-without-effect"
-
-
 _COSINE = ("cosine", "rex")
-_NEEDS: tuple[_Need, ...] = (
-    _Need(
+_NEEDS: tuple[Need, ...] = (
+    Need(
         ("loraplus_lr_ratio", "peft_use_dora", "peft_use_rslora", "lora_model_dir"),
         lambda v: v.get("adapter") or v.bits,
         "{key} is set, and adapter is not",
@@ -34,7 +24,7 @@ _NEEDS: tuple[_Need, ...] = (
         "Set adapter: lora, or remove {key}",
         AGAINST,
     ),
-    _Need(
+    Need(
         ("default_system_message",),
         lambda v: v.get("chat_template") == "chatml",
         "{key} is set, and chat_template is not chatml",
@@ -42,7 +32,7 @@ _NEEDS: tuple[_Need, ...] = (
         "Write the system message into the data, or remove {key}",
         AGAINST,
     ),
-    _Need(
+    Need(
         ("loss_watchdog_patience",),
         lambda v: v.get("loss_watchdog_threshold") is not None,
         "{key} is set, and loss_watchdog_threshold is not",
@@ -50,7 +40,7 @@ _NEEDS: tuple[_Need, ...] = (
         "Set loss_watchdog_threshold, or remove {key}",
         AGAINST,
     ),
-    _Need(
+    Need(
         ("cosine_min_lr_ratio",),
         lambda v: (
             v.get("lr_scheduler", "cosine") in _COSINE
@@ -62,21 +52,21 @@ _NEEDS: tuple[_Need, ...] = (
         "Set lr_scheduler: cosine, or remove {key}",
         AGAINST,
     ),
-    _Need(
+    Need(
         ("cosine_constant_lr_ratio",),
         lambda v: v.get("cosine_min_lr_ratio") and v.get("lr_scheduler") in _COSINE,
         "{key} is set without cosine_min_lr_ratio",
         "Axolotl ignores it",
         "Set lr_scheduler: cosine and cosine_min_lr_ratio, or remove {key}",
     ),
-    _Need(
+    Need(
         ("gradient_checkpointing_kwargs",),
         lambda v: v.get("gradient_checkpointing") or v.get("activation_offloading"),
         "{key} is set, and gradient_checkpointing is not",
         "no activations are recomputed, which costs memory",
         "Set gradient_checkpointing: true, or remove {key}",
     ),
-    _Need(
+    Need(
         ("hub_strategy", "hub_revision"),
         lambda v: v.get("hub_model_id"),
         "{key} is set, and hub_model_id is not",
@@ -84,7 +74,7 @@ _NEEDS: tuple[_Need, ...] = (
         "Set hub_model_id: OWNER/NAME, or remove {key}",
         AGAINST,
     ),
-    _Need(
+    Need(
         ("wandb_name", "wandb_entity", "wandb_log_model", "wandb_watch"),
         lambda v: (
             v.get("wandb_project")
@@ -95,21 +85,21 @@ _NEEDS: tuple[_Need, ...] = (
         "the run is not logged to Weights & Biases",
         "Set wandb_project, or remove {key}",
     ),
-    _Need(
+    Need(
         ("eval_sample_packing", "sample_packing_sequentially"),
         lambda v: v.packed,
         "{key} is set, and sample_packing is not",
         "no rows are packed",
         "Set sample_packing: true, or remove {key}",
     ),
-    _Need(
+    Need(
         ("group_by_length",),
         lambda v: not v.packed,
         "{key} is set with sample_packing",
         "rows are packed in another order",
         "Remove {key}",
     ),
-    _Need(
+    Need(
         ("pad_to_sequence_len",),
         lambda v: v.packed or v.get("reward_model") or v.other_kind,
         "{key} is set, and sample_packing is not",
@@ -122,7 +112,7 @@ _NEEDS: tuple[_Need, ...] = (
 
 def inert_keys(view: View) -> Iterator[Finding]:
     """Findings on keys without the key that they need."""
-    for need in _NEEDS:
+    for need in (*_NEEDS, *OF_WEIGHTS, *OF_TRAINING):
         on = [key for key in need.keys if view.get(key)]
         if not on or need.met(view):
             continue

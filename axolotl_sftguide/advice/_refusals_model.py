@@ -49,6 +49,31 @@ def _cut_plugin(view: View) -> bool:
     return "cut_cross_entropy" in view.schema.own_plugins(view.plugins)
 
 
+_OF_OTHER_TOKENIZERS = (
+    "chat_template",
+    "special_tokens",
+    "tokens",
+    "added_tokens_overrides",
+    "processor_kwargs",
+)
+
+
+def _unknown_compile_options(view: View) -> bool:
+    known = view.schema.closed("compile_options")
+    return bool(known and {*view.mapping("torch_compile_options")} - {*known})
+
+
+_PRODUCTS = ("aten::mm", "aten::addmm", "aten::matmul", "aten::bmm")
+
+
+def _saves_products(view: View) -> bool:
+    saved = view.mapping("selective_checkpointing").get("save") or ()
+    return any(
+        each != "attention" and any(each in product for product in _PRODUCTS)
+        for each in saved
+    )
+
+
 REFUSALS = (
     Refusal(
         "quantised-without-adapter",
@@ -409,5 +434,60 @@ REFUSALS = (
         "ple_cpu_offload needs 4-bit qlora or 8-bit lora, without FSDP or DeepSpeed",
         "Remove it",
         remove=True,
+    ),
+    Refusal(
+        "qat-ternary",
+        "qat.activation_dtype",
+        f"{_CONFIG}: check_qat_config",
+        lambda v: (
+            v.mapping("qat").get("weight_dtype") == "ternary"
+            and v.mapping("qat").get("activation_dtype") not in (None, "int8")
+        ),
+        "Ternary weights in qat work with activation_dtype: int8 alone",
+        "Set qat.activation_dtype: int8",
+    ),
+    Refusal(
+        "compile-option-unknown",
+        "torch_compile_options",
+        f"{_CONFIG}: validate_torch_compile_options",
+        _unknown_compile_options,
+        "torch_compile_options has an option that Axolotl does not allow",
+        "Set only options that docs.axolotl.ai/docs/config-reference.html lists",
+    ),
+    Refusal(
+        "processor-kwargs-reserved",
+        "processor_kwargs",
+        "utils/schemas/model.py: reject_reserved_processor_kwargs",
+        lambda v: {"revision", "trust_remote_code"} & {*v.mapping("processor_kwargs")},
+        "processor_kwargs takes neither revision nor trust_remote_code",
+        "Set revision_of_model or trust_remote_code instead",
+    ),
+    Refusal(
+        "mistral-common-tokenizer",
+        "tokenizer_use_mistral_common",
+        f"{_VALIDATION}: check_mistral_common_incompatible_options",
+        lambda v: (
+            v.get("tokenizer_use_mistral_common")
+            and any(v.get(key) for key in _OF_OTHER_TOKENIZERS)
+        ),
+        "tokenizer_use_mistral_common does not work with "
+        f"{', '.join(_OF_OTHER_TOKENIZERS[:-1])} or {_OF_OTHER_TOKENIZERS[-1]}",
+        "Remove tokenizer_use_mistral_common, or those keys",
+    ),
+    Refusal(
+        "attention-of-later-transformers",
+        "attn_implementation",
+        f"{_CONFIG}: check_flash_attention_torch_preflight",
+        lambda v: v.attention == "flash_attention_torch",
+        "The transformers that Axolotl requires has no flash_attention_torch yet",
+        "Set attn_implementation: flash_attention_2",
+    ),
+    Refusal(
+        "selective-matmul-adapter",
+        "selective_checkpointing",
+        f"{_VALIDATION}: check_selective_checkpointing",
+        lambda v: v.get("adapter") and _saves_products(v),
+        "selective_checkpointing cannot save matrix products of layers with adapters",
+        "Set selective_checkpointing: {{save: [attention]}}",
     ),
 )

@@ -1,13 +1,13 @@
-"""Combinations of several GPUs, optimizers and preference training that are refused."""
+"""Combinations of several GPUs and optimizers that Axolotl refuses."""
 
 from __future__ import annotations
 
+from ..config.axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
 from ._refusal import Refusal
 from ._view import View
 
 _VALIDATION = "utils/schemas/validation.py"
 _CONFIG = "utils/schemas/config.py"
-_OF_DPO = ("dpo_loss_type", "dpo_loss_weights")
 _BNB_8BIT = ("adamw_8bit", "adamw_bnb_8bit")
 
 
@@ -23,27 +23,20 @@ def _optimizer(view: View) -> str:
     return str(view.get("optimizer", ""))
 
 
-def _generations(view: View) -> tuple[int, int] | None:
-    """Generations per prompt, and samples per step of one process, for GRPO."""
-    trl = view.mapping("trl")
-    count = trl.get("num_generations")
-    if view.kind != "grpo" or not isinstance(count, int):
-        return None
-    given = trl.get("generation_batch_size")
-    micro = view.number("micro_batch_size", 1) or 1
-    return count, given if isinstance(given, int) else int(micro * view.accumulation)
+_POLORA_RATES = ("loraplus_lr_ratio", "lr_groups", "embedding_lr", "embedding_lr_scale")
+_POLORA_WEIGHTS = (
+    "lora_modules_to_save",
+    "unfrozen_parameters",
+    "peft_use_dora",
+    "peft_trainable_token_indices",
+    "lisa_step_interval",
+    "reward_model",
+    "process_reward_model",
+)
 
 
-def _uneven(view: View) -> bool:
-    found = _generations(view)
-    return found is not None and (found[0] < 2 or found[1] % found[0] != 0)
-
-
-def _different_lengths(view: View) -> bool:
-    losses, weights = (view.get(key) for key in _OF_DPO)
-    if view.kind != "dpo" or weights is None:
-        return False
-    return losses is None or len(losses) != len(weights)
+def _polora_with(view: View, keys: tuple[str, ...]) -> bool:
+    return _optimizer(view) == "polora" and any(view.get(key) for key in keys)
 
 
 def _of_several_lengths(view: View) -> set[str]:
@@ -171,6 +164,40 @@ REFUSALS = (
         remove=True,
     ),
     Refusal(
+        "fp8-gather-fsdp2",
+        "fp8_enable_fsdp_float8_all_gather",
+        f"{_VALIDATION}: check_fp8_config",
+        lambda v: v.get("fp8_enable_fsdp_float8_all_gather") and v.fsdp_version != "2",
+        "fp8_enable_fsdp_float8_all_gather needs fsdp_version: 2",
+        "Remove it",
+        remove=True,
+    ),
+    Refusal(
+        "fp8-gather-recipe",
+        "fp8_enable_fsdp_float8_all_gather",
+        f"{_VALIDATION}: check_fp8_config",
+        lambda v: (
+            v.get("fp8_enable_fsdp_float8_all_gather")
+            and v.mapping("fp8_config").get("recipe", "tensorwise") != "tensorwise"
+        ),
+        "fp8_enable_fsdp_float8_all_gather works with fp8_config.recipe: tensorwise "
+        "alone",
+        "Remove it",
+        remove=True,
+    ),
+    Refusal(
+        "kernels-fsdp1",
+        "lora_mlp_kernel",
+        f"{_CONFIG}: check_multigpu_lora_kernels",
+        lambda v: (
+            v.get("fsdp_config")
+            and v.fsdp_version != "2"
+            and any(v.get(key) for key in (*LORA_KERNELS, LORA_EMBEDDING_KERNEL))
+        ),
+        "The lora_*_kernel keys do not work with FSDP1 on several GPUs",
+        "Set fsdp_version: 2, or the lora_*_kernel keys to false",
+    ),
+    Refusal(
         "deepcompile",
         "deepcompile",
         f"{_VALIDATION}: check_deepcompile",
@@ -233,6 +260,52 @@ REFUSALS = (
         "Set adapter: lora, or another optimizer",
     ),
     Refusal(
+        "polora-parallel",
+        "optimizer",
+        f"{_VALIDATION}: check_polora",
+        lambda v: (
+            _optimizer(v) == "polora"
+            and (
+                v.get("deepspeed")
+                or (v.number("tensor_parallel_size", 1) or 1) > 1
+                or _fsdp1(v)
+            )
+        ),
+        "optimizer: polora does not work with DeepSpeed, FSDP1 or tensor parallelism",
+        "Set fsdp_version: 2, or another optimizer",
+    ),
+    Refusal(
+        "polora-other-weights",
+        "optimizer",
+        f"{_VALIDATION}: check_polora",
+        lambda v: _polora_with(v, _POLORA_WEIGHTS),
+        "optimizer: polora trains LoRA matrices alone, and not what "
+        f"{', '.join(_POLORA_WEIGHTS[:-1])} or {_POLORA_WEIGHTS[-1]} add",
+        "Remove these keys, or set another optimizer",
+    ),
+    Refusal(
+        "polora-rates",
+        "optimizer",
+        f"{_VALIDATION}: check_polora",
+        lambda v: _polora_with(v, _POLORA_RATES),
+        f"optimizer: polora takes no {', '.join(_POLORA_RATES[:-1])} or "
+        f"{_POLORA_RATES[-1]}",
+        "Remove these keys, or set another optimizer",
+    ),
+    Refusal(
+        "galore-orig-params",
+        "fsdp_config.use_orig_params",
+        f"{_VALIDATION}: check_qgalore",
+        lambda v: (
+            _optimizer(v) == "q_galore_adamw8bit"
+            and v.fsdp_is_set
+            and v.fsdp_version == "2"
+            and v.fsdp.get("use_orig_params") is not True
+        ),
+        "optimizer: q_galore_adamw8bit with FSDP2 needs use_orig_params: true",
+        "Set fsdp_config.use_orig_params: true",
+    ),
+    Refusal(
         "galore-adapter",
         "optimizer",
         f"{_VALIDATION}: check_qgalore",
@@ -266,90 +339,6 @@ REFUSALS = (
         ),
         "relora needs an adapter, and no FSDP, DeepSpeed or lr_scheduler: one_cycle",
         "Remove relora, or what it does not work with",
-    ),
-    Refusal(
-        "preference-packing",
-        "sample_packing",
-        f"{_VALIDATION}: check_sample_packing_w_rl",
-        lambda v: v.packed and v.get("rl"),
-        "sample_packing does not work with rl",
-        "Set sample_packing: false",
-    ),
-    Refusal(
-        "kto-columns",
-        "remove_unused_columns",
-        f"{_VALIDATION}: check_kto_config",
-        lambda v: (
-            v.kind == "kto" and v.config.get("remove_unused_columns") is not False
-        ),
-        "rl: kto needs remove_unused_columns: false",
-        "Set remove_unused_columns: false",
-    ),
-    Refusal(
-        "kto-eval-packing",
-        "eval_sample_packing",
-        f"{_VALIDATION}: check_kto_config",
-        lambda v: v.kind == "kto" and v.get("eval_sample_packing"),
-        "eval_sample_packing does not work with rl: kto",
-        "Remove it",
-        remove=True,
-    ),
-    Refusal(
-        "dpo-keys-elsewhere",
-        "dpo_loss_type",
-        f"{_VALIDATION}: check_dpo",
-        lambda v: v.kind != "dpo" and any(v.config.get(k) is not None for k in _OF_DPO),
-        "dpo_loss_type and dpo_loss_weights need rl: dpo",
-        "Set rl: dpo, or remove them",
-    ),
-    Refusal(
-        "dpo-weights",
-        "dpo_loss_weights",
-        f"{_VALIDATION}: check_dpo",
-        _different_lengths,
-        "dpo_loss_weights needs one weight for each entry of dpo_loss_type",
-        "Set as many weights as loss types",
-    ),
-    Refusal(
-        "grpo-generations",
-        "trl.num_generations",
-        f"{_VALIDATION}: check_grpo_batch_size_divisibility",
-        _uneven,
-        "GRPO needs at least 2 generations, and a number of samples per step that "
-        "num_generations divides",
-        "Set gradient_accumulation_steps so that micro_batch_size x "
-        "gradient_accumulation_steps is a multiple of trl.num_generations",
-    ),
-    Refusal(
-        "simpo-warmup",
-        "warmup_ratio",
-        f"{_VALIDATION}: check_simpo_warmup",
-        lambda v: v.kind == "simpo" and v.get("warmup_ratio"),
-        "warmup_ratio does not work with rl: simpo",
-        "Set warmup_steps instead",
-    ),
-    Refusal(
-        "ebft-block",
-        "ebft",
-        f"{_VALIDATION}: check_ebft_config_required",
-        lambda v: v.kind == "ebft" and not v.get("ebft"),
-        "rl: ebft needs an ebft block",
-        "Set ebft: {{mode: structured}}",
-    ),
-    Refusal(
-        "ebft-compile",
-        "torch_compile",
-        f"{_VALIDATION}: check_ebft_torch_compile",
-        lambda v: (
-            v.kind == "ebft"
-            and v.config.get("torch_compile") is True
-            and v.mapping("ebft").get("mode") == "strided"
-            and v.get("gradient_checkpointing")
-        ),
-        "torch_compile does not work with gradient_checkpointing and ebft.mode: "
-        "strided",
-        "Remove torch_compile",
-        remove=True,
     ),
     Refusal(
         "mxfp4-loading",

@@ -84,7 +84,9 @@ class HostSchema:
 
     def own_plugins(self, plugins: Iterable[str]) -> list[str]:
         """Those of the listed plugins that come with Axolotl, by the folder's name."""
-        named = [re.match(r"axolotl\.integrations\.(\w+)", str(p)) for p in plugins]
+        # Axolotl also looks for `liger.LigerPlugin` in its own folder.
+        own = re.compile(r"(?:axolotl\.integrations\.)?(\w+)\.\w")
+        named = [own.match(str(plugin)) for plugin in plugins]
         known = self.data["plugins"]
         return [match[1] for match in named if match and match[1] in known]
 

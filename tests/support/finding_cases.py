@@ -28,6 +28,8 @@ output_dir: out
 """
 LIGER = "axolotl.integrations.liger.LigerPlugin"
 CUT = "axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin"
+KERNELS = "axolotl.integrations.kernels.KernelsPlugin"
+SWANLAB = "axolotl.integrations.swanlab.SwanLabPlugin"
 FULL = "adapter: null\nlora_r: null\nlora_alpha: null\nlora_target_linear: null\n"
 FULL += "learning_rate: 2.0e-5\n"
 FSDP2 = "fsdp_version: 2\n"
@@ -457,7 +459,202 @@ REFUSED = [
         "message_property_mappings: {role: from, content: value}}]",
     ),
     Case("bad-value", "sequence_len: 4k", "sequence_len: 4096"),
+    Case(
+        "plugin-class",
+        "plugins: [axolotl.integrations.liger.LigerKernelPlugin]",
+        f"plugins: [{LIGER}]",
+    ),
     Case("required-key", "learning_rate: null", "learning_rate: 2.0e-4"),
+    Case(
+        "packing-buffer-twice",
+        "datasets: null\npretraining_dataset: [{path: a}]\nmax_steps: 100\n"
+        "pretrain_multipack_buffer_size: 50\nstreaming_multipack_buffer_size: 50",
+        "pretrain_multipack_buffer_size: null",
+    ),
+    Case(
+        "causal-eval-metrics",
+        "val_set_size: 0.1\neval_steps: 9\neval_causal_lm_metrics: [rouge]",
+        "eval_causal_lm_metrics: [chrf]",
+    ),
+    Case(
+        "polora-parallel",
+        "optimizer: polora\ndeepspeed: zero2.json",
+        "deepspeed: null",
+    ),
+    Case(
+        "polora-other-weights",
+        "optimizer: polora\npeft_use_dora: true",
+        "peft_use_dora: null",
+    ),
+    Case(
+        "polora-rates",
+        "optimizer: polora\nloraplus_lr_ratio: 16",
+        "loraplus_lr_ratio: null",
+    ),
+    Case(
+        "galore-orig-params",
+        f"{FULL}{FSDP2}optimizer: q_galore_adamw8bit\n"
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer}",
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer, "
+        "use_orig_params: true}",
+    ),
+    Case(
+        "fp8-gather-fsdp2",
+        "fp8: true\ntorch_compile: true\nfp8_enable_fsdp_float8_all_gather: true",
+        "fp8_enable_fsdp_float8_all_gather: null",
+    ),
+    Case(
+        "fp8-gather-recipe",
+        f"{FSDP2}fp8: true\ntorch_compile: true\nfp8_config: {{recipe: rowwise}}\n"
+        "fp8_enable_fsdp_float8_all_gather: true\n"
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer}",
+        "fp8_enable_fsdp_float8_all_gather: null",
+    ),
+    Case(
+        "ebft-offloading",
+        "rl: ebft\nebft: {mode: strided}\nattn_implementation: flex_attention\n"
+        "activation_offloading: true",
+        "activation_offloading: null",
+    ),
+    Case(
+        "gdpo-aggregation",
+        "rl: gdpo\ntrl: {multi_objective_aggregation: sum_then_normalize}",
+        "trl: {multi_objective_aggregation: normalize_then_sum}",
+    ),
+    Case(
+        "grpo-liger-context-parallel",
+        "rl: grpo\ntrl: {use_liger_loss: true}\ncontext_parallel_size: 2",
+        "context_parallel_size: null",
+    ),
+    Case(
+        "dpo-liger-ipo",
+        "rl: dpo\ndpo_loss_type: [ipo]\ndpo_use_liger_kernel: true\n"
+        "datasets: [{path: a, type: chatml.intel}]",
+        "dpo_use_liger_kernel: null",
+    ),
+    Case(
+        "betas-differ",
+        "rl: grpo\nbeta: 0.1\ntrl: {beta: 0.2}",
+        "beta: null",
+    ),
+    Case(
+        "qat-ternary",
+        f"{FULL}qat: {{weight_dtype: ternary, activation_dtype: int4}}",
+        "qat: {weight_dtype: ternary, activation_dtype: int8}",
+    ),
+    Case(
+        "compile-option-unknown",
+        "torch_compile: true\ntorch_compile_options: {max_autotune: true}",
+        "torch_compile_options: {max_autotune_gemm: true}",
+    ),
+    Case(
+        "processor-kwargs-reserved",
+        "processor_type: AutoProcessor\nskip_prepare_dataset: true\n"
+        "processor_kwargs: {trust_remote_code: true}",
+        "processor_kwargs: null\ntrust_remote_code: true",
+    ),
+    Case(
+        "mistral-common-tokenizer",
+        "tokenizer_use_mistral_common: true\nspecial_tokens: {pad_token: <pad>}",
+        "special_tokens: null",
+    ),
+    Case(
+        "attention-of-later-transformers",
+        "attn_implementation: flash_attention_torch",
+        "attn_implementation: flash_attention_2",
+    ),
+    Case(
+        "selective-matmul-adapter",
+        "selective_checkpointing: {save: [attention, 'aten::mm']}",
+        "selective_checkpointing: {save: [attention]}",
+    ),
+    Case(
+        "liger-norm-tensor-parallel",
+        f"plugins: [{LIGER}]\nliger_rms_norm: true\ntensor_parallel_size: 2",
+        "liger_rms_norm: false",
+    ),
+    Case(
+        "liger-loss-tensor-parallel",
+        f"plugins: [{LIGER}]\nliger_fused_linear_cross_entropy: true\n"
+        "tensor_parallel_size: 2",
+        "liger_fused_linear_cross_entropy: null",
+    ),
+    Case(
+        "expert-backends-many",
+        f"plugins: [{KERNELS}]\nuse_scattermoe: true\nuse_sonicmoe: true",
+        "use_sonicmoe: null",
+    ),
+    Case(
+        "expert-backend-unknown",
+        f"plugins: [{KERNELS}]\nexpert_backend: megablocks",
+        "expert_backend: scattermoe",
+    ),
+    Case(
+        "experts-grouped-backend",
+        f"plugins: [{KERNELS}]\nmoe_grouped_backend: dequant",
+        "moe_grouped_backend: null",
+    ),
+    Case(
+        "experts-grouped-fp4",
+        f"plugins: [{KERNELS}]\ndsv4_fp4_grouped_mode: fp8",
+        "dsv4_fp4_grouped_mode: nvfp4",
+    ),
+    Case(
+        "rest-of-experts-quantised",
+        f"plugins: [{KERNELS}]\nnonexpert_quantization: int8",
+        "nonexpert_quantization: null",
+    ),
+    Case(
+        "nvfp4-merge-start",
+        f"plugins: [{KERNELS}]\nnvfp4_merge_aware_start_step: 10",
+        "nvfp4_merge_aware_start_step: null",
+    ),
+    Case(
+        "nvfp4-merge",
+        f"plugins: [{KERNELS}]\nnvfp4_merge_aware: true",
+        "nvfp4_merge_aware: null",
+    ),
+    Case(
+        "dsv4-attention-adapter",
+        f"plugins: [{KERNELS}]\nuse_dsv4_kernels: true",
+        "lora_target_linear: null\nlora_target_parameters: [mlp.experts.down_proj]",
+    ),
+    Case(
+        "swanlab-project",
+        f"plugins: [{SWANLAB}]\nuse_swanlab: true",
+        "swanlab_project: mine",
+    ),
+    Case(
+        "swanlab-mode",
+        f"plugins: [{SWANLAB}]\nuse_swanlab: true\nswanlab_project: mine\n"
+        "swanlab_mode: online",
+        "swanlab_mode: cloud",
+    ),
+    Case(
+        "spectrum-fsdp",
+        "plugins: [axolotl.integrations.spectrum.SpectrumPlugin]\nfsdp: [full_shard]\n"
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer}",
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer, "
+        "use_orig_params: true}",
+    ),
+    Case(
+        "mask-ratios",
+        "plugins: [axolotl.integrations.diffusion.DiffusionPlugin]\n"
+        "diffusion: {min_mask_ratio: 0.95}",
+        "diffusion: {min_mask_ratio: 0.05}",
+    ),
+    Case(
+        "nemo-gym-parts",
+        "plugins: [axolotl.integrations.nemo_gym.NemoGymPlugin]\nrl: grpo\n"
+        "nemo_gym_enabled: true\nnemo_gym_config_paths: [a.yaml]",
+        "nemo_gym_datasets: [{path: a.jsonl, server_name: s}]",
+    ),
+    Case(
+        "expert-parallel-size",
+        "plugins: [axolotl.integrations.expert_parallel.ExpertParallelPlugin]\n"
+        "expert_parallel_size: 0",
+        "expert_parallel_size: 1",
+    ),
 ]
 """What Axolotl's own validation refuses; the tests under Axolotl ask it."""
 
@@ -678,7 +875,45 @@ OTHERS = [
         "message_property_mappings: {role: from, content: value}}]",
         "datasets: [{path: a, type: chat_template.default}]",
     ),
+    Case(
+        "schedule-arguments",
+        "lr_scheduler: cosine\nlr_scheduler_kwargs: {min_lr: 1.0e-5}",
+        "lr_scheduler: cosine_with_min_lr",
+    ),
+    Case("four-bits-ignored", "load_in_4bit: true", "adapter: qlora"),
+    Case(
+        "adapter-frozen",
+        "unfrozen_parameters: ['model.layers.3[0-9]+.mlp']",
+        "unfrozen_parameters: null",
+    ),
+    Case(
+        "unfrozen-none",
+        f"{FULL}unfrozen_parameters: ['layers.3[0-9]+.mlp', '^lm_head.weight$']",
+        "unfrozen_parameters: ['model.layers.3[0-9]+.mlp', '^lm_head.weight$']",
+    ),
+    Case(
+        "saved-modules-absent",
+        "lora_modules_to_save: [embed_token, lm_head]",
+        "lora_modules_to_save: [embed_tokens, lm_head]",
+    ),
+    Case(
+        "highest-is-best",
+        "val_set_size: 0.1\neval_steps: 10\nsave_steps: 10\n"
+        "metric_for_best_model: eval_ter\ngreater_is_better: false",
+        "metric_for_best_model: eval_loss",
+    ),
+    Case(
+        "entry-key-unread",
+        "datasets: [{path: a, type: alpaca, field_messages: conversations}]",
+        f"{INSTRUCT}datasets: [{{path: a, type: chat_template, "
+        "field_messages: conversations}]",
+    ),
     Case("plugin-not-listed", "liger_rope: true", f"plugins: [{LIGER}]"),
+    Case(
+        "plugin-unknown",
+        "plugins: [axolotl.integrations.ligerr.LigerPlugin]\nliger_rope: true",
+        f"plugins: [{LIGER}]",
+    ),
     Case("foreign-plugin-key", "plugins: [mine.Plugin]\nown: 1", "own: null"),
     Case("renamed-key", "num_train_epochs: 3", "num_train_epochs: null"),
     Case("value-not-in-set", "optimizer: adamw", "optimizer: adamw_torch"),
@@ -931,6 +1166,9 @@ OTHERS = [
 ELSEWHERE = {
     "batch-large-few-rows",  # these need the number of rows
     "batch-small-many-rows",
+    "grpo-generations-per-rank",  # these need the number of GPUs
+    "kernels-fsdp1",
+    "preference-reentrant",
     "host-refuses",
     "key-twice",  # this needs the text
     "other-file",

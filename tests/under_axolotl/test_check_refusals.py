@@ -30,15 +30,16 @@ GPU = {
     "compute_capability": "sm_90",
 }
 NOT_HERE = {
-    # Their remedies need packages that are not installed with Axolotl.
+    # Their remedies need packages or networks that are not here.
     "context-parallel-attention",
     "context-parallel-packing",
+    "nemo-gym-parts",  # this one clones a repository
 }
 NOT_LOADED = {"foreign-plugin-key"}
 """Cases with a plugin that does not exist."""
 
 
-def accepted(config: dict[str, Any]) -> bool:
+def accepted(config: dict[str, Any], gpus: int = 1) -> bool:
     import torch
     from axolotl.integrations.base import PluginManager
     from axolotl.utils.config import prepare_plugins, validate_config
@@ -52,7 +53,9 @@ def accepted(config: dict[str, Any]) -> bool:
         prepare_plugins(cfg)
         version = str(torch.__version__).partition("+")[0]
         validate_config(
-            cfg, capabilities=dict(GPU), env_capabilities={"torch_version": version}
+            cfg,
+            capabilities={**GPU, "n_gpu": gpus},
+            env_capabilities={"torch_version": version},
         )
     except Exception:
         return False
@@ -67,6 +70,37 @@ def test_axolotl_refuses_it_and_accepts_the_remedy(case: Case) -> None:
     assert not accepted(patched(case.lines))
     if case.id not in NOT_HERE:
         assert accepted(patched(case.lines, case.remedy))
+
+
+ON_GPUS = [
+    Case(
+        "grpo-generations-per-rank",
+        "rl: grpo\ntrl: {num_generations: 16}",
+        "gradient_accumulation_steps: 16",
+    ),
+    Case(
+        "kernels-fsdp1",
+        "lora_qkv_kernel: true\n"
+        "fsdp_config: {transformer_layer_cls_to_wrap: LlamaDecoderLayer}",
+        "fsdp_version: 2",
+    ),
+    Case(
+        "preference-reentrant",
+        "rl: dpo\nadapter: qlora\nload_in_4bit: true\n"
+        "datasets: [{path: a, type: chatml.intel}]\n"
+        "gradient_checkpointing_kwargs: {use_reentrant: true}",
+        "gradient_checkpointing_kwargs: {use_reentrant: false}",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ON_GPUS, ids=[case.id for case in ON_GPUS])
+def test_on_two_gpus_both_refuse_it_and_accept_the_remedy(case: Case) -> None:
+    wrong, right = patched(case.lines), patched(case.lines, case.remedy)
+    assert case.id in {f.id for f in advise(wrong, ranks=2)}
+    assert case.id not in {f.id for f in advise(right, ranks=2)}
+    assert not accepted(wrong, gpus=2)
+    assert accepted(right, gpus=2)
 
 
 ACCEPTED = [
