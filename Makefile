@@ -125,7 +125,7 @@ host-schema: $(VENV)/host  ## the installed Axolotl's keys and values, for `sftg
 	$(BIN)/python scripts/model_layers.py
 
 faults: $(VENV)/test  ## inject faults: a table of tries, tracebacks and losses
-	$(BIN)/python benchmarks/faults --out benchmarks/results
+	$(BIN)/python benchmarks/faults --out benchmarks/results; $(BIN)/python benchmarks/faults --page
 
 gpu-suite: $(VENV)/host  ## adapters, recipes and the cost of watching on a CUDA device
 	$(BIN)/python benchmarks/gpu_recipes.py --out benchmarks/results

@@ -108,23 +108,15 @@ def _about(value: Any) -> Any:
     return value.get("about") if isinstance(value, dict) else None
 
 
-@pytest.mark.parametrize(
-    ("area", "columns", "none"),
-    [
-        ("processes", ("tracebacks", "losses", "wrong"), "0"),
-        ("inputs", ("tracebacks", "wrong"), "-"),
-    ],
-)
-def test_the_page_on_faults_has_each_campaign_with_its_counts(
-    area: str, columns: tuple[str, ...], none: str
-) -> None:
+@pytest.mark.parametrize("area", ["processes", "inputs"])
+def test_the_page_on_faults_has_each_campaign_with_its_counts(area: str) -> None:
     results = json.loads((BENCHMARKS / "results" / f"faults_{area}.json").read_text())
     page = (PROJECT / "docs" / "faults.md").read_text()
     assert results["campaigns"]
     for row in results["campaigns"]:
-        counts = [str(row[name] or none) for name in columns]
-        cells = [row["what"], f"{row['tries']:,}", *counts]
-        assert f"| {' | '.join(cells)} |\n" in page
+        names = ("tries", "tracebacks", "losses", "wrong")
+        counts = " | ".join(f"{row[name]:,}" for name in names)
+        assert f"| {row['what']} | {counts} |\n" in page
 
 
 def test_make_bench_runs_what_is_here_and_says_what_it_leaves_out(

@@ -5,6 +5,7 @@ python benchmarks/faults --share 0.1        # a tenth of the tries
 python benchmarks/faults --only inputs      # the campaigns of one area
 python benchmarks/faults --match traces     # those whose names contain a word
 python benchmarks/faults --out FOLDER       # and each area's rows in a faults_AREA.json
+python benchmarks/faults --page             # writes the tables of docs/faults.md only
 """
 
 import argparse
@@ -34,7 +35,12 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=AREAS, default=list(AREAS))
     parser.add_argument("--match", default="", help="a part of a campaign's name")
     parser.add_argument("--out", type=Path, help="folder for faults_AREA.json")
+    parser.add_argument("--page", action="store_true", help="write the tables only")
     options = parser.parse_args()
+    if options.page:
+        for area in AREAS:
+            write_table(area)
+        return 0
     clean = True
     for area in options.only:
         rows = _known(options.out, area) if options.match else {}
@@ -76,6 +82,30 @@ def row(outcome: Outcome) -> str:
         f" {outcome.losses} losses, {outcome.wrong} wrong"
     )
     return f"{outcome.area}: {outcome.what}: {counts} ({outcome.seconds:.0f} s)"
+
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMNS = ("tries", "tracebacks", "losses", "wrong")
+
+
+def write_table(area: str) -> None:
+    """Write the rows in `benchmarks/results` into the page."""
+    path = ROOT / "benchmarks" / "results" / f"faults_{area}.json"
+    found = json.loads(path.read_text())
+    rows = [
+        f"| {each['what']} | " + " | ".join(f"{each[c]:,}" for c in COLUMNS) + " |"
+        for each in found["campaigns"]
+    ]
+    total = sum(each["tries"] for each in found["campaigns"])
+    head = ["| campaign | " + " | ".join(COLUMNS) + " |", "|---" * 5 + "|"]
+    about = found["about"]
+    end = f"{total:,} tries, {about['date']}, {about['machine']}."
+    page = ROOT / "docs" / "faults.md"
+    text = page.read_text()
+    before, _, rest = text.partition(f"<!-- faults: {area} -->\n")
+    after = rest.partition("<!-- end of faults -->\n")[2]
+    made = "\n".join([f"<!-- faults: {area} -->", *head, *rows, "", end, ""])
+    page.write_text(f"{before}{made}<!-- end of faults -->\n{after}")
 
 
 if __name__ == "__main__":
