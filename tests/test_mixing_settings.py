@@ -158,3 +158,11 @@ def test_a_type_with_a_format_is_refused_with_the_keys_that_say_the_same(
     own = {"field_instruction": "a", "field_output": "b", "format": "{instruction}"}
     with pytest.raises(SettingsError, match="write field_instruction, field_input"):
         make({"a": "Is it deep?", "b": "So."}, type=own)
+
+
+def test_a_value_of_where_that_no_row_has_is_named(make: Callable[..., Mixed]) -> None:
+    rows = [{"messages": [ASK, SAY], "source": "a"}, {"messages": [ASK], "source": "b"}]
+    rows[1]["messages"] = [{**ASK, "content": "Is it wide?"}, SAY]
+    made = make(*rows, where={"source": ["a", "bb"]})
+    assert made.manifest.notes == ["a.jsonl: where.source: no row has 'bb'"]
+    assert make(*rows, where={"source": ["a", "b"]}).manifest.notes == []

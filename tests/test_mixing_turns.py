@@ -162,3 +162,17 @@ def test_details_of_the_reasoning_may_repeat_it() -> None:
 def test_the_roles_of_cohere_are_known() -> None:
     found = read({**ASK, "role": "User"}, {**SAY, "role": "Chatbot"})
     assert found == [ASK, SAY]
+
+
+@pytest.mark.parametrize("column", ["messages", "conversations"])
+@pytest.mark.parametrize("keys", [("role", "content"), ("from", "value")])
+def test_turns_in_lists_of_roles_and_texts_are_read(
+    column: str, keys: tuple[str, str]
+) -> None:
+    role, text = keys
+    row = {role: ["user", "assistant"], text: [ASK["content"], SAY["content"]]}
+    reader = RowReader(SourceSettings(path="x"))
+    assert reader.read({column: row})[1]["messages"] == [ASK, SAY]
+    row[text].append("One more.")
+    with pytest.raises(RowFault):
+        reader.read({column: row})

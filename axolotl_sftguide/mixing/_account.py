@@ -22,6 +22,7 @@ from ._plan import Plan, phase_of_sources
 from ._sources import Inputs
 from ._spool import Spooled
 from ._versions import versions_of
+from ._where import WhereSeen
 
 
 def account(
@@ -64,7 +65,11 @@ def account(
         ],
         trains_by_turn=any(piece.has_message_key("train") for piece in spooled),
         trains_by_part=any(piece.has_message_key("train_detail") for piece in spooled),
-        notes=[*inputs.notes, *_costs_of_shares(settings, made)],
+        notes=[
+            *inputs.notes,
+            *_unmet(settings, spooled),
+            *_costs_of_shares(settings, made),
+        ],
         largest_prefix_deviation_rows=deviation,
         lengths=None if tokens is None else lengths_of(tokens[made.train]),
         near_duplicate_examples=examples.near_duplicates,
@@ -72,6 +77,18 @@ def account(
         written=dict(written),
         versions=versions_of(settings, written),
     )
+
+
+def _unmet(settings: MixSettings, spooled: Sequence[Spooled]) -> list[str]:
+    """The values that `where` lists and no row of their source has."""
+    found = []
+    for index, source in enumerate(settings.sources):
+        seen = WhereSeen()
+        for piece in spooled:
+            if piece.piece.source == index:
+                seen.add(piece.where)
+        found += [f"{source.path}: {line}" for line in seen.unmet(source.where)]
+    return found
 
 
 def _parts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -123,6 +122,9 @@ class Unread:
             if column == "metadata":
                 if "unmask" in (value or ()):
                     return None
+            elif may_have_tools(column) and squashed(column) not in _ADD_TO_MESSAGES:
+                if _are_tools(column, value):
+                    return None
             elif not is_empty(value):
                 return None
         return kind
@@ -235,11 +237,26 @@ def _contains(conversation: Mapping[str, Any], column: str, value: Any) -> bool:
 
 def _is_in(text: str, whole: str) -> bool:
     """Whether a text is in another one, and not a part of its words."""
-    if text not in whole:
-        return False
-    before = "(?<![A-Za-z0-9])" if text[:1].isalnum() else ""
-    after = "(?![A-Za-z0-9])" if text[-1:].isalnum() else ""
-    return re.search(before + re.escape(text) + after, whole) is not None
+    at = whole.find(text)
+    while at >= 0:
+        end = at + len(text)
+        if not (
+            _are_joined(whole[at - 1 : at], text[:1])
+            or _are_joined(text[-1:], whole[end : end + 1])
+        ):
+            return True
+        at = whole.find(text, at + 1)
+    return False
+
+
+def _are_joined(one: str, two: str) -> bool:
+    """Whether two characters that follow one another are of one word."""
+    return _is_of_a_word(one) and _is_of_a_word(two)
+
+
+def _is_of_a_word(character: str) -> bool:
+    # Scripts without spaces have no such words.
+    return character.isascii() and character.isalnum()
 
 
 def _others(conversation: Mapping[str, Any]) -> Iterator[str]:

@@ -38,6 +38,8 @@ class WhereSeen:
     """For each column of `where`, the rows by the kind of their value."""
     example: dict[str, str] = field(default_factory=dict)
     """For each column of `where`, its first value."""
+    met: set[tuple[str, int]] = field(default_factory=set)
+    """The listed values that rows have, by their column and place."""
 
     def see(self, row: Mapping[str, Any], where: Mapping[str, Any]) -> None:
         """Note the values of a row."""
@@ -50,14 +52,31 @@ class WhereSeen:
                 self.kinds.setdefault(column, Counter())[_kind(value)] += 1
                 if column not in self.example and value is not None:
                     self.example[column] = repr(value)[:40]
+                for place, wanted in enumerate(_values(where[column])):
+                    if value == wanted:
+                        self.met.add((column, place))
 
     def add(self, other: WhereSeen) -> None:
         """Add what another piece of the same source has met."""
         self.rows += other.rows
         self.columns |= other.columns
+        self.met |= other.met
         self.example = {**other.example, **self.example}
         for column, kinds in other.kinds.items():
             self.kinds.setdefault(column, Counter()).update(kinds)
+
+    def unmet(self, where: Mapping[str, Any]) -> list[str]:
+        """The values that `where` lists and no row has, one line for each column."""
+        found = []
+        for column, wanted in where.items():
+            missing = [
+                repr(value)[:40]
+                for place, value in enumerate(_values(wanted))
+                if (column, place) not in self.met
+            ]
+            if missing:
+                found.append(f"where.{column}: no row has {', '.join(missing)}")
+        return found
 
     def unknown(self, settings: SourceSettings) -> list[str]:
         """The settings that name a column which no row has, one line each."""

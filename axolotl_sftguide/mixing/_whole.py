@@ -29,6 +29,8 @@ def as_turns(value: Any, strict: bool = False) -> list[Any] | None:
             value = parse_json(value)
         except ValueError:
             raise RowFault("json-column") from None
+    if isinstance(value, Mapping):
+        value = _rows_of_columns(value)
     if not isinstance(value, list) or not value:
         if strict:
             raise RowFault("turns-missing")
@@ -93,6 +95,18 @@ def expanded(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**rest, "messages": [_node(n, trained) for n in path]}
     else:
         yield row
+
+
+def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The turns in lists of roles and texts, as `datasets` stores a `Sequence`."""
+    lists = {k: v for k, v in columns.items() if v is not None}
+    lengths = {len(v) if isinstance(v, list) else -1 for v in lists.values()}
+    if not {"role", "from"} & lists.keys() or len(lengths) != 1 or -1 in lengths:
+        return None
+    return [
+        dict(zip(lists, turn, strict=True))
+        for turn in zip(*lists.values(), strict=True)
+    ]
 
 
 def _is_turn(value: Any) -> bool:
