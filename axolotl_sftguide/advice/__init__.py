@@ -32,6 +32,7 @@ from ._catalogue import RULES, Cost, Rule
 from ._data import (
     Examined,
     data_findings,
+    empty_file,
     examine,
     unreadable_rows,
     with_unprepared,
@@ -50,6 +51,7 @@ __all__ = [
     "Weight",
     "advise",
     "data_findings",
+    "empty_file",
     "examine",
     "joined",
     "repeated_keys",
