@@ -219,6 +219,8 @@ def test_a_number_of_one_has_a_noun_in_the_singular(tmp_path: Path) -> None:
     for text in (" ".join(done.output.split()), written):
         assert "1 repeats an earlier row and is left out" in text
         assert not re.search(r"\b1 rows\b", text)
+        counted = "counted with the model's tokenizer, and 5 a message for the template"
+        assert counted in text.replace("# ", "")
     assert "skips 1 row; the mix says why" in written
     assert "1 row: at most a tenth is held out" in written
 

@@ -59,6 +59,27 @@ def test_a_row_that_ends_the_preparation_is_named(
     assert found["weight"] == "wrong"
 
 
+@pytest.mark.parametrize("form", ["chat_template", "completion", "alpaca"])
+def test_an_empty_file_is_named_before_axolotl_starts(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nothing.jsonl").write_bytes(b"")
+    entry = f"datasets: [{{path: nothing.jsonl, ds_type: json, type: {form}}}]"
+    config = tmp_path / "mine.yml"
+    config.write_text(yaml.safe_dump(patched(entry)))
+    done = CliRunner().invoke(main, ["check", "--data", "--json", str(config)])
+    assert done.exit_code == 0, done.output
+    (found,) = [
+        f for f in json.loads(done.output)["findings"] if f["id"] == "data-unreadable"
+    ]
+    assert (found["path"], found["problem"]) == (
+        "nothing.jsonl",
+        "nothing.jsonl is empty",
+    )
+    assert found["weight"] == "wrong"
+
+
 def test_good_rows_and_other_forms_are_not_accused(tmp_path: Path) -> None:
     path = chats(tmp_path, GOOD, {"text": "a river"})
     turns = {"conversations": [{"from": "human", "value": "a"}]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -428,6 +429,22 @@ def test_a_pipe_that_closes_early_leaves_no_traceback(tmp_path: Path) -> None:
     )
     assert "Traceback" not in done.stderr
     assert done.stdout.count("\n") == 1
+
+
+def test_ctrl_c_is_no_negative_answer(tmp_path: Path) -> None:
+    """The check waits for a pipe to be written, until it is interrupted."""
+    os.mkfifo(tmp_path / "slow.yml")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "axolotl_sftguide", "check", str(tmp_path / "slow.yml")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    writer = os.open(tmp_path / "slow.yml", os.O_WRONLY)  # once the check reads
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    os.close(writer)
+    assert process.returncode == 130
+    assert said.split() == ["interrupted"]
 
 
 def test_the_version_is_printed() -> None:

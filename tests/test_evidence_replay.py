@@ -393,3 +393,18 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         writer = csv.DictWriter(lines, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("learning_rate", "; named alike: low-rate, "),
+        ("lora_alpha", "; named alike: adapter-alpha ("),
+        ("two-epoch", "; did you mean 'two-epochs'? ("),
+        ("sequence_len", " ("),
+    ],
+)
+def test_a_key_of_a_config_leads_to_the_claims_on_it(key: str, says: str) -> None:
+    done = run(key)
+    assert done.exit_code == 2
+    assert done.output.startswith(f"Error: no claim is named {key!r}{says}")

@@ -35,6 +35,7 @@ from ._catalogue import RULES, Cost, Rule
 from ._data import (
     Examined,
     data_findings,
+    empty_file,
     examine,
     unreadable_rows,
     with_unprepared,
@@ -53,6 +54,7 @@ __all__ = [
     "Weight",
     "advise",
     "data_findings",
+    "empty_file",
     "examine",
     "joined",
     "repeated_keys",

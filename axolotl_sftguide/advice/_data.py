@@ -147,6 +147,19 @@ def unreadable_rows(path: str, places: Sequence[str], fatal: bool) -> Finding:
     )
 
 
+def empty_file(path: str) -> Finding:
+    """The finding on a file of a dataset without a byte."""
+    return Finding(
+        Weight.WRONG,
+        path,
+        None,
+        f"{path} is empty",
+        "Axolotl ends while it prepares the data",
+        "Name the file with the rows",
+        id="data-unreadable",
+    )
+
+
 def data_findings(found: Examined) -> Iterator[Finding]:
     """Findings on a dataset, from its counts."""
     rows = max(1, found.rows)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ..units import counted
 from ._author import Authored
 from ._data import SourceFacts
+from ._tokens import MARKS
 
 KINDS = {"full": "full fine-tuning", "lora": "LoRA in bf16", "qlora": "4-bit QLoRA"}
 _FORMS = {
@@ -110,7 +111,10 @@ def how_counted(made: Authored) -> str:
             f"{low - 1:+.0%} to {high - 1:+.0%}"
         )
     if data.counted == data.rows:
-        return "counted with the model's tokenizer"
+        return (
+            "counted with the model's tokenizer, and "
+            f"{MARKS} a message for the template"
+        )
     return f"counted on {counted(data.counted, 'row')}, the others by their characters"
 
 

@@ -62,6 +62,9 @@ class _Group(click.Group):
         try:
             with warnings_shown():
                 return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would exit with 1, which is a negative answer
+            echo("\ninterrupted", err=True)
+            raise click.exceptions.Exit(130) from None
         except SFTGuideError as error:
             if is_verbose():
                 echo("".join(traceback.format_exception(error)), err=True)

@@ -125,7 +125,7 @@ def _findings(
 
 def _unreadable(loaded: Mapping[str, Any]) -> list[Finding]:
     """Findings on rows that the hosts cannot read; the files are read as for a mix."""
-    from ..advice import unreadable_rows
+    from ..advice import empty_file, unreadable_rows
 
     try:
         from ..mixing import UNREADABLE, UNTRAINED, faulty_rows
@@ -136,12 +136,23 @@ def _unreadable(loaded: Mapping[str, Any]) -> list[Finding]:
     for entry in entries if isinstance(entries, list) else []:
         if not isinstance(entry, dict) or not entry.get("path"):
             continue
+        if _is_empty(entry["path"]):
+            found.append(empty_file(str(entry["path"])))
+            continue
         rows = list(faulty_rows(entry, Path.cwd()))
         for codes, fatal in ((UNREADABLE, True), (UNTRAINED, False)):
             some = [str(row) for row in rows if row.code in codes]
             if some:
                 found.append(unreadable_rows(str(entry["path"]), some, fatal))
     return found
+
+
+def _is_empty(path: Any) -> bool:
+    try:
+        own = Path(str(path)).expanduser()
+        return own.is_file() and own.stat().st_size == 0
+    except (OSError, RuntimeError, ValueError):  # which the host reports
+        return False
 
 
 def _fix(config: Path, known: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -66,10 +67,19 @@ def _require_claim(key: str) -> None:
     from ..evidence import CLAIMS
 
     if key not in CLAIMS:
+        near = did_you_mean(key, CLAIMS) or _named_alike(key)
         raise EvidenceError(
-            f"no claim is named {key!r}{did_you_mean(key, CLAIMS)} "
-            "(sftguide evidence lists them)"
+            f"no claim is named {key!r}{near} (sftguide evidence lists them)"
         )
+
+
+def _named_alike(key: str) -> str:
+    """The claims that share a word with a key of a config, such as `learning_rate`."""
+    from ..evidence import CLAIMS
+
+    words = {word for word in re.split("[_.-]", key.lower()) if len(word) > 3}
+    found = [name for name in CLAIMS if words & set(name.split("-"))]
+    return f"; named alike: {', '.join(found)}" if found else ""
 
 
 def _claims_json(key: str | None) -> dict[str, Any]:
