@@ -267,6 +267,18 @@ class TestNotLearning:
             assert not stops(rule, run(idle[:149]))
             assert stops(rule, run(idle))
 
+    @pytest.mark.parametrize("every", [1, 10])
+    def test_a_warmup_is_no_flat_loss(self, every: int) -> None:
+        rule = replace(not_learning(), max_steps=200 * every)
+        draw = random.Random(0)
+        flat = [
+            replace(o, step=every * o.step, learning_rate=1e-5 * min(o.step, 150))
+            for o in run([2.0 + draw.gauss(0, 0.01) for _ in range(200)])
+        ]
+        assert fold(rule, flat) is None
+        short = [replace(o, learning_rate=min(o.learning_rate, 2e-4)) for o in flat]
+        assert stops(rule, short[:120])
+
     def test_steps_that_the_loss_scaler_skipped_are_no_flat_loss(self) -> None:
         rule = replace(not_learning(), max_steps=100)
         flat = [replace(o, skipped=True, grad_norm=math.inf) for o in run([2.0] * 60)]
@@ -291,6 +303,14 @@ class TestNotLearning:
     def test_a_loss_of_zero_that_was_reached_is_not(self) -> None:
         losses = learning(200) + [0.0] * 200
         assert not stops(not_learning(), run(losses))
+
+    def test_norms_of_zero_at_a_loss_that_has_reached_zero_are_not(self) -> None:
+        losses, norms = learning(100), [1.0] * 100
+        margins = [0.0 if i % 7 else 0.1 for i in range(200)]
+        observations = run(losses + margins, norms + margins)
+        assert fold(not_learning(), observations) is None
+        never = run([0.0] * 10, [0.0] * 10)
+        assert stops(not_learning(), never)
 
     def test_a_loss_of_zero_with_a_gradient_is_not(self) -> None:
         assert not stops(not_learning(), run([0.0] * 200))

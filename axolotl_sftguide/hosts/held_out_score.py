@@ -14,11 +14,12 @@ from ..monitor.faults import fail_safe
 from ..monitor.scoring import Question, load_questions, score_exact_match
 from ..runs.history import Score
 from ._calling import calling_trainer, session_of
+from ._copying import WithoutTraining
 
 logger = logging.getLogger(__name__)
 
 
-class HeldOutScoreCallback(TrainerCallback):  # type: ignore[misc]
+class HeldOutScoreCallback(WithoutTraining, TrainerCallback):  # type: ignore[misc]
     """Answers held-out questions before and after the training and records the score.
 
     It works with a `GradientMonitorCallback`. When the training begins, it moves to the

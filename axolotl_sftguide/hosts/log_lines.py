@@ -16,6 +16,7 @@ from ..monitor.wrapping import MethodWraps
 from ..runs.log_line import LogLine, evaluation_parts
 from ..units import duration, number
 from ._calling import calling_trainer
+from ._copying import WithoutTraining
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _NO_PRINTER = (
 )
 
 
-class LogLinesCallback(TrainerCallback):  # type: ignore[misc]
+class LogLinesCallback(WithoutTraining, TrainerCallback):  # type: ignore[misc]
     """Prints `step 120/480  25%  loss 1.234 ...` in place of a dictionary.
 
     The progress bar stays. Only the printing changes: trackers get the same logs, and

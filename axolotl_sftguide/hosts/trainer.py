@@ -23,13 +23,14 @@ from ._calling import (
     resumed_checkpoint,
     saved_checkpoint,
 )
+from ._copying import WithoutTraining
 from ._parking import request_whole_save
 from ._pushing import HubPush
 from .sources import source_finder
 from .trackers import trackers_of
 
 
-class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
+class GradientMonitorCallback(WithoutTraining, TrainerCallback):  # type: ignore[misc]
     """Records loss, gradient norm before clipping, learning rate and samples per step.
 
     It never changes gradients, weights, the order of the data or a random generator: a
@@ -195,7 +196,7 @@ class GradientMonitorCallback(TrainerCallback):  # type: ignore[misc]
             session.finish()
 
 
-class EarlyTerminationCallback(TrainerCallback):  # type: ignore[misc]
+class EarlyTerminationCallback(WithoutTraining, TrainerCallback):  # type: ignore[misc]
     """Warns of a run that is non-finite, diverges, does not learn or does worse.
 
     Worse means worse than earlier runs, or than its own best evaluation. If the rule's

@@ -50,6 +50,10 @@ class MethodWraps:
         setattr(owner, name, wrapped)
         self._undo.append(undo)
 
+    def __reduce__(self) -> tuple[type[MethodWraps], tuple[()]]:
+        """A copy wraps nothing: the wrapped instances are not its own."""
+        return MethodWraps, ()
+
     def undo(self) -> None:
         """Restore the original methods."""
         while self._undo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from forked import Forked
 from plain import left_on, make_trainer, runs, samples_of, watched, weights
 from transformers import Trainer, TrainerCallback
 
-from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback
+from axolotl_sftguide import EarlyTerminationCallback, GradientMonitorCallback, watch
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.traces import find_traces, read_trace
 from axolotl_sftguide.runs.trainer_states import find_trainer_states, read_trainer_state
@@ -180,6 +182,28 @@ def test_a_run_whose_callbacks_are_removed_ends_with_its_training(
     assert run.status == "finished"
     handler = trainer.callback_handler
     assert left_on(trainer, trainer.accelerator, handler, *handler.callbacks) == set()
+
+
+def test_callbacks_can_be_copied_in_mid_run(tmp_path: Path) -> None:
+    class Copy(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 3:
+                ours = trainer.callback_handler.callbacks[-4:]
+                copies.extend(copy.deepcopy(ours))
+                copies.extend(pickle.loads(pickle.dumps(ours)))
+
+    copies: list[Any] = []
+    trainer = make_trainer(tmp_path / "first", Copy())
+    watch(trainer, log_lines=True, early_termination={"action": "stop"})
+    trainer.train()
+    (run,) = runs()
+    assert (run.status, run.step) == ("finished", 8)
+
+    assert len(copies) == 8
+    assert all(type(one).__module__.startswith("axolotl_sftguide") for one in copies)
+    make_trainer(tmp_path / "second", *copies[:4]).train()
+    _, second = runs()
+    assert (second.name, second.status, second.step) == ("second", "finished", 8)
 
 
 class StopAt5(TrainerCallback):  # type: ignore[misc]

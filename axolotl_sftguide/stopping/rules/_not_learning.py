@@ -40,6 +40,11 @@ class _State:
     no_tokens: int = 0
     zero_loss: int = 0
     zero_rate: int = 0
+    trained: bool = False
+    """Whether a gradient norm was above zero."""
+    top_rate: float = 0.0
+    since_rise: int = 0
+    """Values since the learning rate was last higher than ever before."""
     first: tuple[float, ...] = ()
     curve: Blocks = NO_BLOCKS
     flat: int = 0
@@ -71,6 +76,9 @@ class NotLearning:
     - It stops a run only on evidence that the loss did not change (an equivalence
       test): in the second half of the run, the largest fall that noise allows is below
       `margin` of the start.
+
+    A loss is not flat before the last third of its values is after the warmup, and a
+    norm of zero at a loss of zero that the run has reached is not found.
 
     The start is read as the first value, the first few, and the first third of the run,
     so that a fall within the first steps counts as well as a slow one. A loss that has
@@ -104,9 +112,16 @@ class NotLearning:
         o = observation
         no_norm = o.grad_norm == 0.0 or not math.isfinite(o.grad_norm)
         untouched = state.curve.count == 0 or state.zero_loss > 0
+        # Such as the loss of a margin, which is zero for samples that keep it.
+        reached = state.trained and o.loss == 0
+        zero_norm = o.measured and o.grad_norm == 0.0 and not reached
+        rises = o.learning_rate > state.top_rate
         state = replace(
             state,
-            zero_norm=state.zero_norm + 1 if o.measured and o.grad_norm == 0.0 else 0,
+            zero_norm=state.zero_norm + 1 if zero_norm else 0,
+            trained=state.trained or o.grad_norm > 0,
+            top_rate=o.learning_rate if rises else state.top_rate,
+            since_rise=0 if rises else state.since_rise + 1,
             no_tokens=state.no_tokens + 1 if o.trained_tokens == 0 else 0,
             zero_loss=state.zero_loss + 1 if o.loss == 0 and untouched else 0,
             zero_rate=state.zero_rate + 1 if o.learning_rate == 0 else 0,
@@ -139,7 +154,8 @@ class NotLearning:
         state = replace(state, first=first, curve=curve)
         rate_is_zero = state.zero_rate >= _ZERO_RATES
         early = self._done(observation) < self.share and not rate_is_zero
-        if early or curve.count < _FEW or not closed:
+        warmup = state.since_rise < curve.count // 3
+        if early or (warmup and not rate_is_zero) or curve.count < _FEW or not closed:
             return state, None
         changes = list(_changes(first, curve))
         # Latched on clear evidence alone: there are many looks in a run.
