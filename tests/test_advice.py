@@ -567,7 +567,7 @@ def test_a_plugin_is_read_under_each_name_that_axolotl_loads_it_by(
     [
         ("", "32 bits"),
         ("load_in_8bit: true", "8 bits"),
-        ("fsdp_version: 2\nfsdp_config: {offload_params: true}", "16 bits"),
+        ("fsdp_config: {cpu_ram_efficient_loading: true}", "16 bits"),
         ("base_model: unsloth/Meta-Llama-3.1-8B-bnb-4bit", ""),
         ("gptq: true", ""),
         ("adapter: qlora", ""),

@@ -33,12 +33,9 @@ from axolotl_sftguide.planning import (
     read_setting,
 )
 from axolotl_sftguide.planning._activations import passing_parts
+from axolotl_sftguide.planning._optimizer import optimizer_bytes
 from axolotl_sftguide.planning._plan import _IN_A_LAYER, _KEPT
-from axolotl_sftguide.planning._states import (
-    adapter_shapes,
-    optimizer_bytes,
-    quantised_bytes,
-)
+from axolotl_sftguide.planning._states import adapter_shapes, quantised_bytes
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
 from axolotl_sftguide.runs.history import RunHistory
 
