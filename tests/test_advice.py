@@ -567,7 +567,7 @@ def test_a_plugin_is_read_under_each_name_that_axolotl_loads_it_by(
     [
         ("", "32 bits"),
         ("load_in_8bit: true", "8 bits"),
-        ("fsdp_version: 2\nfsdp_config: {offload_params: true}", "16 bits"),
+        ("fsdp_config: {cpu_ram_efficient_loading: true}", "16 bits"),
         ("base_model: unsloth/Meta-Llama-3.1-8B-bnb-4bit", ""),
         ("gptq: true", ""),
         ("adapter: qlora", ""),
@@ -643,3 +643,21 @@ def test_keys_that_need_another_one_are_keys_of_axolotl() -> None:
     plugins = host_schema().plugin_of
     for need in (*OF_TRAINING, *OF_WEIGHTS):
         assert set(need.keys) <= {*host_schema().top, *plugins}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "wrong"),
+    [
+        (None, "chatml.intel", True),  # of rl: dpo
+        ("orpo", "llama3.default", True),
+        ("dpo", "chatml.intel", False),
+        (None, "my_formats.support", False),
+        (None, "alpaca_chat.load_qa", False),
+    ],
+)
+def test_a_type_of_another_kind_of_training_is_no_module_of_the_users(
+    kind: str | None, name: str, wrong: bool
+) -> None:
+    entry = {"path": "rows.jsonl", "type": name}
+    written = {**yaml.safe_load(FULL), "rl": kind, "datasets": [entry]}
+    assert ("dataset-type" in {f.id for f in advise(written)}) == wrong

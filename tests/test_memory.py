@@ -34,12 +34,9 @@ from axolotl_sftguide.planning import (
     read_setting,
 )
 from axolotl_sftguide.planning._activations import passing_parts
+from axolotl_sftguide.planning._optimizer import optimizer_bytes
 from axolotl_sftguide.planning._plan import _IN_A_LAYER, _KEPT
-from axolotl_sftguide.planning._states import (
-    adapter_shapes,
-    optimizer_bytes,
-    quantised_bytes,
-)
+from axolotl_sftguide.planning._states import adapter_shapes, quantised_bytes
 from axolotl_sftguide.recipes import Recipe, shipped_recipes
 from axolotl_sftguide.runs.history import RunHistory
 
@@ -90,6 +87,9 @@ PUBLISHED = {
     "Qwen/Qwen3-8B-Base": 8_190_735_360,
     "Qwen/Qwen3-14B-Base": 14_768_307_200,
     "Qwen/Qwen3-32B": 32_762_123_264,
+    "Qwen/Qwen3-4B-Instruct-2507": 4_022_468_096,
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": 32_763_876_352,
+    "codellama/CodeLlama-13b-hf": 13_016_028_160,
     "google/gemma-2b": 2_506_172_416,
     "google/gemma-7b": 8_537_680_896,
     "google/gemma-2-2b": 2_614_341_888,
@@ -117,6 +117,8 @@ class TestShapes:
             ("mistralai/Mistral-7B-Instruct-v0.3", "mistralai/Mistral-7B-v0.3"),
             ("unsloth/Qwen3-8B-unsloth-bnb-4bit", "Qwen/Qwen3-8B-Base"),
             ("google/gemma-2-9b-it", "google/gemma-2-9b"),
+            ("TheBloke/Mistral-7B-v0.1-GPTQ", "mistralai/Mistral-7B-v0.1"),
+            ("Qwen/Qwen3-4B-Thinking-2507", "Qwen/Qwen3-4B-Instruct-2507"),
         ],
     )
     def test_a_variant_has_the_shapes_of_its_base(self, name: str, alike: str) -> None:

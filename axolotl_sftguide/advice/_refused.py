@@ -143,7 +143,9 @@ def _dataset_type(
     if kind in known or base in view.schema.data["dataset_types"]["handlers"]:
         return
     first = kind.partition(".")[0]
-    if "." in kind and first not in {name.partition(".")[0] for name in known}:
+    trainings = (None, "dpo", "kto", "orpo")
+    own = {n.partition(".")[0] for k in trainings for n in view.schema.dataset_types(k)}
+    if "." in kind and first not in own:
         return  # a module of the user's
     new = DATASET_TYPES.get(base) or near(kind, known)
     fix = kind.replace(":load_", ".load_")

@@ -36,7 +36,8 @@ def full_precision(view: View) -> Iterator[Finding]:
     stored = stored or view.model.get("quantization_config") or _QUANTISED.search(name)
     if view.get("adapter") != "lora" or not view.get("load_in_4bit") or stored:
         return
-    divided = view.fsdp_is_set or "zero3" in str(view.get("deepspeed", "")).lower()
+    divided = view.fsdp.get("cpu_ram_efficient_loading")
+    divided = divided or "zero3" in str(view.get("deepspeed", "")).lower()
     effect = "the linear layers are loaded and then kept in 32 bits"
     if view.get("load_in_8bit"):
         effect = "the weights are loaded in 8 bits"

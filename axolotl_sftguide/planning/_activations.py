@@ -6,8 +6,7 @@ from ._architecture import Architecture
 from ._logits import logits
 from ._setting import Setting
 from ._states import Part, adapter_shapes, quantised_bytes
-
-_OF_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj")
+from ._targets import OF_ATTENTION
 
 
 def passing_parts(arch: Architecture, setting: Setting) -> list[Part]:
@@ -90,11 +89,14 @@ def _gathered(arch: Architecture, setting: Setting) -> Part:
     if setting.bits:
         layer = sum(quantised_bytes(x, setting.bits) for x in arch.linears)
         layer += arch.norms * width
-    size, formula = 2 * layer + rest * width, "two layers"
+    held, formula = 2, "two layers"
+    if not setting.reshards:
+        held, formula = arch.layers, "all layers"
+    size = held * layer + rest * width
     if not setting.adapter:
-        size, formula = size + in_a_layer * width, "two layers, one layer's gradients"
+        size, formula = size + in_a_layer * width, f"{formula}, one layer's gradients"
     formula += f" and {rest:,} numbers of embedding, output and last norm"
-    note = "two layers, embedding and output"
+    note = f"{'two' if setting.reshards else 'all'} layers, embedding and output"
     return Part("gathered weights", size, note, formula, "torch, fully_shard")
 
 
@@ -153,7 +155,7 @@ def _kept_of_inputs(arch: Architecture, setting: Setting) -> int:
     # With autocast each adapter keeps its own copy; Axolotl's kernels share one.
     kept = arch.hidden * (setting.mlp_kernel + setting.attention_kernels)
     for linear in arch.linears:
-        of_mlp = linear.name not in _OF_ATTENTION
+        of_mlp = linear.name not in OF_ATTENTION
         shared = setting.mlp_kernel if of_mlp else setting.attention_kernels
         if linear.name in setting.targets and not shared:
             kept += linear.inputs + setting.rank

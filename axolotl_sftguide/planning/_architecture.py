@@ -128,10 +128,8 @@ def read_architecture(
     return made
 
 
-_LARGEST = 10**8
+_LARGEST, _MOST_LAYERS = 10**8, 10_000
 """Of a hidden state, an MLP or a vocabulary; the largest known have 10**6."""
-_MOST_LAYERS = 10_000
-
 
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 _MIXED = ("mamba", "linear_attention", "conv", "recurrent", "ssm")
@@ -164,7 +162,12 @@ def _sizes(config: Mapping[str, Any]) -> tuple[int, int, int, int, int]:
     hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])
     heads = int(config["num_attention_heads"])
     kv = int(config.get("num_key_value_heads") or heads)
-    return hidden, inner, heads, kv, int(config.get("head_dim") or hidden // heads)
+    width = _HEAD_WIDTHS.get(str(config.get("model_type")), hidden // heads)
+    return hidden, inner, heads, kv, int(config.get("head_dim") or width)
+
+
+_HEAD_WIDTHS = {"gemma": 256, "gemma2": 256, "gemma3_text": 256, "qwen3": 128}
+"""Defaults of transformers for a `config.json` without `head_dim`."""
 
 
 def _llama(
@@ -223,8 +226,7 @@ def _phi3(config: Mapping[str, Any], model_type: str) -> Architecture:
 
 
 def _starcoder2(config: Mapping[str, Any], model_type: str) -> Architecture:
-    hidden, inner, heads, kv, _ = _sizes(config)
-    width = hidden // heads
+    hidden, inner, heads, kv, width = _sizes(config)
     bias = bool(config.get("use_bias", True))
     linears = (
         Linear("q_proj", hidden, heads * width, bias),

@@ -38,6 +38,8 @@ meta-llama/Llama-2-70b-hf           llama   8192 28672  80  64  8 128  32000   4
 huggyllama/llama-7b                 llama   4096 11008  32  32 32 128  32000   2048 0
 huggyllama/llama-13b                llama   5120 13824  40  40 40 128  32000   2048 0
 codellama/CodeLlama-7b-hf           llama   4096 11008  32  32 32 128  32016  16384 0
+codellama/CodeLlama-13b-hf          llama   5120 13824  40  40 40 128  32016  16384 0
+codellama/CodeLlama-34b-hf          llama   8192 22016  48  64  8 128  32000  16384 0
 openlm-research/open_llama_3b_v2    llama   3200  8640  26  32 32 100  32000   2048 0
 TinyLlama/TinyLlama_v1.1            llama   2048  5632  22  32  4  64  32000   2048 0
 TinyLlama/TinyLlama-1.1B-Chat-v1.0  llama   2048  5632  22  32  4  64  32000   2048 0
@@ -51,6 +53,9 @@ deepseek-ai/deepseek-llm-7b-base    llama   4096 11008  30  32 32 128 102400   4
 deepseek-ai/DeepSeek-R1-Distill-Llama-8B llama 4096 14336 32 32 8 128 128256 131072 0
 deepseek-ai/DeepSeek-R1-Distill-Qwen-7B qwen2 3584 18944 28 28 4 128 152064 131072 0
 deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B qwen2 1536 8960 28 12 2 128 151936 131072 0
+deepseek-ai/DeepSeek-R1-Distill-Qwen-14B qwen2 5120 13824 48 40 8 128 152064 131072 0
+deepseek-ai/DeepSeek-R1-Distill-Qwen-32B qwen2 5120 27648 64 40 8 128 152064 131072 0
+deepseek-ai/DeepSeek-R1-Distill-Llama-70B llama 8192 28672 80 64 8 128 128256 131072 0
 mistralai/Mistral-7B-v0.1           mistral 4096 14336  32  32  8 128  32000  32768 0
 mistralai/Mistral-7B-v0.2           mistral 4096 14336  32  32  8 128  32000  32768 0
 mistralai/Mistral-7B-v0.3           mistral 4096 14336  32  32  8 128  32768  32768 0
@@ -67,10 +72,12 @@ Qwen/Qwen2.5-14B                    qwen2   5120 13824  48  40  8 128 152064 131
 Qwen/Qwen2.5-32B                    qwen2   5120 27648  64  40  8 128 152064 131072 0
 Qwen/Qwen2.5-72B                    qwen2   8192 29568  80  64  8 128 152064 131072 0
 Qwen/Qwen2.5-Coder-7B               qwen2   3584 18944  28  28  4 128 152064  32768 0
+Qwen/Qwen2.5-Coder-14B              qwen2   5120 13824  48  40  8 128 152064  32768 0
 Qwen/Qwen2.5-Coder-32B              qwen2   5120 27648  64  40  8 128 152064  32768 0
 Qwen/Qwen3-0.6B-Base                qwen3   1024  3072  28  16  8 128 151936  40960 1
 Qwen/Qwen3-1.7B-Base                qwen3   2048  6144  28  16  8 128 151936  40960 1
 Qwen/Qwen3-4B-Base                  qwen3   2560  9728  36  32  8 128 151936  40960 1
+Qwen/Qwen3-4B-Instruct-2507         qwen3   2560  9728  36  32  8 128 151936 262144 1
 Qwen/Qwen3-8B-Base                  qwen3   4096 12288  36  32  8 128 151936  40960 0
 Qwen/Qwen3-14B-Base                 qwen3   5120 17408  40  40  8 128 151936  40960 0
 Qwen/Qwen3-32B                      qwen3   5120 25600  64  64  8 128 151936  40960 0
@@ -106,7 +113,7 @@ KNOWN: dict[str, dict[str, Any]] = dict(map(_parsed, _ROWS.strip().splitlines())
 
 _VARIANT = re.compile(
     r"[-_](instruct|chat|it|pt|base|hf|unsloth|bnb|4bit|8bit|meta|sft|thinking|"
-    r"bf16|fp16|dynamic)(?=[-_]|$)"
+    r"bf16|fp16|dynamic|gptq|awq)(?=[-_]|$)"
 )
 _MIRRORED = re.compile(r"^(meta|unsloth|qwen|mistralai)[-_](?=llama|qwen|mistral)")
 

@@ -9,6 +9,7 @@ from typing import Any
 from ._activations import passing_parts
 from ._architecture import Architecture, read_architecture
 from ._evaluation import evaluation_parts
+from ._quantisation import stored_bits
 from ._setting import Setting, Trainer, read_setting
 from ._states import Part, state_parts
 from ._unplanned import moves_states
@@ -83,7 +84,10 @@ def plan_memory(
     """
     name = str(config.get("base_model", "config.json"))
     architecture = read_architecture(model_config, name)
-    setting = read_setting(config, architecture, gpus=gpus, trainer=trainer)
+    stored = stored_bits(model_config, name)
+    setting = read_setting(
+        config, architecture, gpus=gpus, trainer=trainer, stored=stored
+    )
     peak = _peak(architecture, setting)
     largest = 0
     for micro in range(1, _MOST_MICRO_BATCH + 1):

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from ..config.as_loaded import as_loaded
 from ..config.axolotl_keys import LORA_EMBEDDING_KERNEL, LORA_KERNELS
 from ..config.evaluation import packs_evaluations
-from ..errors import PlanError
 from ._architecture import Architecture
 from ._deepspeed import Zero, read_zero
 from ._numbers import read_numbers
+from ._quantisation import AS_IS, Bits, loaded_bits
+from ._sharding import reshards, shards
+from ._targets import TABLES, find_targets
 from ._unplanned import not_planned
 
 Loss = Literal["plain", "chunked", "liger", "cut", "trl"]
@@ -35,8 +37,16 @@ class Setting:
     rank: int
     targets: tuple[str, ...]
     """Names of the linear layers with adapters."""
+    target_layers: tuple[int, ...]
+    """For each of these names, in how many decoder layers it has an adapter."""
+    target_tables: int
+    """Number of embedding tables with adapters."""
+    upcast_linears: bool
+    """Whether the linear layers are in 32 bits beside other weights in 16."""
     whole_modules: int
     """Number of embedding tables trained in full beside the adapters."""
+    saves_embedding: bool
+    """Whether the embedding is one of them."""
     optimizer: str
     micro_batch_size: int
     sequence_len: int
@@ -60,6 +70,10 @@ class Setting:
     stage: int
     """ZeRO's stage: the GPUs divide the optimizer from 1 on, gradients from 2 on and
     weights at 3, as FSDP does; 0 if each GPU has everything."""
+    shards: int
+    """How many GPUs divide what is divided."""
+    reshards: bool
+    """FSDP gives gathered weights back after the forward pass."""
     float32_shards: bool
     """FSDP keeps trained weights in float32 and gathers them in 16 bits."""
     float32_copies: bool
@@ -99,6 +113,7 @@ def read_setting(
     *,
     gpus: int = 1,
     trainer: Trainer = "axolotl",
+    stored: Bits = AS_IS,
 ) -> Setting:
     """Read the setting from a config.
 
@@ -107,6 +122,7 @@ def read_setting(
         architecture: The model's architecture.
         gpus: Number of GPUs.
         trainer: Whose code runs the training.
+        stored: How the model's own weights are stored.
 
     Raises:
         PlanError: With every wrong number.
@@ -115,17 +131,24 @@ def read_setting(
     held_out = _holds_out(config)
     in_chunks = trainer == "trl" and config.get("loss_type") == "chunked_nll"
     config = {**as_loaded(config), **_OF_TRAINER[trainer]}
-    targets = _targets(config, architecture)
+    found = find_targets(config, architecture)
+    targets = found.linears
     half = any(config.get(key) for key in ("bf16", "bfloat16", "fp16", "float16"))
     fsdp, zero = bool(config.get("fsdp_config") or config.get("fsdp")), _zero(config)
     stage = 3 if fsdp else zero.stage
     offloads = fsdp and _fsdp_offloads(config)
+    loaded = loaded_bits(config, stored, stage=stage, by_axolotl=trainer == "axolotl")
+    saved = _saved_tables(config)
     return Setting(
         adapter=bool(config.get("adapter")),
-        bits=_bits(config),
+        bits=loaded.bits,
         rank=number["lora_r"],
         targets=targets,
-        whole_modules=_whole_modules(config, architecture),
+        target_layers=found.layers,
+        target_tables=found.tables,
+        upcast_linears=loaded.upcast and half,
+        whole_modules=len(saved),
+        saves_embedding="embed_tokens" in saved,
         optimizer=str(config.get("optimizer") or "adamw_torch_fused"),
         micro_batch_size=number["micro_batch_size"],
         sequence_len=number["sequence_len"],
@@ -140,41 +163,23 @@ def read_setting(
         half=half,
         gpus=gpus,
         stage=stage if gpus > 1 else 0,
+        shards=shards(config, gpus) if fsdp else gpus,
+        reshards=not fsdp or reshards(config),
         float32_shards=gpus > 1 and fsdp,
         float32_copies=half and stage > 0 and not fsdp,
         offloads_weights=offloads or (not fsdp and zero.offloads_weights),
         offloads_optimizer=offloads or (not fsdp and zero.offloads_optimizer),
         offloads_checkpoints=_offloads_checkpoints(config, trainer),
-        half_adapters=trainer == "trl" and half and _bits(config) is not None,
-        unplanned=tuple(not_planned(config, architecture.experts == 0)),
+        half_adapters=trainer == "trl" and half and loaded.bits is not None,
+        unplanned=tuple(not_planned(config, architecture.experts == 0, loaded.other)),
     )
 
 
-def _targets(config: Mapping[str, Any], architecture: Architecture) -> tuple[str, ...]:
-    names = tuple(linear.name for linear in architecture.linears)
-    if not config.get("adapter"):
-        return ()
-    if config.get("lora_target_linear"):
-        return names
-    asked = config.get("lora_target_modules") or []
-    asked = [asked] if isinstance(asked, str) else asked
-    if "all-linear" in asked:
-        return names
-    last = {str(name).rpartition(".")[2] for name in asked}
-    found = tuple(name for name in names if name in last)
-    if not found and not config.get("lora_target_parameters"):
-        listed = ", ".join(names)
-        raise PlanError(
-            f"no layer of this model gets an adapter: lora_target_modules is "
-            f"{asked or 'not set'}; set lora_target_linear: true, or some of {listed}"
-        )
-    return found
-
-
-def _whole_modules(config: Mapping[str, Any], architecture: Architecture) -> int:
+def _saved_tables(config: Mapping[str, Any]) -> set[str]:
+    """The embedding tables that `lora_modules_to_save` trains in full."""
     modules = config.get("lora_modules_to_save") or ()
     asked = {str(name).rpartition(".")[2] for name in modules}
-    return len(asked & {"embed_tokens", "lm_head"}) if config.get("adapter") else 0
+    return asked & set(TABLES) if config.get("adapter") else set()
 
 
 _OF_TRAINER: dict[Trainer, dict[str, Any]] = {
@@ -233,12 +238,6 @@ def _fsdp_offloads(config: Mapping[str, Any]) -> bool:
     block = block if isinstance(block, Mapping) else {}
     named = block.get("offload_params") or block.get("fsdp_offload_params")
     return bool(named) or "offload" in (config.get("fsdp") or ())
-
-
-def _bits(config: Mapping[str, Any]) -> int | None:
-    if config.get("load_in_4bit"):
-        return 4
-    return 8 if config.get("load_in_8bit") else None
 
 
 def _holds_out(config: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from ._architecture import Architecture, Linear
+from ._optimizer import states_bytes
 from ._setting import Setting
 
 BNB = "bitsandbytes, functional.quantize_4bit"
@@ -40,39 +41,17 @@ def adapter_shapes(arch: Architecture, setting: Setting) -> list[int]:
     """Sizes of the tensors trained beside the model's own weights."""
     if not setting.adapter:
         return []
+    counts = dict(zip(setting.targets, setting.target_layers, strict=True))
     shapes = [
         size
         for linear in arch.linears
-        if linear.name in setting.targets
         for size in (setting.rank * linear.inputs, setting.rank * linear.outputs)
-    ] * arch.layers
+        for _ in range(counts.get(linear.name, 0))
+    ]
+    shapes += [setting.rank * n for n in (arch.vocabulary, arch.hidden)] * (
+        setting.target_tables
+    )
     return shapes + [arch.vocabulary * arch.hidden] * setting.whole_modules
-
-
-def optimizer_bytes(shapes: list[int], optimizer: str, width: int) -> int:
-    """Bytes of an optimizer's states.
-
-    Args:
-        shapes: Number of elements of each trained tensor.
-        optimizer: Axolotl's name for the optimizer.
-        width: Bytes per trained element.
-    """
-    name = optimizer.lower()
-    states = 1 if any(word in name for word in ("lion", "sgd", "muon")) else 2
-    if "8bit" in name:
-        return sum(_eight_bits(size, states) for size in shapes)
-    if "4bit" in name:
-        return sum(states * (ceil(size / 2) + 4 * ceil(size / 128)) for size in shapes)
-    if "adafactor" in name:
-        return sum(shapes) * width // 100
-    return sum(shapes) * states * (4 if "32bit" in name else width)
-
-
-def _eight_bits(size: int, states: int) -> int:
-    # Small tensors keep float32 states (bitsandbytes, min_8bit_size).
-    if size < 4096:
-        return states * 4 * size
-    return states * (size + 4 * ceil(size / 256))
 
 
 def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
@@ -108,12 +87,17 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
             ),
         ]
     else:
+        more = arch.quantisable * (4 - own) if setting.upcast_linears else 0
         parts.append(
             Part(
                 "weights",
-                arch.parameters * own // by,
-                f"all parameters in {8 * own} bits",
-                f"{arch.parameters:,} numbers x {own} bytes{over}",
+                (arch.parameters * own + more) // by,
+                f"all parameters in {8 * own} bits"
+                if not more
+                else f"linear layers in 32 bits, others in {8 * own}",
+                f"{arch.parameters:,} numbers x {own} bytes"
+                + (f" + {more:,} bytes" if more else "")
+                + over,
                 "config.json",
             )
         )
@@ -143,7 +127,7 @@ def state_parts(arch: Architecture, setting: Setting) -> list[Part]:
         parts.append(Part("gradient buckets", trained * wide, note, formula, source))
     by, over = _divided(setting, stage=1)
     copies = trained * 4 if whole and setting.float32_copies else 0
-    states = optimizer_bytes(shapes, setting.optimizer, 4 if copies else wide)
+    states = states_bytes(arch, setting, shapes, 4 if copies else wide)
     formula = f"{setting.optimizer} over {trained:,} numbers"
     formula += ", and a float32 copy of each" if copies else ""
     source = "bitsandbytes, optim" if "8bit" in setting.optimizer else "torch.optim"
@@ -167,5 +151,5 @@ def _offloaded(part: Part, setting: Setting) -> Part:
 
 def _divided(setting: Setting, *, stage: int) -> tuple[int, str]:
     """How many GPUs divide a part from this stage of ZeRO on, and a text for it."""
-    gpus = setting.gpus if setting.stage >= stage else 1
+    gpus = setting.shards if setting.stage >= stage else 1
     return gpus, f" / {gpus} GPUs" if gpus > 1 else ""

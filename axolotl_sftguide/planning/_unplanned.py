@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ._targets import TABLES
+
 _NEVER = (
     "activation_offloading",
     "layer_offloading",
     "selective_checkpointing",
     "unfrozen_parameters",
     "peft_use_dora",
-    "peft_layers_to_transform",
     "peft_layer_replication",
     "peft_trainable_token_indices",
     "lora_rank_pattern",
@@ -45,6 +46,7 @@ _NEVER = (
     "deepcompile",
     "diffusion",
     "kd_trainer",
+    "liger_cross_entropy",
     "mora",
     "expert_parallel_size",
 )
@@ -52,15 +54,26 @@ _NEVER = (
 
 _SIZES = ("tensor_parallel_size", "context_parallel_size", "sequence_parallel_degree")
 _PLANNED_OPTIMIZERS = ("adam", "lion", "sgd", "adafactor", "muon")
-_OTHER_OPTIMIZERS = ("galore", "apollo", "ademamix", "adalomo", "grok", "schedule_free")
+_OTHER_OPTIMIZERS = (
+    "galore",
+    "apollo",
+    "ademamix",
+    "adalomo",
+    "grok",
+    "schedule_free",
+    "flash_",
+)
 
 
-def not_planned(loaded: Mapping[str, Any], architecture_is_dense: bool) -> list[str]:
+def not_planned(
+    loaded: Mapping[str, Any], architecture_is_dense: bool, quantisation: str = ""
+) -> list[str]:
     """The keys of a config that change its memory in a way that is not planned.
 
     Args:
         loaded: The config, as Axolotl loads it.
         architecture_is_dense: Whether all layers of the model are planned exactly.
+        quantisation: How the model's weights are stored, if that is not planned.
     """
     found = [key for key in _NEVER if loaded.get(key)]
     if loaded.get("activation_offloading") == "hidden_states":
@@ -70,17 +83,31 @@ def not_planned(loaded: Mapping[str, Any], architecture_is_dense: bool) -> list[
     kernel = str(loaded.get("attn_implementation") or "")
     if kernel in ("xformers", "sage", "fp8", "flex_attention") or "/" in kernel:
         found.append(f"attn_implementation: {kernel}")
-    for key in _SIZES:
-        size = loaded.get(key)
-        if isinstance(size, int) and size > 1:
-            found.append(key)
+    sizes = [(key, loaded.get(key)) for key in _SIZES]
+    found += [key for key, size in sizes if isinstance(size, int) and size > 1]
     optimizer = str(loaded.get("optimizer") or "").lower()
     other = any(word in optimizer for word in _OTHER_OPTIMIZERS)
     if other or not any(word in optimizer for word in _PLANNED_OPTIMIZERS):
         found.append(f"optimizer: {optimizer}")
+    if quantisation:
+        found.append(f"quantization_config: weights in {quantisation}")
+    if "sgd" in optimizer and loaded.get("optim_args"):
+        found.append("optim_args")
+    found += _saved_modules(loaded)
     if not architecture_is_dense:
         found.append("base_model: activations of the experts")
     return found
+
+
+def _saved_modules(loaded: Mapping[str, Any]) -> list[str]:
+    """Modules trained in full that are neither tables nor norms, which are small."""
+    modules = loaded.get("lora_modules_to_save") or () if loaded.get("adapter") else ()
+    named = map(str, modules)
+    return [
+        f"lora_modules_to_save: {name}"
+        for name in named
+        if not name.endswith((*TABLES, "norm", "layernorm"))
+    ]
 
 
 def moves_states(keys: list[str]) -> bool:
@@ -94,6 +121,7 @@ def moves_states(keys: list[str]) -> bool:
         "batch_flattening",
         "neftune_noise_alpha",
         "use_kernels",
+        "liger_cross_entropy",
         "auto_find_batch_size",
         "gradient_checkpointing",
         "attn_implementation",
