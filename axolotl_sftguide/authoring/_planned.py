@@ -102,4 +102,5 @@ def _that_would_fit(request: Request, model: ModelFacts, candidate: Candidate) -
         )
         if made.fits:
             found.append((shapes.parameters, name))
-    return max(found)[1] if found else ""
+    # Of models of one size the first is the base model.
+    return max(found, key=lambda each: each[0])[1] if found else ""
