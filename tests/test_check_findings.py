@@ -123,6 +123,17 @@ class TestQuiet:
         config = {**yaml.safe_load(f"{BASE}\nold_key: {empty}")}
         assert [f for f in findings(config) if f.path == "old_key"] == []
 
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            "flash_attention: flash_attention_2",
+            "sdp_attention: []",
+            "fsdp_version: ''\nfsdp_config: {offload_params: false}",
+        ],
+    )
+    def test_a_value_that_axolotl_replaces_is_not_refused(self, lines: str) -> None:
+        assert not [f for f in findings(patched(lines)) if f.id == "bad-value"]
+
     def test_an_empty_seed_is_axolotls_42(self) -> None:
         config = {**patched(), "seed": None}
         assert "seed" not in [f.path for f in findings(config)]

@@ -88,6 +88,8 @@ def values(view: View) -> Iterator[Finding]:
     fields = {**schema.top, **schema.plugin_fields(view.plugins)}
     faults: list[Fault] = []
     for key, value in view.config.items():
+        if _is_replaced(view, key, value):
+            continue
         if key == "datasets":
             faults += _dataset_faults(view, value)
         elif key == "fsdp_config" and isinstance(value, Mapping):
@@ -101,6 +103,13 @@ def values(view: View) -> Iterator[Finding]:
         finding = _finding(view, fault)
         if finding is not None:
             yield finding
+
+
+def _is_replaced(view: View, key: str, value: Any) -> bool:
+    """Whether Axolotl replaces the value before it reads its type."""
+    if key == "fsdp_version":
+        return not value and bool(view.fsdp)
+    return key in view.schema.attention_flags
 
 
 def _dataset_faults(view: View, entries: Any) -> Iterator[Fault]:
