@@ -97,6 +97,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         spare_the_collector()
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    if "axolotl" in sys.modules and "under_axolotl" not in item.path.parts:
+        raise pytest.UsageError(
+            "this test imports Axolotl, which patches transformers for all tests after "
+            "it: move it to tests/under_axolotl"
+        )
+
+
 def pytest_deselected(items: list[pytest.Item]) -> None:
     left_out = items[0].config.stash.setdefault(LEFT_OUT, Counter())
     for item in items:

@@ -258,7 +258,7 @@ def test_positions_that_no_model_has_are_not_compared(
     config.write_text(json.dumps(content))
     done = CliRunner().invoke(main, ["check", str(config)])
     assert done.exception is None or isinstance(done.exception, SystemExit)
-    assert "positions" not in done.output
+    assert "was made for" not in done.output
 
 
 def test_the_name_of_a_model_is_cut_in_an_error(tmp_path: Path) -> None:
@@ -383,6 +383,16 @@ def test_no_escape_of_a_name_is_in_a_warning(shown_with_escapes: str) -> None:
     done = CliRunner().invoke(main, arguments, color=True)
     assert "cannot be read" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["runs", "show", "x\udcff"], ["check", "x\ud800"]])
+def test_an_argument_that_is_not_utf_8_is_one_line(
+    words: list[str], shown_with_escapes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFTGUIDE_STORAGE", shown_with_escapes)
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_no_name_is_markup_in_a_notebook(shown_with_escapes: str) -> None:

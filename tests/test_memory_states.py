@@ -114,24 +114,6 @@ def test_states_are_those_of_transformers_own_optimizers(
     assert planned == pytest.approx(held, abs=norms)
 
 
-def test_muon_has_one_state_for_matrices_and_two_for_tables() -> None:
-    muon = pytest.importorskip("axolotl.contribs.mit.muon")
-    model = made(MODEL, "cpu").to(torch.bfloat16)
-    make = muon.MuonOptimizerFactory()
-    trained = make(model, None, lr=1e-3, weight_decay=0.0)
-    tokens = torch.arange(8)[None]
-    model(input_ids=tokens, labels=tokens).loss.backward()
-    trained.step()
-    held = sum(
-        tensor.nbytes
-        for state in trained.state.values()
-        for tensor in state.values()
-        if isinstance(tensor, torch.Tensor)
-    )
-    asked = {"bf16": True, "sequence_len": 128, "optimizer": "muon"}
-    assert sizes(asked)["optimizer"] == held
-
-
 @pytest.mark.parametrize(
     ("name", "asked", "bytes_a_number"),
     [

@@ -65,22 +65,32 @@ class _Group(click.Group):
         except KeyboardInterrupt:  # click would exit with 1, which is a negative answer
             echo("\ninterrupted", err=True)
             raise click.exceptions.Exit(130) from None
-        except SFTGuideError as error:
-            if is_verbose():
-                echo("".join(traceback.format_exception(error)), err=True)
-            raise _UserError(shown(str(error))) from None
-        except OSError as error:
-            if error.filename is None:  # a closed pipe, say, which click handles
+        except (SFTGuideError, OSError, UnicodeEncodeError) as error:
+            text = _text_of(error)
+            if text is None:
                 raise
             if is_verbose():
                 echo("".join(traceback.format_exception(error)), err=True)
-            name, why = os.fspath(error.filename), error.strerror or error
-            text = f"{name}: cannot be read or written ({why})"
             raise _UserError(shown(text)) from None
         except click.ClickException as error:
             # Its exit status and usage stay, its text may quote a run's name.
             error.message = shown(error.message)  # type: ignore[misc]
             raise
+
+
+def _text_of(error: Exception) -> str | None:
+    """What the user can do about an error; None for one that click handles."""
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            "an argument has bytes that are not UTF-8; write it with other characters, "
+            "or rename the file"
+        )
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.filename is None:  # a closed pipe, say
+        return None
+    name, why = os.fspath(error.filename), error.strerror or error
+    return f"{name}: cannot be read or written ({why})"
 
 
 @click.group(

@@ -11,6 +11,7 @@ import click
 from .backtest_runs import groups_of
 from .common import echo, echo_json, note, wants_json
 from .history import no_runs, require
+from .numbers import WholeNumber
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,11 +35,18 @@ LEAST_RUNS = 3
 )
 @click.option(
     "--orders",
+    type=WholeNumber(1, 100_000),
     default=200,
     show_default=True,
     help="Random orders of arrival to average over.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of these orders.")
+@click.option(
+    "--seed",
+    type=WholeNumber(0),
+    default=0,
+    show_default=True,
+    help="Seed of these orders.",
+)
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 MOST = 10**12
+_LONGEST = 40
+"""Characters of a number."""
 MOST_GPUS = 100_000
 MOST_SEED = 2**32 - 1
 """NumPy's."""
@@ -22,10 +24,9 @@ class WholeNumber(click.IntRange):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         """The number."""
-        try:
-            number: int = super().convert(value, param, ctx)
-        except ValueError:  # Python reads at most 4,300 digits
-            number = self.most + 1
+        if len(str(value)) > _LONGEST:
+            self.fail(f"{str(value)[:_LONGEST]}... is too long", param, ctx)
+        number: int = super().convert(value, param, ctx)
         if number > self.most:
             self.fail(f"the largest number here is {self.most:,}", param, ctx)
         return number
@@ -36,6 +37,8 @@ class Number(click.FloatRange):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """The number."""
+        if len(str(value)) > _LONGEST:
+            self.fail(f"{str(value)[:_LONGEST]}... is too long", param, ctx)
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
             self.fail(f"{value!r} is not a number", param, ctx)

@@ -121,8 +121,7 @@ def read_architecture(
         ) from None
     sizes = (made.hidden, made.inner, made.heads, made.kv_heads, made.head_width)
     if not all(0 < size <= _LARGEST for size in (*sizes, made.vocabulary)):
-        listed = shown(sizes)
-        raise PlanError(f"{name}: config.json has a size that no model has ({listed})")
+        raise PlanError(f"{name}: config.json has sizes of no model ({shown(sizes)})")
     if not 0 < made.layers <= _MOST_LAYERS:
         raise PlanError(f"{name}: num_hidden_layers cannot be {shown(made.layers, 40)}")
     return made
