@@ -81,6 +81,19 @@ class TestFolders:
         assert numbers(made) == [1, 3]
         assert made.manifest.notes == []
 
+    @pytest.mark.parametrize(
+        "files",
+        ["{train: learn.jsonl, test: [later.jsonl]}", "{path: learn.jsonl}"],
+    )
+    def test_give_the_splits_of_a_mapping_in_the_readme(
+        self, files: str, make: Callable[..., Mixed], tmp_path: Path
+    ) -> None:
+        write(tmp_path / "a" / "learn.jsonl", 1)
+        write(tmp_path / "a" / "later.jsonl", 2)
+        text = f"---\nconfigs: [{{config_name: default, data_files: {files}}}]\n---\n"
+        (tmp_path / "a" / "README.md").write_text(text)
+        assert numbers(make("a")) == [1]
+
     def test_written_by_save_to_disk_are_read_by_their_state(
         self, make: Callable[..., Mixed], tmp_path: Path
     ) -> None:

@@ -188,6 +188,8 @@ def _configured(folder: Path, settings: SourceSettings) -> dict[str, list[str]] 
         return {
             split: [f"{inside}/{name}" for name in own] for split, own in found.items()
         }
+    if isinstance(given, Mapping) and "path" not in given:
+        given = [{"split": split, "path": path} for split, path in given.items()]
     entries = given if isinstance(given, list) else [given]
     splits: dict[str, list[str]] = {}
     for entry in entries:
