@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from made_studies import HOSTILE, make_study
 from runs import run_row, steps, write_trace
 
+import axolotl_sftguide
 from axolotl_sftguide.cli import main
 from axolotl_sftguide.config.rule_settings import EarlyTerminationSettings
 from axolotl_sftguide.report import page_of, view_of
@@ -24,7 +25,7 @@ from axolotl_sftguide.runs.traces import TraceWriter, read_trace
 from axolotl_sftguide.signals import Observation
 from axolotl_sftguide.stopping.limits import divergence_limits
 
-PACKAGE = Path(__file__).parent.parent / "axolotl_sftguide"
+PACKAGE = Path(axolotl_sftguide.__file__).parent
 
 
 @pytest.fixture(scope="module")
