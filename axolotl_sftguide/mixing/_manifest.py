@@ -149,8 +149,12 @@ def read_manifest(folder: Path) -> Manifest | None:
         line = " ".join(str(error).split())[:200]
         raise MixError(f"{path}: not a manifest of this version ({line})") from None
     files = [*made.excluded_files, *(f for part in made.parts for f in part.files)]
-    if not all(f.get("file") and f.get("sha256") for f in files):
+    if not all(_is_text(f.get("file")) and _is_text(f.get("sha256")) for f in files):
         raise MixError(f"{path}: not a manifest of this version (a file has no name)")
     if any(Path(name).name != name for name in made.written):
         raise MixError(f"{path}: names a file outside of its folder")
     return checked
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)

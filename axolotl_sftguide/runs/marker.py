@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.json_text import parse_json
+from .traces import is_run_id
 from .whole_file import write_whole
 
 MARKER = "sftguide-terminated.json"
@@ -77,6 +78,8 @@ def _checked(values: dict[str, Any]) -> Termination:
     # As JSON, because a strict dataclass takes no mapping of Python.
     adapter, text = TypeAdapter(Termination), json.dumps(values)
     found: Termination = adapter.validate_json(text, strict=True)
+    if not is_run_id(found.run_id):
+        raise ValueError(f"{found.run_id!r:.80} is not the id of a run")
     return found
 
 

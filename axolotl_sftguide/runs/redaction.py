@@ -19,14 +19,19 @@ def json_safe(value: Any) -> Any:
 def recordable(value: Any) -> Any:
     """A copy without secrets, and without characters that no database can hold.
 
-    All other values stay what they are.
+    Texts of more than 100,000 characters are cut. All other values stay what they are.
     """
     mask = masker()
-    return _without_secrets(
-        value, lambda text: _NOT_STORED.sub("\ufffd", mask(text)), lambda other: other
-    )
+
+    def stored(text: str) -> str:
+        text = _NOT_STORED.sub("\ufffd", mask(text))
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+    return _without_secrets(value, stored, lambda other: other)
 
 
+_LONGEST = 100_000
+"""Characters of a text; the longest chat templates have 20,000."""
 _NOT_STORED = re.compile("[\0\ud800-\udfff]")
 """PostgreSQL stores no NUL, and UTF-8 has no halves of surrogate pairs."""
 
