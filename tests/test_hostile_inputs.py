@@ -27,6 +27,7 @@ from axolotl_sftguide.report import show
 from axolotl_sftguide.runs.checkpoints import NOTE, read_note
 from axolotl_sftguide.runs.history import RunHistory
 from axolotl_sftguide.runs.lm_eval_results import read_lm_eval_results
+from axolotl_sftguide.runs.marker import Termination, mark, read_marker
 from axolotl_sftguide.runs.traces import read_trace
 from axolotl_sftguide.runs.trainer_states import read_trainer_state
 from axolotl_sftguide.sweep import output_folder_of
@@ -195,6 +196,24 @@ def test_a_note_that_leads_out_of_the_folder_is_no_note(tmp_path: Path) -> None:
     note = {"run_id": "20261126-090000-ab12", "step": 8, "samples_seen": 64}
     (tmp_path / NOTE).write_text(json.dumps(note))
     assert read_note(tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    ("run_id", "is_read"), [("20261126-090000-ab12", True), ("../../x", False)]
+)
+def test_a_marker_that_leads_out_of_the_folder_is_no_marker(
+    run_id: str, is_read: bool, tmp_path: Path
+) -> None:
+    mark(tmp_path, Termination(run_id, "divergence", "", 8, 64, 6))
+    assert (read_marker(tmp_path) is not None) is is_read
+
+
+def test_a_name_of_megabytes_is_cut_where_it_is_recorded(tmp_path: Path) -> None:
+    history = RunHistory(str(tmp_path / "h.db"))
+    history.begin(run_row(name="x" * 10**7))
+    (run,) = history.runs()
+    history.close()
+    assert 100_000 <= len(run.name) < 101_000
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "..", ".", "", "a\0b"])

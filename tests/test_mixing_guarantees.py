@@ -435,6 +435,20 @@ def test_an_edited_size_of_a_parquet_file_is_named(
     assert "(size of data.parquet)" in problem
 
 
+@pytest.mark.parametrize("value", [[], {"a": 1}, None, 5, ""])
+def test_a_manifest_whose_checksum_is_no_text_is_refused(
+    value: Any, make: Callable[..., Mixed], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.jsonl", [row(i) for i in range(3)])
+    made = make("a.jsonl")
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["parts"][0]["files"][0]["sha256"] = value
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(MixError, match="a file has no name"):
+        verify(made.folder, base=tmp_path)
+
+
 def test_a_source_that_changes_while_it_is_read_is_noticed(
     make: Callable[..., Mixed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
