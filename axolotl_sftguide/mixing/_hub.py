@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +54,11 @@ def files_by_name(settings: SourceSettings, path: Path) -> list[FoundFile]:
     arguments = _arguments(settings, path)
     try:
         wanted = ReadInstruction.from_spec(split)
-        whole = {
-            name: load_dataset(**arguments, split=name)
-            for name in dict.fromkeys(re.findall(r"(?:^|\+)\s*([\w.]+)", split))
-        }
+        with _bars_at_a_terminal_only():
+            whole = {
+                name: load_dataset(**arguments, split=name)
+                for name in dict.fromkeys(re.findall(r"(?:^|\+)\s*([\w.]+)", split))
+            }
         parts = wanted.to_absolute({name: len(rows) for name, rows in whole.items()})
     except Exception as error:  # `datasets` raises many classes
         reason = f"({type(error).__name__}: {first_line(error)})"
@@ -71,6 +75,25 @@ def files_by_name(settings: SourceSettings, path: Path) -> list[FoundFile]:
         for part in parts
         for file in _files_of(settings, whole[part.splitname], part)
     ]
+
+
+@contextmanager
+def _bars_at_a_terminal_only() -> Iterator[None]:
+    """Keeps the progress bars of `datasets` out of files and pipes."""
+    from datasets.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if sys.stderr.isatty() or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _arguments(settings: SourceSettings, path: Path) -> dict[str, Any]:
