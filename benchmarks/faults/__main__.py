@@ -1,6 +1,6 @@
 """Injects faults, and prints a table of tries, tracebacks, losses and wrong numbers.
 
-python benchmarks/faults                    # all campaigns, some hours
+python benchmarks/faults                    # all campaigns, about two hours
 python benchmarks/faults --share 0.1        # a tenth of the tries
 python benchmarks/faults --only inputs      # the campaigns of one area
 python benchmarks/faults --match traces     # those whose names contain a word
