@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from .new_questions import ask, gpu_memory
 from .numbers import MOST_GPUS, MOST_SEED, Number, WholeNumber
 
 if TYPE_CHECKING:
-    from ..authoring import Authored, ModelFacts
+    from collections.abc import Iterator
+
+    from ..authoring import Authored, DataFacts, ModelFacts
 
 
 @click.command()
@@ -129,7 +132,7 @@ def new(
     _refuse_overwriting([output, *([space] if space else [])], force)
     facts = read_model(model)
     if gpu_bytes is None:  # a wrong path is an error before the question, not after
-        _rows(data, facts, first_only=True)
+        _require_rows(data)
         gpu_bytes = gpu_memory()
     rows = _rows(data, facts)
     request = Request(
@@ -165,19 +168,24 @@ def new(
     new_page.print_summary(made, output, space, past)
 
 
-def _rows(data: tuple[str, ...], facts: ModelFacts, first_only: bool = False) -> Any:
-    """The facts of the data, or nothing but whether its first rows can be read."""
-    from ..authoring import read_data
-    from ..errors import MixError, SFTGuideError
-
-    try:
+def _require_rows(data: tuple[str, ...]) -> None:
+    """Read the first row of each source, so that a wrong path is an error at once."""
+    with _naming_the_extra():
         from ..config.mix_settings import SourceSettings
-        from ..mixing import scan, text_counter
+        from ..mixing import scan
 
-        if first_only:
-            for path in data:
-                next(scan(SourceSettings(path=path), Path.cwd().resolve()), None)
-            return None
+        for path in data:
+            next(scan(SourceSettings(path=path), Path.cwd().resolve()), None)
+
+
+def _rows(data: tuple[str, ...], facts: ModelFacts) -> DataFacts:
+    """The facts of the data."""
+    from ..authoring import read_data
+    from ..errors import MixError
+
+    with _naming_the_extra():
+        from ..mixing import text_counter
+
         count = None
         if facts.tokenizer is not None:
             try:
@@ -185,6 +193,15 @@ def _rows(data: tuple[str, ...], facts: ModelFacts, first_only: bool = False) ->
             except MixError as error:
                 echo(f"{error}; lengths are estimated from characters", err=True)
         return read_data(data, vocabulary=facts.vocabulary, count=count)
+
+
+@contextmanager
+def _naming_the_extra() -> Iterator[None]:
+    """The error of a missing library says which extra installs it."""
+    from ..errors import SFTGuideError
+
+    try:
+        yield
     except ImportError as error:
         raise SFTGuideError(
             f"--data cannot be read ({error}); pip install 'axolotl-sftguide[mix]'"

@@ -8,6 +8,7 @@ import sys
 import click
 
 from .common import echo
+from .memory_size import bytes_of
 
 
 def can_ask() -> bool:
@@ -30,7 +31,6 @@ def ask(flag: str, question: str, default: str | None = None) -> str:
 
 def gpu_memory() -> int:
     """The memory of the smallest GPU here, or else the answer to a question."""
-    from ..config.sizes import parse_size
     from ..errors import SFTGuideError
 
     found = _of_this_machine()
@@ -38,11 +38,8 @@ def gpu_memory() -> int:
         echo(f"--gpu-memory: {found / 2**30:.3g}GiB, as nvidia-smi says", err=True)
         return found
     answer = ask("--gpu-memory", "How much memory has one GPU, such as 24GiB?", "24GiB")
-    try:
-        size = parse_size(answer)
-    except ValueError:
-        size = 0
-    if size <= 0:
+    size = bytes_of(answer)
+    if size is None:
         raise SFTGuideError(
             f"--gpu-memory: {answer!r} is not a size; write 24GiB or 24GB"
         )
